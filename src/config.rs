@@ -1,0 +1,194 @@
+//! Every limit, default and unit of a server, in one place.
+//!
+//! [`Config`] is what was *resolved*: plain values with the relations between
+//! them checked once by [`Config::validate`]. What a person *typed* (flags,
+//! environment, a TOML file) is the concern of [`crate::cli`] and becomes a
+//! `Config` before any thread starts.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The kernel interface the shards wait on (`--driver`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Driver {
+    /// io_uring where the host allows it, epoll otherwise. Says which in the log.
+    #[default]
+    Auto,
+    /// io_uring, or an error at start-up that names the cause and the remedy.
+    Uring,
+    /// epoll.
+    Epoll,
+}
+
+impl Driver {
+    /// The word used on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Driver::Auto => "auto",
+            Driver::Uring => "uring",
+            Driver::Epoll => "epoll",
+        }
+    }
+}
+
+impl FromStr for Driver {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Driver::Auto),
+            "uring" => Ok(Driver::Uring),
+            "epoll" => Ok(Driver::Epoll),
+            other => Err(format!(
+                "'{other}' is not a driver; use auto, uring or epoll"
+            )),
+        }
+    }
+}
+
+/// What happens to a session whose send queue is full when a publication
+/// arrives for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SlowConsumerPolicy {
+    /// Close it with 1013 (Try Again Later).
+    #[default]
+    Close,
+    /// Drop the publication for this session, and count the drop.
+    Drop,
+}
+
+impl SlowConsumerPolicy {
+    /// The word used on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SlowConsumerPolicy::Close => "close",
+            SlowConsumerPolicy::Drop => "drop",
+        }
+    }
+}
+
+impl FromStr for SlowConsumerPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "close" => Ok(SlowConsumerPolicy::Close),
+            "drop" => Ok(SlowConsumerPolicy::Drop),
+            other => Err(format!(
+                "'{other}' is not a slow-consumer policy; use close or drop"
+            )),
+        }
+    }
+}
+
+/// A server's settings. Every field has a documented default; see
+/// [`Config::default`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Address the shards listen on. Port 0 lets the kernel choose one port for all shards.
+    pub listen: SocketAddr,
+    /// Address of the control plane, or `None` for a server without one.
+    pub admin: Option<SocketAddr>,
+    /// Number of shards. More shards than cores are allowed: each has its own
+    /// table of file descriptors.
+    pub shards: usize,
+    /// Cores the shards are pinned to, in turn. Empty: all cores this process may use.
+    pub cpus: Vec<usize>,
+    /// The kernel interface the shards wait on.
+    pub driver: Driver,
+    /// How long a shard polls for work before it sleeps. Zero: it sleeps at once.
+    pub busy_poll: Duration,
+    /// Length of each listener's accept queue; the kernel caps it at `net.core.somaxconn`.
+    pub backlog: u32,
+    /// Origins a browser may connect from. Empty: any. A request without an
+    /// `Origin` header is not a browser's and is let through.
+    pub allowed_origins: Vec<String>,
+
+    /// Sessions in the whole process.
+    pub max_sessions: usize,
+    /// Sessions on one shard.
+    pub max_sessions_per_shard: usize,
+    /// Handshakes in flight on one shard; over it the shard stops accepting until one ends.
+    pub max_handshakes_per_shard: usize,
+    /// Size of a request's header block.
+    pub max_header_bytes: usize,
+    /// Payload of one frame.
+    pub max_frame_bytes: usize,
+    /// Payload of one message, all fragments together.
+    pub max_message_bytes: usize,
+    /// Outgoing bytes above which a session is not read.
+    pub high_water_mark_bytes: usize,
+    /// Outgoing bytes above which the slow-consumer policy applies.
+    pub max_pending_bytes: usize,
+    /// What is done about a slow consumer.
+    pub slow_consumer: SlowConsumerPolicy,
+
+    /// Time a client has for its opening handshake.
+    pub handshake_timeout: Duration,
+    /// Silence after which a session is closed; any received byte ends the silence.
+    pub idle_timeout: Duration,
+    /// Silence after which the server sends a ping. Zero: it sends none.
+    pub ping_interval: Duration,
+    /// Time a send queue may stand still before its session is closed.
+    pub write_stall_timeout: Duration,
+    /// Time a peer has to answer a close frame.
+    pub close_timeout: Duration,
+    /// Time over which a draining server spreads its close frames.
+    pub drain_timeout: Duration,
+
+    /// Messages each ring between two shards holds.
+    pub ring_capacity: usize,
+    /// Deliveries a shard makes before it looks after its other sockets again.
+    pub fan_out_slice: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin: Some(SocketAddr::from(([127, 0, 0, 1], 9090))),
+            shards: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+            cpus: Vec::new(),
+            driver: Driver::Auto,
+            busy_poll: Duration::ZERO,
+            backlog: 65_535,
+            allowed_origins: Vec::new(),
+            max_sessions: 4_000_000,
+            max_sessions_per_shard: 1_000_000,
+            max_handshakes_per_shard: 4_096,
+            max_header_bytes: 8 * 1024,
+            max_frame_bytes: 16 * 1024 * 1024,
+            max_message_bytes: 16 * 1024 * 1024,
+            high_water_mark_bytes: 64 * 1024,
+            max_pending_bytes: 1024 * 1024,
+            slow_consumer: SlowConsumerPolicy::Close,
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            ping_interval: Duration::from_secs(30),
+            write_stall_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(30),
+            ring_capacity: 1_024,
+            fan_out_slice: 256,
+        }
+    }
+}
+
+/// A setting that cannot stand: which one, what was wrong, what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The option's name as written on the command line, without dashes.
+    pub option: &'static str,
+    /// What was wrong and what is allowed instead, as one sentence.
+    pub problem: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--{}: {}", self.option, self.problem)
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,6 @@
+//! # corecast
+//!
+//! A WebSocket server for millions of connections on one Linux host.
+
+pub mod config;
+pub mod metrics;

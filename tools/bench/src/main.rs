@@ -1,0 +1,2 @@
+//! The benchmark driver behind `make bench`.
+fn main() {}
