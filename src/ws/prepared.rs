@@ -1,0 +1,128 @@
+//! Frames encoded once for many sessions.
+
+use bytes::Bytes;
+
+use super::encode::encode_frame;
+use super::event::Message;
+use super::header::MAX_HEADER_BYTES;
+
+/// A message encoded as a server's frame, or a run of such, to be sent as it is to
+/// any number of sessions.
+///
+/// A clone shares the bytes.
+///
+/// # Invariants worth naming
+///
+/// - The bytes are whole frames, each a message of its own, so that another frame
+///   may stand before or after them, and [`frames`](PreparedFrame::frames) counts
+///   them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PreparedFrame {
+    bytes: Bytes,
+    frames: u32,
+}
+
+impl PreparedFrame {
+    /// Encodes a message.
+    pub fn new(message: Message<'_>) -> PreparedFrame {
+        let payload = message.as_bytes();
+        let mut bytes = Vec::with_capacity(MAX_HEADER_BYTES + payload.len());
+        encode_frame(&mut bytes, message.opcode(), payload);
+        PreparedFrame {
+            bytes: bytes.into(),
+            frames: 1,
+        }
+    }
+
+    /// Encodes a text message.
+    pub fn text(text: &str) -> PreparedFrame {
+        PreparedFrame::new(Message::Text(text))
+    }
+
+    /// Encodes a binary message.
+    pub fn binary(bytes: &[u8]) -> PreparedFrame {
+        PreparedFrame::new(Message::Binary(bytes))
+    }
+
+    /// Joins several into one run, in their order. One alone is shared, not copied;
+    /// none make the empty run.
+    pub fn concat<'a>(run: impl IntoIterator<Item = &'a PreparedFrame>) -> PreparedFrame {
+        let mut run = run.into_iter();
+        let Some(first) = run.next() else {
+            return PreparedFrame::default();
+        };
+        let Some(second) = run.next() else {
+            return first.clone();
+        };
+        let mut bytes = [first.as_bytes(), second.as_bytes()].concat();
+        let mut frames = first.frames + second.frames;
+        for next in run {
+            bytes.extend_from_slice(next.as_bytes());
+            frames += next.frames;
+        }
+        PreparedFrame {
+            bytes: bytes.into(),
+            frames,
+        }
+    }
+
+    /// The bytes to send.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes to send.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there is nothing to send, as in a run of none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Messages in the run.
+    #[inline]
+    pub fn frames(&self) -> u32 {
+        self.frames
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_what_encoding_it_gives() {
+        assert_eq!(PreparedFrame::text("Hello").as_bytes(), b"\x81\x05Hello");
+        assert_eq!(
+            PreparedFrame::binary(&[1, 2]).as_bytes(),
+            b"\x82\x02\x01\x02"
+        );
+        assert_eq!(PreparedFrame::text("").frames(), 1);
+    }
+
+    #[test]
+    fn a_run_is_its_frames_in_order() {
+        let [a, b, c] = ["a", "b", "c"].map(PreparedFrame::text);
+        let run = PreparedFrame::concat([&a, &b, &c]);
+        assert_eq!(run.as_bytes(), b"\x81\x01a\x81\x01b\x81\x01c");
+        assert_eq!((run.frames(), run.len()), (3, 9));
+        assert_eq!(PreparedFrame::concat([&run, &a]).frames(), 4);
+
+        assert!(PreparedFrame::concat([]).is_empty());
+        let alone = PreparedFrame::concat([&a]);
+        assert_eq!(alone.as_bytes().as_ptr(), a.as_bytes().as_ptr());
+    }
+
+    #[test]
+    fn a_clone_shares_the_bytes_and_may_cross_threads() {
+        fn assert_send<T: Send>(_: &T) {}
+        let frame = PreparedFrame::text("shared");
+        assert_send(&frame);
+        assert_eq!(frame.clone().as_bytes().as_ptr(), frame.as_bytes().as_ptr());
+    }
+}
