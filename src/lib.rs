@@ -5,3 +5,5 @@
 pub mod config;
 pub mod metrics;
 pub mod ws;
+pub mod router;
+pub mod upgrade;

@@ -1,0 +1,190 @@
+//! Which sites' pages may connect (RFC 6455 §10.2).
+
+use std::fmt;
+
+use super::Request;
+use super::target::is_authority;
+
+/// The origins a browser may connect from.
+///
+/// A WebSocket is not bound by the same-origin policy: any page may open one,
+/// with the user's cookies. The `Origin` header, which pages cannot forge, is
+/// what a server has against that.
+///
+/// Origins are compared as RFC 6454 §5 says: scheme, host and port, case
+/// ignored, a scheme's own port the same as none. There are no wildcards.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OriginPolicy {
+    /// In the form [`normalize`] gives. Empty: any.
+    allowed: Vec<String>,
+}
+
+impl OriginPolicy {
+    /// A policy that allows these origins, or all if there are none.
+    ///
+    /// # Errors
+    ///
+    /// An entry that is not `scheme://host` or `scheme://host:port`. The word
+    /// `null`, which browsers send for sandboxed frames and local files, is
+    /// accepted too; it allows *every* such page.
+    pub fn new<I>(origins: I) -> Result<Self, OriginError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let allowed = origins
+            .into_iter()
+            .map(|origin| {
+                let origin = origin.as_ref();
+                normalize(origin).ok_or_else(|| OriginError {
+                    origin: origin.to_owned(),
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(OriginPolicy { allowed })
+    }
+
+    /// Whether this request may become a session.
+    ///
+    /// A request without `Origin` is let through: it is not a browser's. With
+    /// a list, a request with several `Origin` headers is not.
+    pub fn allows(&self, request: &Request) -> bool {
+        if self.allowed.is_empty() {
+            return true;
+        }
+        let mut origins = request.headers_named("origin");
+        let Some(origin) = origins.next() else {
+            return true;
+        };
+        origins.next().is_none()
+            && std::str::from_utf8(origin)
+                .ok()
+                .and_then(normalize)
+                .is_some_and(|origin| self.allowed.contains(&origin))
+    }
+}
+
+/// An entry of the list of allowed origins that is not an origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginError {
+    /// The entry as given.
+    pub origin: String,
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "'{}' is not an origin; write scheme://host or scheme://host:port without a path \
+             or trailing slash, for example https://example.com (leave the list empty to allow any)",
+            self.origin
+        )
+    }
+}
+
+impl std::error::Error for OriginError {}
+
+/// Lower case, without the scheme's own port. `None` if it is not an origin.
+fn normalize(origin: &str) -> Option<String> {
+    let mut origin = origin.to_ascii_lowercase();
+    if origin == "null" {
+        return Some(origin);
+    }
+    let (scheme, authority) = origin.split_once("://")?;
+    let known = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    // A '*' is legal in a host but nobody's host: it is a hoped-for wildcard.
+    if !known || !is_authority(authority.as_bytes()) || authority.contains('*') {
+        return None;
+    }
+    let own_port = match scheme {
+        "http" | "ws" => ":80",
+        "https" | "wss" => ":443",
+        _ => ":",
+    };
+    let without_port = [own_port, ":"]
+        .iter()
+        .find_map(|port| authority.strip_suffix(port))
+        .map(|host| scheme.len() + "://".len() + host.len());
+    if let Some(length) = without_port {
+        origin.truncate(length);
+    }
+    Some(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(headers: &str) -> Request {
+        let text = format!("GET / HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
+        let peer = "127.0.0.1:1".parse().unwrap();
+        super::super::parse(text.as_bytes(), 8192, peer)
+            .unwrap()
+            .unwrap()
+            .request
+    }
+
+    #[test]
+    fn an_empty_list_allows_all() {
+        let policy = OriginPolicy::new([""; 0]).unwrap();
+        assert!(policy.allows(&request("Origin: https://evil.example\r\n")));
+        assert!(policy.allows(&request("")));
+    }
+
+    #[test]
+    fn a_list_allows_what_is_on_it_and_requests_without_origin() {
+        let policy = OriginPolicy::new(["https://Example.com", "http://localhost:3000"]).unwrap();
+        assert!(policy.allows(&request("")));
+        for (origin, allowed) in [
+            ("https://example.com", true),
+            ("HTTPS://EXAMPLE.COM", true),
+            ("https://example.com:443", true),
+            ("http://localhost:3000", true),
+            ("http://example.com", false),
+            ("https://example.com:8443", false),
+            ("https://example.com.evil.example", false),
+            ("https://evil-example.com", false),
+            ("https://a.example.com", false),
+            ("http://localhost", false),
+            ("https://example.com/", false),
+            ("https://user@example.com", false),
+            ("null", false),
+            ("", false),
+            ("\u{e9}", false),
+        ] {
+            let request = request(&format!("Origin: {origin}\r\n"));
+            assert_eq!(policy.allows(&request), allowed, "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_second_origin_is_refused() {
+        let policy = OriginPolicy::new(["https://example.com"]).unwrap();
+        let twice = "Origin: https://example.com\r\norigin: https://example.com\r\n";
+        assert!(!policy.allows(&request(twice)));
+    }
+
+    #[test]
+    fn null_is_allowed_only_when_listed() {
+        let policy = OriginPolicy::new(["null"]).unwrap();
+        assert!(policy.allows(&request("Origin: null\r\n")));
+    }
+
+    #[test]
+    fn entries_that_are_no_origin_are_named() {
+        for entry in [
+            "*",
+            "example.com",
+            "https://",
+            "https://*.a.com",
+            "https://a.com/",
+            " ",
+        ] {
+            let error = OriginPolicy::new([entry]).unwrap_err();
+            assert_eq!(error.origin, entry);
+            assert!(error.to_string().contains("scheme://host"));
+        }
+    }
+}
