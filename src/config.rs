@@ -5,10 +5,40 @@
 //! environment, a TOML file) is the concern of [`crate::cli`] and becomes a
 //! `Config` before any thread starts.
 
+mod range;
+mod validate;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub(crate) use range::{Range, show_bytes, show_time};
+
+/// The handlers a route may name.
+pub const HANDLERS: &[&str] = &["echo", "broadcast", "chat"];
+
+/// Which handler answers a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSetting {
+    /// The path; a segment in braces, as in `/ws/{user_id}`, matches any one segment.
+    pub path: String,
+    /// One of [`HANDLERS`].
+    pub handler: String,
+    /// This route's policy, or `None` for [`Config::slow_consumer`].
+    pub slow_consumer: Option<SlowConsumerPolicy>,
+}
+
+impl RouteSetting {
+    /// A route with the server's own slow-consumer policy.
+    pub fn new(path: &str, handler: &str) -> Self {
+        RouteSetting {
+            path: path.to_owned(),
+            handler: handler.to_owned(),
+            slow_consumer: None,
+        }
+    }
+}
 
 /// The kernel interface the shards wait on (`--driver`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,7 +114,8 @@ impl FromStr for SlowConsumerPolicy {
 }
 
 /// A server's settings. Every field has a documented default; see
-/// [`Config::default`].
+/// [`Config::default`]. The ranges are in `config/range.rs`, the relations in
+/// [`Config::validate`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Address the shards listen on. Port 0 lets the kernel choose one port for all shards.
@@ -128,6 +159,7 @@ pub struct Config {
     /// Time a client has for its opening handshake.
     pub handshake_timeout: Duration,
     /// Silence after which a session is closed; any received byte ends the silence.
+    /// Zero: never.
     pub idle_timeout: Duration,
     /// Silence after which the server sends a ping. Zero: it sends none.
     pub ping_interval: Duration,
@@ -142,6 +174,9 @@ pub struct Config {
     pub ring_capacity: usize,
     /// Deliveries a shard makes before it looks after its other sockets again.
     pub fan_out_slice: usize,
+
+    /// The paths that are served; no two are alike.
+    pub routes: Vec<RouteSetting>,
 }
 
 impl Default for Config {
@@ -172,6 +207,12 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(30),
             ring_capacity: 1_024,
             fan_out_slice: 256,
+            routes: vec![
+                RouteSetting::new("/echo", "echo"),
+                RouteSetting::new("/broadcast", "broadcast"),
+                RouteSetting::new("/ws", "chat"),
+                RouteSetting::new("/ws/{user_id}", "chat"),
+            ],
         }
     }
 }
@@ -183,6 +224,16 @@ pub struct ConfigError {
     pub option: &'static str,
     /// What was wrong and what is allowed instead, as one sentence.
     pub problem: String,
+}
+
+impl ConfigError {
+    /// An error about one option.
+    pub fn new(option: &'static str, problem: impl Into<String>) -> Self {
+        ConfigError {
+            option,
+            problem: problem.into(),
+        }
+    }
 }
 
 impl fmt::Display for ConfigError {
