@@ -1,0 +1,152 @@
+//! What the server says about itself while it runs, on standard error.
+//!
+//! Standard output stays free for what a person asked for, such as
+//! `--print-config`.
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::str::FromStr;
+
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The form of the log (`--log`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// Lines for people: coloured on a terminal, plain anywhere else.
+    #[default]
+    Auto,
+    /// Lines for people, coloured wherever they go.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// The word used on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogFormat::Auto => "auto",
+            LogFormat::Human => "human",
+            LogFormat::Json => "json",
+        }
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(LogFormat::Auto),
+            "human" => Ok(LogFormat::Human),
+            "json" => Ok(LogFormat::Json),
+            other => Err(format!(
+                "'{other}' is not a log format; use human, json or auto"
+            )),
+        }
+    }
+}
+
+/// Sends this process's log to standard error, from `level` up.
+///
+/// A program that embeds the library and has a subscriber of its own keeps it:
+/// only the first initialisation of a process counts.
+pub fn init(format: LogFormat, level: LevelFilter) {
+    let colours = match format {
+        LogFormat::Auto => io::stderr().is_terminal() && !colours_refused(),
+        LogFormat::Human => !colours_refused(),
+        LogFormat::Json => false,
+    };
+    let subscriber = subscriber(format, level, colours, io::stderr);
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Whether the person asked all programs for plain text (<https://no-color.org>).
+fn colours_refused() -> bool {
+    env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+fn subscriber<W>(
+    format: LogFormat,
+    level: LevelFilter,
+    colours: bool,
+    writer: W,
+) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(colours)
+        .with_writer(writer);
+    match format {
+        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
+        LogFormat::Auto | LogFormat::Human => Box::new(builder.finish()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A writer that keeps what it is given.
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What two events become in a format, seen from `info`.
+    fn logged(format: LogFormat, colours: bool) -> String {
+        let page = Page::default();
+        let writer = page.clone();
+        let subscriber = subscriber(format, LevelFilter::INFO, colours, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(shard = 3, "started");
+            tracing::debug!("too quiet to be heard");
+        });
+        let bytes = page.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn people_read_lines() {
+        let text = logged(LogFormat::Auto, false);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            text.contains("INFO") && text.contains("started shard=3"),
+            "{text}"
+        );
+        assert!(!text.contains('\x1b'), "{text:?}");
+        assert!(logged(LogFormat::Human, true).contains('\x1b'));
+    }
+
+    #[test]
+    fn machines_read_json() {
+        let text = logged(LogFormat::Json, false);
+        let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(event["message"], "started");
+        assert_eq!(event["shard"], 3);
+        assert_eq!(event["level"], "INFO");
+    }
+
+    #[test]
+    fn every_format_is_read_as_it_is_written() {
+        for format in [LogFormat::Auto, LogFormat::Human, LogFormat::Json] {
+            assert_eq!(format.as_str().parse(), Ok(format));
+        }
+        assert!("xml".parse::<LogFormat>().is_err());
+    }
+}
