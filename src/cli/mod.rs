@@ -1,0 +1,282 @@
+//! The command line, the environment and the configuration file: what a person
+//! *typed*, and how it becomes the [`Config`] that is *resolved*.
+//!
+//! typed: flags (`options`), variables (`source`), file (`file`)
+//! → one layer over the other → resolved with the defaults → validated.
+//!
+//! # Invariants worth naming
+//!
+//! - A flag wins over a variable, a variable over the file, the file over the default.
+//! - Every option exists in all three, and is read by the same words in each.
+//! - An error names the option as the person wrote it: `--shards`,
+//!   `CORECAST_SHARDS`, or `corecast.toml:3: shards`.
+//! - Nothing here reads the process's environment but [`parse`]; tests bring their own.
+
+mod file;
+mod options;
+mod print;
+mod source;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::process;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+
+use crate::config::{Config, Range};
+use crate::log::LogFormat;
+use options::Options;
+use source::{Layer, option_of, with_range};
+
+/// What the program was asked to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Run the server.
+    Serve(ServeOptions),
+    /// Print this text, the resolved configuration, and exit.
+    PrintConfig(String),
+}
+
+/// What `corecast serve` needs to know, validated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServeOptions {
+    /// The server's settings.
+    pub config: Config,
+    /// The log's form.
+    pub log: LogFormat,
+    /// The least severe level that is logged.
+    pub log_level: LevelFilter,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        ServeOptions {
+            config: Config::default(),
+            log: LogFormat::Auto,
+            log_level: LevelFilter::INFO,
+        }
+    }
+}
+
+/// Why there is nothing to run.
+#[derive(Debug)]
+pub enum CliError {
+    /// The command line does not parse, or asked for help or the version.
+    Usage(clap::Error),
+    /// A setting cannot stand.
+    Setting {
+        /// The option as it was written, wherever that was.
+        name: String,
+        /// What was wrong, and what is allowed.
+        problem: String,
+    },
+}
+
+impl CliError {
+    fn setting(name: impl Into<String>, problem: impl fmt::Display) -> Self {
+        CliError::Setting {
+            name: name.into(),
+            problem: problem.to_string(),
+        }
+    }
+
+    /// The process's exit code: 2 for a mistake, 0 for help and version.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            CliError::Usage(error) => error.exit_code(),
+            CliError::Setting { .. } => 2,
+        }
+    }
+
+    /// Says it where it belongs: help on standard output, mistakes on standard error.
+    pub fn print(&self) {
+        match self {
+            CliError::Usage(error) => {
+                // There is nobody left to tell when the terminal itself is gone.
+                let _ = error.print();
+            }
+            CliError::Setting { .. } => eprintln!("error: {self}"),
+        }
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CliError::Usage(error) => error.fmt(f),
+            CliError::Setting { name, problem } => write!(f, "{name}: {problem}"),
+        }
+    }
+}
+
+impl Error for CliError {}
+
+/// Reads this process's command line and environment. On a mistake, and for
+/// `--help` and `--version`, it prints what there is to say and exits.
+pub fn parse() -> Command {
+    try_parse_from(std::env::args_os(), &|name| std::env::var_os(name)).unwrap_or_else(|error| {
+        error.print();
+        process::exit(error.exit_code())
+    })
+}
+
+/// Reads a command line, whose first word is the program's name, and an
+/// environment, given as the function from a variable's name to its value.
+///
+/// # Errors
+///
+/// A command line that does not parse, a configuration file that cannot be
+/// read, and the first setting that cannot stand.
+pub fn try_parse_from<I, W>(
+    words: I,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Command, CliError>
+where
+    I: IntoIterator<Item = W>,
+    W: Into<OsString> + Clone,
+{
+    let matches = command()
+        .try_get_matches_from(words)
+        .map_err(|error| setting_error(error, |option| format!("--{option}")))?;
+    let Typed {
+        command: TypedCommand::Serve(serve),
+    } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
+    let (_, matches) = matches
+        .subcommand()
+        .expect("a subcommand is required, so one was given");
+
+    let flags = Layer::of_flags(matches).map_err(CliError::Usage)?;
+    let environment = Layer::of_environment(variable)?;
+    let path = serve
+        .config
+        .or_else(|| variable("CORECAST_CONFIG").map(PathBuf::from));
+    let file = path.map_or(Ok(Layer::default()), |path| file::read(&path))?;
+
+    let mut typed = flags.over(environment.over(file));
+    let resolved = std::mem::take(&mut typed.options).resolve();
+    resolved
+        .config
+        .validate()
+        .map_err(|error| CliError::setting(typed.name_of(error.option), error.problem))?;
+    Ok(if serve.print_config {
+        Command::PrintConfig(print::print(&resolved, &typed))
+    } else {
+        Command::Serve(resolved)
+    })
+}
+
+/// A WebSocket server for millions of connections on one Linux host.
+#[derive(Debug, Parser)]
+#[command(
+    name = "corecast",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Typed {
+    #[command(subcommand)]
+    command: TypedCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TypedCommand {
+    /// Run the server
+    Serve(Box<ServeArgs>),
+}
+
+/// How `corecast serve --help` ends.
+const SERVE_HELP: &str = "\
+Every option may also be given in the environment as CORECAST_ and its name in \
+capitals (CORECAST_MAX_SESSIONS; lists with commas), or in the file of --config \
+under its name with underscores (max_sessions = 1000000), routes as tables:
+
+  [[routes]]
+  path = \"/news\"
+  handler = \"broadcast\"
+  slow_consumer = \"drop\"
+
+A flag wins over the environment, the environment over the file. Sizes are bytes \
+or have a unit (64KiB, 1MiB); times need one (500ms, 10s, 2m).";
+
+#[derive(Debug, Args)]
+#[command(after_help = SERVE_HELP)]
+struct ServeArgs {
+    /// Read options from a TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Print the resolved options as TOML, each with its source, and exit
+    #[arg(long)]
+    print_config: bool,
+
+    /// Read again as a [`Layer`]; here so that the options are part of the command.
+    #[command(flatten)]
+    _options: Options,
+}
+
+/// The command line with each option's default and range added to its help.
+fn command() -> clap::Command {
+    let defaults = ServeOptions::default();
+    Typed::command().mut_subcommand("serve", |serve| {
+        serve.mut_args(|arg| match default_of(arg.get_id().as_str(), &defaults) {
+            Some(default) => {
+                let help = arg.get_help().cloned().unwrap_or_default();
+                let range = Range::of(&option_of(arg.get_id().as_str()))
+                    .map_or(String::new(), |range| format!("; {range}"));
+                arg.help(format!("{help} [default: {default}{range}]"))
+            }
+            None => arg,
+        })
+    })
+}
+
+/// An option's default in words.
+fn default_of(key: &str, defaults: &ServeOptions) -> Option<String> {
+    let list = |words: Vec<String>| words.join(", ");
+    Some(match key {
+        "config" | "print_config" | "help" => return None,
+        "shards" => "one per core of --cpus".to_owned(),
+        "origin" => "*".to_owned(),
+        "busy_poll" => "0".to_owned(),
+        "routes" => list(
+            defaults
+                .config
+                .routes
+                .iter()
+                .map(|route| format!("{}={}", route.path, route.handler))
+                .collect(),
+        ),
+        key => match print::value_of(key, defaults)? {
+            toml::Value::String(text) => text,
+            value => value.to_string(),
+        },
+    })
+}
+
+/// Turns the parser's error about a value into the same sentence that the file
+/// and the environment would get; `name` writes an option as the person did.
+fn setting_error(error: clap::Error, name: impl Fn(&str) -> String) -> CliError {
+    let problem = match (error.kind(), error.source()) {
+        (ErrorKind::ValueValidation, Some(cause)) => cause.to_string(),
+        (ErrorKind::InvalidValue, _) => "a value is missing".to_owned(),
+        (ErrorKind::InvalidUtf8, _) => "is not UTF-8".to_owned(),
+        _ => return CliError::Usage(error),
+    };
+    // The parser calls it '--shards <N>'.
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+        return CliError::Usage(error);
+    };
+    let option = shown
+        .split([' ', '='])
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("--");
+    CliError::setting(name(option), with_range(option, &problem))
+}

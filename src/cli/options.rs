@@ -1,0 +1,340 @@
+//! The options as typed: every one may be missing.
+//!
+//! # Invariants worth naming
+//!
+//! - [`Options`] is the one list of options. Flags, variables and the file are
+//!   all read into it, and [`Options::over`] and [`Options::resolve`] name
+//!   every field, so the compiler finds an option that was forgotten.
+//! - A setting that was not typed never contradicts one that was: where two
+//!   are related, the default gives way.
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::ServeOptions;
+use super::value::{
+    Address, AddressOrOff, Count, Cpus, Level, Microseconds, OFF, Origin, Route, Size, Time,
+    from_text, list_from_text,
+};
+use crate::config::{Config, Driver, RouteSetting, SlowConsumerPolicy};
+use crate::log::LogFormat;
+
+const LISTENING: &str = "Listening";
+const SHARDS: &str = "Shards";
+const LIMITS: &str = "Limits";
+const TIMEOUTS: &str = "Timeouts";
+const FAN_OUT: &str = "Fan-out";
+const LOGGING: &str = "Logging";
+
+/// What was typed. Each doc comment is the option's help.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Options {
+    /// Where WebSocket connections are accepted; port 0 lets the kernel choose
+    #[arg(long, value_name = "ADDR", help_heading = LISTENING)]
+    #[serde(deserialize_with = "from_text")]
+    pub listen: Option<Address>,
+
+    /// Where metrics, health and statistics are served over HTTP, or off
+    #[arg(long, value_name = "ADDR", help_heading = LISTENING)]
+    #[serde(deserialize_with = "from_text")]
+    pub admin: Option<AddressOrOff>,
+
+    /// Connections that may wait to be accepted, on each shard; net.core.somaxconn caps it
+    #[arg(long, value_name = "N", help_heading = LISTENING)]
+    #[serde(deserialize_with = "from_text")]
+    pub backlog: Option<Count>,
+
+    /// An origin whose pages may connect, as in https://example.com, or * for any; repeatable
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',', help_heading = LISTENING)]
+    #[serde(deserialize_with = "list_from_text")]
+    pub origin: Option<Vec<Origin>>,
+
+    /// A path and what answers it: echo, broadcast, chat, or off to stop serving the path;
+    /// repeatable, added to the defaults. A policy may follow, as in /news=broadcast:drop
+    #[arg(id = "routes", long = "route", value_name = "PATH=HANDLER", value_delimiter = ',', help_heading = LISTENING)]
+    pub routes: Option<Vec<Route>>,
+
+    /// Shards: threads that each serve their own connections
+    #[arg(long, value_name = "N", help_heading = SHARDS)]
+    #[serde(deserialize_with = "from_text")]
+    pub shards: Option<Count>,
+
+    /// Cores the shards are pinned to, in turn, as in 0-3,8
+    #[arg(long, value_name = "LIST", help_heading = SHARDS)]
+    #[serde(deserialize_with = "from_text")]
+    pub cpus: Option<Cpus>,
+
+    /// The kernel interface: uring, epoll, or auto for uring where the host allows it
+    #[arg(long, value_name = "DRIVER", help_heading = SHARDS)]
+    #[serde(deserialize_with = "from_text")]
+    pub driver: Option<Driver>,
+
+    /// How long a shard looks for work before it sleeps, in microseconds:
+    /// lower latency for a busy core
+    #[arg(long, value_name = "US", help_heading = SHARDS)]
+    #[serde(deserialize_with = "from_text")]
+    pub busy_poll: Option<Microseconds>,
+
+    /// Sessions in the whole process
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_sessions: Option<Count>,
+
+    /// Sessions on one shard
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_sessions_per_shard: Option<Count>,
+
+    /// Opening handshakes in flight on one shard; over it the shard stops accepting
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_handshakes: Option<Count>,
+
+    /// Size of a request's header block
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_header_bytes: Option<Size>,
+
+    /// Payload of one frame; follows --max-message-bytes when that is less
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_frame_bytes: Option<Size>,
+
+    /// Payload of one message, all its frames together
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_message_bytes: Option<Size>,
+
+    /// Outgoing bytes above which a session is not read; follows --max-pending-bytes
+    /// when that is less
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    #[serde(deserialize_with = "from_text")]
+    pub high_water_mark: Option<Size>,
+
+    /// Outgoing bytes above which a session is a slow consumer
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_pending_bytes: Option<Size>,
+
+    /// What is done about a slow consumer: close it (1013), or drop the publication and count it
+    #[arg(long, value_name = "POLICY", help_heading = LIMITS)]
+    #[serde(deserialize_with = "from_text")]
+    pub slow_consumer: Option<SlowConsumerPolicy>,
+
+    /// Time a client has for its opening handshake
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    #[serde(deserialize_with = "from_text")]
+    pub handshake_timeout: Option<Time>,
+
+    /// Silence after which a session is closed; 0 for never
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    #[serde(deserialize_with = "from_text")]
+    pub idle_timeout: Option<Time>,
+
+    /// Silence after which the server sends a ping; 0 for none; half of --idle-timeout
+    /// when that is less
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    #[serde(deserialize_with = "from_text")]
+    pub ping_interval: Option<Time>,
+
+    /// Time a session's outgoing bytes may stand still before it is closed
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    #[serde(deserialize_with = "from_text")]
+    pub write_stall_timeout: Option<Time>,
+
+    /// Time a client has to answer a close frame
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    #[serde(deserialize_with = "from_text")]
+    pub close_timeout: Option<Time>,
+
+    /// Time over which a stopping server spreads its close frames
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    #[serde(deserialize_with = "from_text")]
+    pub drain_timeout: Option<Time>,
+
+    /// Messages each ring between two shards holds
+    #[arg(long, value_name = "N", help_heading = FAN_OUT)]
+    #[serde(deserialize_with = "from_text")]
+    pub ring_capacity: Option<Count>,
+
+    /// Deliveries a shard makes before it looks after its other sockets again
+    #[arg(long, value_name = "N", help_heading = FAN_OUT)]
+    #[serde(deserialize_with = "from_text")]
+    pub fan_out_slice: Option<Count>,
+
+    /// The log's form: human (coloured lines), json (an object a line), or auto
+    /// (lines, coloured on a terminal)
+    #[arg(long, value_name = "FORMAT", help_heading = LOGGING)]
+    #[serde(deserialize_with = "from_text")]
+    pub log: Option<LogFormat>,
+
+    /// The least that is logged: off, error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", help_heading = LOGGING)]
+    #[serde(deserialize_with = "from_text")]
+    pub log_level: Option<Level>,
+}
+
+impl Options {
+    /// These options, and those of `below` where these are silent. Routes of
+    /// both layers count, because each is about its own path.
+    pub(super) fn over(self, below: Options) -> Options {
+        /// Writes the struct out; a field that is missing does not compile.
+        macro_rules! either {
+            ($($field:ident),+ $(,)?) => {
+                Options {
+                    routes: match (below.routes, self.routes) {
+                        (Some(below), Some(above)) => Some([below, above].concat()),
+                        (below, above) => above.or(below),
+                    },
+                    $($field: self.$field.or(below.$field),)+
+                }
+            };
+        }
+        either!(
+            listen,
+            admin,
+            backlog,
+            origin,
+            shards,
+            cpus,
+            driver,
+            busy_poll,
+            max_sessions,
+            max_sessions_per_shard,
+            max_handshakes,
+            max_header_bytes,
+            max_frame_bytes,
+            max_message_bytes,
+            high_water_mark,
+            max_pending_bytes,
+            slow_consumer,
+            handshake_timeout,
+            idle_timeout,
+            ping_interval,
+            write_stall_timeout,
+            close_timeout,
+            drain_timeout,
+            ring_capacity,
+            fan_out_slice,
+            log,
+            log_level,
+        )
+    }
+
+    /// Fills in the defaults. The result is not yet validated.
+    pub(super) fn resolve(self) -> ServeOptions {
+        let default = ServeOptions::default();
+        let base = default.config;
+
+        let cpus = self.cpus.map_or(base.cpus, |Cpus(cpus)| cpus);
+        // Whoever names cores wants a shard on each.
+        let default_shards = if cpus.is_empty() {
+            base.shards
+        } else {
+            cpus.len()
+        };
+
+        let size = |typed: Option<Size>, default| typed.map_or(default, |Size(bytes)| bytes);
+        let max_message_bytes = size(
+            self.max_message_bytes,
+            // A larger frame was asked for, so a message must be able to hold it.
+            base.max_message_bytes.max(size(self.max_frame_bytes, 0)),
+        );
+        let max_pending_bytes = size(
+            self.max_pending_bytes,
+            base.max_pending_bytes.max(size(self.high_water_mark, 0)),
+        );
+
+        let time = |typed: Option<Time>, default| typed.map_or(default, |Time(time)| time);
+        let idle_timeout = time(self.idle_timeout, base.idle_timeout);
+        let default_ping = match idle_timeout {
+            never if never.is_zero() => base.ping_interval,
+            idle => base.ping_interval.min(idle / 2),
+        };
+
+        let count = |typed: Option<Count>, default| typed.map_or(default, |Count(n)| n);
+        let config = Config {
+            listen: self.listen.map_or(base.listen, |Address(address)| address),
+            admin: self
+                .admin
+                .map_or(base.admin, |AddressOrOff(address)| address),
+            shards: count(self.shards, default_shards),
+            cpus,
+            driver: self.driver.unwrap_or(base.driver),
+            busy_poll: self
+                .busy_poll
+                .map_or(base.busy_poll, |Microseconds(time)| time),
+            // What does not fit is out of range and will be refused as such.
+            backlog: count(self.backlog, base.backlog as usize)
+                .try_into()
+                .unwrap_or(u32::MAX),
+            allowed_origins: self.origin.map_or(base.allowed_origins, resolve_origins),
+            max_sessions: count(self.max_sessions, base.max_sessions),
+            max_sessions_per_shard: count(self.max_sessions_per_shard, base.max_sessions_per_shard),
+            max_handshakes_per_shard: count(self.max_handshakes, base.max_handshakes_per_shard),
+            max_header_bytes: size(self.max_header_bytes, base.max_header_bytes),
+            max_frame_bytes: size(
+                self.max_frame_bytes,
+                base.max_frame_bytes.min(max_message_bytes),
+            ),
+            max_message_bytes,
+            high_water_mark_bytes: size(
+                self.high_water_mark,
+                base.high_water_mark_bytes.min(max_pending_bytes),
+            ),
+            max_pending_bytes,
+            slow_consumer: self.slow_consumer.unwrap_or(base.slow_consumer),
+            handshake_timeout: time(self.handshake_timeout, base.handshake_timeout),
+            idle_timeout,
+            ping_interval: time(self.ping_interval, default_ping),
+            write_stall_timeout: time(self.write_stall_timeout, base.write_stall_timeout),
+            close_timeout: time(self.close_timeout, base.close_timeout),
+            drain_timeout: time(self.drain_timeout, base.drain_timeout),
+            ring_capacity: count(self.ring_capacity, base.ring_capacity),
+            fan_out_slice: count(self.fan_out_slice, base.fan_out_slice),
+            routes: resolve_routes(base.routes, self.routes.unwrap_or_default()),
+        };
+        ServeOptions {
+            config,
+            log: self.log.unwrap_or(default.log),
+            log_level: self
+                .log_level
+                .map_or(default.log_level, |Level(level)| level),
+        }
+    }
+}
+
+/// The origins by name, or none, meaning any, if one of them is `*`.
+fn resolve_origins(typed: Vec<Origin>) -> Vec<String> {
+    if typed.iter().any(|Origin(origin)| origin == "*") {
+        return Vec::new();
+    }
+    typed.into_iter().map(|Origin(origin)| origin).collect()
+}
+
+/// The default routes with the typed ones added, or put in the place of those
+/// with the same path. The last word about a path counts.
+fn resolve_routes(mut routes: Vec<RouteSetting>, typed: Vec<Route>) -> Vec<RouteSetting> {
+    for Route {
+        path,
+        handler,
+        slow_consumer,
+    } in typed
+    {
+        if handler == OFF {
+            routes.retain(|route| route.path != path);
+            continue;
+        }
+        let setting = RouteSetting {
+            path,
+            handler,
+            slow_consumer,
+        };
+        match routes.iter_mut().find(|route| route.path == setting.path) {
+            Some(route) => *route = setting,
+            None => routes.push(setting),
+        }
+    }
+    routes
+}

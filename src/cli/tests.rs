@@ -1,0 +1,406 @@
+//! Black-box tests of the three sources together, each with an environment of its own.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::time::Duration;
+
+use tempfile::NamedTempFile;
+
+use super::source::variable_of;
+use super::*;
+use crate::config::{Driver, RouteSetting, SlowConsumerPolicy};
+
+/// Parses `corecast serve` with these flags and variables.
+fn parse_with(flags: &[&str], variables: &[(&str, &str)]) -> Result<Command, CliError> {
+    let variables: HashMap<_, _> = variables.iter().copied().collect();
+    let words = ["corecast", "serve"].iter().chain(flags);
+    try_parse_from(words, &|name| variables.get(name).map(OsString::from))
+}
+
+fn served(flags: &[&str], variables: &[(&str, &str)]) -> ServeOptions {
+    match parse_with(flags, variables) {
+        Ok(Command::Serve(options)) => options,
+        other => panic!("not served: {other:?}"),
+    }
+}
+
+/// The message of a refusal; its exit code must be 2.
+fn refused(flags: &[&str], variables: &[(&str, &str)]) -> String {
+    let error = parse_with(flags, variables).expect_err("should be refused");
+    assert_eq!(error.exit_code(), 2);
+    error.to_string()
+}
+
+fn printed(flags: &[&str], variables: &[(&str, &str)]) -> String {
+    let flags = [flags, &["--print-config"]].concat();
+    match parse_with(&flags, variables) {
+        Ok(Command::PrintConfig(text)) => text,
+        other => panic!("not printed: {other:?}"),
+    }
+}
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn path_of(file: &NamedTempFile) -> &str {
+    file.path().to_str().unwrap()
+}
+
+#[test]
+fn nothing_typed_is_the_default() {
+    assert_eq!(served(&[], &[]), ServeOptions::default());
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
+    let file = file("ring_capacity = 10\nbacklog = 10\nfan_out_slice = 10");
+    let options = served(
+        &["--config", path_of(&file), "--ring-capacity", "30"],
+        &[("CORECAST_RING_CAPACITY", "20"), ("CORECAST_BACKLOG", "20")],
+    );
+    assert_eq!(options.config.ring_capacity, 30);
+    assert_eq!(options.config.backlog, 20);
+    assert_eq!(options.config.fan_out_slice, 10);
+    assert_eq!(options.config.max_sessions, Config::default().max_sessions);
+}
+
+#[test]
+fn the_file_may_be_named_by_a_variable() {
+    let file = file("shards = 7");
+    let options = served(&[], &[("CORECAST_CONFIG", path_of(&file))]);
+    assert_eq!(options.config.shards, 7);
+    let message = refused(&["--config", "/nowhere/corecast.toml"], &[]);
+    assert!(
+        message.starts_with("--config /nowhere/corecast.toml: "),
+        "{message}"
+    );
+}
+
+/// One value other than the default for each option, as a flag.
+const EVERY_OPTION: &[&str] = &[
+    "--listen",
+    "[::1]:8081",
+    "--admin",
+    "off",
+    "--backlog",
+    "100",
+    "--origin",
+    "https://a.example",
+    "--origin",
+    "https://b.example",
+    "--route",
+    "/ws/{user_id}=echo:drop",
+    "--route",
+    "/news=broadcast",
+    "--route",
+    "/echo=off",
+    "--shards",
+    "3",
+    "--cpus",
+    "0",
+    "--driver",
+    "epoll",
+    "--busy-poll",
+    "50",
+    "--max-sessions",
+    "1_000",
+    "--max-sessions-per-shard",
+    "500",
+    "--max-handshakes",
+    "10",
+    "--max-header-bytes",
+    "4KiB",
+    "--max-frame-bytes",
+    "1000",
+    "--max-message-bytes",
+    "1MiB",
+    "--high-water-mark",
+    "32KiB",
+    "--max-pending-bytes",
+    "128KiB",
+    "--slow-consumer",
+    "drop",
+    "--handshake-timeout",
+    "500ms",
+    "--idle-timeout",
+    "2m",
+    "--ping-interval",
+    "1m 10s",
+    "--write-stall-timeout",
+    "5s",
+    "--close-timeout",
+    "1s",
+    "--drain-timeout",
+    "0",
+    "--ring-capacity",
+    "64",
+    "--fan-out-slice",
+    "16",
+    "--log",
+    "json",
+    "--log-level",
+    "debug",
+];
+
+fn every_option() -> ServeOptions {
+    ServeOptions {
+        config: Config {
+            listen: "[::1]:8081".parse().unwrap(),
+            admin: None,
+            shards: 3,
+            cpus: vec![0],
+            driver: Driver::Epoll,
+            busy_poll: Duration::from_micros(50),
+            backlog: 100,
+            allowed_origins: vec!["https://a.example".into(), "https://b.example".into()],
+            max_sessions: 1_000,
+            max_sessions_per_shard: 500,
+            max_handshakes_per_shard: 10,
+            max_header_bytes: 4096,
+            max_frame_bytes: 1000,
+            max_message_bytes: 1 << 20,
+            high_water_mark_bytes: 32 << 10,
+            max_pending_bytes: 128 << 10,
+            slow_consumer: SlowConsumerPolicy::Drop,
+            handshake_timeout: Duration::from_millis(500),
+            idle_timeout: Duration::from_secs(120),
+            ping_interval: Duration::from_secs(70),
+            write_stall_timeout: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(1),
+            drain_timeout: Duration::ZERO,
+            ring_capacity: 64,
+            fan_out_slice: 16,
+            routes: vec![
+                RouteSetting::new("/broadcast", "broadcast"),
+                RouteSetting::new("/ws", "chat"),
+                RouteSetting {
+                    slow_consumer: Some(SlowConsumerPolicy::Drop),
+                    ..RouteSetting::new("/ws/{user_id}", "echo")
+                },
+                RouteSetting::new("/news", "broadcast"),
+            ],
+        },
+        log: LogFormat::Json,
+        log_level: LevelFilter::DEBUG,
+    }
+}
+
+#[test]
+fn every_option_is_a_flag() {
+    assert_eq!(served(EVERY_OPTION, &[]), every_option());
+}
+
+#[test]
+fn every_option_is_a_variable() {
+    let mut variables: HashMap<String, String> = HashMap::new();
+    for pair in EVERY_OPTION.chunks(2) {
+        let name = variable_of(pair[0].trim_start_matches("--"));
+        variables
+            .entry(name)
+            .and_modify(|list| *list = format!("{list},{}", pair[1]))
+            .or_insert_with(|| pair[1].to_owned());
+    }
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(served(&[], &variables), every_option());
+}
+
+#[test]
+fn what_is_printed_resolves_to_itself() {
+    for flags in [&[][..], EVERY_OPTION] {
+        let text = printed(flags, &[]);
+        let file = file(&text);
+        assert_eq!(
+            served(&["--config", path_of(&file)], &[]),
+            served(flags, &[]),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_printed_says_where_it_came_from() {
+    let file = file("\nfan_out_slice = 10");
+    let text = printed(
+        &["--config", path_of(&file), "--shards", "5"],
+        &[("CORECAST_BACKLOG", "20")],
+    );
+    for (start, end) in [
+        ("shards = 5 ".to_owned(), "# --shards".to_owned()),
+        ("backlog = 20 ".to_owned(), "# CORECAST_BACKLOG".to_owned()),
+        (
+            "fan_out_slice = 10 ".to_owned(),
+            format!("# {}:2", path_of(&file)),
+        ),
+        ("idle_timeout = \"1m\"".to_owned(), "# default".to_owned()),
+    ] {
+        assert!(
+            text.lines()
+                .any(|line| line.starts_with(&start) && line.ends_with(&end)),
+            "{start} … {end} in\n{text}"
+        );
+    }
+}
+
+#[test]
+fn an_invalid_value_names_the_option_as_written_and_the_range() {
+    assert_eq!(
+        refused(&["--shards", "many"], &[]),
+        "--shards: 'many' is not a whole number; allowed: 1 to 1024"
+    );
+    assert_eq!(
+        refused(&["--shards", "0"], &[]),
+        "--shards: 0 is out of range; allowed: 1 to 1024"
+    );
+    assert_eq!(
+        refused(&["--shards="], &[]),
+        "--shards: '' is not a whole number; allowed: 1 to 1024"
+    );
+    assert_eq!(
+        refused(&["--shards"], &[]),
+        "--shards: a value is missing; allowed: 1 to 1024"
+    );
+    assert_eq!(
+        refused(&[], &[("CORECAST_SHARDS", "many")]),
+        "CORECAST_SHARDS: 'many' is not a whole number; allowed: 1 to 1024"
+    );
+    assert_eq!(
+        refused(&[], &[("CORECAST_SHARDS", "2000")]),
+        "CORECAST_SHARDS: 2000 is out of range; allowed: 1 to 1024"
+    );
+    assert_eq!(
+        refused(&[], &[("CORECAST_SHARDS", "")]),
+        "CORECAST_SHARDS: is empty; give it a value or unset it; allowed: 1 to 1024"
+    );
+    let file = file("\nshards = 2000");
+    assert_eq!(
+        refused(&["--config", path_of(&file)], &[]),
+        format!(
+            "{}:2: shards: 2000 is out of range; allowed: 1 to 1024",
+            path_of(&file)
+        )
+    );
+    let message = refused(&["--route", "/x=talk"], &[]);
+    assert_eq!(
+        message,
+        "--route: 'talk' (for /x) is not a handler; allowed: echo, broadcast, chat"
+    );
+    assert!(refused(&["--no-such-option"], &[]).contains("--no-such-option"));
+}
+
+#[test]
+fn a_default_gives_way_to_a_related_setting() {
+    let config = served(
+        &["--max-message-bytes", "1KiB", "--max-pending-bytes", "2KiB"],
+        &[],
+    )
+    .config;
+    assert_eq!(
+        (config.max_frame_bytes, config.high_water_mark_bytes),
+        (1024, 2048)
+    );
+    let config = served(
+        &["--max-frame-bytes", "32MiB", "--high-water-mark", "4MiB"],
+        &[],
+    )
+    .config;
+    assert_eq!(
+        (config.max_message_bytes, config.max_pending_bytes),
+        (32 << 20, 4 << 20)
+    );
+    let config = served(&["--idle-timeout", "10s"], &[]).config;
+    assert_eq!(config.ping_interval, Duration::from_secs(5));
+    let config = served(&["--idle-timeout", "0"], &[]).config;
+    assert_eq!(config.ping_interval, Duration::from_secs(30));
+    assert_eq!(served(&["--cpus", "0"], &[]).config.shards, 1);
+}
+
+#[test]
+fn a_flag_can_take_a_list_back() {
+    let file = file("cpus = [0]\norigin = ['https://a.example']");
+    let options = served(
+        &["--config", path_of(&file), "--cpus", "all", "--origin", "*"],
+        &[],
+    );
+    assert!(options.config.cpus.is_empty());
+    assert!(options.config.allowed_origins.is_empty());
+}
+
+#[test]
+fn routes_of_every_source_count() {
+    let file = file(
+        "[[routes]]\npath = '/file'\nhandler = 'echo'\n[[routes]]\npath = '/both'\nhandler = 'echo'",
+    );
+    let options = served(
+        &["--config", path_of(&file), "--route", "/both=chat"],
+        &[("CORECAST_ROUTE", "/env=echo,/ws=off")],
+    );
+    let routes: Vec<_> = options
+        .config
+        .routes
+        .iter()
+        .map(|route| (route.path.as_str(), route.handler.as_str()))
+        .collect();
+    assert_eq!(
+        routes,
+        [
+            ("/echo", "echo"),
+            ("/broadcast", "broadcast"),
+            ("/ws/{user_id}", "chat"),
+            ("/file", "echo"),
+            ("/both", "chat"),
+            ("/env", "echo"),
+        ]
+    );
+}
+
+#[test]
+fn the_help_shows_headings_defaults_and_ranges() {
+    let help = parse_with(&["--help"], &[]).unwrap_err();
+    assert_eq!(help.exit_code(), 0);
+    let help = help.to_string();
+    let words: Vec<_> = help.split_whitespace().collect();
+    let help = words.join(" ");
+    for part in [
+        "Listening:",
+        "Shards:",
+        "Limits:",
+        "Timeouts:",
+        "Fan-out:",
+        "Logging:",
+        "[default: 127.0.0.1:8080]",
+        "[default: 16MiB; 125B to 1GiB]",
+        "[default: 1m; 0 (off) or 10ms to 7days]",
+        "[default: one per core of --cpus; 1 to 1024]",
+        "/ws/{user_id}=chat]",
+    ] {
+        assert!(help.contains(part), "{part} in {help}");
+    }
+    for option in source::keys() {
+        assert!(
+            help.contains(&format!("--{} <", option_of(&option))),
+            "{option}"
+        );
+    }
+}
+
+#[test]
+fn the_version_is_the_package_version() {
+    let error = try_parse_from(["corecast", "--version"], &|_| None).unwrap_err();
+    assert_eq!(error.exit_code(), 0);
+    assert_eq!(
+        error.to_string().trim(),
+        format!("corecast {}", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn no_command_is_a_mistake() {
+    let error = try_parse_from(["corecast"], &|_| None).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+}

@@ -1,0 +1,385 @@
+//! What a person may write for one option, whichever way it is given.
+//!
+//! # Invariants worth naming
+//!
+//! - Each type is read by its [`FromStr`] alone: a flag, a variable and a key
+//!   of the file all pass through it, so they accept the same words.
+//! - An error says what was written and what may be written instead. Ranges
+//!   are not checked here but by [`Config::validate`](crate::config::Config::validate).
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use tracing::level_filters::LevelFilter;
+
+use crate::config::SlowConsumerPolicy;
+
+/// An address with a port.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Address(pub SocketAddr);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Address).map_err(|_| {
+            format!("'{text}' is not an address; write IP:PORT, as in 0.0.0.0:8080 or [::]:8080")
+        })
+    }
+}
+
+/// An address with a port, or `off`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AddressOrOff(pub Option<SocketAddr>);
+
+impl FromStr for AddressOrOff {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(AddressOrOff(None));
+        }
+        text.parse()
+            .map(|Address(address)| AddressOrOff(Some(address)))
+            .map_err(|problem| format!("{problem}, or off"))
+    }
+}
+
+/// A whole number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count(pub usize);
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // `1_000_000` is how Rust and TOML write it, and is easier to get right.
+        text.replace('_', "")
+            .parse()
+            .map(Count)
+            .map_err(|_| format!("'{text}' is not a whole number"))
+    }
+}
+
+/// A size in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size(pub usize);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse::<ByteSize>()
+            .ok()
+            .and_then(|size| usize::try_from(size.as_u64()).ok())
+            .map(Size)
+            .ok_or_else(|| {
+                format!("'{text}' is not a size; write bytes, as in 65536, or 64KiB or 1MiB")
+            })
+    }
+}
+
+/// A length of time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time(pub Duration);
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "0" {
+            return Ok(Time(Duration::ZERO));
+        }
+        humantime::parse_duration(text).map(Time).map_err(|_| {
+            format!("'{text}' is not a time; write a number and a unit, as in 500ms, 10s or 2m")
+        })
+    }
+}
+
+/// A length of time that is in microseconds where no unit is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Microseconds(pub Duration);
+
+impl FromStr for Microseconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(micros) = text.parse() {
+            return Ok(Microseconds(Duration::from_micros(micros)));
+        }
+        text.parse::<Time>()
+            .map(|Time(time)| Microseconds(time))
+            .map_err(|_| format!("'{text}' is not a time; write microseconds, as in 50, or 50us"))
+    }
+}
+
+/// Cores, such as `0-3,8`, or `all` (an empty list).
+#[derive(Debug, Clone)]
+pub(super) struct Cpus(pub Vec<usize>);
+
+/// The most cores a Linux kernel can be built for.
+const MOST_CPUS: usize = 8192;
+
+impl FromStr for Cpus {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Cpus(Vec::new()));
+        }
+        let mut cpus = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            match (first.trim().parse::<usize>(), last.trim().parse()) {
+                (Ok(first), Ok(last)) if first <= last && last < MOST_CPUS => {
+                    cpus.extend(first..=last);
+                }
+                _ => {
+                    return Err(format!(
+                        "'{text}' is not a list of cores; write numbers and ranges, as in 0-3,8, or all"
+                    ));
+                }
+            }
+        }
+        Ok(Cpus(cpus))
+    }
+}
+
+/// An origin, or `*` for any.
+#[derive(Debug, Clone)]
+pub(super) struct Origin(pub String);
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("'' is not an origin; write https://example.com, or * for any".to_owned());
+        }
+        Ok(Origin(text.to_owned()))
+    }
+}
+
+/// The least severe level that is logged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Level(pub LevelFilter);
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // The filter itself would also read digits, which nobody remembers.
+        match text {
+            "off" | "error" | "warn" | "info" | "debug" | "trace" => {
+                text.parse().map(Level).map_err(|_| unreachable!())
+            }
+            _ => Err(format!(
+                "'{text}' is not a level; use off, error, warn, info, debug or trace"
+            )),
+        }
+    }
+}
+
+/// The handler's name that takes a path off the list.
+pub(super) const OFF: &str = "off";
+
+/// One route: `PATH=HANDLER` or `PATH=HANDLER:POLICY`, or a `[[routes]]` table.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    pub path: String,
+    pub handler: String,
+    #[serde(default, deserialize_with = "from_text")]
+    pub slow_consumer: Option<SlowConsumerPolicy>,
+}
+
+impl Route {
+    /// The keys of a `[[routes]]` table.
+    pub const KEYS: &[&str] = &["path", "handler", "slow_consumer"];
+}
+
+impl FromStr for Route {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, handler) = text.rsplit_once('=').ok_or_else(|| {
+            format!("'{text}' is not a route; write PATH=HANDLER, as in /news=broadcast")
+        })?;
+        let (handler, policy) = match handler.split_once(':') {
+            Some((handler, policy)) => (handler, Some(policy.parse()?)),
+            None => (handler, None),
+        };
+        Ok(Route {
+            path: path.to_owned(),
+            handler: handler.to_owned(),
+            slow_consumer: policy,
+        })
+    }
+}
+
+/// Reads a key of the file as its flag is read: from text. A number stands for
+/// its digits and an array for its elements with commas between them.
+pub(super) fn from_text<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+    D: Deserializer<'de>,
+{
+    let Text(text) = Text::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(Error::custom)
+}
+
+/// A list whose elements are read as by [`from_text`].
+pub(super) fn list_from_text<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+    D: Deserializer<'de>,
+{
+    let texts = Vec::<Text>::deserialize(deserializer)?;
+    let values = texts.iter().map(|Text(text)| text.parse());
+    values
+        .collect::<Result<_, _>>()
+        .map(Some)
+        .map_err(Error::custom)
+}
+
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor).map(Text)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("text, a number or a list")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<String, E> {
+        Ok(value.to_string())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<String, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(Text(text)) = elements.next_element()? {
+            texts.push(text);
+        }
+        Ok(texts.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units_or_none() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("65536", 65536),
+            ("64KiB", 65536),
+            ("64 KiB", 65536),
+            ("1MiB", 1 << 20),
+            ("1kB", 1000),
+        ] {
+            assert_eq!(text.parse::<Size>().unwrap().0, bytes, "{text}");
+        }
+        for text in ["", "-1", "abc", "1XB"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_need_a_unit_except_zero_and_microseconds() {
+        for (text, millis) in [
+            ("0", 0),
+            ("0s", 0),
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("2m", 120_000),
+            ("1m 30s", 90_000),
+        ] {
+            assert_eq!(
+                text.parse::<Time>().unwrap().0,
+                Duration::from_millis(millis),
+                "{text}"
+            );
+        }
+        for text in ["", "10", "-1s", "soon"] {
+            assert!(text.parse::<Time>().is_err(), "{text}");
+        }
+        for text in ["50", "50us"] {
+            assert_eq!(
+                text.parse::<Microseconds>().unwrap().0,
+                Duration::from_micros(50)
+            );
+        }
+        assert!("".parse::<Microseconds>().is_err());
+    }
+
+    #[test]
+    fn cores_are_numbers_and_ranges() {
+        for (text, cpus) in [
+            ("0", vec![0]),
+            ("0-3,8", vec![0, 1, 2, 3, 8]),
+            ("2, 1", vec![2, 1]),
+            ("all", vec![]),
+        ] {
+            assert_eq!(text.parse::<Cpus>().unwrap().0, cpus, "{text}");
+        }
+        for text in ["", "3-0", "a", "1,", "0-", "-1", "0-99999999999"] {
+            assert!(text.parse::<Cpus>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_route_is_a_path_a_handler_and_perhaps_a_policy() {
+        let route: Route = "/ws/{user_id}=chat:drop".parse().unwrap();
+        assert_eq!(
+            (route.path.as_str(), route.handler.as_str()),
+            ("/ws/{user_id}", "chat")
+        );
+        assert_eq!(route.slow_consumer, Some(SlowConsumerPolicy::Drop));
+        assert!("/ws".parse::<Route>().is_err());
+        assert!(
+            "/ws=chat:wait"
+                .parse::<Route>()
+                .unwrap_err()
+                .contains("close or drop")
+        );
+    }
+
+    #[test]
+    fn levels_are_words() {
+        assert_eq!("debug".parse::<Level>().unwrap().0, LevelFilter::DEBUG);
+        for text in ["", "loud", "3", "INFO"] {
+            assert!(text.parse::<Level>().is_err(), "{text}");
+        }
+    }
+}
