@@ -40,19 +40,16 @@ fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
 
     let options: Options = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
-        // A value's own error does not know its key: it is the last one before the value.
+        // A value's own error does not know its key. What is not inside a value is
+        // about the header of a table, and the only tables are the routes.
         let key = table
-            .keys()
-            .filter(|key| key.span().start <= offset)
-            .max_by_key(|key| key.span().start);
-        let (place, problem) = match key {
-            Some(key) => (
-                format!("{}: {}", at(offset), key.get_ref()),
-                with_range(&option_of(key.get_ref()), error.message()),
-            ),
-            None => (at(offset), error.message().to_owned()),
-        };
-        CliError::setting(place, problem)
+            .iter()
+            .find(|(_, value)| value.span().contains(&offset))
+            .map_or("routes", |(key, _)| key.get_ref());
+        CliError::setting(
+            format!("{}: {key}", at(offset)),
+            with_range(&option_of(key), error.message()),
+        )
     })?;
 
     let sources: BTreeMap<_, _> = table
@@ -153,7 +150,7 @@ mod tests {
         );
         assert_eq!(
             complaint("shards = 1\n[[routes]]\npath = '/x'\n"),
-            "corecast.toml:2: missing field `handler`"
+            "corecast.toml:2: routes: missing field `handler`"
         );
         assert!(complaint("shards = 1\nshards =").starts_with("corecast.toml:2: "));
     }

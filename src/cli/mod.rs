@@ -36,6 +36,7 @@ use options::Options;
 use source::{Layer, option_of, with_range};
 
 /// What the program was asked to do.
+#[expect(clippy::large_enum_variant, reason = "a process has one, for a moment")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Run the server.

@@ -1,0 +1,149 @@
+//! The control plane: metrics, health and statistics over HTTP, on one
+//! ordinary thread apart from the shards.
+//!
+//! # Invariants worth naming
+//!
+//! - It cannot stall a shard: all it does to one is to load atomics.
+//! - It is bounded: so many connections, so long for a request's head, so long
+//!   for a connection. Past that a client waits or is cut off, never the server.
+//! - The address is bound before [`spawn`] returns, so that a busy port is an
+//!   error at start-up and not a line in a log.
+
+mod connections;
+mod exposition;
+mod fields;
+mod pages;
+mod process;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use tokio::runtime;
+use tokio::sync::oneshot;
+
+use crate::metrics::ShardMetrics;
+use crate::shutdown::Lifecycle;
+use connections::Limits;
+
+/// What the control plane can see of a server.
+#[derive(Debug, Clone)]
+pub struct ServerView {
+    /// What each shard counts, by its number.
+    pub shards: Vec<Arc<ShardMetrics>>,
+    /// What the server is doing.
+    pub lifecycle: Arc<Lifecycle>,
+    /// What does not change while it runs.
+    pub info: ServerInfo,
+}
+
+/// The facts about a server that do not change while it runs.
+#[derive(Debug, Clone)]
+pub struct ServerInfo {
+    /// The version of corecast.
+    pub version: &'static str,
+    /// The kernel interface in use, as in `uring`.
+    pub driver: String,
+    /// The number of shards.
+    pub shards: usize,
+    /// The address WebSocket connections are accepted on, its port resolved.
+    pub listen: SocketAddr,
+    /// When the server was started.
+    pub started: Instant,
+}
+
+/// A running control plane. It stops when this is dropped.
+#[derive(Debug)]
+pub struct ControlHandle {
+    address: SocketAddr,
+    /// Dropping it is the signal to stop.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ControlHandle {
+    /// The address it listens on, its port resolved.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the listener and every connection, and waits for the thread to end.
+    pub fn stop(self) {}
+}
+
+impl Drop for ControlHandle {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            // A panic of that thread has been reported by its hook already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts the control plane on a thread of its own.
+///
+/// # Errors
+///
+/// The address cannot be bound (the message names it and the remedy), or the
+/// thread or its runtime cannot be had.
+pub fn spawn(address: SocketAddr, view: ServerView) -> io::Result<ControlHandle> {
+    spawn_with(address, view, Limits::default())
+}
+
+fn spawn_with(address: SocketAddr, view: ServerView, limits: Limits) -> io::Result<ControlHandle> {
+    let listener = TcpListener::bind(address).map_err(|cause| explain(address, &cause))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let listener = {
+        let _entered = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    let router = pages::router(view);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let thread = thread::Builder::new()
+        .name("control".to_owned())
+        .spawn(move || {
+            // The runtime is dropped at the end and takes the open connections with it.
+            runtime.block_on(async {
+                tokio::select! {
+                    () = connections::serve(listener, router, limits) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+    Ok(ControlHandle {
+        address,
+        stop: Some(stop),
+        thread: Some(thread),
+    })
+}
+
+/// Says what failed, the likely cause and what to do about it.
+fn explain(address: SocketAddr, cause: &io::Error) -> io::Error {
+    let port = address.port();
+    let remedy = match cause.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another program has it (see: ss -ltnp 'sport = :{port}'); choose another with --admin ADDR, or --admin off"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            "this host has no such address (see: ip -brief address); choose another with --admin ADDR".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("port {port} is privileged; choose one from 1024 up with --admin ADDR")
+        }
+        _ => "choose another with --admin ADDR, or --admin off".to_owned(),
+    };
+    io::Error::new(
+        cause.kind(),
+        format!("the control plane cannot listen on {address}: {cause}; {remedy}"),
+    )
+}

@@ -1,0 +1,106 @@
+//! `/stats`: the numbers as JSON, for scripts and people.
+//!
+//! ```json
+//! {
+//!   "version": "0.1.0", "driver": "uring", "listen": "127.0.0.1:8080",
+//!   "phase": "running", "uptime_seconds": 12.5,
+//!   "process": { "cpu_seconds": 1.5, "resident_memory_bytes": 9000000, … },
+//!   "total": { "sessions": 2, "opened": 5, "ended": { "peer_closed": 3, … }, … },
+//!   "shards": [ { "shard": 0, "sessions": 2, … }, … ]
+//! }
+//! ```
+//!
+//! `total` and each element of `shards` have the same keys, those of the table
+//! in `fields.rs`: numbers, and objects of numbers for `refused`, `ended` and
+//! `dropped` (by reason) and `peer_close` (by close code). All shards are read
+//! one after the other while they run, so a total may be a few messages askew.
+
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::ServerView;
+use super::fields::{FIELDS, Read};
+use super::process::Process;
+use crate::metrics::ShardMetrics;
+
+/// The whole answer.
+#[derive(serde::Serialize)]
+pub(super) struct Stats<'v> {
+    version: &'static str,
+    driver: &'v str,
+    listen: std::net::SocketAddr,
+    phase: &'static str,
+    uptime_seconds: f64,
+    process: Process,
+    total: Numbers<'v>,
+    shards: Vec<Numbers<'v>>,
+}
+
+impl<'v> Stats<'v> {
+    pub(super) fn of(view: &'v ServerView) -> Self {
+        let shards = view.shards.chunks(1).enumerate();
+        Stats {
+            version: view.info.version,
+            driver: &view.info.driver,
+            listen: view.info.listen,
+            phase: view.lifecycle.phase().label(),
+            uptime_seconds: view.info.started.elapsed().as_secs_f64(),
+            process: Process::now(),
+            total: Numbers {
+                shard: None,
+                of: &view.shards,
+            },
+            shards: shards
+                .map(|(shard, of)| Numbers {
+                    shard: Some(shard),
+                    of,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The sums over some shards.
+struct Numbers<'v> {
+    /// Which shard it is, if it is one.
+    shard: Option<usize>,
+    of: &'v [Arc<ShardMetrics>],
+}
+
+impl Serialize for Numbers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(shard) = self.shard {
+            map.serialize_entry("shard", &shard)?;
+        }
+        for field in FIELDS {
+            match field.read {
+                Read::One(read) => {
+                    let sum: u64 = self.of.iter().map(|shard| read(shard)).sum();
+                    map.serialize_entry(field.key, &sum)?;
+                }
+                Read::PerLabel(_, labels, read) => {
+                    let sum = |index: usize| -> u64 {
+                        self.of.iter().map(|shard| read(shard)[index].value()).sum()
+                    };
+                    map.serialize_entry(field.key, &PerLabel { labels, sum })?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+/// An object with a number per label.
+struct PerLabel<F> {
+    labels: &'static [&'static str],
+    sum: F,
+}
+
+impl<F: Fn(usize) -> u64> Serialize for PerLabel<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entries = self.labels.iter().enumerate();
+        serializer.collect_map(entries.map(|(index, label)| (label, (self.sum)(index))))
+    }
+}
