@@ -1,2 +1,7 @@
-//! The benchmark driver behind `make bench`.
-fn main() {}
+//! `corecast-bench`: reads the command line and hands over to the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    corecast_bench::main()
+}

@@ -1,0 +1,253 @@
+//! The command line: what can be typed, and the task it resolves to.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, SocketAddrV4, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::error::During;
+use crate::floor::Floor;
+use crate::load::{Opcode, Peer, Protocol, Window};
+use crate::{Result, sys};
+
+/// Measures a WebSocket server next to the floors of this kernel.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure (the default)
+    Run(RunArgs),
+    /// Serve as one of the floors until killed
+    Floor(FloorArgs),
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Task {
+    /// Measure.
+    Run(RunArgs),
+    /// Be a floor.
+    Floor(FloorArgs),
+}
+
+impl Cli {
+    /// The task, with `run` as the default.
+    pub fn resolve(self) -> Task {
+        match self.command {
+            None => Task::Run(self.run),
+            Some(Command::Run(args)) => Task::Run(args),
+            Some(Command::Floor(args)) => Task::Floor(args),
+        }
+    }
+}
+
+/// The options of `floor`.
+#[derive(Debug, Args)]
+pub struct FloorArgs {
+    /// Which floor
+    floor: Floor,
+    /// Where to listen
+    #[arg(long, value_name = "IP:PORT")]
+    listen: SocketAddrV4,
+    /// The core to be pinned to
+    #[arg(long, value_name = "N")]
+    cpu: Option<usize>,
+    /// Size of one publication on the wire, for sendloop
+    #[arg(long, value_name = "BYTES", default_value_t = 26,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    unit: u16,
+}
+
+impl FloorArgs {
+    /// Serves until the process is killed.
+    pub fn serve(&self) -> Result<Infallible> {
+        sys::raise_open_files().during("raising the limit of open files")?;
+        if let Some(cpu) = self.cpu {
+            sys::pin_to_cpu(cpu).during(format!("pinning to core {cpu}"))?;
+        }
+        let listener = Floor::listen(self.listen)?;
+        self.floor.serve(listener, usize::from(self.unit))
+    }
+}
+
+/// The kernel interface the server is told to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Driver {
+    /// The server decides.
+    Auto,
+    /// io_uring.
+    Uring,
+    /// epoll.
+    Epoll,
+}
+
+impl Driver {
+    /// The word the server understands.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Driver::Auto => "auto",
+            Driver::Uring => "uring",
+            Driver::Epoll => "epoll",
+        }
+    }
+}
+
+/// The options of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// The server's binary, started as `serve --listen … --shards 1 …`
+    #[arg(long, value_name = "PATH", default_value = "target/release/corecast")]
+    pub server: PathBuf,
+    /// Another argument for the server; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub server_arg: Vec<String>,
+    /// The kernel interface the server is to use
+    #[arg(long, value_enum, default_value_t = Driver::Uring)]
+    pub driver: Driver,
+    /// Leave the server out: floors and --against only
+    #[arg(long)]
+    pub no_server: bool,
+    /// Another running server to compare with; may be repeated. Its CPU time is not known
+    #[arg(long, value_name = "NAME=ws://HOST:PORT[/PREFIX]")]
+    pub against: Vec<Against>,
+    /// Only scenarios whose name contains this; may be repeated
+    #[arg(long, value_name = "SUBSTRING")]
+    pub only: Vec<String>,
+    /// One short round: whether it works, not how fast it is
+    #[arg(long)]
+    pub quick: bool,
+    /// Rounds; the report shows their median and range
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=99))]
+    rounds: u32,
+    /// Seconds measured in each round
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    seconds: f64,
+    /// Seconds of load before they count
+    #[arg(long, value_name = "S", default_value_t = 0.5)]
+    warm_up: f64,
+    /// Send text messages instead of binary ones
+    #[arg(long)]
+    text: bool,
+    /// The core of the server and of the floors
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub server_cpu: usize,
+    /// The core of the load
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub load_cpu: usize,
+    /// Also write every figure to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// How many rounds.
+    pub fn rounds(&self) -> usize {
+        if self.quick { 1 } else { self.rounds as usize }
+    }
+
+    /// How long each is. Bounded, so that a run always ends.
+    pub fn window(&self) -> Window {
+        let seconds = |seconds: f64| Duration::from_secs_f64(seconds.clamp(0.01, 600.0));
+        if self.quick {
+            return Window {
+                warm_up: Duration::from_millis(200),
+                measured: Duration::from_secs(1),
+            };
+        }
+        Window {
+            warm_up: seconds(self.warm_up),
+            measured: seconds(self.seconds),
+        }
+    }
+
+    /// The kind of messages.
+    pub fn opcode(&self) -> Opcode {
+        if self.text {
+            Opcode::Text
+        } else {
+            Opcode::Binary
+        }
+    }
+
+    /// Whether a scenario is wanted.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()))
+    }
+}
+
+/// A server somewhere else.
+#[derive(Debug, Clone)]
+pub struct Against {
+    /// Its name in the report.
+    pub name: String,
+    /// Where it is.
+    pub peer: Peer,
+}
+
+impl FromStr for Against {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Against, String> {
+        let form = || format!("'{text}' is not of the form name=ws://host:port");
+        let (name, url) = text.split_once('=').ok_or_else(form)?;
+        let rest = url.strip_prefix("ws://").ok_or_else(form)?;
+        let (host, prefix) = match rest.find('/') {
+            Some(slash) => rest.split_at(slash),
+            None => (rest, ""),
+        };
+        let address = host
+            .to_socket_addrs()
+            .map_err(|error| format!("{host}: {error}"))?
+            .find_map(|address| match address {
+                SocketAddr::V4(address) => Some(address),
+                SocketAddr::V6(_) => None,
+            })
+            .ok_or_else(|| format!("{host} has no IPv4 address"))?;
+        let mut peer = Peer::new(address, Protocol::WebSocket);
+        peer.path_prefix = prefix.trim_end_matches('/').to_owned();
+        Ok(Against {
+            name: name.to_owned(),
+            peer,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_the_default() {
+        let task = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap().resolve();
+        assert!(matches!(task("bench --quick"), Task::Run(args) if args.quick));
+        assert!(matches!(task("bench run --quick"), Task::Run(args) if args.quick));
+        let floor = task("bench floor sendloop --listen 127.0.0.1:1 --unit 26");
+        assert!(matches!(floor, Task::Floor(_)));
+    }
+
+    #[test]
+    fn others_are_named_by_url() {
+        let against: Against = "uws=ws://127.0.0.1:9001/bench/".parse().unwrap();
+        assert_eq!(against.name, "uws");
+        assert_eq!(against.peer.address.port(), 9001);
+        assert_eq!(against.peer.path_prefix, "/bench");
+        assert!("ws://127.0.0.1:9001".parse::<Against>().is_err());
+    }
+}

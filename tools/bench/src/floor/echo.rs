@@ -1,0 +1,121 @@
+//! One connection of an echo floor.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use super::outgoing::Outgoing;
+use crate::sys;
+
+/// What the peer's connection came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It lives on.
+    Open,
+    /// It ended or was reset.
+    Closed,
+}
+
+/// A socket whose bytes go back to where they came from.
+pub struct EchoConnection {
+    socket: OwnedFd,
+    outgoing: Outgoing,
+}
+
+impl EchoConnection {
+    /// Takes over an accepted socket.
+    pub fn new(socket: OwnedFd) -> EchoConnection {
+        EchoConnection {
+            socket,
+            outgoing: Outgoing::default(),
+        }
+    }
+
+    /// The descriptor's number, for the kernel's interfaces.
+    pub fn raw(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    /// Answers `bytes`, received by other means.
+    #[inline]
+    pub fn answer(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.outgoing.send(self.socket.as_fd(), bytes)
+    }
+
+    /// Nothing waits to be sent.
+    #[inline]
+    pub fn is_flushed(&self) -> bool {
+        self.outgoing.is_empty()
+    }
+
+    /// Sends what waits. True when nothing waits any more.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        if !self.outgoing.is_empty() {
+            self.outgoing.flush(self.socket.as_fd())?;
+        }
+        Ok(self.outgoing.is_empty())
+    }
+
+    /// Reads and answers until the socket is drained. Stops reading while its
+    /// own bytes find no room, so that a peer that does not read is not read.
+    #[inline]
+    pub fn turn(&mut self, scratch: &mut [u8]) -> io::Result<Outcome> {
+        while self.flush()? {
+            match sys::receive(self.socket.as_fd(), scratch)? {
+                Some(0) => return Ok(Outcome::Closed),
+                Some(count) => {
+                    self.outgoing.send(self.socket.as_fd(), &scratch[..count])?;
+                    if count < scratch.len() {
+                        // A short read drained it; the next bytes are a new edge.
+                        return Ok(Outcome::Open);
+                    }
+                }
+                None => return Ok(Outcome::Open),
+            }
+        }
+        Ok(Outcome::Open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn more_than_the_socket_holds_is_kept_and_sent_in_order() {
+        let (mut peer, socket) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut connection = EchoConnection::new(socket.into());
+        let bytes: Vec<u8> = (0..2_000_000u32).map(|n| (n % 251) as u8).collect();
+        connection.answer(&bytes).unwrap();
+        connection.answer(b"last").unwrap();
+        assert!(!connection.flush().unwrap());
+
+        let mut received = vec![0; bytes.len() + 4];
+        let mut at = 0;
+        while at < received.len() {
+            at += peer.read(&mut received[at..]).unwrap();
+            connection.flush().unwrap();
+        }
+        assert!(connection.flush().unwrap());
+        assert_eq!(received[..bytes.len()], bytes);
+        assert_eq!(&received[bytes.len()..], b"last");
+    }
+
+    #[test]
+    fn an_end_closes() {
+        let (mut peer, socket) = UnixStream::pair().unwrap();
+        let mut connection = EchoConnection::new(socket.into());
+        peer.write_all(b"x").unwrap();
+        drop(peer);
+        let mut scratch = [0; 64];
+        // The answer may already fail because the peer is gone; both are an end.
+        match connection.turn(&mut scratch) {
+            Ok(Outcome::Open) => {
+                assert_eq!(connection.turn(&mut scratch).unwrap(), Outcome::Closed);
+            }
+            Ok(Outcome::Closed) | Err(_) => {}
+        }
+    }
+}

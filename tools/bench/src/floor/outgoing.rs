@@ -1,0 +1,49 @@
+//! Bytes that found no room in a socket and wait for it.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use crate::sys;
+
+/// A connection's unsent bytes, in order. Empty almost always, and then it
+/// holds no memory.
+#[derive(Default)]
+pub struct Outgoing {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Outgoing {
+    /// No byte waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Sends `bytes` after what waits already, and keeps what finds no room.
+    #[inline]
+    pub fn send(&mut self, socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+        if !self.is_empty() {
+            self.bytes.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let sent = sys::send(socket, bytes)?.unwrap_or(0);
+        if sent < bytes.len() {
+            self.bytes.extend_from_slice(&bytes[sent..]);
+        }
+        Ok(())
+    }
+
+    /// Sends what waits, as far as there is room.
+    #[cold]
+    pub fn flush(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        while self.sent < self.bytes.len() {
+            match sys::send(socket, &self.bytes[self.sent..])? {
+                Some(sent) => self.sent += sent,
+                None => return Ok(()),
+            }
+        }
+        *self = Outgoing::default();
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! What `/proc` says about this host, its processes and their CPU time.
+//!
+//! Each reading is split into the file access and a function on its text, and
+//! the latter is tested.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::error::During;
+use crate::{Error, Result, sys};
+
+/// What the report says about the machine.
+#[derive(Debug, Clone, Serialize)]
+pub struct Host {
+    /// When the run began.
+    pub date: String,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Model of the CPU.
+    pub cpu: String,
+    /// Cores this process may use.
+    pub cores: usize,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+}
+
+impl Host {
+    /// Looks around.
+    pub fn read() -> Result<Host> {
+        let cpu = cpu_model(&read("/proc/cpuinfo")?).unwrap_or_else(|| "unknown".into());
+        let memory = field_kib(&read("/proc/meminfo")?, "MemTotal").unwrap_or(0);
+        Ok(Host {
+            date: sys::utc_date(SystemTime::now()),
+            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            cpu,
+            cores: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+            memory_mib: memory / 1024,
+        })
+    }
+}
+
+/// Memory of a process and of the kernel at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// The process' resident set.
+    pub resident_bytes: u64,
+    /// Its proportional set.
+    pub proportional_bytes: u64,
+    /// All slab memory of the kernel.
+    pub kernel_bytes: u64,
+}
+
+/// Reads the memory of process `pid` and of the kernel.
+pub fn memory(pid: u32) -> Result<Memory> {
+    let kib = |path: String, name: &str| -> Result<u64> {
+        field_kib(&read(&path)?, name)
+            .map(|kib| kib * 1024)
+            .ok_or_else(|| Error::Process(format!("{path} has no {name}")))
+    };
+    Ok(Memory {
+        resident_bytes: kib(format!("/proc/{pid}/status"), "VmRSS")?,
+        proportional_bytes: kib(format!("/proc/{pid}/smaps_rollup"), "Pss")?,
+        kernel_bytes: kib("/proc/meminfo".into(), "Slab")?,
+    })
+}
+
+/// CPU time of all threads of process `pid`, to the nanosecond. Unlike
+/// `/proc/PID/stat` it does not count in ticks.
+pub fn process_cpu_time(pid: u32) -> Result<Duration> {
+    let directory = format!("/proc/{pid}/task");
+    let tasks = fs::read_dir(&directory).during(format!("reading {directory}"))?;
+    let mut total = Duration::ZERO;
+    for task in tasks.flatten() {
+        // A thread that has just ended took no part worth counting.
+        if let Ok(text) = fs::read_to_string(task.path().join("schedstat")) {
+            total += on_cpu(&text).unwrap_or_default();
+        }
+    }
+    Ok(total)
+}
+
+/// Time that a set of cores was not idle.
+#[derive(Debug, Clone, Copy)]
+pub struct CoreTime {
+    /// Time in anything but idle and waiting for a disk.
+    pub busy: Duration,
+}
+
+/// Reads the busy time of two cores, which may be the same.
+pub fn core_time((one, other): (usize, usize)) -> Result<CoreTime> {
+    let text = read("/proc/stat")?;
+    let busy =
+        |core| core_busy(&text, core).ok_or_else(|| Error::Process(format!("no core {core} here")));
+    let mut total = busy(one)?;
+    if other != one {
+        total += busy(other)?;
+    }
+    Ok(CoreTime { busy: total })
+}
+
+/// Whether somebody listens on a local port. Unlike a trial connection this
+/// leaves no trace in the server.
+pub fn is_listening(port: u16) -> Result<bool> {
+    Ok(has_listener(&read("/proc/net/tcp")?, port))
+}
+
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(path).during(format!("reading {path}"))
+}
+
+/// The first field of a `schedstat`: nanoseconds on a core.
+fn on_cpu(schedstat: &str) -> Option<Duration> {
+    let nanos = schedstat.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanos))
+}
+
+/// A line such as `VmRSS:     1234 kB`.
+fn field_kib(text: &str, name: &str) -> Option<u64> {
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(field, _)| *field == name)
+        .and_then(|(_, value)| value.split_whitespace().next()?.parse().ok())
+}
+
+fn cpu_model(cpuinfo: &str) -> Option<String> {
+    cpuinfo
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(field, _)| field.trim() == "model name")
+        .map(|(_, value)| value.trim().to_owned())
+}
+
+/// `cpuN user nice system idle iowait irq softirq steal …` in ticks of 10 ms.
+fn core_busy(stat: &str, core: usize) -> Option<Duration> {
+    const TICKS_PER_SECOND: u64 = 100;
+    let name = format!("cpu{core}");
+    let fields: Vec<u64> = stat
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(&name))?
+        .split_whitespace()
+        .skip(1)
+        .take(8)
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    let idle = fields.get(3)? + fields.get(4)?;
+    let ticks = fields.iter().sum::<u64>() - idle;
+    Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
+/// Looks for a socket in state 0A (listening) on `port` in `/proc/net/tcp`.
+fn has_listener(tcp: &str, port: u16) -> bool {
+    let wanted = format!(":{port:04X}");
+    tcp.lines().skip(1).any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let local = fields.next().unwrap_or_default();
+        local.ends_with(&wanted) && fields.nth(1) == Some("0A")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedstat_begins_with_the_time_on_a_core() {
+        assert_eq!(
+            on_cpu("524168 185397 1\n"),
+            Some(Duration::from_nanos(524_168))
+        );
+        assert_eq!(on_cpu(""), None);
+    }
+
+    #[test]
+    fn fields_in_kib_are_found_by_their_whole_name() {
+        let text = "SlabX:  9 kB\nSlab:     182 kB\nName: a\n";
+        assert_eq!(field_kib(text, "Slab"), Some(182));
+        assert_eq!(field_kib(text, "Name"), None);
+        assert_eq!(field_kib(text, "Pss"), None);
+    }
+
+    #[test]
+    fn a_core_is_busy_when_neither_idle_nor_waiting() {
+        let stat =
+            "cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 1 2 3 400 50 6 7 8 0 0\ncpu1 0 0 0 0 0 0 0 0 0 0\n";
+        assert_eq!(core_busy(stat, 0), Some(Duration::from_millis(270)));
+        assert_eq!(core_busy(stat, 1), Some(Duration::ZERO));
+        assert_eq!(core_busy(stat, 2), None);
+    }
+
+    #[test]
+    fn listeners_are_told_from_connections() {
+        let tcp = "  sl  local_address rem_address   st\n\
+                   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000\n\
+                   1: 0100007F:1F91 0100007F:1F90 01 00000000:00000000\n";
+        assert!(has_listener(tcp, 8080));
+        assert!(!has_listener(tcp, 8081));
+        assert!(!has_listener(tcp, 80));
+    }
+
+    #[test]
+    fn the_model_is_read() {
+        assert_eq!(
+            cpu_model("processor\t: 0\nmodel name\t: Some CPU\n").as_deref(),
+            Some("Some CPU")
+        );
+    }
+}

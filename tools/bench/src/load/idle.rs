@@ -1,0 +1,80 @@
+//! Idle sessions: what each costs in memory, the server's and the kernel's.
+//!
+//! Some sessions are opened first and have a message echoed each, so that what
+//! every server allocates once (its scratch buffers, the allocator's arenas, the
+//! code it touches) is not charged to the sessions. They stay open, so that no
+//! idle session moves into their place for free.
+
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Deadline, Fleet, Hello, Peer, Protocol, payload};
+use crate::{Result, host};
+
+/// Time for freed kernel memory to come back and for the server to fall silent.
+const SETTLE: Duration = Duration::from_millis(700);
+
+/// What an idle scenario opens.
+#[derive(Debug, Clone, Copy)]
+pub struct Idle {
+    /// Sessions that warm the server up.
+    pub warm_up_sessions: usize,
+    /// Sessions that are charged.
+    pub sessions: usize,
+}
+
+/// Growth per idle session.
+#[derive(Debug, Clone, Serialize)]
+pub struct IdleSample {
+    /// Resident memory of the server, in bytes.
+    pub resident_bytes: f64,
+    /// The same with shared pages charged in part (Pss), in bytes.
+    pub proportional_bytes: f64,
+    /// Kernel slab memory, halved for the two ends of a connection, in bytes.
+    pub kernel_bytes: f64,
+}
+
+impl Idle {
+    /// Opens the sessions and reads how memory grew. `server` is the peer's process.
+    pub fn measure(self, peer: &Peer, server: u32) -> Result<IdleSample> {
+        let mut hello = match peer.protocol {
+            Protocol::WebSocket => {
+                Hello::upgrade(peer.address, &format!("{}/echo", peer.path_prefix), 0)
+            }
+            Protocol::Raw => Hello::raw_echo(),
+        };
+        let limit = Duration::from_secs(20);
+        let warm = Fleet::open(peer.address, self.warm_up_sessions, &mut hello, limit)?;
+        let deadline = Deadline::after(Duration::from_secs(10));
+        for index in 0..self.warm_up_sessions {
+            let exchange = peer.exchange(&[payload(100, index)]);
+            warm.check(index, &exchange, deadline)?;
+        }
+        thread::sleep(SETTLE);
+        let before = host::memory(server)?;
+        let idle = Fleet::open(peer.address, self.sessions, &mut hello, limit)?;
+        thread::sleep(SETTLE);
+        let after = host::memory(server)?;
+        // A session that died in silence would be cheap; the last answers prove
+        // that first, middle and last live, as all others did when opened.
+        for index in [0, self.sessions / 2, self.sessions - 1] {
+            let exchange = peer.exchange(&[payload(100, index)]);
+            idle.check(index, &exchange, deadline_after_idle())?;
+        }
+        idle.close();
+        warm.close();
+        let growth =
+            |before: u64, after: u64| (after as f64 - before as f64) / self.sessions as f64;
+        Ok(IdleSample {
+            resident_bytes: growth(before.resident_bytes, after.resident_bytes),
+            proportional_bytes: growth(before.proportional_bytes, after.proportional_bytes),
+            kernel_bytes: growth(before.kernel_bytes, after.kernel_bytes) / 2.0,
+        })
+    }
+}
+
+fn deadline_after_idle() -> Deadline {
+    Deadline::after(Duration::from_secs(5))
+}

@@ -1,0 +1,145 @@
+//! A contestant as a child process: started on its core, ended by its own id.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::During;
+use crate::{Error, Result, host, sys};
+
+/// Time a contestant has to listen.
+const START: Duration = Duration::from_secs(10);
+/// Time it has to end when asked, before it is made to.
+const END: Duration = Duration::from_secs(2);
+
+/// A running contestant. Dropping it ends it.
+pub struct Contender {
+    child: Child,
+    output: File,
+    name: String,
+}
+
+impl Contender {
+    /// Starts `program` pinned to `cpu` and waits until it listens on `address`.
+    pub fn start(
+        program: &Path,
+        arguments: impl IntoIterator<Item = OsString>,
+        cpu: usize,
+        address: SocketAddrV4,
+    ) -> Result<Contender> {
+        let name = program.display().to_string();
+        let output = sys::memory_file().during("making a file for output")?;
+        let clone = || output.try_clone().during("sharing a file for output");
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(clone()?)
+            .stderr(clone()?);
+        // SAFETY: the closure only makes system calls and allocates nothing.
+        unsafe {
+            command.pre_exec(move || {
+                sys::die_with_parent()?;
+                sys::pin_to_cpu(cpu)
+            });
+        }
+        let child = command.spawn().during(format!("starting {name}"))?;
+        let mut contender = Contender {
+            child,
+            output,
+            name,
+        };
+        contender.wait_until_listening(address.port())?;
+        Ok(contender)
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Adds to a failed scenario how the contestant fared: whether it ended,
+    /// and what it wrote last.
+    pub fn explain(&mut self, error: Error) -> Error {
+        match self.child.try_wait() {
+            Ok(Some(status)) => Error::Process(format!(
+                "{error}\n  {} has ended ({status}) and wrote:\n{}",
+                self.name,
+                self.last_words()
+            )),
+            _ => error,
+        }
+    }
+
+    fn wait_until_listening(&mut self, port: u16) -> Result<()> {
+        let started = Instant::now();
+        while !host::is_listening(port)? {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(Error::Process(format!(
+                    "{} ended before it listened ({status}) and wrote:\n{}",
+                    self.name,
+                    self.last_words()
+                )));
+            }
+            if started.elapsed() > START {
+                return Err(Error::Process(format!(
+                    "{} does not listen on port {port} after {START:?}; it wrote:\n{}",
+                    self.name,
+                    self.last_words()
+                )));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// The end of what it wrote.
+    fn last_words(&self) -> String {
+        const LAST_BYTES: u64 = 2000;
+        let mut bytes = Vec::new();
+        let length = self.output.metadata().map_or(0, |metadata| metadata.len());
+        let start = SeekFrom::Start(length.saturating_sub(LAST_BYTES));
+        let mut output = &self.output;
+        if output.seek(start).is_ok() {
+            let _ = output.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes)
+            .lines()
+            .map(|line| format!("    {line}\n"))
+            .collect()
+    }
+}
+
+impl Drop for Contender {
+    fn drop(&mut self) {
+        if let Ok(Some(_)) = self.child.try_wait() {
+            return;
+        }
+        sys::terminate(self.child.id());
+        let asked = Instant::now();
+        while asked.elapsed() < END {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A loopback address whose port nobody listens on now.
+pub fn free_address() -> Result<SocketAddrV4> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).during("looking for a free port")?;
+    let port = listener
+        .local_addr()
+        .during("looking for a free port")?
+        .port();
+    Ok(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+}
