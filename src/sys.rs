@@ -1,0 +1,312 @@
+//! The system calls the server makes itself, each behind a safe function.
+//!
+//! `unsafe` of the data plane lives here and in [`crate::plane`]; everything
+//! above sees a [`Socket`] or an [`EventFd`] and never a number.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Turns a system call's −1 into the error it stands for.
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Turns a transfer's −1 into the error it stands for.
+fn check_len(result: libc::ssize_t) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Anything that takes outgoing bytes without waiting. A [`Socket`] in the
+/// server, a scripted one in tests.
+pub trait Sink {
+    /// Sends what it can.
+    ///
+    /// # Errors
+    /// `WouldBlock` when it takes nothing now; anything else means it is broken.
+    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+/// A connected TCP socket that is only ever used without waiting.
+///
+/// The descriptor itself is left in blocking mode: every call says
+/// `MSG_DONTWAIT`, which saves one `fcntl` per connection.
+#[derive(Debug)]
+pub struct Socket(OwnedFd);
+
+impl Socket {
+    /// Takes over a connected stream socket.
+    pub fn new(fd: OwnedFd) -> Self {
+        Socket(fd)
+    }
+
+    /// Reads what has arrived; see [`recv`].
+    ///
+    /// # Errors
+    /// As [`recv`].
+    #[inline]
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        recv(self.0.as_fd(), buffer)
+    }
+
+    /// Sends one run of bytes; see [`send`].
+    ///
+    /// # Errors
+    /// As [`send`].
+    #[inline]
+    pub fn send_bytes(&self, bytes: &[u8]) -> io::Result<usize> {
+        send(self.0.as_fd(), bytes)
+    }
+
+    /// Tells the peer that nothing more will be sent.
+    pub fn shutdown_write(&self) {
+        shutdown_write(self.0.as_fd());
+    }
+
+    /// Gives the descriptor back.
+    pub fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+}
+
+/// Reads what has arrived at a socket, without waiting; `Ok(0)` is the peer's
+/// end of stream.
+///
+/// # Errors
+/// `WouldBlock` when nothing has arrived; otherwise what the connection died of.
+#[inline]
+pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and length describe `buffer`, which is writable for
+    // the whole call.
+    let received = unsafe {
+        libc::recv(
+            fd.as_raw_fd(),
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+            libc::MSG_DONTWAIT,
+        )
+    };
+    check_len(received)
+}
+
+/// Sends one run of bytes, or as much of it as the socket takes, without waiting.
+///
+/// # Errors
+/// `WouldBlock` when the socket takes nothing now.
+#[inline]
+pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the pointer and length describe `bytes`, which outlives the call.
+    let sent = unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
+    check_len(sent)
+}
+
+/// Tells a socket's peer that nothing more will be sent. That the peer may
+/// already be gone is no fault worth reporting.
+pub fn shutdown_write(fd: BorrowedFd<'_>) {
+    // SAFETY: shutdown takes no pointers.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
+}
+
+impl Sink for Socket {
+    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: an all-zero msghdr is a valid empty one.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        // `IoSlice` is guaranteed to have the layout of `iovec`, and sendmsg does not write through it.
+        message.msg_iov = parts.as_ptr().cast_mut().cast();
+        message.msg_iovlen = parts.len();
+        // SAFETY: `message` points at `parts`, which outlive the call.
+        let sent = unsafe {
+            libc::sendmsg(
+                self.0.as_raw_fd(),
+                &message,
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            )
+        };
+        check_len(sent)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// A counter in the kernel that wakes whoever waits for it to be non-zero.
+#[derive(Debug)]
+pub struct EventFd(OwnedFd);
+
+impl EventFd {
+    /// Makes one whose count is zero.
+    ///
+    /// # Errors
+    /// When descriptors or memory run out.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: eventfd takes no pointers.
+        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+        // SAFETY: the descriptor is new and nobody else's.
+        Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Wakes the waiter, now or when it next waits.
+    pub fn notify(&self) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: the pointer and length describe `one`. A full counter
+        // (`WouldBlock`) means that the waiter is woken already.
+        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+
+    /// Sets the count back to zero.
+    pub fn drain(&self) {
+        let mut count = [0u8; 8];
+        // SAFETY: the pointer and length describe `count`. `WouldBlock` means
+        // that it was zero already.
+        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+
+    /// A second descriptor of the same counter.
+    ///
+    /// # Errors
+    /// When descriptors run out.
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.0.try_clone()
+    }
+}
+
+impl AsRawFd for EventFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Gives the calling thread a file-descriptor table of its own, a copy of the
+/// present one. `RLIMIT_NOFILE` bounds a table, not a process, so each shard
+/// can then hold as many sockets as the limit says; and the kernel's lock on
+/// the table is no longer shared.
+///
+/// # Errors
+/// Where a sandbox forbids it.
+pub fn unshare_files() -> io::Result<()> {
+    // SAFETY: unshare takes no pointers; CLONE_FILES leaves every descriptor
+    // number of this thread valid.
+    check(unsafe { libc::unshare(libc::CLONE_FILES) }).map(drop)
+}
+
+/// Raises the soft limit on descriptors to the hard one and returns it.
+///
+/// # Errors
+/// When the limit cannot be read.
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid rlimit to write to.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` is a valid rlimit to read from. Keeping the soft limit
+    // when the kernel refuses is the best that can be done.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    // SAFETY: as above.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
+    Ok(limit.rlim_cur)
+}
+
+/// Opens a listener that shares its port with those of the other shards.
+/// `TCP_NODELAY` is set here because accepted sockets inherit it, which saves
+/// a system call per connection.
+///
+/// # Errors
+/// When the address is not ours or taken by a listener without `SO_REUSEPORT`.
+pub fn listen(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener> {
+    let socket = bind_shared(address)?;
+    socket.set_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// Binds a socket whose port others may share, without listening on it.
+///
+/// # Errors
+/// As [`listen`].
+pub fn bind_shared(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        Some(socket2::Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Accepts one connection from a non-blocking listener.
+///
+/// # Errors
+/// `WouldBlock` when none is waiting; `EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`
+/// when the host is out of what a connection needs.
+pub fn accept(listener: &impl AsFd) -> io::Result<(Socket, SocketAddr)> {
+    let (socket, address) = socket2::SockRef::from(listener).accept()?;
+    let peer = address.as_socket().ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "a peer without an IP address")
+    })?;
+    Ok((Socket(socket.into()), peer))
+}
+
+/// Makes a listener refuse: its waiters wake, and the next accept fails.
+pub fn stop_listening(listener: &impl AsFd) {
+    // That it may be closed already is no fault.
+    let _ = socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both);
+}
+
+/// The signals that ask a server to stop, held back from every thread so that
+/// one thread can wait for them.
+pub struct StopSignals(libc::sigset_t);
+
+impl StopSignals {
+    /// Holds SIGINT and SIGTERM back in this thread and in those it starts
+    /// from now on.
+    ///
+    /// # Errors
+    /// Never on Linux with these arguments.
+    pub fn block() -> io::Result<Self> {
+        // SAFETY: sigemptyset initialises the set before it is read.
+        let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `set` is valid for the calls and the signal numbers exist.
+        unsafe {
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, libc::SIGINT);
+            libc::sigaddset(&mut set, libc::SIGTERM);
+        }
+        // SAFETY: `set` is initialised, and the old mask is not asked for.
+        match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) } {
+            0 => Ok(StopSignals(set)),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// Waits for the next one and returns its name.
+    pub fn wait(&self) -> &'static str {
+        let mut signal = 0;
+        // SAFETY: both pointers are valid; the set was initialised by `block`.
+        unsafe { libc::sigwait(&self.0, &mut signal) };
+        if signal == libc::SIGINT {
+            "SIGINT"
+        } else {
+            "SIGTERM"
+        }
+    }
+}
