@@ -1,0 +1,153 @@
+//! The session plane: which sockets became readable or writable.
+//!
+//! An established session has no task and no buffer. Its socket is watched
+//! once, for as long as it lives, and each turn of the shard asks the plane
+//! for everything that became ready since the last one. Two implementations:
+//! [`uring::UringPlane`] and [`epoll::EpollPlane`]; everything above is the
+//! same code.
+//!
+//! # Invariants worth naming
+//!
+//! - **Edges, not levels.** A readiness is reported once when it begins. Who
+//!   leaves bytes unread must remember to come back.
+//! - **One watch for all directions.** Writability is watched from the start.
+//!   It costs nothing while a socket has room, because the kernel only reports
+//!   room after a send has failed for lack of it.
+//! - **A key is never reused.** It carries a generation, so that a readiness
+//!   of a closed session cannot reach the next one in its place.
+
+pub mod epoll;
+pub mod uring;
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use crate::config::Driver;
+use crate::sys::Socket;
+
+/// Names a session of one shard, unmistakably over the shard's whole life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// Place in the shard's session table.
+    pub index: u32,
+    /// Counts the sessions of the shard, so that no two share a key.
+    pub generation: u32,
+}
+
+impl SessionKey {
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        SessionKey {
+            index: bits as u32,
+            generation: (bits >> 32) as u32,
+        }
+    }
+}
+
+/// What became possible on a session's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readiness {
+    /// The session.
+    pub key: SessionKey,
+    /// Bytes, an end of stream or an error can be read.
+    pub readable: bool,
+    /// A send that failed for lack of room may be tried again.
+    pub writable: bool,
+    /// The peer has closed its end: read on until the end of stream is seen,
+    /// because no further readiness will tell of it.
+    pub hung_up: bool,
+    /// The watch ended with this report, because the kernel had no room to
+    /// keep it: watch the socket again.
+    pub lapsed: bool,
+}
+
+impl Readiness {
+    /// Reads the event bits that poll and epoll share.
+    fn from_events(key: SessionKey, events: u32) -> Self {
+        const HUNG_UP: u32 = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
+        let hung_up = events & HUNG_UP != 0;
+        Readiness {
+            key,
+            readable: hung_up || events & libc::EPOLLIN as u32 != 0,
+            writable: events & libc::EPOLLOUT as u32 != 0,
+            hung_up,
+            lapsed: false,
+        }
+    }
+}
+
+/// What every socket is watched for; errors and hang-ups come unasked.
+/// The bits are the same for poll and epoll.
+const WATCHED: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;
+
+/// A source of readiness events for any number of sockets.
+pub trait Plane {
+    /// Reports this socket's readiness under `key` from now on.
+    ///
+    /// # Errors
+    /// When the kernel has no memory for one more watch.
+    fn watch(&mut self, socket: &Socket, key: SessionKey) -> io::Result<()>;
+
+    /// Stops reporting. The socket may be closed right after; the kernel lets
+    /// go of it at the latest in the next [`turn`](Plane::turn).
+    fn unwatch(&mut self, socket: &Socket, key: SessionKey);
+
+    /// Appends what became ready, without waiting. Returns whether more is
+    /// ready than was taken.
+    ///
+    /// # Errors
+    /// Only when the kernel interface itself is broken.
+    fn turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<bool>;
+
+    /// A cheap guess, without a system call where possible, whether a turn
+    /// would find anything. For busy polling.
+    fn looks_ready(&mut self) -> bool;
+
+    /// A descriptor that is readable whenever a turn may find something or the
+    /// shard's event was notified.
+    ///
+    /// # Errors
+    /// When descriptors run out.
+    fn wake_fd(&self) -> io::Result<OwnedFd>;
+}
+
+/// The driver a server will really use, once `auto` is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResolvedDriver {
+    /// io_uring.
+    Uring,
+    /// epoll.
+    Epoll,
+}
+
+impl ResolvedDriver {
+    /// The word used in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ResolvedDriver::Uring => "uring",
+            ResolvedDriver::Epoll => "epoll",
+        }
+    }
+}
+
+/// Decides between io_uring and epoll by really making a ring.
+///
+/// # Errors
+/// When `uring` was asked for and cannot be had; the error names the likely
+/// cause and the remedy.
+pub fn resolve_driver(driver: Driver) -> Result<ResolvedDriver, uring::Unavailable> {
+    match driver {
+        Driver::Epoll => Ok(ResolvedDriver::Epoll),
+        Driver::Uring => uring::probe().map(|()| ResolvedDriver::Uring),
+        Driver::Auto => Ok(match uring::probe() {
+            Ok(()) => ResolvedDriver::Uring,
+            Err(unavailable) => {
+                tracing::warn!("falling back to epoll: {unavailable}");
+                ResolvedDriver::Epoll
+            }
+        }),
+    }
+}

@@ -1,0 +1,261 @@
+//! The session plane on io_uring: a ring of the shard's own, on which every
+//! established socket is armed once with a multishot poll.
+//!
+//! # Invariants worth naming
+//!
+//! - The ring has one issuer, the shard's thread, and runs its completions
+//!   only when that thread asks (`DEFER_TASKRUN`), so that a whole turn's
+//!   readiness arrives as one batch.
+//! - New completions notify the shard's event. Polling the ring's own
+//!   descriptor instead never wakes under deferred task work.
+//! - An armed poll keeps its socket open, so a session is only gone for its
+//!   peer once the poll's removal was submitted, at the latest in the next turn.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+
+use super::{Plane, Readiness, SessionKey, WATCHED};
+use crate::sys::{EventFd, Socket};
+
+/// Submissions that are collected before the kernel is entered.
+const SUBMISSION_ENTRIES: u32 = 1_024;
+/// Completions the ring holds; a turn takes at most this many.
+const COMPLETION_ENTRIES: u32 = 8_192;
+/// Marks completions nobody waits for.
+const IGNORED: u64 = u64::MAX;
+
+const ENTER_GETEVENTS: u32 = 1;
+
+/// The ring flags a shard asks for, best first. Older kernels refuse the
+/// first ones; the ring works without them, only slower.
+const FLAG_STEPS: &[(&str, fn(&mut io_uring::Builder))] = &[
+    ("single_issuer + defer_taskrun", |builder| {
+        builder
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag();
+    }),
+    ("coop_taskrun", |builder| {
+        builder.setup_coop_taskrun().setup_taskrun_flag();
+    }),
+    ("no flags", |_| ()),
+];
+
+/// Builds something on a ring with the best flags this kernel grants, and
+/// says which they were.
+///
+/// # Errors
+/// When no ring can be had, whatever the flags; see [`Unavailable`].
+pub fn with_best_flags<T>(
+    mut build: impl FnMut(&io_uring::Builder) -> io::Result<T>,
+) -> Result<(T, &'static str), Unavailable> {
+    let mut last = None;
+    for (name, set) in FLAG_STEPS {
+        let mut builder = IoUring::builder();
+        builder.setup_clamp();
+        set(&mut builder);
+        match build(&builder) {
+            Ok(built) => return Ok((built, name)),
+            // EINVAL is how a kernel says that it does not know a flag.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => last = Some(error),
+            Err(error) => return Err(Unavailable { error }),
+        }
+    }
+    Err(Unavailable {
+        error: last.unwrap_or_else(|| io::ErrorKind::Unsupported.into()),
+    })
+}
+
+/// Makes a ring with everything the plane needs, and throws it away.
+///
+/// # Errors
+/// What stands in the way.
+pub fn probe() -> Result<(), Unavailable> {
+    let event = EventFd::new().map_err(|error| Unavailable { error })?;
+    UringPlane::new(Arc::new(event)).map(drop)
+}
+
+/// io_uring cannot be had on this host.
+#[derive(Debug)]
+pub struct Unavailable {
+    error: io::Error,
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "io_uring is not available ({}): {}",
+            self.error,
+            self.remedy()
+        )
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+impl Unavailable {
+    /// The likely cause and what to do about it.
+    fn remedy(&self) -> &'static str {
+        match self.error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => {
+                let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
+                    .is_ok_and(|value| value.trim() != "0");
+                if disabled {
+                    "the host has switched it off; run 'sysctl -w kernel.io_uring_disabled=0' or use --driver epoll"
+                } else {
+                    "a seccomp profile forbids it, as containers do by default; run the container with \
+                     '--security-opt seccomp=unconfined' or a profile that allows io_uring_setup, \
+                     io_uring_enter and io_uring_register, or use --driver epoll"
+                }
+            }
+            Some(libc::ENOSYS) => {
+                "the kernel was built without it or is older than 5.1; use --driver epoll"
+            }
+            Some(libc::EINVAL) => {
+                "the kernel is too old for the rings this server needs (6.1 or newer is best, 5.13 the \
+                 oldest that works); use --driver epoll"
+            }
+            Some(libc::ENOMEM) => {
+                "no memory for its rings; on kernels before 5.12 they count against the limit on locked \
+                 memory: raise it with 'ulimit -l unlimited' (LimitMEMLOCK=infinity in a unit), or use \
+                 fewer --shards, or --driver epoll"
+            }
+            Some(libc::EMFILE | libc::ENFILE) => {
+                "descriptors ran out; raise the limit with 'ulimit -n' (LimitNOFILE= in a unit)"
+            }
+            _ => "use --driver epoll",
+        }
+    }
+}
+
+/// The io_uring implementation of [`Plane`].
+pub struct UringPlane {
+    ring: IoUring,
+    event: Arc<EventFd>,
+    flags: &'static str,
+}
+
+impl UringPlane {
+    /// Makes the shard's ring. Call it on the shard's own thread. New
+    /// completions notify `event`.
+    ///
+    /// # Errors
+    /// When the host gives no ring; see [`Unavailable`].
+    pub fn new(event: Arc<EventFd>) -> Result<Self, Unavailable> {
+        let (ring, flags) = with_best_flags(|builder| {
+            builder
+                .clone()
+                .setup_cqsize(COMPLETION_ENTRIES)
+                .build(SUBMISSION_ENTRIES)
+        })?;
+        ring.submitter()
+            .register_eventfd(event.as_raw_fd())
+            .map_err(|error| Unavailable { error })?;
+        Ok(UringPlane { ring, event, flags })
+    }
+
+    /// The ring flags that this kernel granted.
+    pub fn flags(&self) -> &'static str {
+        self.flags
+    }
+
+    fn submit(&mut self, entry: &squeue::Entry) -> io::Result<()> {
+        // SAFETY: neither polls nor their removals point at memory of ours.
+        while unsafe { self.ring.submission().push(entry) }.is_err() {
+            self.enter()?;
+        }
+        Ok(())
+    }
+
+    /// Hands the kernel what was collected and lets it run its deferred work.
+    fn enter(&mut self) -> io::Result<()> {
+        let to_submit = self.ring.submission().len() as u32;
+        // SAFETY: no argument is passed, and every submission is free of pointers.
+        match unsafe {
+            self.ring
+                .submitter()
+                .enter::<()>(to_submit, 0, ENTER_GETEVENTS, None)
+        } {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error() {
+                // An interrupted call or a full completion queue: what was not
+                // taken is still there for the next call.
+                Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn take_completions(&mut self, ready: &mut Vec<Readiness>) {
+        for completion in self.ring.completion() {
+            if completion.user_data() == IGNORED {
+                continue;
+            }
+            let key = SessionKey::from_bits(completion.user_data());
+            let lapsed = !cqueue::more(completion.flags());
+            match completion.result() {
+                // The removal we asked for.
+                error if error == -libc::ECANCELED => {}
+                // The kernel could not arm the poll: let a read find out what is wrong.
+                error if error < 0 => ready.push(Readiness {
+                    key,
+                    readable: true,
+                    writable: true,
+                    hung_up: true,
+                    lapsed: true,
+                }),
+                events => {
+                    ready.push(Readiness {
+                        lapsed,
+                        ..Readiness::from_events(key, events as u32)
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl Plane for UringPlane {
+    fn watch(&mut self, socket: &Socket, key: SessionKey) -> io::Result<()> {
+        let poll = opcode::PollAdd::new(types::Fd(socket.as_raw_fd()), WATCHED)
+            .multi(true)
+            .build()
+            .user_data(key.to_bits());
+        self.submit(&poll)
+    }
+
+    fn unwatch(&mut self, _socket: &Socket, key: SessionKey) {
+        let removal = opcode::PollRemove::new(key.to_bits())
+            .build()
+            .flags(squeue::Flags::SKIP_SUCCESS)
+            .user_data(IGNORED);
+        // A ring that takes no more submissions shows itself in the next turn.
+        let _ = self.submit(&removal);
+    }
+
+    fn turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<bool> {
+        // The kernel runs only some of its deferred work per call, so go on
+        // until it has no more or the completions would not fit.
+        loop {
+            self.enter()?;
+            self.take_completions(ready);
+            let more = self.ring.submission().taskrun();
+            if !more || ready.len() >= COMPLETION_ENTRIES as usize {
+                return Ok(more);
+            }
+        }
+    }
+
+    fn looks_ready(&mut self) -> bool {
+        self.ring.submission().taskrun() || !self.ring.completion().is_empty()
+    }
+
+    fn wake_fd(&self) -> io::Result<OwnedFd> {
+        self.event.duplicate()
+    }
+}
