@@ -1,0 +1,176 @@
+//! The core-local registry of subscribers and the publish path.
+//!
+//! [`Hub::publish`] is called for what a session of this shard publishes: it
+//! puts the publication on the rings to all other shards and then takes the
+//! same step they take on receiving it, [`Hub::publish_local`]. The fan-out
+//! itself runs in slices, [`Hub::run_slice`], so that a topic with very many
+//! subscribers does not keep the shard from its other sockets.
+//!
+//! # Invariants worth naming
+//!
+//! - Publications are fanned out in the order they came, so every subscriber
+//!   gets one publisher's messages in the order sent.
+//! - Each subscriber gets each publication once, whoever joins or leaves while
+//!   a fan-out is under way.
+//! - Publications of one topic that wait together leave together: their frames
+//!   become one run of bytes, one send per subscriber.
+//! - Nothing is lost and little is kept: when much is pending, or a ring is
+//!   full, [`Hub::is_congested`] says so and publishers are not read.
+
+mod fan_out;
+mod subscribers;
+mod topic;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub use subscribers::{SubscriberTable, Subscriptions};
+pub use topic::Topic;
+
+use crate::mesh::{MeshEnd, ShardMessage};
+use crate::metrics::ShardMetrics;
+use crate::ws::PreparedFrame;
+use fan_out::FanOutQueue;
+
+/// A message on its way to all subscribers of a topic.
+#[derive(Debug)]
+pub struct Publication {
+    /// Where it goes.
+    pub topic: Topic,
+    /// What goes there.
+    pub frame: PreparedFrame,
+}
+
+/// One shard's registry and publish path.
+pub struct Hub {
+    table: SubscriberTable,
+    queue: FanOutQueue,
+    mesh: MeshEnd,
+    /// Publications that may wait for their fan-out before publishers wait.
+    max_pending: usize,
+    metrics: Arc<ShardMetrics>,
+}
+
+impl Hub {
+    /// A hub without subscribers. `max_pending` publications may wait for
+    /// their fan-out before it counts as congested.
+    pub fn new(mesh: MeshEnd, max_pending: usize, metrics: Arc<ShardMetrics>) -> Self {
+        Hub {
+            table: SubscriberTable::default(),
+            queue: FanOutQueue::default(),
+            mesh,
+            max_pending,
+            metrics,
+        }
+    }
+
+    /// Enters a session into a topic. Returns `false` if it was in it already.
+    pub fn subscribe(&mut self, session: u32, own: &mut Subscriptions, topic: &Topic) -> bool {
+        self.table.subscribe(session, own, topic)
+    }
+
+    /// Takes a session out of a topic. Returns `false` if it was not in it.
+    pub fn unsubscribe(&mut self, own: &mut Subscriptions, topic: &Topic) -> bool {
+        self.table.unsubscribe(own, topic)
+    }
+
+    /// Takes a session out of all its topics.
+    pub fn leave_all(&mut self, own: &mut Subscriptions) {
+        self.table.leave_all(own);
+    }
+
+    /// Publishes to the subscribers of a topic on all shards, except, if
+    /// given, one session of this shard.
+    pub fn publish(&mut self, topic: &Topic, frame: PreparedFrame, except: Option<u32>) {
+        self.metrics.publications.add(1);
+        if self.mesh.has_peers() {
+            let publication = Publication {
+                topic: topic.clone(),
+                frame: frame.clone(),
+            };
+            let full = self
+                .mesh
+                .broadcast(&ShardMessage::Publish(Arc::new(publication)));
+            self.metrics.ring_full.add(full as u64);
+        }
+        self.publish_local(topic, frame, except);
+    }
+
+    /// Queues a publication for this shard's subscribers.
+    fn publish_local(&mut self, topic: &Topic, frame: PreparedFrame, except: Option<u32>) {
+        if let Some(topic) = self.table.find(topic) {
+            self.queue.push(&mut self.table, topic, frame, except);
+        }
+    }
+
+    /// Takes what other shards have published, as long as not too much is
+    /// pending here. What is not taken stays in the rings, and in time holds
+    /// back its publishers.
+    pub fn receive(&mut self) {
+        let room = self.max_pending.saturating_sub(self.queue.pending());
+        if room == 0 {
+            return;
+        }
+        let Hub {
+            table,
+            queue,
+            mesh,
+            metrics,
+            ..
+        } = self;
+        metrics.ring_depth.set(mesh.depth() as u64);
+        let taken = mesh.receive(room, |ShardMessage::Publish(publication)| {
+            if let Some(topic) = table.find(&publication.topic) {
+                queue.push(table, topic, publication.frame.clone(), None);
+            }
+        });
+        metrics.ring_received.add(taken as u64);
+    }
+
+    /// Whether other shards' publications wait in the rings.
+    pub fn has_incoming(&self) -> bool {
+        self.mesh.depth() > 0
+    }
+
+    /// Makes up to `budget` deliveries, each by a call of `deliver` with the
+    /// session and the frames for it.
+    pub fn run_slice(&mut self, budget: usize, deliver: impl FnMut(u32, &Rc<PreparedFrame>)) {
+        if self.queue.is_empty() {
+            return;
+        }
+        self.metrics.slices.add(1);
+        self.queue.run(&mut self.table, budget, deliver);
+    }
+
+    /// Sends off what waits for other shards and wakes them.
+    pub fn flush_mesh(&mut self) {
+        let woken = self.mesh.flush();
+        self.metrics.wakes.add(woken);
+    }
+
+    /// Whether a fan-out is under way or waiting.
+    pub fn has_fan_out(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Whether publishers should wait before they publish more.
+    pub fn is_congested(&self) -> bool {
+        self.mesh.is_backlogged() || self.queue.pending() >= self.max_pending
+    }
+
+    /// Brings the gauges up to date.
+    pub fn publish_gauges(&self) {
+        self.metrics
+            .subscriptions
+            .set(self.table.subscriptions() as u64);
+        self.metrics.topics.set(self.table.topics() as u64);
+        self.metrics
+            .pending_publications
+            .set(self.queue.pending() as u64);
+    }
+
+    /// The waker of this hub's shard.
+    pub fn mesh(&self) -> &MeshEnd {
+        &self.mesh
+    }
+}

@@ -1,0 +1,234 @@
+//! Who is in which topic, on this shard.
+//!
+//! A topic holds its subscribers in one dense array, because a fan-out walks
+//! all of it. A session holds the head of a list of its subscriptions, each of
+//! which knows its place in its topic's array; leaving is O(1) for each topic
+//! the session is in.
+//!
+//! # Invariants worth naming
+//!
+//! - `subscriptions[s.subscription].position` is the place of `s` in its topic.
+//! - While a fan-out walks a topic, the subscribers it has visited are exactly
+//!   those before `visited`. Joining appends behind; leaving closes the gap
+//!   without moving anybody across that line.
+//! - A topic exists while it has subscribers or a fan-out refers to it.
+
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use super::Topic;
+
+/// Names a topic of this shard while it exists.
+pub(super) type TopicId = u32;
+
+const END: u32 = u32::MAX;
+
+/// A session's own end of its subscriptions: the head of their list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscriptions(u32);
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        Subscriptions(END)
+    }
+}
+
+impl Subscriptions {
+    /// Whether the session is in no topic.
+    pub fn is_empty(self) -> bool {
+        self.0 == END
+    }
+}
+
+/// A session's entry in a topic.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subscriber {
+    pub(super) session: u32,
+    subscription: u32,
+}
+
+/// The session's side of that entry.
+#[derive(Debug)]
+struct Subscription {
+    topic: TopicId,
+    position: u32,
+    /// The session's next subscription.
+    next: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct TopicEntry {
+    name: Topic,
+    pub(super) subscribers: Vec<Subscriber>,
+    /// How many of them the running fan-out has visited.
+    pub(super) visited: usize,
+    /// Fan-outs that refer to this topic.
+    pub(super) queued: usize,
+}
+
+/// Topics and their subscribers.
+#[derive(Debug, Default)]
+pub struct SubscriberTable {
+    names: FxHashMap<Topic, TopicId>,
+    topics: Slab<TopicEntry>,
+    subscriptions: Slab<Subscription>,
+}
+
+impl SubscriberTable {
+    /// Enters `session` into `topic`. Returns `false` if it was in it already.
+    pub fn subscribe(&mut self, session: u32, own: &mut Subscriptions, topic: &Topic) -> bool {
+        let id = match self.find(topic) {
+            Some(id) if self.find_subscription(*own, id).is_some() => return false,
+            Some(id) => id,
+            None => self.create(topic),
+        };
+        let subscribers = &mut self.topics[id as usize].subscribers;
+        let position = subscribers.len() as u32;
+        let subscription = self.subscriptions.insert(Subscription {
+            topic: id,
+            position,
+            next: own.0,
+        });
+        let subscription = subscription as u32;
+        subscribers.push(Subscriber {
+            session,
+            subscription,
+        });
+        own.0 = subscription;
+        true
+    }
+
+    /// Takes the session out of `topic`. Returns `false` if it was not in it.
+    pub fn unsubscribe(&mut self, own: &mut Subscriptions, topic: &Topic) -> bool {
+        let Some(found) = self
+            .find(topic)
+            .and_then(|id| self.find_subscription(*own, id))
+        else {
+            return false;
+        };
+        let next = self.subscriptions[found as usize].next;
+        if own.0 == found {
+            own.0 = next;
+        } else {
+            let mut before = own.0 as usize;
+            while self.subscriptions[before].next != found {
+                before = self.subscriptions[before].next as usize;
+            }
+            self.subscriptions[before].next = next;
+        }
+        self.remove(found);
+        true
+    }
+
+    /// Takes the session out of all its topics.
+    pub fn leave_all(&mut self, own: &mut Subscriptions) {
+        while own.0 != END {
+            let first = own.0;
+            own.0 = self.subscriptions[first as usize].next;
+            self.remove(first);
+        }
+    }
+
+    /// Topics that exist.
+    pub fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Entries of all sessions in all topics.
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    pub(super) fn find(&self, topic: &Topic) -> Option<TopicId> {
+        self.names.get(topic).copied()
+    }
+
+    pub(super) fn topic_mut(&mut self, id: TopicId) -> &mut TopicEntry {
+        &mut self.topics[id as usize]
+    }
+
+    /// Forgets a topic that nobody is in and nothing refers to.
+    pub(super) fn remove_if_unused(&mut self, id: TopicId) {
+        let entry = &self.topics[id as usize];
+        if entry.subscribers.is_empty() && entry.queued == 0 {
+            let entry = self.topics.remove(id as usize);
+            self.names.remove(&entry.name);
+        }
+    }
+
+    fn create(&mut self, topic: &Topic) -> TopicId {
+        let entry = TopicEntry {
+            name: topic.clone(),
+            subscribers: Vec::new(),
+            visited: 0,
+            queued: 0,
+        };
+        let id = self.topics.insert(entry) as TopicId;
+        self.names.insert(topic.clone(), id);
+        id
+    }
+
+    /// The session's subscription to this topic, found along its list.
+    fn find_subscription(&self, own: Subscriptions, topic: TopicId) -> Option<u32> {
+        let mut at = own.0;
+        while at != END {
+            let subscription = &self.subscriptions[at as usize];
+            if subscription.topic == topic {
+                return Some(at);
+            }
+            at = subscription.next;
+        }
+        None
+    }
+
+    /// Takes a subscription out of its topic and closes the gap it leaves:
+    /// first among the visited, then among the rest, so that nobody crosses
+    /// the line and is left out or visited twice.
+    fn remove(&mut self, subscription: u32) {
+        let Subscription {
+            topic, position, ..
+        } = self.subscriptions.remove(subscription as usize);
+        let entry = &mut self.topics[topic as usize];
+        let mut gap = position as usize;
+        if gap < entry.visited {
+            entry.visited -= 1;
+            let last_visited = entry.subscribers[entry.visited];
+            if gap != entry.visited {
+                entry.subscribers[gap] = last_visited;
+                self.subscriptions[last_visited.subscription as usize].position = gap as u32;
+            }
+            gap = entry.visited;
+        }
+        entry.subscribers.swap_remove(gap);
+        if let Some(moved) = entry.subscribers.get(gap) {
+            self.subscriptions[moved.subscription as usize].position = gap as u32;
+        }
+        // A topic that was once large gives its memory back.
+        if entry.subscribers.len() * 4 < entry.subscribers.capacity() {
+            entry.subscribers.shrink_to(entry.subscribers.len() * 2);
+        }
+        self.remove_if_unused(topic);
+    }
+
+    /// Checks everything the module promises.
+    #[cfg(test)]
+    pub(super) fn check_invariants(&self) {
+        let mut total = 0;
+        for (id, entry) in &self.topics {
+            assert!(entry.visited <= entry.subscribers.len());
+            assert!(
+                !entry.subscribers.is_empty() || entry.queued > 0,
+                "an unused topic was kept"
+            );
+            assert_eq!(self.names.get(&entry.name), Some(&(id as TopicId)));
+            for (position, subscriber) in entry.subscribers.iter().enumerate() {
+                let subscription = &self.subscriptions[subscriber.subscription as usize];
+                assert_eq!(subscription.topic as usize, id);
+                assert_eq!(subscription.position as usize, position);
+            }
+            total += entry.subscribers.len();
+        }
+        assert_eq!(total, self.subscriptions.len());
+        assert_eq!(self.names.len(), self.topics.len());
+    }
+}

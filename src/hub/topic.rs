@@ -1,0 +1,32 @@
+//! The address of a publication.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The address of a publication: a name shared by reference, also between shards.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Topic(Arc<str>);
+
+impl Topic {
+    /// A topic of this name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Topic(name.into())
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Topic({:?})", &*self.0)
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
