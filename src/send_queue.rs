@@ -1,0 +1,261 @@
+//! A session's outgoing bytes that its socket did not take at once.
+//!
+//! Most sessions have no queue at all: what they are sent leaves in one direct
+//! send. A queue comes into being with the first byte that the socket refuses
+//! and goes away when it is empty.
+//!
+//! # Invariants worth naming
+//!
+//! - Bytes leave in the order they were pushed, none twice, none left out.
+//! - Prepared frames are held by reference; a thousand slow subscribers of one
+//!   publication hold one copy of it.
+//! - `pending_bytes` is exactly what was pushed and has not left.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+
+use crate::sys::Sink;
+use crate::ws::PreparedFrame;
+
+/// Runs of bytes handed to the kernel in one call.
+const MAX_PARTS: usize = 64;
+
+/// A run of bytes in the queue.
+#[derive(Debug)]
+enum Chunk {
+    /// Bytes for this session alone.
+    Own(Vec<u8>),
+    /// A publication, shared with the other subscribers of this shard.
+    Shared(Rc<PreparedFrame>),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Chunk::Own(bytes) => bytes,
+            Chunk::Shared(frame) => frame.as_bytes(),
+        }
+    }
+}
+
+/// A session's outgoing bytes, bounded by whoever pushes.
+#[derive(Debug, Default)]
+pub struct SendQueue {
+    chunks: VecDeque<Chunk>,
+    /// Bytes of the first chunk that have left.
+    sent_of_first: usize,
+    pending_bytes: usize,
+    /// When bytes last left, in milliseconds of the shard's clock.
+    pub(crate) moved_at: u32,
+}
+
+impl SendQueue {
+    /// An empty queue. `now_ms` starts the clock that tells how long it stands still.
+    pub(crate) fn new(now_ms: u32) -> Box<Self> {
+        Box::new(SendQueue {
+            moved_at: now_ms,
+            ..SendQueue::default()
+        })
+    }
+
+    /// Bytes that have not left yet.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// Whether everything has left.
+    pub fn is_empty(&self) -> bool {
+        self.pending_bytes == 0
+    }
+
+    /// Adds bytes for this session alone.
+    pub fn push_own(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.pending_bytes += bytes.len();
+        match self.chunks.back_mut() {
+            Some(Chunk::Own(last)) => last.extend_from_slice(bytes),
+            _ => self.chunks.push_back(Chunk::Own(bytes.to_vec())),
+        }
+    }
+
+    /// Adds a publication of which the first `already_sent` bytes have left.
+    ///
+    /// # Panics
+    /// When `already_sent` is not 0 although other bytes are waiting.
+    pub fn push_shared(&mut self, frame: &Rc<PreparedFrame>, already_sent: usize) {
+        if already_sent >= frame.len() {
+            return;
+        }
+        if already_sent > 0 {
+            assert!(
+                self.chunks.is_empty(),
+                "bytes left before those that were waiting"
+            );
+            self.sent_of_first = already_sent;
+        }
+        self.pending_bytes += frame.len() - already_sent;
+        self.chunks.push_back(Chunk::Shared(Rc::clone(frame)));
+    }
+
+    /// Forgets everything but the rest of a frame of which a part has left, so
+    /// that a close frame can follow at once.
+    pub fn abandon(&mut self) {
+        self.chunks.truncate(usize::from(self.sent_of_first > 0));
+        self.pending_bytes = self
+            .chunks
+            .front()
+            .map_or(0, |first| first.bytes().len() - self.sent_of_first);
+    }
+
+    /// Sends until nothing is left or the socket takes no more. Returns the
+    /// number of bytes that left.
+    ///
+    /// # Errors
+    /// What the connection died of. A socket without room is not an error.
+    pub fn flush(&mut self, sink: &impl Sink) -> io::Result<usize> {
+        let mut total = 0;
+        while !self.chunks.is_empty() {
+            let mut parts = [IoSlice::new(&[]); MAX_PARTS];
+            let mut offered = 0;
+            let mut count = 0;
+            for (part, chunk) in parts.iter_mut().zip(&self.chunks) {
+                let skip = if count == 0 { self.sent_of_first } else { 0 };
+                let bytes = &chunk.bytes()[skip..];
+                *part = IoSlice::new(bytes);
+                offered += bytes.len();
+                count += 1;
+            }
+            match sink.send(&parts[..count]) {
+                Ok(sent) => {
+                    self.advance(sent);
+                    total += sent;
+                    if sent < offered {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+
+    /// Forgets `sent` bytes that have left.
+    fn advance(&mut self, mut sent: usize) {
+        self.pending_bytes -= sent;
+        while let Some(first) = self.chunks.front() {
+            let left = first.bytes().len() - self.sent_of_first;
+            if sent < left {
+                self.sent_of_first += sent;
+                return;
+            }
+            sent -= left;
+            self.sent_of_first = 0;
+            self.chunks.pop_front();
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cell::{Cell, RefCell};
+
+    /// A socket that takes a given number of bytes and remembers them.
+    #[derive(Default)]
+    struct Script {
+        room: Cell<usize>,
+        taken: RefCell<Vec<u8>>,
+    }
+
+    impl Sink for Script {
+        fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+            let mut sent = 0;
+            for part in parts {
+                let n = part.len().min(self.room.get());
+                self.taken.borrow_mut().extend_from_slice(&part[..n]);
+                self.room.set(self.room.get() - n);
+                sent += n;
+            }
+            if sent == 0 {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(sent)
+            }
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Operation {
+        Own(Vec<u8>),
+        Shared(Vec<u8>),
+        Flush(usize),
+    }
+
+    fn operation() -> impl Strategy<Value = Operation> {
+        let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
+        prop_oneof![
+            bytes().prop_map(Operation::Own),
+            bytes().prop_map(Operation::Shared),
+            (0usize..60).prop_map(Operation::Flush),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: if cfg!(miri) { 8 } else { 512 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        /// Whatever is pushed leaves once and in order, however little the
+        /// socket takes at a time; the oracle is one long byte string.
+        #[test]
+        fn bytes_leave_once_and_in_order(
+            operations in proptest::collection::vec(operation(), 0..60),
+        ) {
+            let socket = Script::default();
+            let mut queue = SendQueue::default();
+            let mut oracle = Vec::new();
+            for operation in operations {
+                match operation {
+                    Operation::Own(bytes) => {
+                        queue.push_own(&bytes);
+                        oracle.extend_from_slice(&bytes);
+                    }
+                    Operation::Shared(bytes) => {
+                        let frame = Rc::new(PreparedFrame::binary(&bytes));
+                        queue.push_shared(&frame, 0);
+                        oracle.extend_from_slice(frame.as_bytes());
+                    }
+                    Operation::Flush(room) => {
+                        socket.room.set(room);
+                        queue.flush(&socket).unwrap();
+                    }
+                }
+                prop_assert_eq!(queue.pending_bytes(), oracle.len() - socket.taken.borrow().len());
+                prop_assert!(oracle.starts_with(&socket.taken.borrow()));
+            }
+            socket.room.set(usize::MAX);
+            queue.flush(&socket).unwrap();
+            prop_assert!(queue.is_empty());
+            prop_assert_eq!(&*socket.taken.borrow(), &oracle);
+        }
+    }
+
+    #[test]
+    fn a_frame_that_left_in_part_goes_on_where_it_stopped() {
+        let frame = Rc::new(PreparedFrame::binary(b"0123456789"));
+        let mut queue = SendQueue::default();
+        queue.push_shared(&frame, 7);
+        let socket = Script::default();
+        socket.room.set(1_000);
+        assert_eq!(queue.flush(&socket).unwrap(), frame.len() - 7);
+        assert_eq!(*socket.taken.borrow(), frame.as_bytes()[7..]);
+    }
+}
