@@ -1,0 +1,104 @@
+//! What a handler can do.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::hub::{Hub, Subscriptions, Topic};
+use crate::mesh::ShardId;
+use crate::plane::SessionKey;
+use crate::session::Outgoing;
+use crate::ws::{CloseCode, Message, OpCode, PreparedFrame};
+
+/// A handler's hands: the session it is serving, and the hub.
+pub struct Context<'a> {
+    pub(crate) shard: ShardId,
+    pub(crate) session: SessionKey,
+    pub(crate) hub: &'a mut Hub,
+    pub(crate) subscriptions: &'a mut Subscriptions,
+    /// `None` once the session is over.
+    pub(crate) outgoing: Option<Outgoing<'a>>,
+    /// The handler wants the session closed.
+    pub(crate) close: Option<(CloseCode, String)>,
+    /// The handler has published since this was last cleared.
+    pub(crate) published: bool,
+}
+
+impl Context<'_> {
+    /// Sends a text message to this session.
+    pub fn send_text(&mut self, text: &str) {
+        self.send(Message::Text(text));
+    }
+
+    /// Sends a binary message to this session.
+    pub fn send_binary(&mut self, bytes: &[u8]) {
+        self.send(Message::Binary(bytes));
+    }
+
+    /// Sends a message to this session.
+    pub fn send(&mut self, message: Message<'_>) {
+        let opcode = match message {
+            Message::Text(_) => OpCode::Text,
+            Message::Binary(_) => OpCode::Binary,
+        };
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.message(opcode, message.as_bytes());
+        }
+    }
+
+    /// Sends an encoded frame to this session.
+    pub fn send_prepared(&mut self, frame: &PreparedFrame) {
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.prepared(frame);
+        }
+    }
+
+    /// Sends a frame to every subscriber of a topic, on every shard, this
+    /// session included if it is one. It is read no further while publications
+    /// are backed up.
+    pub fn publish(&mut self, topic: &Topic, frame: PreparedFrame) {
+        self.published = true;
+        self.hub.publish(topic, frame, None);
+    }
+
+    /// Like [`publish`](Context::publish), but not to this session.
+    pub fn publish_to_others(&mut self, topic: &Topic, frame: PreparedFrame) {
+        self.published = true;
+        self.hub.publish(topic, frame, Some(self.session.index));
+    }
+
+    /// Enters this session into a topic. Returns `false` if it is in it
+    /// already, or over.
+    pub fn subscribe(&mut self, topic: &Topic) -> bool {
+        self.outgoing.is_some()
+            && self
+                .hub
+                .subscribe(self.session.index, self.subscriptions, topic)
+    }
+
+    /// Takes this session out of a topic. Returns `false` if it was not in it.
+    pub fn unsubscribe(&mut self, topic: &Topic) -> bool {
+        self.hub.unsubscribe(self.subscriptions, topic)
+    }
+
+    /// Closes this session after what was sent so far. Messages that it sends
+    /// from now on are not delivered.
+    pub fn close(&mut self, code: CloseCode, reason: &str) {
+        self.close.get_or_insert_with(|| (code, reason.to_owned()));
+    }
+
+    /// A number no other session of this process has while it runs.
+    pub fn session_id(&self) -> u128 {
+        u128::from(self.shard.0) << 64 | u128::from(self.session.to_bits())
+    }
+
+    /// The shard this session lives on.
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub fn timestamp_ms(&self) -> u64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as u64)
+    }
+}

@@ -1,0 +1,110 @@
+//! What a route does with its sessions: the extension point of the library.
+//!
+//! A [`Handler`] is made once per shard and route and lives on that shard's
+//! thread, so it needs no locks. It meets a session when it opens, for each
+//! message, and when it is over; through the [`Context`] it answers, publishes,
+//! joins topics and closes.
+//!
+//! ```
+//! use corecast::handler::{Context, Handler};
+//! use corecast::upgrade::Request;
+//! use corecast::ws::Message;
+//!
+//! /// Answers every text in capitals and counts per session.
+//! struct Shout;
+//!
+//! impl Handler for Shout {
+//!     type State = u64;
+//!
+//!     fn open(&mut self, _request: &Request, ctx: &mut Context<'_>) -> u64 {
+//!         ctx.send_text("speak up");
+//!         0
+//!     }
+//!
+//!     fn message(&mut self, count: &mut u64, message: Message<'_>, ctx: &mut Context<'_>) {
+//!         *count += 1;
+//!         if let Message::Text(text) = message {
+//!             ctx.send_text(&format!("{count}: {}", text.to_uppercase()));
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # Invariants worth naming
+//!
+//! - For each session `open` is called once, then `message` any number of
+//!   times, then `close` once; after `close` nothing more.
+//! - A handler never sees a socket, and nothing it does waits: what cannot
+//!   leave now is queued, and its session is not read until the queue is short.
+//! - A panic ends the session that was being served, with 1011, and no other.
+
+mod broadcast;
+mod chat;
+mod context;
+mod echo;
+mod route;
+
+pub use broadcast::Broadcast;
+pub use chat::Chat;
+pub use context::Context;
+pub use echo::Echo;
+pub(crate) use route::{Registered, Route};
+
+use crate::metrics::EndReason;
+use crate::upgrade::{Refusal, Request};
+use crate::ws::{CloseCode, Message};
+
+/// What a route does with its sessions.
+pub trait Handler: 'static {
+    /// What the handler remembers of one session. A type without data, such as
+    /// `()`, costs no memory.
+    type State: 'static;
+
+    /// Decides, before the handshake is answered, whether this request may
+    /// become a session, and which of the offered subprotocols it speaks.
+    ///
+    /// # Errors
+    /// The [`Refusal`] is what the client gets instead of a session.
+    fn accept(&mut self, _request: &Request) -> Result<Acceptance, Refusal> {
+        Ok(Acceptance::default())
+    }
+
+    /// A session has opened. What is sent here arrives before anything else.
+    fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Self::State;
+
+    /// The session has sent a message.
+    fn message(&mut self, state: &mut Self::State, message: Message<'_>, ctx: &mut Context<'_>);
+
+    /// The session is over. It has left its topics; what is sent to it now
+    /// goes nowhere, but publishing works.
+    fn close(&mut self, _state: Self::State, _end: Ended, _ctx: &mut Context<'_>) {}
+
+    /// The close code a draining server gives this route's sessions. 1001
+    /// tells a browser that the server goes away; clients that reconnect only
+    /// on other codes need another one.
+    fn drain_code(&self) -> CloseCode {
+        CloseCode::GOING_AWAY
+    }
+
+    /// Whether the server pings silent sessions of this route. Where clients
+    /// send heartbeats of their own it need not.
+    fn server_pings(&self) -> bool {
+        true
+    }
+}
+
+/// How an opening handshake is answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The subprotocol the session will speak: one of those the client offered.
+    pub subprotocol: Option<String>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Who or what ended it.
+    pub reason: EndReason,
+    /// The close code that was received or sent, if there was one.
+    pub code: Option<CloseCode>,
+}

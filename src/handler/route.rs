@@ -1,0 +1,131 @@
+//! A handler with its sessions' states, seen by a shard without their types.
+
+use slab::Slab;
+
+use super::{Acceptance, Context, Ended, Handler};
+use crate::upgrade::{Refusal, Request};
+use crate::ws::{CloseCode, Message};
+
+/// A [`Handler`] without its state's type: a session remembers a slot instead.
+pub(crate) trait Route {
+    fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal>;
+    fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> u32;
+    fn message(&mut self, slot: u32, message: Message<'_>, ctx: &mut Context<'_>);
+    fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>);
+    fn drain_code(&self) -> CloseCode;
+    fn server_pings(&self) -> bool;
+}
+
+/// A handler and the states of its sessions on this shard.
+pub(crate) struct Registered<H: Handler> {
+    handler: H,
+    states: States<H::State>,
+}
+
+impl<H: Handler> Registered<H> {
+    pub(crate) fn new(handler: H) -> Self {
+        Registered {
+            handler,
+            states: States::new(),
+        }
+    }
+}
+
+impl<H: Handler> Route for Registered<H> {
+    fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
+        self.handler.accept(request)
+    }
+
+    fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> u32 {
+        let state = self.handler.open(request, ctx);
+        self.states.insert(state)
+    }
+
+    #[inline]
+    fn message(&mut self, slot: u32, message: Message<'_>, ctx: &mut Context<'_>) {
+        if let Some(state) = self.states.get_mut(slot) {
+            self.handler.message(state, message, ctx);
+        }
+    }
+
+    fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>) {
+        if let Some(state) = self.states.remove(slot) {
+            self.handler.close(state, end, ctx);
+        }
+    }
+
+    fn drain_code(&self) -> CloseCode {
+        self.handler.drain_code()
+    }
+
+    fn server_pings(&self) -> bool {
+        self.handler.server_pings()
+    }
+}
+
+/// States by slot. One value without data is as good as another, so those take
+/// no memory, however many there are.
+enum States<S> {
+    Sized(Slab<S>),
+    ZeroSized(Vec<S>),
+}
+
+impl<S> States<S> {
+    fn new() -> Self {
+        if size_of::<S>() == 0 {
+            States::ZeroSized(Vec::new())
+        } else {
+            States::Sized(Slab::new())
+        }
+    }
+
+    fn insert(&mut self, state: S) -> u32 {
+        match self {
+            States::Sized(slab) => slab.insert(state) as u32,
+            States::ZeroSized(states) => {
+                states.push(state);
+                0
+            }
+        }
+    }
+
+    #[inline]
+    fn get_mut(&mut self, slot: u32) -> Option<&mut S> {
+        match self {
+            States::Sized(slab) => slab.get_mut(slot as usize),
+            States::ZeroSized(states) => states.last_mut(),
+        }
+    }
+
+    fn remove(&mut self, slot: u32) -> Option<S> {
+        match self {
+            States::Sized(slab) => slab.try_remove(slot as usize),
+            States::ZeroSized(states) => states.pop(),
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::States;
+
+    #[test]
+    fn states_are_kept_apart() {
+        let mut states = States::new();
+        let (a, b) = (states.insert("a"), states.insert("b"));
+        assert_eq!(states.remove(a), Some("a"));
+        assert_eq!(states.get_mut(b), Some(&mut "b"));
+        assert_eq!(states.get_mut(a), None);
+        assert_eq!(states.remove(a), None);
+    }
+
+    #[test]
+    fn states_without_data_take_no_memory() {
+        let mut states = States::new();
+        for _ in 0..1_000 {
+            states.insert(());
+        }
+        assert!(matches!(&states, States::ZeroSized(states) if states.len() == 1_000));
+        assert_eq!(states.remove(0), Some(()));
+    }
+}
