@@ -1,14 +1,84 @@
 //! # corecast
 //!
-//! A WebSocket server for millions of connections on one Linux host.
+//! A WebSocket server for millions of connections on one Linux host: one
+//! pinned io_uring runtime per core, a listener on each, and broadcast across
+//! cores over lock-free rings into core-local subscriber tables.
+//!
+//! The `corecast` binary serves echo, broadcast and a JSON chat. This library
+//! is the same server with handlers of your own:
+//!
+//! ```
+//! use corecast::config::Config;
+//! use corecast::handler::{Context, Handler};
+//! use corecast::hub::Topic;
+//! use corecast::server::Server;
+//! use corecast::upgrade::Request;
+//! use corecast::ws::{Message, PreparedFrame};
+//!
+//! /// One room per path: what anybody says, all in the room hear.
+//! struct Rooms;
+//!
+//! impl Handler for Rooms {
+//!     type State = Topic;
+//!
+//!     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Topic {
+//!         let room = Topic::new(request.param("room").unwrap_or("lobby"));
+//!         ctx.subscribe(&room);
+//!         room
+//!     }
+//!
+//!     fn message(&mut self, room: &mut Topic, message: Message<'_>, ctx: &mut Context<'_>) {
+//!         ctx.publish(room, PreparedFrame::new(message));
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config =
+//!     Config { listen: "127.0.0.1:0".parse()?, admin: None, shards: 2, ..Config::default() };
+//! let server = Server::new(config)?.route("/rooms/{room}", || Rooms)?.start()?;
+//! println!("listening on ws://{}/rooms/lobby", server.local_addr());
+//! # server.handle().drain();
+//! server.wait();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The way of a message
+//!
+//! The modules stand in the order in which a message meets them:
+//!
+//! 1. `listener` accepts on each shard and reads the opening handshake
+//!    ([`upgrade`]), for which [`router`] finds the route.
+//! 2. [`plane`] tells which sessions became readable; `session` reads them.
+//! 3. [`ws`] turns bytes into messages, without any I/O of its own.
+//! 4. [`handler`] decides what a message means.
+//! 5. [`hub`] holds who is in which topic, and [`mesh`] carries publications to
+//!    the hubs of the other shards.
+//! 6. [`send_queue`] keeps what a socket does not take at once.
+//!
+//! Around them: [`config`] and [`cli`] (what may be set), [`server`] and
+//! `shard` (threads), [`metrics`] and [`control`] (what can be seen),
+//! [`shutdown`] (how it ends), [`sys`] (system calls).
 
 pub mod cli;
 pub mod config;
 #[cfg(feature = "control")]
 pub mod control;
+pub mod error;
+pub mod handler;
+pub mod hub;
+mod listener;
 pub mod log;
+pub mod mesh;
 pub mod metrics;
-pub mod ws;
+mod permits;
+pub mod plane;
 pub mod router;
-pub mod upgrade;
+pub mod send_queue;
+pub mod server;
+mod session;
+mod shard;
 pub mod shutdown;
+pub mod sys;
+pub mod upgrade;
+pub mod ws;

@@ -1,1 +1,69 @@
-fn main() {}
+//! The `corecast` binary: reads what was typed, runs a server, ends it on a signal.
+
+use std::process::ExitCode;
+use std::thread;
+
+use corecast::cli::{self, Command, ServeOptions};
+use corecast::log;
+use corecast::server::{Server, ServerHandle};
+use corecast::sys::StopSignals;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::parse() {
+        Command::PrintConfig(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Command::Serve(options) => serve(options),
+    }
+}
+
+fn serve(options: ServeOptions) -> ExitCode {
+    log::init(options.log, options.log_level);
+    // Before any thread is started, so that all of them hold the signals back.
+    let signals = match StopSignals::block() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&error),
+    };
+    let shards = options.config.shards;
+    let server = match Server::new(options.config).and_then(Server::start) {
+        Ok(server) => server,
+        Err(error) => return fail(&error),
+    };
+    let address = server.local_addr();
+    tracing::info!(
+        driver = server.driver().as_str(),
+        shards,
+        "listening on ws://{address}"
+    );
+    tracing::info!("open http://{address}/ in two browser windows to chat");
+    if let Some(admin) = server.admin_addr() {
+        tracing::info!("metrics and health on http://{admin}/");
+    }
+    let handle = server.handle();
+    thread::spawn(move || drain_on_signals(&signals, &handle));
+    server.wait();
+    tracing::info!("stopped");
+    ExitCode::SUCCESS
+}
+
+/// The first signal drains the server, the second makes it hurry.
+fn drain_on_signals(signals: &StopSignals, handle: &ServerHandle) {
+    loop {
+        let signal = signals.wait();
+        if handle.drain() {
+            tracing::info!("{signal}: draining; a second signal closes all sessions at once");
+        } else {
+            tracing::info!("{signal}: closing all sessions now");
+            handle.hurry();
+        }
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    tracing::error!("{error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,101 @@
+//! Why a server could not start.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use crate::config::ConfigError;
+use crate::plane::uring::Unavailable;
+use crate::router::RouteError;
+
+/// Why a server could not start: what failed, the likely cause, and what to do.
+#[derive(Debug)]
+pub enum StartError {
+    /// A setting cannot stand.
+    Config(ConfigError),
+    /// A route cannot stand.
+    Route(RouteError),
+    /// An allowed origin is not one.
+    Origin(String),
+    /// io_uring cannot be had.
+    Uring(Unavailable),
+    /// epoll cannot be had.
+    Epoll(io::Error),
+    /// The address cannot be listened on.
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// The control plane cannot listen on its address.
+    Admin(io::Error),
+    /// Descriptors or memory ran out.
+    Descriptors(io::Error),
+    /// A thread could not be started.
+    Thread(io::Error),
+    /// A shard ended before it ran.
+    ShardLost,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Config(error) => error.fmt(f),
+            StartError::Route(error) => error.fmt(f),
+            StartError::Origin(problem) => f.write_str(problem),
+            StartError::Uring(unavailable) => unavailable.fmt(f),
+            StartError::Epoll(error) => write!(f, "epoll is not available: {error}"),
+            StartError::Listen { address, error } => {
+                write!(
+                    f,
+                    "cannot listen on {address}: {error}; {}",
+                    listen_remedy(error, *address)
+                )
+            }
+            StartError::Admin(error) => write!(f, "the control plane cannot start: {error}"),
+            StartError::Descriptors(error) => write!(
+                f,
+                "descriptors or memory ran out at start: {error}; raise the limit with 'ulimit -n' \
+                 (LimitNOFILE= in a unit)"
+            ),
+            StartError::Thread(error) => {
+                write!(
+                    f,
+                    "a thread could not be started: {error}; use fewer --shards"
+                )
+            }
+            StartError::ShardLost => f.write_str("a shard ended before it ran; its log says why"),
+        }
+    }
+}
+
+fn listen_remedy(error: &io::Error, address: SocketAddr) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another program has the port: 'ss -ltnp sport = :{}' says which",
+            address.port()
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            "the address is not one of this host's: 'ip address' lists them".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher --listen port".to_owned()
+        }
+        _ => "choose another --listen address".to_owned(),
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        StartError::Config(error)
+    }
+}
+
+impl From<RouteError> for StartError {
+    fn from(error: RouteError) -> Self {
+        StartError::Route(error)
+    }
+}

@@ -1,0 +1,212 @@
+//! Accepting connections and answering their opening handshakes.
+//!
+//! This is the cold path: ordinary async code on the shard's monoio runtime.
+//! A connection whose request has arrived by the time it is accepted becomes a
+//! session at once; any other gets a task with a deadline, which ends when the
+//! request is complete or refused.
+//!
+//! # Invariants worth naming
+//!
+//! - The number of tasks is bounded by `max_handshakes_per_shard`; at the
+//!   bound the shard stops accepting, and the kernel's queue holds the rest.
+//! - Running out of descriptors or memory pauses accepting, is said once, and
+//!   ends by itself.
+//! - A refused client gets its response: its connection is drained before it
+//!   is closed.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use monoio::net::{TcpListener, TcpStream};
+
+use crate::metrics::RefusalReason;
+use crate::session::is_temporary;
+use crate::shard::{Answer, Core};
+use crate::sys::{self, Socket};
+use crate::upgrade::HttpError;
+
+/// Connections accepted before the shard's other tasks have their turn.
+const BATCH: usize = 64;
+/// Time without accepting after the host ran out of descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Time a refused client has to read its response.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Accepts until the listener is told to stop.
+pub(crate) async fn accept_connections(core: Rc<RefCell<Core>>, listener: TcpListener) {
+    let mut paused = false;
+    loop {
+        while core.borrow().handshakes >= core.borrow().limits.max_handshakes {
+            monoio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if listener.readable(false).await.is_err() {
+            return;
+        }
+        for _ in 0..BATCH {
+            match sys::accept(&fd(&listener)) {
+                Ok((socket, peer)) => {
+                    if std::mem::take(&mut paused) {
+                        tracing::info!("accepting again");
+                    }
+                    begin(&core, socket, peer);
+                }
+                Err(error) if is_temporary(&error) => break,
+                Err(error) if is_exhaustion(&error) => {
+                    if !std::mem::replace(&mut paused, true) {
+                        tracing::warn!(
+                            "accepting pauses: {error}; raise the limit on descriptors \
+                             (LimitNOFILE= in a unit, ulimit -n in a shell), add --shards, \
+                             or lower --max-sessions"
+                        );
+                    }
+                    core.borrow().metrics.accept_pauses.add(1);
+                    monoio::time::sleep(PAUSE).await;
+                    break;
+                }
+                // The listener was told to stop.
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return,
+                // A connection that died in the queue; the next may live.
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// A descriptor of the runtime's, for calls that do not go through it.
+fn fd(owner: &impl AsRawFd) -> BorrowedFd<'_> {
+    // SAFETY: `owner` keeps the descriptor open while it is borrowed.
+    unsafe { BorrowedFd::borrow_raw(owner.as_raw_fd()) }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    )
+}
+
+/// The fast path of a handshake: the request has arrived already.
+fn begin(core: &Rc<RefCell<Core>>, socket: Socket, peer: SocketAddr) {
+    let mut shard = core.borrow_mut();
+    shard.metrics.accepted.add(1);
+    let mut buffer = Vec::new();
+    match shard.first_bytes(&socket, peer, &mut buffer) {
+        Ok(Answer::Open(opening)) => shard.open(*opening, socket, &mut buffer),
+        Ok(answer) => {
+            shard.handshakes += 1;
+            shard.metrics.handshakes.set(shard.handshakes as u64);
+            let task = Handshake {
+                core: Rc::clone(core),
+                peer,
+                buffer,
+            };
+            monoio::spawn(task.run(socket, answer));
+        }
+        Err(_) => shard.metrics.refuse(RefusalReason::Vanished),
+    }
+}
+
+/// A handshake that needs more than one look.
+struct Handshake {
+    core: Rc<RefCell<Core>>,
+    peer: SocketAddr,
+    /// What has arrived of the request.
+    buffer: Vec<u8>,
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        let mut core = self.core.borrow_mut();
+        core.handshakes -= 1;
+        core.metrics.handshakes.set(core.handshakes as u64);
+        // A draining shard may have waited for this one.
+        core.kick.set();
+    }
+}
+
+impl Handshake {
+    async fn run(mut self, socket: Socket, answer: Answer) {
+        let timeout = self.core.borrow().limits.handshake_timeout;
+        let deadline = Instant::now() + timeout;
+        let Ok(stream) = TcpStream::from_std(socket.into_fd().into()) else {
+            return;
+        };
+        let answer = match answer {
+            Answer::Wait => self.complete(&stream, deadline).await,
+            answer => Ok(answer),
+        };
+        match answer {
+            Ok(Answer::Open(opening)) => {
+                let consumed = opening.consumed;
+                // SAFETY: the runtime has just given up the descriptor.
+                let socket = Socket::new(unsafe { OwnedFd::from_raw_fd(stream.into_raw_fd()) });
+                let mut core = self.core.borrow_mut();
+                core.open(*opening, socket, &mut self.buffer[consumed..]);
+            }
+            Ok(Answer::Respond(response)) => self.respond(stream, &response).await,
+            Ok(Answer::Wait) | Err(_) => {
+                self.core.borrow().metrics.refuse(RefusalReason::Vanished);
+            }
+        }
+    }
+
+    /// Reads until there is an answer.
+    async fn complete(&mut self, stream: &TcpStream, deadline: Instant) -> io::Result<Answer> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(readable) = monoio::time::timeout(left, stream.readable(false)).await else {
+                return Ok(self
+                    .core
+                    .borrow_mut()
+                    .refuse(&self.buffer, HttpError::Timeout));
+            };
+            readable?;
+            let mut chunk = [0; 2_048];
+            match sys::recv(fd(stream), &mut chunk) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(received) => self.buffer.extend_from_slice(&chunk[..received]),
+                Err(error) if is_temporary(&error) => continue,
+                Err(error) => return Err(error),
+            }
+            match self.core.borrow_mut().answer(&self.buffer, self.peer) {
+                Answer::Wait => {}
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// Sends a response and waits until the client has it.
+    async fn respond(&self, stream: TcpStream, mut response: &[u8]) {
+        let deadline = Instant::now() + LINGER;
+        while !response.is_empty() {
+            match sys::send(fd(&stream), response) {
+                Ok(sent) => response = &response[sent..],
+                Err(error) if is_temporary(&error) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if monoio::time::timeout(left, stream.writable(false))
+                        .await
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+        sys::shutdown_write(fd(&stream));
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let waited = monoio::time::timeout(left, stream.readable(false)).await;
+            let mut discarded = [0; 4_096];
+            match (waited, sys::recv(fd(&stream), &mut discarded)) {
+                (Err(_), _) | (_, Ok(0)) => return,
+                (_, Err(error)) if !is_temporary(&error) => return,
+                _ => {}
+            }
+        }
+    }
+}

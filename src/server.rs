@@ -1,0 +1,518 @@
+//! A whole server: its shards, what they share, and its start and end.
+//!
+//! # Invariants worth naming
+//!
+//! - What must be visible in every shard's descriptor table (the wake events)
+//!   is made before the tables part; what must not (listeners, the control
+//!   plane's sockets) after.
+//! - [`Server::start`] returns when every shard listens, or with the reason
+//!   why one does not and none left running.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::config::{Config, SlowConsumerPolicy};
+use crate::error::StartError;
+use crate::handler::{Broadcast, Chat, Echo, Handler, Registered, Route};
+use crate::hub::Hub;
+use crate::mesh::{self, MeshEnd, ShardWaker};
+use crate::metrics::ShardMetrics;
+use crate::permits::Permits;
+use crate::plane::{Plane, ResolvedDriver, resolve_driver};
+use crate::router::Router;
+use crate::shard::{Core, Limits, Loop, Parts, ShardRoute, make_plane};
+use crate::shutdown::{Lifecycle, Phase};
+use crate::sys::{self, EventFd};
+use crate::upgrade::OriginPolicy;
+use crate::ws::{Role, Rules};
+
+/// Makes a handler for one shard.
+type Factory = Arc<dyn Fn() -> Box<dyn Route> + Send + Sync>;
+
+#[derive(Clone)]
+struct RouteFactory {
+    make: Factory,
+    slow_consumer: SlowConsumerPolicy,
+}
+
+/// A server that is not running yet.
+///
+/// ```
+/// use corecast::config::Config;
+/// use corecast::handler::Echo;
+/// use corecast::server::Server;
+///
+/// let config = Config {
+///     listen: "127.0.0.1:0".parse()?,
+///     admin: None,
+///     shards: 1,
+///     ..Config::default()
+/// };
+/// let server = Server::new(config)?.route("/parrot", || Echo)?.start()?;
+/// println!("ws://{}/parrot", server.local_addr());
+/// server.handle().drain();
+/// server.wait();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Server {
+    config: Config,
+    origins: OriginPolicy,
+    routes: Vec<RouteFactory>,
+    router: Router<u16>,
+}
+
+impl Server {
+    /// A server with these settings and the routes they name.
+    ///
+    /// # Errors
+    /// When a setting, a route or an allowed origin cannot stand.
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        config.validate()?;
+        let origins = OriginPolicy::new(&config.allowed_origins)
+            .map_err(|error| StartError::Origin(error.to_string()))?;
+        let mut server = Server {
+            origins,
+            routes: Vec::new(),
+            router: Router::new(),
+            config,
+        };
+        for route in server.config.routes.clone() {
+            let slow_consumer = route.slow_consumer.unwrap_or(server.config.slow_consumer);
+            let path = route.path.clone();
+            let make: Factory = match route.handler.as_str() {
+                "echo" => Arc::new(|| Box::new(Registered::new(Echo))),
+                "broadcast" => Arc::new(move || Box::new(Registered::new(Broadcast::new(&path)))),
+                "chat" => Arc::new(|| Box::new(Registered::new(Chat::new("chat")))),
+                other => unreachable!("'{other}' has passed the validation of routes"),
+            };
+            server.add_route(
+                &route.path,
+                RouteFactory {
+                    make,
+                    slow_consumer,
+                },
+            )?;
+        }
+        Ok(server)
+    }
+
+    /// Serves a path with a handler of your own. `make` is called once on each
+    /// shard. A segment in braces, as in `/rooms/{room}`, matches any one
+    /// segment, and a path given again replaces its earlier route.
+    ///
+    /// # Errors
+    /// When the path is not one, or conflicts with another route's.
+    pub fn route<H: Handler>(
+        mut self,
+        path: &str,
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        let make: Factory = Arc::new(move || Box::new(Registered::new(make())));
+        let slow_consumer = self.config.slow_consumer;
+        self.add_route(
+            path,
+            RouteFactory {
+                make,
+                slow_consumer,
+            },
+        )?;
+        Ok(self)
+    }
+
+    fn add_route(&mut self, path: &str, route: RouteFactory) -> Result<(), StartError> {
+        self.router.insert(path, self.routes.len() as u16)?;
+        self.routes.push(route);
+        Ok(())
+    }
+
+    /// Starts all shards and the control plane.
+    ///
+    /// # Errors
+    /// When any of them cannot run; none is left running then.
+    pub fn start(self) -> Result<RunningServer, StartError> {
+        let driver = resolve_driver(self.config.driver).map_err(StartError::Uring)?;
+        let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
+        let shards = self.config.shards;
+        let wakers: Arc<[Arc<ShardWaker>]> = (0..shards)
+            .map(|_| EventFd::new().map(|event| Arc::new(ShardWaker::new(Arc::new(event)))))
+            .collect::<Result<_, _>>()
+            .map_err(StartError::Descriptors)?;
+        let handle = ServerHandle {
+            lifecycle: Arc::new(Lifecycle::new()),
+            wakers: Arc::clone(&wakers),
+        };
+        let metrics: Vec<_> = (0..shards)
+            .map(|_| Arc::new(ShardMetrics::default()))
+            .collect();
+        let cpus = self.cpus();
+        let starter = Arc::new(Starter {
+            permits: Arc::new(Permits::new(self.config.max_sessions)),
+            lifecycle: Arc::clone(&handle.lifecycle),
+            driver,
+            descriptors,
+            server: self,
+        });
+
+        let (part, parted) = mpsc::channel();
+        let (ready, outcomes) = mpsc::channel();
+        let mut running = Shards {
+            threads: Vec::new(),
+            handle: handle.clone(),
+        };
+        let mut addresses = Vec::new();
+        let config = &starter.server.config;
+        for (end, metrics) in mesh::connect(wakers, config.ring_capacity)
+            .into_iter()
+            .zip(&metrics)
+        {
+            let (address, told) = mpsc::channel();
+            addresses.push(address);
+            let id = end.id().index();
+            let shard = StartingShard {
+                starter: Arc::clone(&starter),
+                cpu: cpus.get(id % cpus.len().max(1)).copied(),
+                metrics: Arc::clone(metrics),
+                end,
+                part: part.clone(),
+                told,
+                ready: ready.clone(),
+            };
+            let thread = thread::Builder::new()
+                .name(format!("shard-{id}"))
+                .spawn(move || shard.run())
+                .map_err(StartError::Thread)?;
+            running.threads.push(thread);
+        }
+        drop((part, ready));
+
+        // Sockets are made only when no shard will copy them into its table.
+        for _ in 0..shards {
+            parted.recv().map_err(|_| StartError::ShardLost)?;
+        }
+        // Holds the port from before the first shard listens until the last
+        // one does, so that port 0 becomes the same port for all.
+        let claim = sys::bind_shared(config.listen).map_err(|error| StartError::Listen {
+            address: config.listen,
+            error,
+        })?;
+        let local = claim
+            .local_addr()
+            .ok()
+            .and_then(|address| address.as_socket());
+        let listen = local.unwrap_or(config.listen);
+        for address in addresses {
+            // A shard that is gone tells through `outcomes`.
+            let _ = address.send(listen);
+        }
+        for _ in 0..shards {
+            outcomes.recv().map_err(|_| StartError::ShardLost)??;
+        }
+        drop(claim);
+
+        let control = start_control(config, driver, listen, &metrics, &handle)?;
+        handle.lifecycle.set(Phase::Running);
+        Ok(RunningServer {
+            listen,
+            driver,
+            metrics,
+            handle,
+            _control: control,
+            shards: running,
+        })
+    }
+
+    /// The cores shards are pinned to, in turn.
+    fn cpus(&self) -> Vec<usize> {
+        if !self.config.cpus.is_empty() {
+            return self.config.cpus.clone();
+        }
+        core_affinity::get_core_ids()
+            .unwrap_or_default()
+            .iter()
+            .map(|core| core.id)
+            .collect()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "control")]
+type Control = Option<crate::control::ControlHandle>;
+#[cfg(not(feature = "control"))]
+type Control = ();
+
+#[cfg(feature = "control")]
+fn start_control(
+    config: &Config,
+    driver: ResolvedDriver,
+    listen: SocketAddr,
+    metrics: &[Arc<ShardMetrics>],
+    handle: &ServerHandle,
+) -> Result<Control, StartError> {
+    use crate::control::{ServerInfo, ServerView, spawn};
+
+    let Some(address) = config.admin else {
+        return Ok(None);
+    };
+    let info = ServerInfo {
+        version: env!("CARGO_PKG_VERSION"),
+        driver: driver.as_str().to_owned(),
+        shards: config.shards,
+        listen,
+        started: Instant::now(),
+    };
+    let lifecycle = Arc::clone(&handle.lifecycle);
+    let view = ServerView {
+        shards: metrics.to_vec(),
+        lifecycle,
+        info,
+    };
+    spawn(address, view).map(Some).map_err(StartError::Admin)
+}
+
+#[cfg(not(feature = "control"))]
+fn start_control(
+    config: &Config,
+    _: ResolvedDriver,
+    _: SocketAddr,
+    _: &[Arc<ShardMetrics>],
+    _: &ServerHandle,
+) -> Result<Control, StartError> {
+    if config.admin.is_some() {
+        tracing::warn!("built without the control plane: --admin is ignored");
+    }
+    Ok(())
+}
+
+/// What the threads of a starting server share.
+struct Starter {
+    server: Server,
+    permits: Arc<Permits>,
+    lifecycle: Arc<Lifecycle>,
+    driver: ResolvedDriver,
+    /// Descriptors a table may hold.
+    descriptors: u64,
+}
+
+/// A shard before it runs, on its way to its thread.
+struct StartingShard {
+    starter: Arc<Starter>,
+    cpu: Option<usize>,
+    metrics: Arc<ShardMetrics>,
+    end: MeshEnd,
+    /// Told when the shard has a descriptor table of its own.
+    part: mpsc::Sender<()>,
+    /// Tells the address, once every shard has.
+    told: mpsc::Receiver<SocketAddr>,
+    ready: mpsc::Sender<Result<(), StartError>>,
+}
+
+impl StartingShard {
+    fn run(self) {
+        let id = self.end.id().index();
+        if let Some(cpu) = self.cpu {
+            if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
+                tracing::warn!("shard {id} could not be pinned to core {cpu}");
+            }
+        }
+        if let Err(error) = sys::unshare_files() {
+            tracing::warn!("shard {id} shares its table of descriptors with the process: {error}");
+        }
+        // Nobody listens, and no address comes, when the start has failed elsewhere.
+        let _ = self.part.send(());
+        let Ok(address) = self.told.recv() else {
+            return;
+        };
+        let config = &self.starter.server.config;
+        let shard_loop = Loop {
+            driver: self.starter.driver,
+            address,
+            backlog: config.backlog,
+            busy_poll: config.busy_poll,
+        };
+        let plane = make_plane(self.starter.driver, Arc::clone(self.end.waker().event()));
+        let ready = self.ready.clone();
+        match plane {
+            Ok(plane) => {
+                let core = Core::new(self.parts(plane));
+                shard_loop.run(core, |outcome| {
+                    // Nobody listens any more when another shard failed first.
+                    let _ = ready.send(outcome);
+                });
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    }
+
+    fn parts(self, plane: Box<dyn Plane>) -> Parts {
+        let Starter {
+            server,
+            permits,
+            lifecycle,
+            descriptors,
+            ..
+        } = &*self.starter;
+        let config = &server.config;
+        let routes = server
+            .routes
+            .iter()
+            .map(|route| ShardRoute {
+                route: (route.make)(),
+                slow_consumer: route.slow_consumer,
+            })
+            .collect();
+        let room = usize::try_from(*descriptors).unwrap_or(usize::MAX);
+        Parts {
+            limits: limits(config),
+            rules: Rules {
+                role: Role::Server,
+                max_frame_bytes: config.max_frame_bytes,
+                max_message_bytes: config.max_message_bytes,
+            },
+            origins: server.origins.clone(),
+            metrics: Arc::clone(&self.metrics),
+            lifecycle: Arc::clone(lifecycle),
+            permits: Arc::clone(permits),
+            router: server.router.clone(),
+            routes,
+            hub: Hub::new(self.end, config.ring_capacity, self.metrics),
+            expected_sessions: config.max_sessions_per_shard.min(room),
+            plane,
+        }
+    }
+}
+
+/// Converts the configuration once into what a shard looks at.
+fn limits(config: &Config) -> Limits {
+    let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    Limits {
+        max_sessions: config.max_sessions_per_shard,
+        max_handshakes: config.max_handshakes_per_shard,
+        max_header_bytes: config.max_header_bytes,
+        high_water_mark_bytes: config.high_water_mark_bytes,
+        max_pending_bytes: config.max_pending_bytes,
+        handshake_timeout: config.handshake_timeout,
+        idle_ms: ms(config.idle_timeout),
+        ping_ms: ms(config.ping_interval),
+        write_stall_ms: ms(config.write_stall_timeout),
+        close_ms: ms(config.close_timeout),
+        drain_ms: ms(config.drain_timeout),
+        fan_out_slice: config.fan_out_slice,
+    }
+}
+
+/// The shards' threads. Whoever drops them early ends them.
+struct Shards {
+    threads: Vec<JoinHandle<()>>,
+    handle: ServerHandle,
+}
+
+impl Shards {
+    fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a shard has panicked");
+            }
+        }
+        self.handle.lifecycle.set(Phase::Stopped);
+    }
+}
+
+impl Drop for Shards {
+    fn drop(&mut self) {
+        self.handle.drain();
+        self.handle.hurry();
+        self.join();
+    }
+}
+
+/// Asks a running server to stop, from any thread.
+#[derive(Debug, Clone)]
+pub struct ServerHandle {
+    lifecycle: Arc<Lifecycle>,
+    wakers: Arc<[Arc<ShardWaker>]>,
+}
+
+impl ServerHandle {
+    /// Stops accepting and closes all sessions, spread over the drain time.
+    /// Returns `false` if the server was draining already.
+    pub fn drain(&self) -> bool {
+        let first = self.lifecycle.set(Phase::Draining);
+        self.wake();
+        first
+    }
+
+    /// Makes a drain close all remaining sessions at once.
+    pub fn hurry(&self) {
+        self.lifecycle.hurry();
+        self.wake();
+    }
+
+    /// What the server is doing.
+    pub fn phase(&self) -> Phase {
+        self.lifecycle.phase()
+    }
+
+    fn wake(&self) {
+        for waker in self.wakers.iter() {
+            waker.notify();
+        }
+    }
+}
+
+/// A running server. Dropping it ends it at once; [`RunningServer::wait`]
+/// waits until it has drained.
+pub struct RunningServer {
+    listen: SocketAddr,
+    driver: ResolvedDriver,
+    metrics: Vec<Arc<ShardMetrics>>,
+    handle: ServerHandle,
+    shards: Shards,
+    /// Dropped after the shards, so that it answers to the end.
+    _control: Control,
+}
+
+impl RunningServer {
+    /// The address the shards listen on, its port resolved.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The address of the control plane, if there is one.
+    #[cfg(feature = "control")]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self._control
+            .as_ref()
+            .map(crate::control::ControlHandle::local_addr)
+    }
+
+    /// The kernel interface in use.
+    pub fn driver(&self) -> ResolvedDriver {
+        self.driver
+    }
+
+    /// What each shard counts.
+    pub fn metrics(&self) -> &[Arc<ShardMetrics>] {
+        &self.metrics
+    }
+
+    /// Asks this server to stop, from any thread.
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+
+    /// Waits until the server has drained.
+    pub fn wait(mut self) {
+        self.shards.join();
+    }
+}

@@ -1,0 +1,101 @@
+//! From received bytes to handler calls: the hot path.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Stage;
+use crate::handler::{Context, Route};
+use crate::metrics::ShardMetrics;
+use crate::ws::{CloseCode, Decoder, Event, Input, OpCode, ProtocolError, Rules};
+
+/// How the serving of some input ended.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Flow {
+    /// All of it was served.
+    Served,
+    /// The rest must wait: publications or this session's own queue are backed up.
+    Hold,
+    /// The peer sent its close frame.
+    PeerClosed(Option<CloseCode>),
+    /// The peer broke the protocol.
+    Fault(ProtocolError),
+    /// The handler wants the session closed.
+    Close(CloseCode, String),
+    /// The handler panicked.
+    Panicked,
+}
+
+/// Input being served: what serves it.
+pub(crate) struct Received<'a, 'b> {
+    pub(crate) decoder: &'a mut Decoder,
+    pub(crate) rules: &'a Rules,
+    pub(crate) stage: Stage,
+    pub(crate) route: &'a mut dyn Route,
+    pub(crate) slot: u32,
+    pub(crate) high_water_mark_bytes: usize,
+    pub(crate) metrics: &'a ShardMetrics,
+    pub(crate) ctx: &'a mut Context<'b>,
+}
+
+impl Received<'_, '_> {
+    /// Serves the input until it is used up or the session cannot go on.
+    #[inline]
+    pub(crate) fn serve(self, input: &mut Input<'_>) -> Flow {
+        let Received {
+            decoder,
+            rules,
+            stage,
+            route,
+            slot,
+            high_water_mark_bytes,
+            metrics,
+            ctx,
+        } = self;
+        loop {
+            match decoder.next(input, rules) {
+                Ok(Some(Event::Message(message))) if stage == Stage::Open => {
+                    metrics.messages_in.add(1);
+                    let served =
+                        catch_unwind(AssertUnwindSafe(|| route.message(slot, message, ctx)));
+                    if served.is_err() {
+                        return Flow::Panicked;
+                    }
+                    if let Some((code, reason)) = ctx.close.take() {
+                        return Flow::Close(code, reason);
+                    }
+                    if must_wait(ctx, high_water_mark_bytes) {
+                        return Flow::Hold;
+                    }
+                }
+                Ok(Some(Event::Ping(payload))) if stage == Stage::Open => {
+                    if let Some(outgoing) = &mut ctx.outgoing {
+                        outgoing.control(OpCode::Pong, payload);
+                    }
+                    if must_wait(ctx, high_water_mark_bytes) {
+                        return Flow::Hold;
+                    }
+                }
+                Ok(Some(Event::Close(close))) => {
+                    return Flow::PeerClosed(close.map(|close| close.code));
+                }
+                // A pong needs no answer, and while we close nothing does.
+                Ok(Some(_)) => {}
+                Ok(None) => return Flow::Served,
+                Err(fault) => return Flow::Fault(fault),
+            }
+        }
+    }
+}
+
+/// Whether the session's further input has to wait.
+#[inline]
+fn must_wait(ctx: &mut Context<'_>, high_water_mark_bytes: usize) -> bool {
+    let congested = std::mem::take(&mut ctx.published) && ctx.hub.is_congested();
+    congested
+        || ctx.outgoing.as_mut().is_some_and(|outgoing| {
+            outgoing.pending_bytes() > high_water_mark_bytes && {
+                // Most of it may only be waiting for the end of this turn.
+                outgoing.flush();
+                outgoing.pending_bytes() > high_water_mark_bytes
+            }
+        })
+}

@@ -1,0 +1,285 @@
+//! What a shard is made of, and its turn.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use crate::config::SlowConsumerPolicy;
+use crate::handler::Route;
+use crate::hub::Hub;
+use crate::metrics::{EndReason, ShardMetrics};
+use crate::permits::Permits;
+use crate::plane::{Plane, Readiness, SessionKey};
+use crate::router::Router;
+use crate::session::Session;
+use crate::shutdown::Lifecycle;
+use crate::upgrade::OriginPolicy;
+use crate::ws::Rules;
+
+use super::sweep::{Drain, Sweep};
+
+/// Received bytes are read into one buffer of this size per shard.
+pub(super) const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// A route as one shard runs it.
+pub(crate) struct ShardRoute {
+    pub(crate) route: Box<dyn Route>,
+    pub(crate) slow_consumer: SlowConsumerPolicy,
+}
+
+/// The settings a shard looks at while it runs. Times are milliseconds of its
+/// clock, zero for 'never'.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) max_sessions: usize,
+    pub(crate) max_handshakes: usize,
+    pub(crate) max_header_bytes: usize,
+    pub(crate) high_water_mark_bytes: usize,
+    pub(crate) max_pending_bytes: usize,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) idle_ms: u32,
+    pub(crate) ping_ms: u32,
+    pub(crate) write_stall_ms: u32,
+    pub(crate) close_ms: u32,
+    pub(crate) drain_ms: u32,
+    pub(crate) fan_out_slice: usize,
+}
+
+/// A shard's clock: read once per turn, good for 49 days between two readings
+/// of one session.
+pub(crate) struct Clock {
+    epoch: Instant,
+    now_ms: u32,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Clock {
+            epoch: Instant::now(),
+            now_ms: 0,
+        }
+    }
+
+    fn refresh(&mut self, now: Instant) {
+        self.now_ms = now.duration_since(self.epoch).as_millis() as u32;
+    }
+
+    pub(crate) fn now_ms(&self) -> u32 {
+        self.now_ms
+    }
+
+    pub(crate) fn since(&self, then_ms: u32) -> u32 {
+        self.now_ms.wrapping_sub(then_ms)
+    }
+}
+
+/// Everything of a shard but its runtime. Its methods are spread over this
+/// folder: `turn` here, opening and ending in `life`, reading and writing in
+/// `io`, deadlines and draining in `sweep`.
+pub(crate) struct Core {
+    pub(crate) limits: Limits,
+    pub(crate) rules: Rules,
+    pub(crate) origins: OriginPolicy,
+    pub(crate) metrics: Arc<ShardMetrics>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) permits: Arc<Permits>,
+    pub(crate) router: Router<u16>,
+    pub(crate) routes: Vec<ShardRoute>,
+    pub(crate) plane: Box<dyn Plane>,
+    pub(crate) hub: Hub,
+    pub(crate) sessions: Slab<Session>,
+    pub(crate) clock: Clock,
+    /// Wakes the shard's session loop from its other tasks.
+    pub(crate) kick: Rc<Kick>,
+    /// Opening handshakes in flight.
+    pub(crate) handshakes: usize,
+    pub(super) next_generation: u32,
+    /// One more than the highest place in the table that was ever taken.
+    pub(super) highest_index: usize,
+    pub(super) sweep: Sweep,
+    pub(super) drain: Option<Drain>,
+    /// Received bytes, for the one session being read.
+    pub(super) scratch: Box<[u8]>,
+    /// Encoded answers, for the one session being served.
+    pub(super) collected: Vec<u8>,
+    /// Buffers of a turn, kept for their memory.
+    pub(super) ready: Vec<Readiness>,
+    pub(super) doomed: Vec<(SessionKey, EndReason)>,
+    /// Sessions that were not read to the end, for the next turn.
+    pub(super) again: Vec<SessionKey>,
+    /// Sessions with held input, waiting until publications have room.
+    pub(super) waiting: Vec<SessionKey>,
+}
+
+/// The parts a shard is put together from.
+pub(crate) struct Parts {
+    pub(crate) limits: Limits,
+    pub(crate) rules: Rules,
+    pub(crate) origins: OriginPolicy,
+    pub(crate) metrics: Arc<ShardMetrics>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) permits: Arc<Permits>,
+    pub(crate) router: Router<u16>,
+    pub(crate) routes: Vec<ShardRoute>,
+    pub(crate) plane: Box<dyn Plane>,
+    pub(crate) hub: Hub,
+    /// Sessions to reserve room for; untouched room costs no memory.
+    pub(crate) expected_sessions: usize,
+}
+
+impl Core {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let sweep = Sweep::new(&parts.limits);
+        Core {
+            sweep,
+            limits: parts.limits,
+            rules: parts.rules,
+            origins: parts.origins,
+            metrics: parts.metrics,
+            lifecycle: parts.lifecycle,
+            permits: parts.permits,
+            router: parts.router,
+            routes: parts.routes,
+            plane: parts.plane,
+            hub: parts.hub,
+            sessions: Slab::with_capacity(parts.expected_sessions),
+            clock: Clock::new(),
+            kick: Rc::default(),
+            handshakes: 0,
+            next_generation: 0,
+            highest_index: 0,
+            drain: None,
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            collected: Vec::new(),
+            ready: Vec::new(),
+            doomed: Vec::new(),
+            again: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// One turn: everything that became ready is read and answered, what other
+    /// shards published is taken in, and a slice of the pending fan-outs is
+    /// delivered. Returns whether work is left for another turn.
+    ///
+    /// # Errors
+    /// When the kernel interface itself is broken.
+    pub(crate) fn turn(&mut self) -> std::io::Result<bool> {
+        let began = Instant::now();
+        self.clock.refresh(began);
+        self.begin_drain_if_asked();
+        let more_ready = self.serve_ready()?;
+        let woken = self.hub.mesh().waker().begin();
+        if woken || self.hub.has_fan_out() || self.hub.has_incoming() {
+            self.hub.receive();
+        }
+        self.fan_out_slice();
+        self.hub.flush_mesh();
+        self.resume_waiting();
+        self.hub.publish_gauges();
+
+        self.metrics.turns.add(1);
+        self.metrics
+            .busy_nanos
+            .add(began.elapsed().as_nanos() as u64);
+        Ok(more_ready || !self.again.is_empty() || self.hub.has_fan_out())
+    }
+
+    /// Reads and answers every session that became ready, and those that were
+    /// not read to the end before.
+    fn serve_ready(&mut self) -> std::io::Result<bool> {
+        let mut again = std::mem::take(&mut self.again);
+        for key in again.drain(..) {
+            self.read(key, false);
+        }
+        // Keep the buffer unless reading has already begun a new list.
+        if self.again.is_empty() {
+            self.again = again;
+        }
+
+        let mut ready = std::mem::take(&mut self.ready);
+        let more = self.plane.turn(&mut ready)?;
+        for readiness in ready.drain(..) {
+            if readiness.lapsed {
+                self.watch_again(readiness.key);
+            }
+            if readiness.writable {
+                self.write(readiness.key);
+            }
+            if readiness.readable {
+                self.read(readiness.key, readiness.hung_up);
+            }
+        }
+        self.ready = ready;
+        Ok(more)
+    }
+
+    /// Lets sessions go on whose input was held back for want of room.
+    fn resume_waiting(&mut self) {
+        if self.waiting.is_empty() || self.hub.is_congested() {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
+        while let Some(key) = waiting.next() {
+            self.resume(key);
+            if self.hub.is_congested() {
+                break;
+            }
+        }
+        // Those that could not go on come before those that have just begun to wait.
+        let mut still: Vec<_> = waiting.collect();
+        still.append(&mut self.waiting);
+        self.waiting = still;
+        // What they published has yet to reach the other shards.
+        self.hub.flush_mesh();
+    }
+
+    /// Whether the shard takes no new sessions any more.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// Whether the shard has nothing left to do and may end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_draining() && self.sessions.is_empty() && self.handshakes == 0
+    }
+
+    /// The session of this key, unless it is gone.
+    #[inline]
+    pub(super) fn session(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.sessions
+            .get_mut(key.index as usize)
+            .filter(|session| session.generation == key.generation)
+    }
+}
+
+/// Wakes the session loop from another task of the same shard.
+#[derive(Default)]
+pub(crate) struct Kick {
+    pending: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Kick {
+    /// Asks for a turn.
+    pub(crate) fn set(&self) {
+        self.pending.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether a turn was asked for since this was last called. If not, `waker`
+    /// is woken when one is.
+    pub(crate) fn take(&self, waker: &Waker) -> bool {
+        if self.pending.take() {
+            return true;
+        }
+        *self.waker.borrow_mut() = Some(waker.clone());
+        false
+    }
+}

@@ -1,0 +1,303 @@
+//! Reading, answering and delivering: the hot path.
+
+use std::rc::Rc;
+
+use super::core::{Core, SCRATCH_BYTES};
+use crate::config::SlowConsumerPolicy;
+use crate::handler::Context;
+use crate::metrics::{DropReason, EndReason};
+use crate::plane::SessionKey;
+use crate::send_queue::SendQueue;
+use crate::session::{Flow, Outgoing, Received, Session, Stage, is_temporary};
+use crate::ws::{Input, PreparedFrame};
+
+/// Full buffers read from one session before the others have their turn.
+const READS_PER_TURN: usize = 4;
+
+impl Core {
+    /// Reads a session until nothing is left, but no more than its share.
+    pub(super) fn read(&mut self, key: SessionKey, hung_up: bool) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.read_into(key, hung_up, &mut scratch);
+        self.scratch = scratch;
+    }
+
+    fn read_into(&mut self, key: SessionKey, hung_up: bool, scratch: &mut [u8]) {
+        for _ in 0..READS_PER_TURN {
+            let now_ms = self.clock.now_ms();
+            let high_water_mark_bytes = self.limits.high_water_mark_bytes;
+            let Some(session) = self.session(key) else {
+                return;
+            };
+            if session.is_paused(high_water_mark_bytes) {
+                session.unread = true;
+                return;
+            }
+            let received = match session.socket.recv(scratch) {
+                Ok(0) => return self.end_of_stream(key),
+                Ok(received) => received,
+                Err(error) if is_temporary(&error) => return,
+                Err(_) => return self.vanish(key),
+            };
+            session.pinged = false;
+            match session.stage {
+                Stage::Lingering(_) => {}
+                stage => {
+                    if stage == Stage::Open {
+                        session.since = now_ms;
+                    }
+                    self.metrics.bytes_in.add(received as u64);
+                    self.serve(key, &mut scratch[..received]);
+                }
+            }
+            // A short read has emptied the socket, and the next byte will tell
+            // of itself; only an end of stream that came with these bytes
+            // would not.
+            if received < SCRATCH_BYTES && !hung_up {
+                return;
+            }
+        }
+        self.again.push(key);
+    }
+
+    /// Serves input of a session: decodes it, calls its handler, answers.
+    #[inline]
+    pub(super) fn serve(&mut self, key: SessionKey, bytes: &mut [u8]) {
+        let Core {
+            sessions,
+            routes,
+            hub,
+            collected,
+            metrics,
+            rules,
+            limits,
+            clock,
+            ..
+        } = self;
+        let Some(session) = sessions.get_mut(key.index as usize) else {
+            return;
+        };
+        let Session {
+            socket,
+            decoder,
+            queue,
+            subscriptions,
+            slot,
+            route,
+            stage,
+            ..
+        } = session;
+        let mut ctx = Context {
+            shard: hub.mesh().id(),
+            session: key,
+            hub,
+            subscriptions,
+            outgoing: Some(Outgoing::new(
+                socket,
+                queue,
+                collected,
+                metrics,
+                clock.now_ms(),
+            )),
+            close: None,
+            published: false,
+        };
+        let mut input = Input::new(bytes);
+        let flow = Received {
+            decoder,
+            rules,
+            stage: *stage,
+            route: &mut *routes[usize::from(*route)].route,
+            slot: *slot,
+            high_water_mark_bytes: limits.high_water_mark_bytes,
+            metrics,
+            ctx: &mut ctx,
+        }
+        .serve(&mut input);
+        let broken = ctx.outgoing.take().is_some_and(Outgoing::finish);
+        if flow == Flow::Hold && !input.is_empty() {
+            session.held = Some(Box::new(input.remaining().to_vec()));
+        }
+        if broken {
+            return self.vanish(key);
+        }
+        match flow {
+            Flow::Served => {}
+            Flow::Hold => self.wait_for_room(key),
+            flow => self.leave_open(key, flow),
+        }
+    }
+
+    /// Remembers a session that must not publish until there is room.
+    fn wait_for_room(&mut self, key: SessionKey) {
+        let congested = self.hub.is_congested();
+        if let Some(session) = self
+            .session(key)
+            .filter(|session| congested && !session.waiting)
+        {
+            session.waiting = true;
+            self.waiting.push(key);
+        }
+    }
+
+    /// Serves what was held back of a session, then what waits in its socket.
+    pub(super) fn resume(&mut self, key: SessionKey) {
+        let Some(session) = self.session(key) else {
+            return;
+        };
+        session.waiting = false;
+        if let Some(mut held) = session.held.take() {
+            self.serve(key, &mut held);
+        }
+        let high_water_mark_bytes = self.limits.high_water_mark_bytes;
+        if let Some(session) = self.session(key) {
+            if !session.is_paused(high_water_mark_bytes) && std::mem::take(&mut session.unread) {
+                self.again.push(key);
+            }
+        }
+    }
+
+    /// Sends what is queued, now that the socket has room again.
+    pub(super) fn write(&mut self, key: SessionKey) {
+        let now_ms = self.clock.now_ms();
+        let Some(session) = self.session(key) else {
+            return;
+        };
+        let Some(queue) = &mut session.queue else {
+            return;
+        };
+        let sent = match queue.flush(&session.socket) {
+            Ok(sent) => sent,
+            Err(_) => return self.vanish(key),
+        };
+        if sent > 0 {
+            queue.moved_at = now_ms;
+        }
+        let drained = queue.is_empty();
+        if drained {
+            session.queue = None;
+            if matches!(session.stage, Stage::Lingering(_)) {
+                session.socket.shutdown_write();
+            }
+        }
+        self.metrics.bytes_out.add(sent as u64);
+        let high_water_mark_bytes = self.limits.high_water_mark_bytes;
+        let may_go_on = self.session(key).is_some_and(|session| {
+            !session.waiting && session.pending_bytes() <= high_water_mark_bytes
+        });
+        if may_go_on {
+            self.resume(key);
+        }
+    }
+
+    /// Delivers a slice of the pending publications.
+    pub(super) fn fan_out_slice(&mut self) {
+        if !self.hub.has_fan_out() {
+            return;
+        }
+        let Core {
+            hub,
+            sessions,
+            routes,
+            metrics,
+            doomed,
+            limits,
+            clock,
+            ..
+        } = self;
+        let mut deliveries = 0;
+        let mut bytes_out = 0;
+        hub.run_slice(limits.fan_out_slice, |index, frames| {
+            let Some(session) = sessions.get_mut(index as usize) else {
+                return;
+            };
+            if !session.is_open() {
+                return metrics.drop_deliveries(DropReason::Closed, u64::from(frames.frames()));
+            }
+            let policy = routes[usize::from(session.route)].slow_consumer;
+            match deliver(
+                session,
+                frames,
+                limits.max_pending_bytes,
+                policy,
+                clock.now_ms(),
+            ) {
+                Delivery::Sent(bytes) => {
+                    deliveries += u64::from(frames.frames());
+                    bytes_out += bytes;
+                }
+                Delivery::Dropped => {
+                    metrics.drop_deliveries(DropReason::SlowConsumer, u64::from(frames.frames()));
+                }
+                Delivery::Failed(reason) => {
+                    metrics.drop_deliveries(DropReason::Closed, u64::from(frames.frames()));
+                    doomed.push((
+                        SessionKey {
+                            index,
+                            generation: session.generation,
+                        },
+                        reason,
+                    ));
+                }
+            }
+        });
+        metrics.deliveries.add(deliveries);
+        metrics.bytes_out.add(bytes_out as u64);
+        while let Some((key, reason)) = self.doomed.pop() {
+            match reason {
+                EndReason::SlowConsumer => self.close_slow_consumer(key),
+                _ => self.vanish(key),
+            }
+        }
+    }
+}
+
+/// What became of one delivery.
+enum Delivery {
+    /// It left, or waits in the session's queue; so many bytes left now.
+    Sent(usize),
+    /// The subscriber is too slow, and its route says drop.
+    Dropped,
+    /// The session must end.
+    Failed(EndReason),
+}
+
+/// Sends frames to one subscriber: directly if nothing is queued before them,
+/// else behind what is.
+#[inline]
+fn deliver(
+    session: &mut Session,
+    frames: &Rc<PreparedFrame>,
+    max_pending_bytes: usize,
+    policy: SlowConsumerPolicy,
+    now_ms: u32,
+) -> Delivery {
+    if let Some(queue) = &mut session.queue {
+        if queue.pending_bytes() + frames.len() > max_pending_bytes {
+            return match policy {
+                SlowConsumerPolicy::Close => Delivery::Failed(EndReason::SlowConsumer),
+                SlowConsumerPolicy::Drop => Delivery::Dropped,
+            };
+        }
+        queue.push_shared(frames, 0);
+        return Delivery::Sent(0);
+    }
+    match session.socket.send_bytes(frames.as_bytes()) {
+        Ok(sent) if sent == frames.len() => Delivery::Sent(sent),
+        Ok(sent) => {
+            queue_rest(session, frames, sent, now_ms);
+            Delivery::Sent(sent)
+        }
+        Err(error) if is_temporary(&error) => {
+            queue_rest(session, frames, 0, now_ms);
+            Delivery::Sent(0)
+        }
+        Err(_) => Delivery::Failed(EndReason::Vanished),
+    }
+}
+
+#[cold]
+fn queue_rest(session: &mut Session, frames: &Rc<PreparedFrame>, sent: usize, now_ms: u32) {
+    let queue = session.queue.get_or_insert_with(|| SendQueue::new(now_ms));
+    queue.push_shared(frames, sent);
+}

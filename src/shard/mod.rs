@@ -1,0 +1,206 @@
+//! One pinned core: its thread, runtime, listener, sessions and hub.
+//!
+//! # Invariants worth naming
+//!
+//! - Everything a shard owns is made on its own thread, after the thread has
+//!   parted with the process's descriptor table.
+//! - Nothing mutable is shared with other shards but the rings, the wake flags
+//!   and the counters.
+//! - The runtime parks between two turns, even when work is left: a task that
+//!   merely yields would keep it from reaping its own completions, and starve
+//!   accepting and every timer.
+
+mod core;
+mod io;
+mod life;
+mod sweep;
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use monoio::net::TcpStream;
+use monoio::time::TimeDriver;
+use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
+
+pub(crate) use self::core::{Core, Limits, Parts, ShardRoute};
+pub(crate) use self::life::Answer;
+use crate::error::StartError;
+use crate::listener::accept_connections;
+use crate::mesh::ShardWaker;
+use crate::plane::epoll::EpollPlane;
+use crate::plane::uring::{self, UringPlane};
+use crate::plane::{Plane, ResolvedDriver};
+use crate::sys::{self, EventFd};
+
+/// Entries of the runtime's own ring: accepting, handshakes and timers.
+const RUNTIME_ENTRIES: u32 = 1_024;
+
+/// Makes the session plane of the calling shard.
+///
+/// # Errors
+/// When the host refuses; the error names the cause.
+pub(crate) fn make_plane(
+    driver: ResolvedDriver,
+    event: Arc<EventFd>,
+) -> Result<Box<dyn Plane>, StartError> {
+    match driver {
+        ResolvedDriver::Uring => {
+            let plane = UringPlane::new(event).map_err(StartError::Uring)?;
+            tracing::debug!(flags = plane.flags(), "session ring");
+            Ok(Box::new(plane))
+        }
+        ResolvedDriver::Epoll => EpollPlane::new(event)
+            .map(|plane| Box::new(plane) as _)
+            .map_err(StartError::Epoll),
+    }
+}
+
+/// What a shard runs with besides its [`Core`].
+pub(crate) struct Loop {
+    pub(crate) driver: ResolvedDriver,
+    pub(crate) address: SocketAddr,
+    pub(crate) backlog: u32,
+    pub(crate) busy_poll: Duration,
+}
+
+impl Loop {
+    /// Listens, tells `ready` how that went, and runs the shard until it has drained.
+    pub(crate) fn run(self, core: Core, ready: impl FnOnce(Result<(), StartError>)) {
+        // What the runtime needs is checked before anybody is told that the shard runs.
+        let listener = match sys::listen(self.address, self.backlog) {
+            Ok(listener) => listener,
+            Err(error) => {
+                return ready(Err(StartError::Listen {
+                    address: self.address,
+                    error,
+                }));
+            }
+        };
+        match self.driver {
+            ResolvedDriver::Uring => {
+                let runtime = uring::with_best_flags(|builder| {
+                    RuntimeBuilder::<TimeDriver<IoUringDriver>>::new()
+                        .uring_builder(builder.clone())
+                        .with_entries(RUNTIME_ENTRIES)
+                        .build()
+                });
+                match runtime {
+                    Ok((mut runtime, flags)) => {
+                        tracing::debug!(flags, "runtime ring");
+                        runtime.block_on(self.serve(core, listener, ready));
+                    }
+                    Err(unavailable) => ready(Err(StartError::Uring(unavailable))),
+                }
+            }
+            ResolvedDriver::Epoll => {
+                match RuntimeBuilder::<TimeDriver<LegacyDriver>>::new().build() {
+                    Ok(mut runtime) => runtime.block_on(self.serve(core, listener, ready)),
+                    Err(error) => ready(Err(StartError::Epoll(error))),
+                }
+            }
+        }
+    }
+
+    async fn serve(
+        self,
+        core: Core,
+        listener: TcpListener,
+        ready: impl FnOnce(Result<(), StartError>),
+    ) {
+        let wake = core
+            .plane
+            .wake_fd()
+            .and_then(|fd| TcpStream::from_std(fd.into()));
+        let stop = listener.try_clone();
+        let listener = monoio::net::TcpListener::from_std(listener);
+        let (wake, stop, listener) = match (wake, stop, listener) {
+            (Ok(wake), Ok(stop), Ok(listener)) => (wake, stop, listener),
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+                return ready(Err(StartError::Descriptors(error)));
+            }
+        };
+        ready(Ok(()));
+
+        let core = Rc::new(RefCell::new(core));
+        monoio::spawn(accept_connections(Rc::clone(&core), listener));
+        monoio::spawn(tick(Rc::clone(&core)));
+        self.turn_until_finished(&core, &wake, stop).await;
+    }
+
+    /// The session loop: a turn, then a wait until there is reason for another.
+    async fn turn_until_finished(
+        &self,
+        core: &RefCell<Core>,
+        wake: &TcpStream,
+        listener: TcpListener,
+    ) {
+        let waker = core.borrow().hub.mesh().waker_handle();
+        let kick = Rc::clone(&core.borrow().kick);
+        let mut listener = Some(listener);
+        let mut readable = pin!(wake.readable(false));
+        loop {
+            waker.event().drain();
+            let more = match core.borrow_mut().turn() {
+                Ok(more) => more,
+                Err(error) => {
+                    tracing::error!("a shard ends because its session plane failed: {error}");
+                    return;
+                }
+            };
+            if core.borrow().is_draining() {
+                if let Some(listener) = listener.take() {
+                    sys::stop_listening(&listener);
+                }
+                if core.borrow().is_finished() {
+                    return;
+                }
+            }
+            if more || self.poll_busily(core, &waker) || !waker.try_park() {
+                // The event makes the next wait end at once, but only after
+                // the runtime has parked and reaped its own completions.
+                waker.event().notify();
+            }
+            let woken = poll_fn(|cx| {
+                if kick.take(cx.waker()) {
+                    return Poll::Ready(false);
+                }
+                readable.as_mut().poll(cx).map(|_| true)
+            })
+            .await;
+            if woken {
+                readable.set(wake.readable(false));
+            }
+        }
+    }
+
+    /// Watches for work for a while without sleeping. Returns whether there is any.
+    fn poll_busily(&self, core: &RefCell<Core>, waker: &ShardWaker) -> bool {
+        if self.busy_poll.is_zero() {
+            return false;
+        }
+        let until = Instant::now() + self.busy_poll;
+        while Instant::now() < until {
+            if waker.is_notified() || core.borrow_mut().plane.looks_ready() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
+    }
+}
+
+/// Looks after deadlines, for as long as the shard runs.
+async fn tick(core: Rc<RefCell<Core>>) {
+    let interval = core.borrow().tick_interval();
+    loop {
+        monoio::time::sleep(interval).await;
+        core.borrow_mut().tick();
+        core.borrow().kick.set();
+    }
+}

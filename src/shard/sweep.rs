@@ -1,0 +1,214 @@
+//! Time: deadlines of sessions, and draining.
+//!
+//! There is no timer per session and nothing to do per message but to note the
+//! time. A sweep looks at every session once per period, a part of the table
+//! each tick, so that a million sessions never cost a long pause.
+//!
+//! # Invariants worth naming
+//!
+//! - A deadline is noticed at most one period late; the period is a quarter of
+//!   the shortest limit, so a limit of 60 s holds to within 15 s and usually
+//!   far better.
+
+use std::time::Duration;
+
+use super::core::{Core, Limits};
+use crate::metrics::EndReason;
+use crate::plane::SessionKey;
+use crate::session::{Outgoing, Session, Stage};
+use crate::shutdown::Phase;
+use crate::ws::{CloseCode, OpCode};
+
+/// Ticks of one sweep over the whole table.
+const TICKS_PER_PERIOD: u32 = 8;
+/// The longest time between two looks at a session.
+const MAX_PERIOD_MS: u32 = 2_000;
+/// The shortest tick. Limits below this are not worth the wake-ups.
+const MIN_TICK_MS: u32 = 10;
+
+/// Where the sweep stands.
+pub(super) struct Sweep {
+    tick: Duration,
+    next: usize,
+}
+
+impl Sweep {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let shortest = [
+            limits.idle_ms,
+            limits.ping_ms,
+            limits.write_stall_ms,
+            limits.close_ms,
+        ]
+        .into_iter()
+        .filter(|limit| *limit > 0)
+        .min()
+        .unwrap_or(u32::MAX);
+        let period = (shortest / 4).min(MAX_PERIOD_MS);
+        let tick = (period / TICKS_PER_PERIOD).max(MIN_TICK_MS);
+        Sweep {
+            tick: Duration::from_millis(tick.into()),
+            next: 0,
+        }
+    }
+}
+
+/// A drain under way.
+pub(super) struct Drain {
+    /// When the last close frame should have been sent.
+    until_ms: u32,
+    next: usize,
+}
+
+/// What the sweep finds to do about a session.
+enum Due {
+    Ping,
+    Idle,
+    Abort(EndReason),
+}
+
+impl Core {
+    /// Time between two calls of [`Core::tick`].
+    pub(crate) fn tick_interval(&self) -> Duration {
+        self.sweep.tick
+    }
+
+    /// Looks at the next part of the table.
+    pub(crate) fn tick(&mut self) {
+        let len = self.highest_index;
+        let part = len.div_ceil(TICKS_PER_PERIOD as usize);
+        let from = if self.sweep.next >= len {
+            0
+        } else {
+            self.sweep.next
+        };
+        let to = (from + part).min(len);
+        self.sweep.next = to;
+        for index in from..to {
+            let Some(session) = self.sessions.get(index) else {
+                continue;
+            };
+            if let Some(due) = self.due(session) {
+                let key = SessionKey {
+                    index: index as u32,
+                    generation: session.generation,
+                };
+                self.act_on(key, due);
+            }
+        }
+        self.drain_some();
+    }
+
+    fn due(&self, session: &Session) -> Option<Due> {
+        let limits = &self.limits;
+        let over = |limit: u32, since: u32| limit > 0 && self.clock.since(since) > limit;
+        if session
+            .queue
+            .as_ref()
+            .is_some_and(|queue| over(limits.write_stall_ms, queue.moved_at))
+        {
+            return Some(Due::Abort(match session.stage {
+                Stage::Open => EndReason::WriteStalled,
+                Stage::Closing(reason) | Stage::Lingering(reason) => reason,
+            }));
+        }
+        match session.stage {
+            // Whom we do not read cannot show a sign of life.
+            Stage::Open if session.is_paused(limits.high_water_mark_bytes) => None,
+            Stage::Open if over(limits.idle_ms, session.since) => Some(Due::Idle),
+            Stage::Open if !session.pinged && over(limits.ping_ms, session.since) => {
+                Some(Due::Ping)
+            }
+            Stage::Open => None,
+            Stage::Closing(reason) | Stage::Lingering(reason) => {
+                over(limits.close_ms, session.since).then_some(Due::Abort(reason))
+            }
+        }
+    }
+
+    fn act_on(&mut self, key: SessionKey, due: Due) {
+        match due {
+            Due::Ping => self.ping(key),
+            Due::Idle => {
+                let text = "nothing was received within the idle limit";
+                self.close(key, CloseCode::GOING_AWAY, text, EndReason::Idle);
+            }
+            Due::Abort(reason) => self.abort(key, reason),
+        }
+    }
+
+    fn ping(&mut self, key: SessionKey) {
+        let Core {
+            sessions,
+            routes,
+            collected,
+            metrics,
+            clock,
+            ..
+        } = self;
+        let Some(session) = sessions.get_mut(key.index as usize) else {
+            return;
+        };
+        if !routes[usize::from(session.route)].route.server_pings() {
+            return;
+        }
+        session.pinged = true;
+        let Session { socket, queue, .. } = session;
+        let mut outgoing = Outgoing::new(socket, queue, collected, metrics, clock.now_ms());
+        outgoing.control(OpCode::Ping, &[]);
+        // A broken connection shows itself in the next read.
+        outgoing.finish();
+        metrics.pings.add(1);
+    }
+
+    /// Begins to drain if the server does.
+    pub(super) fn begin_drain_if_asked(&mut self) {
+        if self.lifecycle.phase() < Phase::Draining {
+            return;
+        }
+        if self.drain.is_none() {
+            let until_ms = self.clock.now_ms().wrapping_add(self.limits.drain_ms);
+            self.drain = Some(Drain { until_ms, next: 0 });
+            self.drain_some();
+        }
+        if self.lifecycle.is_hurried() {
+            self.drain_sessions(usize::MAX);
+        }
+    }
+
+    /// Closes as many sessions as this tick's share of the drain time asks for.
+    fn drain_some(&mut self) {
+        let Some(drain) = &self.drain else { return };
+        let left_ms = drain.until_ms.wrapping_sub(self.clock.now_ms());
+        let tick_ms = self.sweep.tick.as_millis() as u32;
+        // After the deadline the subtraction has wrapped around.
+        let quota = if left_ms <= tick_ms || left_ms > self.limits.drain_ms {
+            usize::MAX
+        } else {
+            (self.sessions.len() as u64 * u64::from(tick_ms)).div_ceil(u64::from(left_ms)) as usize
+        };
+        self.drain_sessions(quota);
+    }
+
+    fn drain_sessions(&mut self, mut quota: usize) {
+        let len = self.highest_index;
+        let Some(drain) = &mut self.drain else { return };
+        // Sessions keep their places, so one walk meets each that is still open.
+        let mut index = drain.next;
+        while index < len && quota > 0 {
+            if let Some(session) = self.sessions.get(index).filter(|session| session.is_open()) {
+                let key = SessionKey {
+                    index: index as u32,
+                    generation: session.generation,
+                };
+                let code = self.routes[usize::from(session.route)].route.drain_code();
+                self.close(key, code, "the server is shutting down", EndReason::Drained);
+                quota -= 1;
+            }
+            index += 1;
+        }
+        if let Some(drain) = &mut self.drain {
+            drain.next = index;
+        }
+    }
+}
