@@ -2,11 +2,10 @@
 //! every subscriber has received all that is outstanding.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 use super::{
-    Account, Deadline, Fleet, Hello, NAP, Peer, Protocol, SCRATCH_BYTES, Sample, Stopwatch, Window,
-    payload,
+    Account, CHECK_LIMIT, Deadline, Fleet, Hello, NAP, OPEN_LIMIT, Peer, Protocol, SCRATCH_BYTES,
+    Sample, Stopwatch, Window, payload,
 };
 use crate::error::During;
 use crate::{Error, Result, sys};
@@ -38,8 +37,7 @@ impl Broadcast {
             }
             Protocol::Raw => Hello::raw_greeting(),
         };
-        let limit = Duration::from_secs(20);
-        let mut fleet = Fleet::open(peer.address, self.subscribers, &mut hello, limit)?;
+        let mut fleet = Fleet::open(peer.address, self.subscribers, &mut hello, OPEN_LIMIT)?;
         self.check(&fleet, peer)?;
         let sample = self.time(&mut fleet, peer, window, account);
         fleet.close();
@@ -49,7 +47,7 @@ impl Broadcast {
     /// Publishes batches from several connections and compares every byte that
     /// every subscriber receives.
     fn check(self, fleet: &Fleet, peer: &Peer) -> Result<()> {
-        let deadline = Deadline::after(Duration::from_secs(10));
+        let deadline = Deadline::after(CHECK_LIMIT);
         for publisher in [0, self.subscribers / 2, self.subscribers - 1] {
             let batch: Vec<_> = (0..self.outstanding)
                 .map(|n| payload(self.payload_bytes, publisher * 1000 + n))

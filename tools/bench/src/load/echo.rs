@@ -3,11 +3,10 @@
 //! A batch goes out in one write, and the next when all of it has come back.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
 use super::{
-    Account, Deadline, Exchange, Fleet, Hello, NAP, Opcode, Peer, Protocol, SCRATCH_BYTES, Sample,
-    Stopwatch, Window, payload,
+    Account, CHECK_LIMIT, Deadline, Exchange, Fleet, Hello, NAP, OPEN_LIMIT, Opcode, Peer,
+    Protocol, SCRATCH_BYTES, Sample, Stopwatch, Window, payload,
 };
 use crate::error::During;
 use crate::sys::{self, Event};
@@ -33,8 +32,7 @@ impl Echo {
             }
             Protocol::Raw => Hello::raw_echo(),
         };
-        let limit = Duration::from_secs(20);
-        let mut fleet = Fleet::open(peer.address, self.connections, &mut hello, limit)?;
+        let mut fleet = Fleet::open(peer.address, self.connections, &mut hello, OPEN_LIMIT)?;
         self.check(&fleet, peer)?;
         let sample = self.time(&mut fleet, peer, window, account);
         fleet.close();
@@ -44,7 +42,7 @@ impl Echo {
     /// Compares whole answers: every length form and both kinds of message on
     /// one connection, then a batch of the scenario's own shape on some others.
     fn check(self, fleet: &Fleet, peer: &Peer) -> Result<()> {
-        let deadline = Deadline::after(Duration::from_secs(10));
+        let deadline = Deadline::after(CHECK_LIMIT);
         for opcode in [Opcode::Text, Opcode::Binary] {
             for bytes in [0, 1, 125, 126, 4096, 65_535, 65_536] {
                 let exchange = peer.exchange_as(opcode, &[payload(bytes, bytes)]);

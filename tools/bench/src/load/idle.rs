@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Deadline, Fleet, Hello, Peer, Protocol, payload};
+use super::{CHECK_LIMIT, Deadline, Fleet, Hello, OPEN_LIMIT, Peer, Protocol, payload};
 use crate::{Result, host};
 
 /// Time for freed kernel memory to come back and for the server to fall silent.
@@ -45,23 +45,22 @@ impl Idle {
             }
             Protocol::Raw => Hello::raw_echo(),
         };
-        let limit = Duration::from_secs(20);
-        let warm = Fleet::open(peer.address, self.warm_up_sessions, &mut hello, limit)?;
-        let deadline = Deadline::after(Duration::from_secs(10));
+        let warm = Fleet::open(peer.address, self.warm_up_sessions, &mut hello, OPEN_LIMIT)?;
+        let deadline = Deadline::after(CHECK_LIMIT);
         for index in 0..self.warm_up_sessions {
             let exchange = peer.exchange(&[payload(100, index)]);
             warm.check(index, &exchange, deadline)?;
         }
         thread::sleep(SETTLE);
         let before = host::memory(server)?;
-        let idle = Fleet::open(peer.address, self.sessions, &mut hello, limit)?;
+        let idle = Fleet::open(peer.address, self.sessions, &mut hello, OPEN_LIMIT)?;
         thread::sleep(SETTLE);
         let after = host::memory(server)?;
         // A session that died in silence would be cheap; the last answers prove
         // that first, middle and last live, as all others did when opened.
         for index in [0, self.sessions / 2, self.sessions - 1] {
             let exchange = peer.exchange(&[payload(100, index)]);
-            idle.check(index, &exchange, deadline_after_idle())?;
+            idle.check(index, &exchange, Deadline::after(CHECK_LIMIT))?;
         }
         idle.close();
         warm.close();
@@ -73,8 +72,4 @@ impl Idle {
             kernel_bytes: growth(before.kernel_bytes, after.kernel_bytes) / 2.0,
         })
     }
-}
-
-fn deadline_after_idle() -> Deadline {
-    Deadline::after(Duration::from_secs(5))
 }
