@@ -110,13 +110,13 @@ impl fmt::Display for Report<'_> {
         )?;
         writeln!(
             f,
-            "server and floors on core {}, load on core {}; {} rounds of {} s after {} s of \
-             warm-up, interleaved; median (min to max)",
+            "server and floors on core {}, load on core {}; rounds of {} s after {} s of \
+             warm-up, interleaved, {} in all; median (min to max)",
             self.args.server_cpu,
             self.args.load_cpu,
-            self.args.rounds(),
             self.args.window().measured.as_secs_f64(),
             self.args.window().warm_up.as_secs_f64(),
+            self.args.rounds(),
         )?;
         if self.args.server_cpu == self.args.load_cpu {
             writeln!(
@@ -162,13 +162,13 @@ impl fmt::Display for Report<'_> {
 
 fn timed_table(contests: &[&Contest]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header([
+    table.load_style(presets::ASCII_MARKDOWN).set_header([
         "scenario",
         "contestant",
         "thousand per s",
-        "÷ floor",
+        "rate ÷ floor",
         "CPU µs each",
-        "÷ floor",
+        "CPU ÷ floor",
         "server busy",
         "load busy",
         "target",
@@ -214,7 +214,7 @@ fn timed_table(contests: &[&Contest]) -> Table {
 
 fn idle_table(contests: &[&Contest]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header([
+    table.load_style(presets::ASCII_MARKDOWN).set_header([
         "scenario",
         "contestant",
         "resident B per session",

@@ -157,11 +157,25 @@ fn compare(heard: &[u8], due: &[u8], index: usize, at: usize) -> Result<()> {
         bytes[differs.min(end)..end].escape_ascii().to_string()
     };
     Err(Error::Wrong(format!(
-        "connection {index}, byte {}: received '{}', due was '{}'",
+        "connection {index}, byte {}: received '{}', due was '{}'{}",
         at + differs,
         shown(heard),
-        shown(due)
+        shown(due),
+        hint(&heard[differs.min(heard.len())..])
     )))
+}
+
+/// What a byte that begins an unexpected frame probably means.
+fn hint(heard: &[u8]) -> String {
+    match *heard {
+        [0x88, _, high, low, ..] => {
+            let code = u16::from_be_bytes([high, low]);
+            format!(" (a close frame with code {code}?)")
+        }
+        [0x89, ..] => " (a ping? turn the server's pings off)".into(),
+        [0x01 | 0x02, ..] => " (a fragment? answers must come whole)".into(),
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -158,12 +158,17 @@ impl Opening {
     }
 
     fn say(&mut self, hello: &Hello) -> Result<()> {
-        if self.sent < hello.said.len() {
+        if !self.is_said(hello) {
             self.sent += sys::send(self.socket.as_fd(), &hello.said[self.sent..])
                 .during("sending the opening handshake")?
                 .unwrap_or(0);
         }
         Ok(())
+    }
+
+    /// Everything has been said; only the answer is outstanding.
+    pub fn is_said(&self, hello: &Hello) -> bool {
+        self.sent == hello.said.len()
     }
 
     /// Does what `event` allows; true once the connection is established.
