@@ -176,7 +176,6 @@ fn timed_table(contests: &[&Contest]) -> Table {
     ]);
     for contest in contests {
         for (index, entry) in contest.entries.iter().enumerate() {
-            let verdict = contest.verdict(entry);
             let busy = Spread::of(entry.samples().filter_map(Sample::server_busy));
             let load = Spread::of(entry.samples().map(Sample::load_busy));
             table.add_row([
@@ -204,7 +203,7 @@ fn timed_table(contests: &[&Contest]) -> Table {
                 } else {
                     String::new()
                 },
-                verdict.map_or(String::new(), |verdict| verdict_words(&verdict)),
+                met(contest, entry),
             ]);
         }
     }
@@ -228,7 +227,6 @@ fn idle_table(contests: &[&Contest]) -> Table {
             let bytes = |of: fn(&crate::load::idle::IdleSample) -> f64| {
                 spread(Spread::of(entry.idle_samples().map(of)), 1.0, 0)
             };
-            let verdict = contest.verdict(entry);
             table.add_row([
                 if index == 0 {
                     contest.scenario.name.to_owned()
@@ -244,7 +242,7 @@ fn idle_table(contests: &[&Contest]) -> Table {
                 } else {
                     String::new()
                 },
-                verdict.map_or(String::new(), |verdict| verdict_words(&verdict)),
+                met(contest, entry),
             ]);
         }
     }
@@ -265,6 +263,15 @@ fn target(goal: Goal) -> String {
         Goal::OfFloor(share) => format!("≥ {share} of floor"),
         Goal::PerSecond(rate) => format!("≥ {:.0} k/s", rate / 1e3),
         Goal::Bytes { must, hope } => format!("≤ {must} B (stretch {hope} B)"),
+    }
+}
+
+/// Whether the server met the target; nothing for the others.
+fn met(contest: &Contest, entry: &Entry) -> String {
+    match contest.verdict(entry) {
+        Some(verdict) => verdict_words(&verdict),
+        None if entry.role == Role::Server => "NO FIGURE".into(),
+        None => String::new(),
     }
 }
 
