@@ -18,6 +18,16 @@ const START: Duration = Duration::from_secs(10);
 /// Time it has to end when asked, before it is made to.
 const END: Duration = Duration::from_secs(2);
 
+/// The memory pages a contestant may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// What it asks for.
+    Any,
+    /// Small ones only, so that its resident memory grows as it is touched. In
+    /// huge pages 18,000 sessions can vanish in the slack of the last one.
+    Small,
+}
+
 /// A running contestant. Dropping it ends it.
 pub struct Contender {
     child: Child,
@@ -30,6 +40,7 @@ impl Contender {
     pub fn start(
         program: &Path,
         arguments: impl IntoIterator<Item = OsString>,
+        pages: Pages,
         cpu: usize,
         address: SocketAddrV4,
     ) -> Result<Contender> {
@@ -46,6 +57,9 @@ impl Contender {
         unsafe {
             command.pre_exec(move || {
                 sys::die_with_parent()?;
+                if pages == Pages::Small {
+                    sys::disable_huge_pages()?;
+                }
                 sys::pin_to_cpu(cpu)
             });
         }

@@ -140,8 +140,9 @@ impl fmt::Display for Report<'_> {
             writeln!(
                 f,
                 "Growth from a server warmed up by 200 sessions with one message echoed on each, \
-                 which stay open.\nKernel memory is the growth of all slabs, halved for the two \
-                 ends of a loopback connection."
+                 which stay open;\ntransparent huge pages are off here, so that growth shows to \
+                 the page. Kernel memory is the growth\nof all slabs, halved for the two ends of \
+                 a loopback connection."
             )?;
         }
         let other = self.other_work();
@@ -219,6 +220,7 @@ fn idle_table(contests: &[&Contest]) -> Table {
         "resident B per session",
         "proportional B",
         "kernel B",
+        "server MiB before",
         "target",
         "met",
     ]);
@@ -237,6 +239,11 @@ fn idle_table(contests: &[&Contest]) -> Table {
                 bytes(|sample| sample.resident_bytes),
                 bytes(|sample| sample.proportional_bytes),
                 bytes(|sample| sample.kernel_bytes),
+                spread(
+                    Spread::of(entry.idle_samples().map(|sample| sample.base_bytes as f64)),
+                    1.0 / 1_048_576.0,
+                    1,
+                ),
                 if entry.role == Role::Server {
                     target(contest.scenario.goal)
                 } else {
@@ -246,7 +253,7 @@ fn idle_table(contests: &[&Contest]) -> Table {
             ]);
         }
     }
-    align_right(&mut table, 2..5);
+    align_right(&mut table, 2..6);
     table
 }
 

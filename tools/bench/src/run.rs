@@ -158,6 +158,7 @@ fn measure(args: &RunArgs, scenario: &Scenario, contestant: &Contestant) -> Resu
     let mut contender = Contender::start(
         &program,
         arguments.into_iter().map(OsString::from),
+        scenario.pages(),
         args.server_cpu,
         peer.address,
     )?;

@@ -8,6 +8,7 @@ use crate::load::echo::Echo;
 use crate::load::handshake::Handshakes;
 use crate::load::idle::{Idle, IdleSample};
 use crate::load::{Account, Peer, Sample, Window};
+use crate::process::Pages;
 use crate::{Error, Result};
 
 /// The kinds of load.
@@ -152,6 +153,14 @@ impl Scenario {
         match self.load {
             Load::Broadcast(broadcast) => broadcast.unit_bytes(peer),
             _ => 1,
+        }
+    }
+
+    /// The memory pages the contestants may use.
+    pub fn pages(&self) -> Pages {
+        match self.load {
+            Load::Idle(_) => Pages::Small,
+            _ => Pages::Any,
         }
     }
 

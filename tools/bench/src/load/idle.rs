@@ -28,11 +28,14 @@ pub struct Idle {
 /// Growth per idle session.
 #[derive(Debug, Clone, Serialize)]
 pub struct IdleSample {
-    /// Resident memory of the server, in bytes.
+    /// The server's whole resident memory before, in bytes.
+    pub base_bytes: u64,
+    /// Growth of its resident memory, in bytes per session.
     pub resident_bytes: f64,
-    /// The same with shared pages charged in part (Pss), in bytes.
+    /// The same with shared pages charged in part (Pss), and read page by
+    /// page where the kernel's running count of resident memory is approximate.
     pub proportional_bytes: f64,
-    /// Kernel slab memory, halved for the two ends of a connection, in bytes.
+    /// Kernel slab memory, halved for the two ends of a connection.
     pub kernel_bytes: f64,
 }
 
@@ -67,6 +70,7 @@ impl Idle {
         let growth =
             |before: u64, after: u64| (after as f64 - before as f64) / self.sessions as f64;
         Ok(IdleSample {
+            base_bytes: before.resident_bytes,
             resident_bytes: growth(before.resident_bytes, after.resident_bytes),
             proportional_bytes: growth(before.proportional_bytes, after.proportional_bytes),
             kernel_bytes: growth(before.kernel_bytes, after.kernel_bytes) / 2.0,

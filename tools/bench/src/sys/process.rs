@@ -44,6 +44,14 @@ pub fn die_with_parent() -> io::Result<()> {
     Ok(())
 }
 
+/// Has the calling process, and what it executes, use small pages only.
+/// Allocates nothing, so it may run between fork and exec.
+pub fn disable_huge_pages() -> io::Result<()> {
+    // SAFETY: this prctl takes numbers and no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) })?;
+    Ok(())
+}
+
 /// Asks the process `pid` to end.
 pub fn terminate(pid: u32) {
     // SAFETY: kill takes no pointers. The caller has not yet reaped this child,
