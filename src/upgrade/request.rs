@@ -115,18 +115,24 @@ impl Request {
     /// All headers in the order sent: names as sent, values as bytes, because
     /// HTTP allows any above 0x7F (RFC 9110 §5.5). Space around a value is gone.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.lines.split(|&byte| byte == b'\n').map_while(|line| {
-            let colon = line.iter().position(|&byte| byte == b':')?;
-            let name = std::str::from_utf8(&line[..colon]).ok()?;
-            Some((name, line[colon + 1..].trim_ascii()))
-        })
+        self.fields()
+            .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)))
     }
 
     /// The values of all headers of this name, in the order sent.
     pub(super) fn headers_named(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.headers()
-            .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
+        self.fields()
+            .filter(move |(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
+    }
+
+    /// Names and values, taken from the lines anew each time.
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines.split(|&byte| byte == b'\n').map_while(|line| {
+            // The empty line at the end has no colon.
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
     }
 
     /// The `Origin` header: the site whose page is connecting. Browsers always
