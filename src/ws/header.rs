@@ -168,7 +168,7 @@ fn parse_length(length: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Protoco
             };
             (u64::from_be_bytes(*bytes), 0x1_0000, rest)
         }
-        short => (u64::from(short), 0, rest),
+        short => return Ok(Some((u64::from(short), rest))),
     };
     if payload_len < shortest {
         return Err(ProtocolError::NonMinimalLength);

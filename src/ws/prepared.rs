@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::encode::encode_frame;
 use super::event::Message;
-use super::header::MAX_HEADER_BYTES;
 
 /// A message encoded as a server's frame, or a run of such, to be sent as it is to
 /// any number of sessions.
@@ -25,9 +24,9 @@ pub struct PreparedFrame {
 impl PreparedFrame {
     /// Encodes a message.
     pub fn new(message: Message<'_>) -> PreparedFrame {
-        let payload = message.as_bytes();
-        let mut bytes = Vec::with_capacity(MAX_HEADER_BYTES + payload.len());
-        encode_frame(&mut bytes, message.opcode(), payload);
+        // An empty vector grows to the very size, and so becomes `Bytes` as it is.
+        let mut bytes = Vec::new();
+        encode_frame(&mut bytes, message.opcode(), message.as_bytes());
         PreparedFrame {
             bytes: bytes.into(),
             frames: 1,
