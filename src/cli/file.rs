@@ -15,11 +15,11 @@ use super::options::Options;
 use super::source::{Layer, Source, keys, option_of, with_range};
 use super::value::Route;
 
-/// Reads a file.
-pub(super) fn read(path: &Path) -> Result<Layer, CliError> {
+/// Reads a file; `option` is how it was named, for the error if it cannot be read.
+pub(super) fn read(path: &Path, option: &str) -> Result<Layer, CliError> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path)
-        .map_err(|cause| CliError::setting(format!("--config {name}"), cause))?;
+        .map_err(|cause| CliError::setting(option, format!("'{name}' cannot be read: {cause}")))?;
     parse(&name, &text)
 }
 

@@ -13,11 +13,13 @@
 //! - Nothing here reads the process's environment but [`parse`]; tests bring their own.
 
 mod file;
+mod help;
 mod options;
 mod print;
 mod source;
 #[cfg(test)]
 mod tests;
+mod text;
 mod value;
 
 use std::error::Error;
@@ -27,13 +29,13 @@ use std::path::PathBuf;
 use std::process;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::config::{Config, Range};
+use crate::config::Config;
 use crate::log::LogFormat;
 use options::Options;
-use source::{Layer, option_of, with_range};
+use source::{Layer, with_range};
 
 /// What the program was asked to do.
 #[expect(clippy::large_enum_variant, reason = "a process has one, for a moment")]
@@ -143,7 +145,7 @@ where
     I: IntoIterator<Item = W>,
     W: Into<OsString> + Clone,
 {
-    let matches = command()
+    let matches = help::command()
         .try_get_matches_from(words)
         .map_err(|error| setting_error(error, |option| format!("--{option}")))?;
     let Typed {
@@ -155,10 +157,11 @@ where
 
     let flags = Layer::of_flags(matches).map_err(CliError::Usage)?;
     let environment = Layer::of_environment(variable)?;
-    let path = serve
-        .config
-        .or_else(|| variable("CORECAST_CONFIG").map(PathBuf::from));
-    let file = path.map_or(Ok(Layer::default()), |path| file::read(&path))?;
+    let file = match (serve.config, variable("CORECAST_CONFIG")) {
+        (Some(path), _) => file::read(&path, "--config")?,
+        (None, Some(path)) => file::read(path.as_ref(), "CORECAST_CONFIG")?,
+        (None, None) => Layer::default(),
+    };
 
     let mut typed = flags.over(environment.over(file));
     let resolved = std::mem::take(&mut typed.options).resolve();
@@ -192,22 +195,8 @@ enum TypedCommand {
     Serve(Box<ServeArgs>),
 }
 
-/// How `corecast serve --help` ends.
-const SERVE_HELP: &str = "\
-Every option may also be given in the environment as CORECAST_ and its name in \
-capitals (CORECAST_MAX_SESSIONS; lists with commas), or in the file of --config \
-under its name with underscores (max_sessions = 1000000), routes as tables:
-
-  [[routes]]
-  path = \"/news\"
-  handler = \"broadcast\"
-  slow_consumer = \"drop\"
-
-A flag wins over the environment, the environment over the file. Sizes are bytes \
-or have a unit (64KiB, 1MiB); times need one (500ms, 10s, 2m).";
-
 #[derive(Debug, Args)]
-#[command(after_help = SERVE_HELP)]
+#[command(after_help = help::SERVE)]
 struct ServeArgs {
     /// Read options from a TOML file
     #[arg(long, value_name = "FILE")]
@@ -220,45 +209,6 @@ struct ServeArgs {
     /// Read again as a [`Layer`]; here so that the options are part of the command.
     #[command(flatten)]
     _options: Options,
-}
-
-/// The command line with each option's default and range added to its help.
-fn command() -> clap::Command {
-    let defaults = ServeOptions::default();
-    Typed::command().mut_subcommand("serve", |serve| {
-        serve.mut_args(|arg| match default_of(arg.get_id().as_str(), &defaults) {
-            Some(default) => {
-                let help = arg.get_help().cloned().unwrap_or_default();
-                let range = Range::of(&option_of(arg.get_id().as_str()))
-                    .map_or(String::new(), |range| format!("; {range}"));
-                arg.help(format!("{help} [default: {default}{range}]"))
-            }
-            None => arg,
-        })
-    })
-}
-
-/// An option's default in words.
-fn default_of(key: &str, defaults: &ServeOptions) -> Option<String> {
-    let list = |words: Vec<String>| words.join(", ");
-    Some(match key {
-        "config" | "print_config" | "help" => return None,
-        "shards" => "one per core of --cpus".to_owned(),
-        "origin" => "*".to_owned(),
-        "busy_poll" => "0".to_owned(),
-        "routes" => list(
-            defaults
-                .config
-                .routes
-                .iter()
-                .map(|route| format!("{}={}", route.path, route.handler))
-                .collect(),
-        ),
-        key => match print::value_of(key, defaults)? {
-            toml::Value::String(text) => text,
-            value => value.to_string(),
-        },
-    })
 }
 
 /// Turns the parser's error about a value into the same sentence that the file

@@ -12,9 +12,9 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::ServeOptions;
+use super::text::{from_text, list_from_text};
 use super::value::{
     Address, AddressOrOff, Count, Cpus, Level, Microseconds, OFF, Origin, Route, Size, Time,
-    from_text, list_from_text,
 };
 use crate::config::{Config, Driver, RouteSetting, SlowConsumerPolicy};
 use crate::log::LogFormat;

@@ -73,6 +73,9 @@ impl Layer {
                 let problem = "is empty; give it a value or unset it";
                 return Err(CliError::setting(name, with_range(&option, problem)));
             }
+            if value.to_str().is_none() {
+                return Err(CliError::setting(name, "is not UTF-8"));
+            }
             let mut word = OsString::from(format!("--{option}="));
             word.push(value);
             words.push(word);

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use super::source::variable_of;
+use super::source::{option_of, variable_of};
 use super::*;
-use crate::config::{Driver, RouteSetting, SlowConsumerPolicy};
+use crate::config::{Driver, HANDLERS, RouteSetting, SlowConsumerPolicy, usable_cpus};
 
 /// Parses `corecast serve` with these flags and variables.
 fn parse_with(flags: &[&str], variables: &[(&str, &str)]) -> Result<Command, CliError> {
@@ -72,15 +73,41 @@ fn the_file_may_be_named_by_a_variable() {
     let file = file("shards = 7");
     let options = served(&[], &[("CORECAST_CONFIG", path_of(&file))]);
     assert_eq!(options.config.shards, 7);
-    let message = refused(&["--config", "/nowhere/corecast.toml"], &[]);
-    assert!(
-        message.starts_with("--config /nowhere/corecast.toml: "),
-        "{message}"
+    for (flags, variables, start) in [
+        (
+            &["--config", "/nowhere/c.toml"][..],
+            &[][..],
+            "--config: '/nowhere/c.toml' ",
+        ),
+        (&[], &[("CORECAST_CONFIG", "")], "CORECAST_CONFIG: '' "),
+    ] {
+        let message = refused(flags, variables);
+        assert!(message.starts_with(start), "{message}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_text_is_named() {
+    use std::os::unix::ffi::OsStringExt;
+    let error = try_parse_from(["corecast", "serve"], &|name| {
+        (name == "CORECAST_CPUS").then(|| OsString::from_vec(vec![0xff]))
+    });
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "CORECAST_CPUS: is not UTF-8"
     );
 }
 
+/// A core that this process may use, wherever the tests run.
+static CPU: LazyLock<String> = LazyLock::new(|| usable_cpus()[0].to_string());
+
 /// One value other than the default for each option, as a flag.
-const EVERY_OPTION: &[&str] = &[
+fn every_flag() -> Vec<&'static str> {
+    [EVERY_OPTION_BUT_CPUS, &["--cpus", CPU.as_str()]].concat()
+}
+
+const EVERY_OPTION_BUT_CPUS: &[&str] = &[
     "--listen",
     "[::1]:8081",
     "--admin",
@@ -99,8 +126,6 @@ const EVERY_OPTION: &[&str] = &[
     "/echo=off",
     "--shards",
     "3",
-    "--cpus",
-    "0",
     "--driver",
     "epoll",
     "--busy-poll",
@@ -151,7 +176,7 @@ fn every_option() -> ServeOptions {
             listen: "[::1]:8081".parse().unwrap(),
             admin: None,
             shards: 3,
-            cpus: vec![0],
+            cpus: vec![CPU.parse().unwrap()],
             driver: Driver::Epoll,
             busy_poll: Duration::from_micros(50),
             backlog: 100,
@@ -190,13 +215,13 @@ fn every_option() -> ServeOptions {
 
 #[test]
 fn every_option_is_a_flag() {
-    assert_eq!(served(EVERY_OPTION, &[]), every_option());
+    assert_eq!(served(&every_flag(), &[]), every_option());
 }
 
 #[test]
 fn every_option_is_a_variable() {
     let mut variables: HashMap<String, String> = HashMap::new();
-    for pair in EVERY_OPTION.chunks(2) {
+    for pair in every_flag().chunks(2) {
         let name = variable_of(pair[0].trim_start_matches("--"));
         variables
             .entry(name)
@@ -212,7 +237,7 @@ fn every_option_is_a_variable() {
 
 #[test]
 fn what_is_printed_resolves_to_itself() {
-    for flags in [&[][..], EVERY_OPTION] {
+    for flags in [&[][..], &every_flag()] {
         let text = printed(flags, &[]);
         let file = file(&text);
         assert_eq!(
@@ -317,7 +342,7 @@ fn a_default_gives_way_to_a_related_setting() {
     assert_eq!(config.ping_interval, Duration::from_secs(5));
     let config = served(&["--idle-timeout", "0"], &[]).config;
     assert_eq!(config.ping_interval, Duration::from_secs(30));
-    assert_eq!(served(&["--cpus", "0"], &[]).config.shards, 1);
+    assert_eq!(served(&["--cpus", &CPU], &[]).config.shards, 1);
 }
 
 #[test]
@@ -380,6 +405,9 @@ fn the_help_shows_headings_defaults_and_ranges() {
         "/ws/{user_id}=chat]",
     ] {
         assert!(help.contains(part), "{part} in {help}");
+    }
+    for handler in HANDLERS {
+        assert!(help.contains(&format!("{handler}, ")), "{handler}");
     }
     for option in source::keys() {
         assert!(

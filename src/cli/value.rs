@@ -7,15 +7,14 @@
 //! - An error says what was written and what may be written instead. Ranges
 //!   are not checked here but by [`Config::validate`](crate::config::Config::validate).
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use tracing::level_filters::LevelFilter;
 
+use super::text::from_text;
 use crate::config::SlowConsumerPolicy;
 
 /// An address with a port.
@@ -218,79 +217,6 @@ impl FromStr for Route {
             handler: handler.to_owned(),
             slow_consumer: policy,
         })
-    }
-}
-
-/// Reads a key of the file as its flag is read: from text. A number stands for
-/// its digits and an array for its elements with commas between them.
-pub(super) fn from_text<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    T: FromStr,
-    T::Err: fmt::Display,
-    D: Deserializer<'de>,
-{
-    let Text(text) = Text::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(Error::custom)
-}
-
-/// A list whose elements are read as by [`from_text`].
-pub(super) fn list_from_text<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
-where
-    T: FromStr,
-    T::Err: fmt::Display,
-    D: Deserializer<'de>,
-{
-    let texts = Vec::<Text>::deserialize(deserializer)?;
-    let values = texts.iter().map(|Text(text)| text.parse());
-    values
-        .collect::<Result<_, _>>()
-        .map(Some)
-        .map_err(Error::custom)
-}
-
-struct Text(String);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor).map(Text)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("text, a number or a list")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<String, E> {
-        Ok(number.to_string())
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<String, E> {
-        Ok(number.to_string())
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<String, E> {
-        Ok(number.to_string())
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<String, E> {
-        Ok(value.to_string())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<String, A::Error> {
-        let mut texts = Vec::new();
-        while let Some(Text(text)) = elements.next_element()? {
-            texts.push(text);
-        }
-        Ok(texts.join(","))
     }
 }
 

@@ -172,7 +172,7 @@ fn nanos(time: Duration) -> u64 {
 }
 
 /// The cores this process may run on, ascending.
-fn usable_cpus() -> Vec<usize> {
+pub(crate) fn usable_cpus() -> Vec<usize> {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     cores.into_iter().map(|core| core.id).collect()
 }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use axum::Router;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
@@ -93,10 +94,10 @@ impl Drop for ControlHandle {
 /// The address cannot be bound (the message names it and the remedy), or the
 /// thread or its runtime cannot be had.
 pub fn spawn(address: SocketAddr, view: ServerView) -> io::Result<ControlHandle> {
-    spawn_with(address, view, Limits::default())
+    spawn_pages(address, pages::router(view), Limits::default())
 }
 
-fn spawn_with(address: SocketAddr, view: ServerView, limits: Limits) -> io::Result<ControlHandle> {
+fn spawn_pages(address: SocketAddr, router: Router, limits: Limits) -> io::Result<ControlHandle> {
     let listener = TcpListener::bind(address).map_err(|cause| explain(address, &cause))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -107,7 +108,6 @@ fn spawn_with(address: SocketAddr, view: ServerView, limits: Limits) -> io::Resu
         let _entered = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
     };
-    let router = pages::router(view);
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = thread::Builder::new()
         .name("control".to_owned())

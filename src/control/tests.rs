@@ -292,13 +292,26 @@ fn hanging_and_vanishing_clients_block_nobody() {
 }
 
 #[test]
+fn a_page_that_panics_takes_its_own_connection_only() {
+    let panicking = axum::routing::get(async || -> &'static str { panic!("as the test wants") });
+    let router = pages::router(view()).route("/panic", panicking);
+    let control = spawn_pages(LOOPBACK.parse().unwrap(), router, Limits::default()).unwrap();
+    let mut stream = connect(&control);
+    stream
+        .write_all(b"GET /panic HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    assert!(matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_)));
+    assert_eq!(page(&control, "/healthz").0, 200);
+}
+
+#[test]
 fn a_client_that_says_nothing_is_cut_off() {
     let limits = Limits {
         connections: 1,
         head: Duration::from_millis(100),
         ..Limits::default()
     };
-    let control = spawn_with(LOOPBACK.parse().unwrap(), view(), limits).unwrap();
+    let control = spawn_pages(LOOPBACK.parse().unwrap(), pages::router(view()), limits).unwrap();
     let mut silent = connect(&control);
     silent.write_all(b"GET / HT").unwrap();
     // The only place is taken until the deadline; then this one is served.
@@ -314,7 +327,7 @@ fn an_old_connection_is_closed() {
         age: Duration::from_millis(100),
         ..Limits::default()
     };
-    let control = spawn_with(LOOPBACK.parse().unwrap(), view(), limits).unwrap();
+    let control = spawn_pages(LOOPBACK.parse().unwrap(), pages::router(view()), limits).unwrap();
     let mut idle = connect(&control);
     assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
 }
