@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn only_codes_that_may_be_sent_are_codes() {
-        for code in 0..=u16::MAX {
+        for code in (0..=u16::MAX).step_by(if cfg!(miri) { 97 } else { 1 }) {
             let may_be_sent = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
             assert_eq!(CloseCode::new(code).is_some(), may_be_sent, "{code}");
         }

@@ -74,8 +74,13 @@ mod tests {
 
     #[test]
     fn every_length_and_offset_agrees_with_the_definition() {
-        for len in 0..=70 {
-            for offset in 0..8 {
+        let (lengths, offsets) = if cfg!(miri) {
+            (0..40, 2..4)
+        } else {
+            (0..200, 0..8)
+        };
+        for len in lengths {
+            for offset in offsets.clone() {
                 let mut payload = counted(len);
                 apply_mask(&mut payload, KEY, offset);
                 for (index, byte) in payload.iter().enumerate() {

@@ -155,10 +155,11 @@ mod tests {
             b"\xf5\x80\x80\x80",
             b"\xff",
         ];
+        let stride = if cfg!(miri) { 2 } else { 1 };
         for case in cases {
             for bytes in [case.to_vec(), [b"ab", case, b"cd"].concat()] {
-                for first in 0..=bytes.len() {
-                    for second in first..=bytes.len() {
+                for first in (0..=bytes.len()).step_by(stride) {
+                    for second in (first..=bytes.len()).step_by(stride) {
                         let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
                         match push_all(&pieces) {
                             Ok(text) => {

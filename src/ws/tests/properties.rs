@@ -9,7 +9,7 @@ use super::*;
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: if cfg!(miri) { 8 } else { 2_000 },
+        cases: if cfg!(miri) { 4 } else { 2_000 },
         // No file is written, so that the tests run where there is none.
         failure_persistence: None,
         ..ProptestConfig::default()
