@@ -162,33 +162,23 @@ impl Contest {
             .filter(|entry| entry.role == Role::Floor)
     }
 
-    /// `entry`'s rate divided by the best floor's of the same round.
+    /// `entry`'s rate divided by the fastest floor's of the same round.
     pub fn rate_ratio(&self, entry: &Entry) -> Option<Spread> {
-        self.ratio(entry, |sample| Some(sample.rate()), f64::max)
+        let fastest = self
+            .floors()
+            .filter_map(|floor| Some((floor, floor.rate()?.median)))
+            .max_by(|(_, one), (_, other)| one.total_cmp(other));
+        ratio(entry, fastest?.0, |sample| Some(sample.rate()))
     }
 
-    /// `entry`'s CPU time per message divided by the best floor's of the same round.
+    /// `entry`'s CPU time per message divided by the cheapest floor's of the
+    /// same round.
     pub fn cpu_ratio(&self, entry: &Entry) -> Option<Spread> {
-        self.ratio(entry, Sample::server_micros, f64::min)
-    }
-
-    fn ratio(
-        &self,
-        entry: &Entry,
-        figure: impl Fn(&Sample) -> Option<f64>,
-        best: impl Fn(f64, f64) -> f64,
-    ) -> Option<Spread> {
-        if entry.role == Role::Floor {
-            return None;
-        }
-        Spread::of((0..entry.rounds.len()).filter_map(|round| {
-            let own = figure(entry.round(round)?)?;
-            let floor = self
-                .floors()
-                .filter_map(|floor| figure(floor.round(round)?))
-                .reduce(&best)?;
-            Some(own / floor)
-        }))
+        let cheapest = self
+            .floors()
+            .filter_map(|floor| Some((floor, floor.server_micros()?.median)))
+            .min_by(|(_, one), (_, other)| one.total_cmp(other));
+        ratio(entry, cheapest?.0, Sample::server_micros)
     }
 
     /// Whether `entry`, if it is the server, met the scenario's target.
@@ -233,6 +223,18 @@ impl Contest {
     }
 }
 
+/// `entry`'s figure divided by `floor`'s, round by round. One floor for all
+/// rounds: the best of several noisy ones in each would be better than any is.
+fn ratio(entry: &Entry, floor: &Entry, figure: impl Fn(&Sample) -> Option<f64>) -> Option<Spread> {
+    if entry.role == Role::Floor {
+        return None;
+    }
+    Spread::of((0..entry.rounds.len()).filter_map(|round| {
+        let own = figure(entry.round(round)?)?;
+        Some(own / figure(floor.round(round)?)?)
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,12 +271,12 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_taken_within_a_round_against_the_best_floor() {
+    fn ratios_are_taken_within_a_round_against_the_floor_that_is_best_overall() {
         let contest = contest(
             vec![outcome(100, 1.0, 0.5), outcome(50, 1.0, 0.5)],
             vec![
-                vec![outcome(100, 1.0, 0.5), outcome(25, 1.0, 0.5)],
-                vec![outcome(50, 1.0, 0.5), outcome(50, 1.0, 0.5)],
+                vec![outcome(10, 1.0, 0.5), outcome(80, 1.0, 0.5)],
+                vec![outcome(100, 1.0, 0.5), outcome(50, 1.0, 0.5)],
             ],
         );
         let ratio = contest.rate_ratio(&contest.entries[0]).unwrap();

@@ -130,7 +130,7 @@ impl fmt::Display for Report<'_> {
             writeln!(f, "\n{}", timed_table(&timed))?;
             writeln!(
                 f,
-                "÷ floor: to the best floor of the same round. CPU is that of the contestant's \
+                "÷ floor: to the best floor, within each round. CPU is that of the contestant's \
                  process.\nclient-bound: the load's core was full and the server's was not, so \
                  CPU ÷ floor decides."
             )?;

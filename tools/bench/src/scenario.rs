@@ -50,7 +50,7 @@ pub struct Scenario {
     pub unit: &'static str,
     /// What the clients do.
     pub load: Load,
-    /// What it is compared with; ratios are to the best of them in each round.
+    /// What it is compared with; ratios are to the best of them.
     pub floors: &'static [Floor],
     /// The target.
     pub goal: Goal,
@@ -87,14 +87,14 @@ impl Scenario {
                 name: "echo-20B-c10000",
                 unit: "messages",
                 load: echo(10_000, 1, 20),
-                floors: &[Floor::Uring],
+                floors: &[Floor::Uring, Floor::UringQueued],
                 goal: Goal::OfFloor(0.97),
             },
             Scenario {
                 name: "echo-20B-p16-c100",
                 unit: "messages",
                 load: echo(100, 16, 20),
-                floors: &[Floor::Epoll, Floor::Uring],
+                floors: &[Floor::Epoll, Floor::Uring, Floor::UringQueued],
                 goal: Goal::OfFloor(0.95),
             },
             Scenario {

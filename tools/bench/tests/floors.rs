@@ -54,12 +54,14 @@ fn small_messages_on_epoll() {
 #[test]
 fn pipelined_messages_on_io_uring() {
     echo(Floor::Uring, 100, 16, 20);
+    echo(Floor::UringQueued, 100, 16, 20);
 }
 
 #[test]
-fn messages_larger_than_any_buffer_on_both() {
+fn messages_larger_than_any_buffer_on_all() {
     echo(Floor::Epoll, 4, 4, 1_000_000);
     echo(Floor::Uring, 4, 4, 1_000_000);
+    echo(Floor::UringQueued, 4, 4, 1_000_000);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One connection of an echo floor.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::outgoing::Outgoing;
 use crate::sys;
@@ -30,25 +30,8 @@ impl EchoConnection {
         }
     }
 
-    /// The descriptor's number, for the kernel's interfaces.
-    pub fn raw(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-
-    /// Answers `bytes`, received by other means.
-    #[inline]
-    pub fn answer(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.outgoing.send(self.socket.as_fd(), bytes)
-    }
-
-    /// Nothing waits to be sent.
-    #[inline]
-    pub fn is_flushed(&self) -> bool {
-        self.outgoing.is_empty()
-    }
-
     /// Sends what waits. True when nothing waits any more.
-    pub fn flush(&mut self) -> io::Result<bool> {
+    fn flush(&mut self) -> io::Result<bool> {
         if !self.outgoing.is_empty() {
             self.outgoing.flush(self.socket.as_fd())?;
         }
@@ -79,29 +62,8 @@ impl EchoConnection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::Write;
     use std::os::unix::net::UnixStream;
-
-    #[test]
-    fn more_than_the_socket_holds_is_kept_and_sent_in_order() {
-        let (mut peer, socket) = UnixStream::pair().unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let mut connection = EchoConnection::new(socket.into());
-        let bytes: Vec<u8> = (0..2_000_000u32).map(|n| (n % 251) as u8).collect();
-        connection.answer(&bytes).unwrap();
-        connection.answer(b"last").unwrap();
-        assert!(!connection.flush().unwrap());
-
-        let mut received = vec![0; bytes.len() + 4];
-        let mut at = 0;
-        while at < received.len() {
-            at += peer.read(&mut received[at..]).unwrap();
-            connection.flush().unwrap();
-        }
-        assert!(connection.flush().unwrap());
-        assert_eq!(received[..bytes.len()], bytes);
-        assert_eq!(&received[bytes.len()..], b"last");
-    }
 
     #[test]
     fn an_end_closes() {

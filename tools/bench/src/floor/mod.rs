@@ -23,6 +23,8 @@ use clap::ValueEnum;
 use crate::error::During;
 use crate::{Result, sys};
 
+use uring::Sends;
+
 pub use accept::{RESPONSE, SAMPLE_ACCEPT, SAMPLE_KEY};
 pub use sendloop::GREETING;
 
@@ -40,8 +42,10 @@ const LISTENER: u64 = u64::MAX;
 pub enum Floor {
     /// TCP echo on edge-triggered epoll.
     Epoll,
-    /// TCP echo on io_uring: multishot accept and receive, provided buffers.
+    /// TCP echo on io_uring: multishot accept and receive, direct sends.
     Uring,
+    /// The same with sends queued on the ring.
+    UringQueued,
     /// Sends each unit it receives to every connection, in a plain loop.
     Sendloop,
     /// Accepts, reads a request, sends a canned response, waits for the reset.
@@ -54,6 +58,7 @@ impl Floor {
         match self {
             Floor::Epoll => "epoll",
             Floor::Uring => "uring",
+            Floor::UringQueued => "uring-queued",
             Floor::Sendloop => "sendloop",
             Floor::Accept => "accept",
         }
@@ -69,7 +74,8 @@ impl Floor {
     pub fn serve(self, listener: OwnedFd, unit_bytes: usize) -> Result<Infallible> {
         match self {
             Floor::Epoll => epoll::serve(listener),
-            Floor::Uring => uring::serve(listener),
+            Floor::Uring => uring::serve(listener, Sends::Direct),
+            Floor::UringQueued => uring::serve(listener, Sends::Queued),
             Floor::Sendloop => sendloop::serve(listener, unit_bytes),
             Floor::Accept => accept::serve(listener),
         }

@@ -47,3 +47,31 @@ impl Outgoing {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn more_than_the_socket_holds_is_kept_and_sent_in_order() {
+        let (mut peer, socket) = UnixStream::pair().unwrap();
+        let mut outgoing = Outgoing::default();
+        let bytes: Vec<u8> = (0..2_000_000u32).map(|n| (n % 251) as u8).collect();
+        outgoing.send(socket.as_fd(), &bytes).unwrap();
+        outgoing.send(socket.as_fd(), b"last").unwrap();
+        assert!(!outgoing.is_empty());
+
+        let mut received = vec![0; bytes.len() + 4];
+        let mut at = 0;
+        while at < received.len() {
+            at += peer.read(&mut received[at..]).unwrap();
+            outgoing.flush(socket.as_fd()).unwrap();
+        }
+        assert!(outgoing.is_empty());
+        assert_eq!(received[..bytes.len()], bytes);
+        assert_eq!(&received[bytes.len()..], b"last");
+    }
+}

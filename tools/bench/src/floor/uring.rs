@@ -1,12 +1,13 @@
 //! TCP echo on io_uring: multishot accept, multishot receive from a ring of
-//! provided buffers, answers by a direct non-blocking send.
+//! provided buffers.
 //!
-//! Answers as submissions were tried as well and were slower: the send is then
-//! a request to allocate and a completion to reap for work that is done at once.
+//! Answers go out in one of two ways, see [`Sends`]; which is faster depends on
+//! the kernel, so both take part.
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use io_uring::cqueue;
 use io_uring::squeue::Entry;
@@ -14,7 +15,7 @@ use io_uring::types::Fd;
 use io_uring::{IoUring, opcode};
 
 use super::buffer_ring::BufferRing;
-use super::echo::EchoConnection;
+use crate::sys;
 
 const SUBMISSION_ENTRIES: u32 = 4096;
 const COMPLETION_ENTRIES: u32 = 65_536;
@@ -27,10 +28,19 @@ const BUFFER_BYTES: usize = 16 * 1024 + 64;
 /// lower half is the descriptor.
 const ACCEPT: u64 = 1 << 32;
 const RECEIVE: u64 = 2 << 32;
-const WRITABLE: u64 = 3 << 32;
+const SEND: u64 = 3 << 32;
+
+/// How answers go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sends {
+    /// By a non-blocking send of its own each; what finds no room is queued.
+    Direct,
+    /// As requests, submitted together with the next wait.
+    Queued,
+}
 
 /// Serves `listener` until the process ends.
-pub fn serve(listener: OwnedFd) -> io::Result<Infallible> {
+pub fn serve(listener: OwnedFd, sends: Sends) -> io::Result<Infallible> {
     let mut ring = IoUring::builder()
         .setup_single_issuer()
         .setup_defer_taskrun()
@@ -39,14 +49,15 @@ pub fn serve(listener: OwnedFd) -> io::Result<Infallible> {
     let buffers = BufferRing::register(&ring.submitter(), GROUP, BUFFERS, BUFFER_BYTES)?;
     let mut server = UringEcho {
         listener: listener.as_raw_fd(),
+        sends,
         buffers,
         connections: Vec::new(),
         queue: Vec::new(),
     };
     server.queue.push(server.accept());
     let mut batch = Vec::new();
-    // The loop below only ends by an error. The ring, made first, must then go
-    // before the buffers it writes into.
+    // The loop below only ends by an error. The ring must then go before the
+    // buffers that its requests point to.
     let error = loop {
         if let Err(error) = submit(&mut ring, &mut server.queue) {
             break error;
@@ -66,8 +77,8 @@ pub fn serve(listener: OwnedFd) -> io::Result<Infallible> {
 /// Submits everything queued and waits for a completion.
 fn submit(ring: &mut IoUring, queue: &mut Vec<Entry>) -> io::Result<()> {
     for entry in queue.drain(..) {
-        // SAFETY: no request here points to memory of ours but the buffer ring,
-        // which outlives the io_uring instance.
+        // SAFETY: requests point to the buffer ring or to the bytes of an
+        // `InFlight`, and both stay until the request has completed.
         while unsafe { ring.submission().push(&entry) }.is_err() {
             ring.submit()?;
         }
@@ -78,11 +89,34 @@ fn submit(ring: &mut IoUring, queue: &mut Vec<Entry>) -> io::Result<()> {
     }
 }
 
+/// Bytes that the kernel is sending. They stay where they are until it is done.
+struct InFlight {
+    bytes: Bytes,
+    length: usize,
+}
+
+enum Bytes {
+    /// A receive buffer, given back when sent.
+    Received(u16),
+    /// What had to wait; held for the kernel, never read.
+    Owned { _bytes: Vec<u8> },
+}
+
+struct Connection {
+    socket: OwnedFd,
+    in_flight: Option<InFlight>,
+    /// Received while another send was in flight: one at a time keeps the order.
+    waiting: Vec<u8>,
+    /// The peer is gone; the connection ends once nothing is in flight.
+    ended: bool,
+}
+
 struct UringEcho {
     listener: RawFd,
+    sends: Sends,
     buffers: BufferRing,
     /// By descriptor, which the kernel keeps small and reuses.
-    connections: Vec<Option<EchoConnection>>,
+    connections: Vec<Option<Connection>>,
     queue: Vec<Entry>,
 }
 
@@ -100,10 +134,12 @@ impl UringEcho {
             .user_data(RECEIVE | fd as u64)
     }
 
-    fn writable(fd: RawFd) -> Entry {
-        opcode::PollAdd::new(Fd(fd), libc::POLLOUT as u32)
+    /// The flag has the kernel go on by itself until all is sent.
+    fn send(fd: RawFd, bytes: &[u8]) -> Entry {
+        opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32)
+            .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
             .build()
-            .user_data(WRITABLE | fd as u64)
+            .user_data(SEND | fd as u64)
     }
 
     #[inline]
@@ -111,8 +147,8 @@ impl UringEcho {
         let fd = (user_data as u32) as RawFd;
         match user_data & !u64::from(u32::MAX) {
             RECEIVE => self.received(fd, result, flags),
-            ACCEPT => self.accepted(result, flags),
-            _ => self.flush(fd),
+            SEND => self.sent(fd, result),
+            _ => self.accepted(result, flags),
         }
     }
 
@@ -124,7 +160,12 @@ impl UringEcho {
             if slot >= self.connections.len() {
                 self.connections.resize_with(slot + 1, || None);
             }
-            self.connections[slot] = Some(EchoConnection::new(socket));
+            self.connections[slot] = Some(Connection {
+                socket,
+                in_flight: None,
+                waiting: Vec::new(),
+                ended: false,
+            });
             self.queue.push(Self::receive(result));
         }
         if !cqueue::more(flags) {
@@ -134,38 +175,83 @@ impl UringEcho {
 
     #[inline]
     fn received(&mut self, fd: RawFd, result: i32, flags: u32) {
-        let Some(connection) = &mut self.connections[fd as usize] else {
-            return;
-        };
-        let mut open = result > 0 || result == -libc::ENOBUFS;
         if let Some(id) = cqueue::buffer_select(flags) {
-            if result > 0 {
-                let waited = !connection.is_flushed();
-                let bytes = self.buffers.filled(id, result as usize);
-                open = connection.answer(bytes).is_ok();
-                if open && !waited && !connection.is_flushed() {
-                    self.queue.push(Self::writable(connection.raw()));
-                }
-            }
-            self.buffers.give_back(id);
+            self.answer(fd, id, result.max(0) as usize);
         }
         if cqueue::more(flags) {
-            // The request lives; its last completion brings the end, if this was one.
+            // The request lives, and its last completion brings the end.
             return;
         }
-        if open {
+        if result > 0 || result == -libc::ENOBUFS {
             self.queue.push(Self::receive(fd));
         } else {
-            self.connections[fd as usize] = None;
+            self.end(fd);
         }
     }
 
+    /// Sends `length` bytes of buffer `id`, or has them wait their turn.
+    #[inline]
+    fn answer(&mut self, fd: RawFd, id: u16, length: usize) {
+        let bytes = self.buffers.filled(id, length);
+        let Some(connection) = &mut self.connections[fd as usize] else {
+            return self.buffers.give_back(id);
+        };
+        if connection.in_flight.is_some() {
+            connection.waiting.extend_from_slice(bytes);
+        } else if self.sends == Sends::Queued && length > 0 {
+            self.queue.push(Self::send(fd, bytes));
+            connection.in_flight = Some(InFlight {
+                bytes: Bytes::Received(id),
+                length,
+            });
+            return;
+        } else {
+            // An error here is an end, which the receive reports as well.
+            let sent = sys::send(connection.socket.as_fd(), bytes);
+            let sent = sent.map_or(length, |sent| sent.unwrap_or(0));
+            if sent < length {
+                connection.waiting.extend_from_slice(&bytes[sent..]);
+                Self::send_waiting(&mut self.queue, fd, connection);
+            }
+        }
+        self.buffers.give_back(id);
+    }
+
     #[cold]
-    fn flush(&mut self, fd: RawFd) {
-        if let Some(connection) = &mut self.connections[fd as usize]
-            && let Ok(false) = connection.flush()
-        {
-            self.queue.push(Self::writable(fd));
+    fn send_waiting(queue: &mut Vec<Entry>, fd: RawFd, connection: &mut Connection) {
+        let bytes = mem::take(&mut connection.waiting);
+        let length = bytes.len();
+        queue.push(Self::send(fd, &bytes));
+        connection.in_flight = Some(InFlight {
+            bytes: Bytes::Owned { _bytes: bytes },
+            length,
+        });
+    }
+
+    #[inline]
+    fn sent(&mut self, fd: RawFd, result: i32) {
+        let Some(connection) = &mut self.connections[fd as usize] else {
+            return;
+        };
+        let Some(InFlight { bytes, length }) = connection.in_flight.take() else {
+            return;
+        };
+        if let Bytes::Received(id) = bytes {
+            self.buffers.give_back(id);
+        }
+        if connection.ended || result != length as i32 {
+            self.end(fd);
+        } else if !connection.waiting.is_empty() {
+            Self::send_waiting(&mut self.queue, fd, connection);
+        }
+    }
+
+    /// Forgets a connection, but not before the kernel has returned its bytes.
+    fn end(&mut self, fd: RawFd) {
+        let slot = &mut self.connections[fd as usize];
+        match slot {
+            Some(connection) if connection.in_flight.is_some() => connection.ended = true,
+            _ => *slot = None,
         }
     }
 }
