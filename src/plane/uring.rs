@@ -25,6 +25,8 @@ use crate::sys::{EventFd, Socket};
 const SUBMISSION_ENTRIES: u32 = 1_024;
 /// Completions the ring holds; a turn takes at most this many.
 const COMPLETION_ENTRIES: u32 = 8_192;
+/// Calls in one turn that may find nothing although the kernel's flag promised something.
+const MAX_FRUITLESS_CALLS: usize = 8;
 /// Marks completions nobody waits for.
 const IGNORED: u64 = u64::MAX;
 
@@ -191,8 +193,11 @@ impl UringPlane {
         }
     }
 
-    fn take_completions(&mut self, ready: &mut Vec<Readiness>) {
-        for completion in self.ring.completion() {
+    /// Returns how many there were, those that report nothing included.
+    fn take_completions(&mut self, ready: &mut Vec<Readiness>) -> usize {
+        let completions = self.ring.completion();
+        let taken = completions.len();
+        for completion in completions {
             if completion.user_data() == IGNORED {
                 continue;
             }
@@ -217,6 +222,7 @@ impl UringPlane {
                 }
             }
         }
+        taken
     }
 }
 
@@ -240,19 +246,29 @@ impl Plane for UringPlane {
 
     fn turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<bool> {
         // The kernel runs only some of its deferred work per call, so go on
-        // until it has no more or the completions would not fit.
-        loop {
+        // while its flag says that there is more. The flag may lie: it is set
+        // after the work was added, perhaps after we have run that work. Only
+        // a few calls in a row may therefore find nothing.
+        let mut fruitless = 0;
+        while fruitless < MAX_FRUITLESS_CALLS {
             self.enter()?;
-            self.take_completions(ready);
+            if self.take_completions(ready) == 0 {
+                fruitless += 1;
+            }
             let more = self.ring.submission().taskrun();
             if !more || ready.len() >= COMPLETION_ENTRIES as usize {
                 return Ok(more);
             }
         }
+        Ok(false)
     }
 
     fn looks_ready(&mut self) -> bool {
-        self.ring.submission().taskrun() || !self.ring.completion().is_empty()
+        if self.ring.submission().taskrun() && self.enter().is_err() {
+            // The next turn will meet the error and report it.
+            return true;
+        }
+        !self.ring.completion().is_empty()
     }
 
     fn wake_fd(&self) -> io::Result<OwnedFd> {
