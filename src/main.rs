@@ -45,9 +45,13 @@ fn serve(options: ServeOptions) -> ExitCode {
     }
     let handle = server.handle();
     thread::spawn(move || drain_on_signals(&signals, &handle));
-    server.wait();
+    let drained = server.wait();
     tracing::info!("stopped");
-    ExitCode::SUCCESS
+    if drained {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The first signal drains the server, the second makes it hurry.

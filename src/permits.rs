@@ -17,7 +17,7 @@ impl Permits {
     /// Takes room for one session. Returns `false` if there is none.
     pub(crate) fn take(&self) -> bool {
         self.0
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
                 free.checked_sub(1)
             })
             .is_ok()

@@ -11,6 +11,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -143,6 +144,7 @@ impl Server {
             .map_err(StartError::Descriptors)?;
         let handle = ServerHandle {
             lifecycle: Arc::new(Lifecycle::new()),
+            failed: Arc::default(),
             wakers: Arc::clone(&wakers),
         };
         let metrics: Vec<_> = (0..shards)
@@ -151,7 +153,7 @@ impl Server {
         let cpus = self.cpus();
         let starter = Arc::new(Starter {
             permits: Arc::new(Permits::new(self.config.max_sessions)),
-            lifecycle: Arc::clone(&handle.lifecycle),
+            handle: handle.clone(),
             driver,
             descriptors,
             server: self,
@@ -298,7 +300,7 @@ fn start_control(
 struct Starter {
     server: Server,
     permits: Arc<Permits>,
-    lifecycle: Arc<Lifecycle>,
+    handle: ServerHandle,
     driver: ResolvedDriver,
     /// Descriptors a table may hold.
     descriptors: u64,
@@ -320,10 +322,14 @@ struct StartingShard {
 impl StartingShard {
     fn run(self) {
         let id = self.end.id().index();
-        if let Some(cpu) = self.cpu {
-            if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
-                tracing::warn!("shard {id} could not be pinned to core {cpu}");
-            }
+        let _guard = EndOfShard {
+            handle: self.starter.handle.clone(),
+            id,
+        };
+        if let Some(cpu) = self.cpu
+            && !core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
+        {
+            tracing::warn!("shard {id} could not be pinned to core {cpu}");
         }
         if let Err(error) = sys::unshare_files() {
             tracing::warn!("shard {id} shares its table of descriptors with the process: {error}");
@@ -358,7 +364,7 @@ impl StartingShard {
         let Starter {
             server,
             permits,
-            lifecycle,
+            handle,
             descriptors,
             ..
         } = &*self.starter;
@@ -381,13 +387,29 @@ impl StartingShard {
             },
             origins: server.origins.clone(),
             metrics: Arc::clone(&self.metrics),
-            lifecycle: Arc::clone(lifecycle),
+            lifecycle: Arc::clone(&handle.lifecycle),
             permits: Arc::clone(permits),
             router: server.router.clone(),
             routes,
             hub: Hub::new(self.end, config.ring_capacity, self.metrics),
             expected_sessions: config.max_sessions_per_shard.min(room),
             plane,
+        }
+    }
+}
+
+/// Notices when a shard ends although nobody asked it to.
+struct EndOfShard {
+    handle: ServerHandle,
+    id: usize,
+}
+
+impl Drop for EndOfShard {
+    fn drop(&mut self) {
+        if self.handle.phase() == Phase::Running {
+            tracing::error!("shard {} has failed; the server drains and ends", self.id);
+            self.handle.failed.store(true, Ordering::Relaxed);
+            self.handle.drain();
         }
     }
 }
@@ -440,6 +462,8 @@ impl Drop for Shards {
 #[derive(Debug, Clone)]
 pub struct ServerHandle {
     lifecycle: Arc<Lifecycle>,
+    /// A shard has ended although nobody asked it to.
+    failed: Arc<AtomicBool>,
     wakers: Arc<[Arc<ShardWaker>]>,
 }
 
@@ -511,8 +535,10 @@ impl RunningServer {
         self.handle.clone()
     }
 
-    /// Waits until the server has drained.
-    pub fn wait(mut self) {
+    /// Waits until the server has drained. Returns `false` if it did so
+    /// because a shard had failed.
+    pub fn wait(mut self) -> bool {
         self.shards.join();
+        !self.handle.failed.load(Ordering::Relaxed)
     }
 }

@@ -46,6 +46,8 @@ pub struct Hub {
     table: SubscriberTable,
     queue: FanOutQueue,
     mesh: MeshEnd,
+    /// Publications may be waiting in the rings from other shards.
+    incoming: bool,
     /// Publications that may wait for their fan-out before publishers wait.
     max_pending: usize,
     metrics: Arc<ShardMetrics>,
@@ -59,6 +61,7 @@ impl Hub {
             table: SubscriberTable::default(),
             queue: FanOutQueue::default(),
             mesh,
+            incoming: false,
             max_pending,
             metrics,
         }
@@ -108,7 +111,7 @@ impl Hub {
     /// back its publishers.
     pub fn receive(&mut self) {
         let room = self.max_pending.saturating_sub(self.queue.pending());
-        if room == 0 {
+        if !self.incoming || room == 0 {
             return;
         }
         let Hub {
@@ -125,11 +128,12 @@ impl Hub {
             }
         });
         metrics.ring_received.add(taken as u64);
+        self.incoming = self.mesh.depth() > 0;
     }
 
-    /// Whether other shards' publications wait in the rings.
-    pub fn has_incoming(&self) -> bool {
-        self.mesh.depth() > 0
+    /// Another shard has said that it put something on its ring to this one.
+    pub fn expect_incoming(&mut self) {
+        self.incoming = true;
     }
 
     /// Makes up to `budget` deliveries, each by a call of `deliver` with the
@@ -151,6 +155,11 @@ impl Hub {
     /// Whether a fan-out is under way or waiting.
     pub fn has_fan_out(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Whether there is something to do without anything new coming in.
+    pub fn has_work(&self) -> bool {
+        self.has_fan_out() || self.incoming
     }
 
     /// Whether publishers should wait before they publish more.

@@ -87,6 +87,8 @@ pub struct MeshEnd {
     incoming: Vec<Incoming>,
     wakers: Arc<[Arc<ShardWaker>]>,
     backlogged: usize,
+    /// Something was pushed since the last flush.
+    pushed: bool,
 }
 
 /// Connects shards, one per waker, with rings of `capacity` messages, and
@@ -99,6 +101,7 @@ pub fn connect(wakers: Arc<[Arc<ShardWaker>]>, capacity: usize) -> Vec<MeshEnd> 
             incoming: Vec::with_capacity(wakers.len() - 1),
             wakers: Arc::clone(&wakers),
             backlogged: 0,
+            pushed: false,
         })
         .collect();
     for from in 0..ends.len() {
@@ -147,6 +150,7 @@ impl MeshEnd {
     /// for those it waits in the backlog.
     pub fn broadcast(&mut self, message: &ShardMessage) -> usize {
         let mut full = 0;
+        self.pushed = true;
         for outgoing in &mut self.outgoing {
             // Behind a backlog nothing may overtake it.
             let refused = if outgoing.backlog.is_empty() {
@@ -173,6 +177,10 @@ impl MeshEnd {
     /// whoever was sent something since the last call. Returns how many shards
     /// had to be woken.
     pub fn flush(&mut self) -> u64 {
+        if !self.pushed && self.backlogged == 0 {
+            return 0;
+        }
+        self.pushed = false;
         let mut woken = 0;
         for outgoing in &mut self.outgoing {
             while let Some(message) = outgoing.backlog.pop_front() {

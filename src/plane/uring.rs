@@ -32,9 +32,11 @@ const IGNORED: u64 = u64::MAX;
 
 const ENTER_GETEVENTS: u32 = 1;
 
+type SetFlags = fn(&mut io_uring::Builder);
+
 /// The ring flags a shard asks for, best first. Older kernels refuse the
 /// first ones; the ring works without them, only slower.
-const FLAG_STEPS: &[(&str, fn(&mut io_uring::Builder))] = &[
+const FLAG_STEPS: &[(&str, SetFlags)] = &[
     ("single_issuer + defer_taskrun", |builder| {
         builder
             .setup_single_issuer()

@@ -35,6 +35,9 @@ pub(crate) enum Stage {
     Lingering(EndReason),
 }
 
+/// Input that was read but cannot be served yet.
+pub(crate) struct HeldInput(pub(crate) Vec<u8>);
+
 /// A live connection. Kept small: this is what an idle connection costs.
 pub(crate) struct Session {
     pub(crate) socket: Socket,
@@ -44,7 +47,7 @@ pub(crate) struct Session {
     /// Outgoing bytes the socket did not take.
     pub(crate) queue: Option<Box<SendQueue>>,
     /// Input that was read but must wait: its publications have no room.
-    pub(crate) held: Option<Box<Vec<u8>>>,
+    pub(crate) held: Option<Box<HeldInput>>,
     pub(crate) subscriptions: Subscriptions,
     /// The handler's state of this session.
     pub(crate) slot: u32,

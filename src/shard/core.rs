@@ -49,6 +49,26 @@ pub(crate) struct Limits {
     pub(crate) fan_out_slice: usize,
 }
 
+/// The buffer received bytes are read into.
+///
+/// It begins in the middle of a page. Large allocations begin on one, and some
+/// processors copy many times slower between two places that lie almost a
+/// multiple of a page apart.
+#[derive(Default)]
+pub(super) struct Scratch(Vec<u8>);
+
+impl Scratch {
+    const OFFSET: usize = 2_048;
+
+    fn new() -> Self {
+        Scratch(vec![0; Self::OFFSET + SCRATCH_BYTES])
+    }
+
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.0[Self::OFFSET..]
+    }
+}
+
 /// A shard's clock: read once per turn, good for 49 days between two readings
 /// of one session.
 pub(crate) struct Clock {
@@ -64,7 +84,7 @@ impl Clock {
         }
     }
 
-    fn refresh(&mut self, now: Instant) {
+    pub(super) fn refresh(&mut self, now: Instant) {
         self.now_ms = now.duration_since(self.epoch).as_millis() as u32;
     }
 
@@ -103,7 +123,7 @@ pub(crate) struct Core {
     pub(super) sweep: Sweep,
     pub(super) drain: Option<Drain>,
     /// Received bytes, for the one session being read.
-    pub(super) scratch: Box<[u8]>,
+    pub(super) scratch: Scratch,
     /// Encoded answers, for the one session being served.
     pub(super) collected: Vec<u8>,
     /// Buffers of a turn, kept for their memory.
@@ -153,7 +173,7 @@ impl Core {
             next_generation: 0,
             highest_index: 0,
             drain: None,
-            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
+            scratch: Scratch::new(),
             collected: Vec::new(),
             ready: Vec::new(),
             doomed: Vec::new(),
@@ -173,10 +193,10 @@ impl Core {
         self.clock.refresh(began);
         self.begin_drain_if_asked();
         let more_ready = self.serve_ready()?;
-        let woken = self.hub.mesh().waker().begin();
-        if woken || self.hub.has_fan_out() || self.hub.has_incoming() {
-            self.hub.receive();
+        if self.hub.mesh().waker().begin() {
+            self.hub.expect_incoming();
         }
+        self.hub.receive();
         self.fan_out_slice();
         self.hub.flush_mesh();
         self.resume_waiting();
@@ -186,7 +206,7 @@ impl Core {
         self.metrics
             .busy_nanos
             .add(began.elapsed().as_nanos() as u64);
-        Ok(more_ready || !self.again.is_empty() || self.hub.has_fan_out())
+        Ok(more_ready || !self.again.is_empty() || self.hub.has_work())
     }
 
     /// Reads and answers every session that became ready, and those that were
@@ -194,7 +214,8 @@ impl Core {
     fn serve_ready(&mut self) -> std::io::Result<bool> {
         let mut again = std::mem::take(&mut self.again);
         for key in again.drain(..) {
-            self.read(key, false);
+            // What readiness came in between is forgotten, an end of stream too.
+            self.read(key, true);
         }
         // Keep the buffer unless reading has already begun a new list.
         if self.again.is_empty() {
@@ -224,7 +245,7 @@ impl Core {
             return;
         }
         let mut waiting = std::mem::take(&mut self.waiting).into_iter();
-        while let Some(key) = waiting.next() {
+        for key in waiting.by_ref() {
             self.resume(key);
             if self.hub.is_congested() {
                 break;
@@ -245,7 +266,8 @@ impl Core {
 
     /// Whether the shard has nothing left to do and may end.
     pub(crate) fn is_finished(&self) -> bool {
-        self.is_draining() && self.sessions.is_empty() && self.handshakes == 0
+        let patient = !self.lifecycle.is_hurried() && !self.drain_time_is_over();
+        self.is_draining() && self.sessions.is_empty() && !(patient && self.handshakes > 0)
     }
 
     /// The session of this key, unless it is gone.

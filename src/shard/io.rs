@@ -8,7 +8,7 @@ use crate::handler::Context;
 use crate::metrics::{DropReason, EndReason};
 use crate::plane::SessionKey;
 use crate::send_queue::SendQueue;
-use crate::session::{Flow, Outgoing, Received, Session, Stage, is_temporary};
+use crate::session::{Flow, HeldInput, Outgoing, Received, Session, Stage, is_temporary};
 use crate::ws::{Input, PreparedFrame};
 
 /// Full buffers read from one session before the others have their turn.
@@ -18,7 +18,7 @@ impl Core {
     /// Reads a session until nothing is left, but no more than its share.
     pub(super) fn read(&mut self, key: SessionKey, hung_up: bool) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.read_into(key, hung_up, &mut scratch);
+        self.read_into(key, hung_up, scratch.bytes());
         self.scratch = scratch;
     }
 
@@ -116,7 +116,7 @@ impl Core {
         .serve(&mut input);
         let broken = ctx.outgoing.take().is_some_and(Outgoing::finish);
         if flow == Flow::Hold && !input.is_empty() {
-            session.held = Some(Box::new(input.remaining().to_vec()));
+            session.held = Some(Box::new(HeldInput(input.remaining().to_vec())));
         }
         if broken {
             return self.vanish(key);
@@ -147,13 +147,14 @@ impl Core {
         };
         session.waiting = false;
         if let Some(mut held) = session.held.take() {
-            self.serve(key, &mut held);
+            self.serve(key, &mut held.0);
         }
         let high_water_mark_bytes = self.limits.high_water_mark_bytes;
-        if let Some(session) = self.session(key) {
-            if !session.is_paused(high_water_mark_bytes) && std::mem::take(&mut session.unread) {
-                self.again.push(key);
-            }
+        if let Some(session) = self.session(key)
+            && !session.is_paused(high_water_mark_bytes)
+            && std::mem::take(&mut session.unread)
+        {
+            self.again.push(key);
         }
     }
 

@@ -52,16 +52,17 @@ impl Core {
         buffer: &mut Vec<u8>,
     ) -> io::Result<Answer> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let answer = match socket.recv(&mut scratch) {
+        let bytes = scratch.bytes();
+        let answer = match socket.recv(bytes) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(received) => {
-                let answer = self.answer(&scratch[..received], peer);
+                let answer = self.answer(&bytes[..received], peer);
                 let keep = match &answer {
                     Answer::Wait => 0..received,
                     Answer::Open(opening) => opening.consumed..received,
                     Answer::Respond(_) => 0..0,
                 };
-                buffer.extend_from_slice(&scratch[keep]);
+                buffer.extend_from_slice(&bytes[keep]);
                 Ok(answer)
             }
             Err(error) if is_temporary(&error) => Ok(Answer::Wait),

@@ -10,7 +10,7 @@
 //!   the shortest limit, so a limit of 60 s holds to within 15 s and usually
 //!   far better.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::core::{Core, Limits};
 use crate::metrics::EndReason;
@@ -75,6 +75,7 @@ impl Core {
 
     /// Looks at the next part of the table.
     pub(crate) fn tick(&mut self) {
+        self.clock.refresh(Instant::now());
         let len = self.highest_index;
         let part = len.div_ceil(TICKS_PER_PERIOD as usize);
         let from = if self.sweep.next >= len {
@@ -176,13 +177,21 @@ impl Core {
         }
     }
 
+    /// Whether the time in which sessions were to be closed has passed.
+    pub(super) fn drain_time_is_over(&self) -> bool {
+        // After the deadline the subtraction has wrapped around.
+        self.drain.as_ref().is_some_and(|drain| {
+            let left_ms = drain.until_ms.wrapping_sub(self.clock.now_ms());
+            left_ms == 0 || left_ms > self.limits.drain_ms
+        })
+    }
+
     /// Closes as many sessions as this tick's share of the drain time asks for.
     fn drain_some(&mut self) {
         let Some(drain) = &self.drain else { return };
         let left_ms = drain.until_ms.wrapping_sub(self.clock.now_ms());
         let tick_ms = self.sweep.tick.as_millis() as u32;
-        // After the deadline the subtraction has wrapped around.
-        let quota = if left_ms <= tick_ms || left_ms > self.limits.drain_ms {
+        let quota = if left_ms <= tick_ms || self.drain_time_is_over() {
             usize::MAX
         } else {
             (self.sessions.len() as u64 * u64::from(tick_ms)).div_ceil(u64::from(left_ms)) as usize
