@@ -40,7 +40,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(crate) async fn accept_connections(core: Rc<RefCell<Core>>, listener: TcpListener) {
     let mut paused = false;
     loop {
-        while core.borrow().handshakes >= core.borrow().limits.max_handshakes {
+        while core.borrow().handshakes.len() >= core.borrow().limits.max_handshakes {
             monoio::time::sleep(Duration::from_millis(1)).await;
         }
         if listener.readable(false).await.is_err() {
@@ -97,11 +97,12 @@ fn begin(core: &Rc<RefCell<Core>>, socket: Socket, peer: SocketAddr) {
     match shard.first_bytes(&socket, peer, &mut buffer) {
         Ok(Answer::Open(opening)) => shard.open(*opening, socket, &mut buffer),
         Ok(answer) => {
-            shard.handshakes += 1;
-            shard.metrics.handshakes.set(shard.handshakes as u64);
+            let place = shard.handshakes.insert(socket.as_raw_fd());
+            shard.metrics.handshakes.set(shard.handshakes.len() as u64);
             let task = Handshake {
                 core: Rc::clone(core),
                 peer,
+                place,
                 buffer,
             };
             monoio::spawn(task.run(socket, answer));
@@ -114,6 +115,8 @@ fn begin(core: &Rc<RefCell<Core>>, socket: Socket, peer: SocketAddr) {
 struct Handshake {
     core: Rc<RefCell<Core>>,
     peer: SocketAddr,
+    /// Its place among the shard's handshakes.
+    place: usize,
     /// What has arrived of the request.
     buffer: Vec<u8>,
 }
@@ -121,8 +124,8 @@ struct Handshake {
 impl Drop for Handshake {
     fn drop(&mut self) {
         let mut core = self.core.borrow_mut();
-        core.handshakes -= 1;
-        core.metrics.handshakes.set(core.handshakes as u64);
+        core.handshakes.remove(self.place);
+        core.metrics.handshakes.set(core.handshakes.len() as u64);
         // A draining shard may have waited for this one.
         core.kick.set();
     }

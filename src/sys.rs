@@ -112,6 +112,12 @@ pub fn shutdown_write(fd: BorrowedFd<'_>) {
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
 }
 
+/// Ends a connection in both directions; whoever waits for it sees its end.
+pub fn shutdown(fd: BorrowedFd<'_>) {
+    // SAFETY: shutdown takes no pointers.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
+}
+
 impl Sink for Socket {
     fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         // SAFETY: an all-zero msghdr is a valid empty one.

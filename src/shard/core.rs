@@ -1,6 +1,7 @@
 //! What a shard is made of, and its turn.
 
 use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
@@ -115,8 +116,9 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     /// Wakes the shard's session loop from its other tasks.
     pub(crate) kick: Rc<Kick>,
-    /// Opening handshakes in flight.
-    pub(crate) handshakes: usize,
+    /// The sockets of opening handshakes that have a task, which takes its
+    /// entry out before it closes the socket.
+    pub(crate) handshakes: Slab<RawFd>,
     pub(super) next_generation: u32,
     /// One more than the highest place in the table that was ever taken.
     pub(super) highest_index: usize,
@@ -169,7 +171,7 @@ impl Core {
             sessions: Slab::with_capacity(parts.expected_sessions),
             clock: Clock::new(),
             kick: Rc::default(),
-            handshakes: 0,
+            handshakes: Slab::new(),
             next_generation: 0,
             highest_index: 0,
             drain: None,
@@ -266,8 +268,7 @@ impl Core {
 
     /// Whether the shard has nothing left to do and may end.
     pub(crate) fn is_finished(&self) -> bool {
-        let patient = !self.lifecycle.is_hurried() && !self.drain_time_is_over();
-        self.is_draining() && self.sessions.is_empty() && !(patient && self.handshakes > 0)
+        self.is_draining() && self.sessions.is_empty() && self.handshakes.is_empty()
     }
 
     /// The session of this key, unless it is gone.

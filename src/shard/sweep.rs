@@ -10,6 +10,7 @@
 //!   the shortest limit, so a limit of 60 s holds to within 15 s and usually
 //!   far better.
 
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Limits};
@@ -17,6 +18,7 @@ use crate::metrics::EndReason;
 use crate::plane::SessionKey;
 use crate::session::{Outgoing, Session, Stage};
 use crate::shutdown::Phase;
+use crate::sys;
 use crate::ws::{CloseCode, OpCode};
 
 /// Ticks of one sweep over the whole table.
@@ -174,6 +176,17 @@ impl Core {
         }
         if self.lifecycle.is_hurried() {
             self.drain_sessions(usize::MAX);
+        }
+        if self.lifecycle.is_hurried() || self.drain_time_is_over() {
+            self.give_up_handshakes();
+        }
+    }
+
+    /// Ends the opening handshakes in flight: their tasks see an end of stream.
+    fn give_up_handshakes(&mut self) {
+        for (_, fd) in &self.handshakes {
+            // SAFETY: an entry is taken out before its socket is closed.
+            sys::shutdown(unsafe { BorrowedFd::borrow_raw(*fd) });
         }
     }
 
