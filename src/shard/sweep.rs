@@ -64,6 +64,8 @@ pub(super) struct Drain {
 
 /// What the sweep finds to do about a session.
 enum Due {
+    /// It is not read for now, so its silence is ours.
+    Excuse,
     Ping,
     Idle,
     Abort(EndReason),
@@ -117,7 +119,7 @@ impl Core {
         }
         match session.stage {
             // Whom we do not read cannot show a sign of life.
-            Stage::Open if session.is_paused(limits.high_water_mark_bytes) => None,
+            Stage::Open if session.is_paused(limits.high_water_mark_bytes) => Some(Due::Excuse),
             Stage::Open if over(limits.idle_ms, session.since) => Some(Due::Idle),
             Stage::Open if !session.pinged && over(limits.ping_ms, session.since) => {
                 Some(Due::Ping)
@@ -131,6 +133,12 @@ impl Core {
 
     fn act_on(&mut self, key: SessionKey, due: Due) {
         match due {
+            Due::Excuse => {
+                let now_ms = self.clock.now_ms();
+                if let Some(session) = self.session(key) {
+                    session.since = now_ms;
+                }
+            }
             Due::Ping => self.ping(key),
             Due::Idle => {
                 let text = "nothing was received within the idle limit";
