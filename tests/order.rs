@@ -58,7 +58,10 @@ fn read_in_order(mut client: Client, case: &Case) {
         let message = client.read_text();
         let (publisher, seq) = message.split_once(' ').unwrap();
         let (publisher, seq): (usize, usize) = (publisher.parse().unwrap(), seq.parse().unwrap());
-        assert_eq!(seq, next[publisher], "publisher {publisher} is out of order");
+        assert_eq!(
+            seq, next[publisher],
+            "publisher {publisher} is out of order"
+        );
         next[publisher] += 1;
     }
     client.close();

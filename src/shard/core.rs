@@ -208,7 +208,12 @@ impl Core {
         self.metrics
             .busy_nanos
             .add(began.elapsed().as_nanos() as u64);
-        Ok(more_ready || !self.again.is_empty() || self.hub.has_work())
+        Ok(more_ready || !self.again.is_empty() || self.may_publish_more())
+    }
+
+    /// Whether publications can go on without anything new coming in.
+    fn may_publish_more(&self) -> bool {
+        self.hub.has_work() || (!self.waiting.is_empty() && !self.hub.is_congested())
     }
 
     /// Reads and answers every session that became ready, and those that were
