@@ -22,7 +22,7 @@
 //!     type State = Topic;
 //!
 //!     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Topic {
-//!         let room = Topic::new(request.param("room").unwrap_or("lobby"));
+//!         let room = Topic::new(format!("room:{}", request.param("room").unwrap_or("lobby")));
 //!         ctx.subscribe(&room);
 //!         room
 //!     }
@@ -82,3 +82,8 @@ pub mod shutdown;
 pub mod sys;
 pub mod upgrade;
 pub mod ws;
+
+/// The README's example is compiled with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

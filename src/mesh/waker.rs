@@ -105,8 +105,8 @@ impl ShardWaker {
 #[cfg(all(test, loom))]
 mod model {
     use super::WakeState;
-    use loom::sync::Arc;
     use loom::sync::atomic::{AtomicUsize, Ordering};
+    use loom::sync::{Arc, Notify};
     use loom::thread;
 
     /// Two producers push to a ring each and notify; the consumer must see all
@@ -116,7 +116,7 @@ mod model {
         loom::model(|| {
             let state = Arc::new(WakeState::new());
             let rings = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
-            let event = Arc::new(AtomicUsize::new(0));
+            let event = Arc::new(Notify::new());
 
             let producers: Vec<_> = (0..2)
                 .map(|producer| {
@@ -124,7 +124,7 @@ mod model {
                     thread::spawn(move || {
                         rings[producer].fetch_add(1, Ordering::Release);
                         if state.notify() {
-                            event.fetch_add(1, Ordering::Release);
+                            event.notify();
                         }
                     })
                 })
@@ -140,10 +140,8 @@ mod model {
                 }
                 if seen < 2 && state.try_park() {
                     // Parked: only the event may end it. If it is never
-                    // written, loom reports that this loop cannot go on.
-                    while event.swap(0, Ordering::Acquire) == 0 {
-                        thread::yield_now();
-                    }
+                    // written, loom reports a deadlock.
+                    event.wait();
                 }
             }
             for producer in producers {
