@@ -113,7 +113,11 @@ mod model {
     /// of it, and must never park with something unseen and no event written.
     #[test]
     fn nothing_pushed_is_slept_through() {
-        loom::model(|| {
+        // Three preemptions reach every interesting order of so few steps;
+        // without a bound the waiting loop below is explored for minutes.
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
             let state = Arc::new(WakeState::new());
             let rings = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
             let event = Arc::new(Notify::new());
