@@ -45,6 +45,9 @@ pub struct SendQueue {
     chunks: VecDeque<Chunk>,
     /// Bytes of the first chunk that have left.
     sent_of_first: usize,
+    /// The first chunk is the rest of bytes whose beginning left before they
+    /// came here.
+    first_is_rest: bool,
     pending_bytes: usize,
     /// When bytes last left, in milliseconds of the shard's clock.
     pub(crate) moved_at: u32,
@@ -81,6 +84,12 @@ impl SendQueue {
         }
     }
 
+    /// Notes that what waits is the rest of bytes whose beginning has left
+    /// directly, so that [`abandon`](SendQueue::abandon) does not cut a frame in two.
+    pub fn mark_begun(&mut self) {
+        self.first_is_rest = true;
+    }
+
     /// Adds a publication of which the first `already_sent` bytes have left.
     ///
     /// # Panics
@@ -103,7 +112,8 @@ impl SendQueue {
     /// Forgets everything but the rest of a frame of which a part has left, so
     /// that a close frame can follow at once.
     pub fn abandon(&mut self) {
-        self.chunks.truncate(usize::from(self.sent_of_first > 0));
+        let begun = self.first_is_rest || self.sent_of_first > 0;
+        self.chunks.truncate(usize::from(begun));
         self.pending_bytes = self
             .chunks
             .front()
@@ -155,6 +165,7 @@ impl SendQueue {
             }
             sent -= left;
             self.sent_of_first = 0;
+            self.first_is_rest = false;
             self.chunks.pop_front();
         }
     }
@@ -246,6 +257,24 @@ mod tests {
             prop_assert!(queue.is_empty());
             prop_assert_eq!(&*socket.taken.borrow(), &oracle);
         }
+    }
+
+    #[test]
+    fn abandoning_keeps_what_has_begun_to_leave() {
+        let frame = Rc::new(PreparedFrame::binary(b"0123456789"));
+        let mut queue = SendQueue::default();
+        queue.push_own(b"rest");
+        queue.mark_begun();
+        queue.push_shared(&frame, 0);
+        queue.abandon();
+        assert_eq!(queue.pending_bytes(), 4);
+
+        let socket = Script::default();
+        socket.room.set(4);
+        assert_eq!(queue.flush(&socket).unwrap(), 4);
+        queue.push_shared(&frame, 0);
+        queue.abandon();
+        assert!(queue.is_empty());
     }
 
     #[test]

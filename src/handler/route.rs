@@ -100,7 +100,9 @@ impl<S> States<S> {
     fn remove(&mut self, slot: u32) -> Option<S> {
         match self {
             States::Sized(slab) => slab.try_remove(slot as usize),
-            States::ZeroSized(states) => states.pop(),
+            // A session without a state has no slot; it must not take another's.
+            States::ZeroSized(states) if slot == 0 => states.pop(),
+            States::ZeroSized(_) => None,
         }
     }
 }
@@ -127,5 +129,6 @@ mod tests {
         }
         assert!(matches!(&states, States::ZeroSized(states) if states.len() == 1_000));
         assert_eq!(states.remove(0), Some(()));
+        assert_eq!(states.remove(u32::MAX), None, "not a slot");
     }
 }

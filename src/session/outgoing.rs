@@ -147,6 +147,9 @@ impl<'a> Outgoing<'a> {
             let of_collected = sent.min(self.collected.len());
             queue.push_own(&self.collected[of_collected..]);
             queue.push_own(&payload[sent - of_collected..]);
+            if sent > 0 {
+                queue.mark_begun();
+            }
         }
         self.collected.clear();
     }
