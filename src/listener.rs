@@ -18,7 +18,7 @@ use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use monoio::net::{TcpListener, TcpStream};
@@ -36,16 +36,18 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Time a refused client has to read its response.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Accepts until the listener is told to stop.
-pub(crate) async fn accept_connections(core: Rc<RefCell<Core>>, listener: TcpListener) {
+/// Accepts until the listener is told to stop or the shard is gone.
+pub(crate) async fn accept_connections(core: Weak<RefCell<Core>>, listener: TcpListener) {
     let mut paused = false;
     loop {
-        while core.borrow().handshakes.len() >= core.borrow().limits.max_handshakes {
+        while is_full(&core) {
             monoio::time::sleep(Duration::from_millis(1)).await;
         }
         if listener.readable(false).await.is_err() {
             return;
         }
+        let Some(core) = core.upgrade() else { return };
+        let mut exhausted = false;
         for _ in 0..BATCH {
             match sys::accept(&fd(&listener)) {
                 Ok((socket, peer)) => {
@@ -64,7 +66,7 @@ pub(crate) async fn accept_connections(core: Rc<RefCell<Core>>, listener: TcpLis
                         );
                     }
                     core.borrow().metrics.accept_pauses.add(1);
-                    monoio::time::sleep(PAUSE).await;
+                    exhausted = true;
                     break;
                 }
                 // The listener was told to stop.
@@ -73,7 +75,19 @@ pub(crate) async fn accept_connections(core: Rc<RefCell<Core>>, listener: TcpLis
                 Err(_) => {}
             }
         }
+        drop(core);
+        if exhausted {
+            monoio::time::sleep(PAUSE).await;
+        }
     }
+}
+
+/// Whether as many handshakes are in flight as allowed.
+fn is_full(core: &Weak<RefCell<Core>>) -> bool {
+    core.upgrade().is_some_and(|core| {
+        let core = core.borrow();
+        core.handshakes.len() >= core.limits.max_handshakes
+    })
 }
 
 /// A descriptor of the runtime's, for calls that do not go through it.

@@ -19,7 +19,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -128,8 +128,10 @@ impl Loop {
         ready(Ok(()));
 
         let core = Rc::new(RefCell::new(core));
-        monoio::spawn(accept_connections(Rc::clone(&core), listener));
-        monoio::spawn(tick(Rc::clone(&core)));
+        // The runtime forgets tasks that still wait when it ends. They must not
+        // keep the sessions, nor the ring that holds their sockets open.
+        monoio::spawn(accept_connections(Rc::downgrade(&core), listener));
+        monoio::spawn(tick(Rc::downgrade(&core), core.borrow().tick_interval()));
         self.turn_until_finished(&core, &wake, stop).await;
     }
 
@@ -196,10 +198,10 @@ impl Loop {
 }
 
 /// Looks after deadlines, for as long as the shard runs.
-async fn tick(core: Rc<RefCell<Core>>) {
-    let interval = core.borrow().tick_interval();
+async fn tick(core: Weak<RefCell<Core>>, interval: Duration) {
     loop {
         monoio::time::sleep(interval).await;
+        let Some(core) = core.upgrade() else { return };
         core.borrow_mut().tick();
         core.borrow().kick.set();
     }
