@@ -48,7 +48,7 @@ impl EpollPlane {
         plane.control(
             libc::EPOLL_CTL_ADD,
             event.as_raw_fd(),
-            libc::EPOLLIN as u32,
+            (libc::EPOLLIN | libc::EPOLLET) as u32,
             EVENT,
         )?;
         Ok(plane)

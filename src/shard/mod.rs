@@ -38,6 +38,8 @@ use crate::plane::uring::{self, UringPlane};
 use crate::plane::{Plane, ResolvedDriver};
 use crate::sys::{self, EventFd};
 
+/// Time for which a busy shard may keep its runtime from accepting and timers.
+const MAX_TIME_WITHOUT_PARKING: Duration = Duration::from_micros(500);
 /// Entries of the runtime's own ring: accepting, handshakes and timers.
 const RUNTIME_ENTRIES: u32 = 1_024;
 
@@ -135,7 +137,8 @@ impl Loop {
         self.turn_until_finished(&core, &wake, stop).await;
     }
 
-    /// The session loop: a turn, then a wait until there is reason for another.
+    /// The session loop: turns while there is work, then a wait until there is
+    /// more.
     async fn turn_until_finished(
         &self,
         core: &RefCell<Core>,
@@ -147,14 +150,10 @@ impl Loop {
         let mut listener = Some(listener);
         let mut readable = pin!(wake.readable(false));
         loop {
-            waker.event().drain();
-            let more = match core.borrow_mut().turn() {
-                Ok(more) => more,
-                Err(error) => {
-                    tracing::error!("a shard ends because its session plane failed: {error}");
-                    return;
-                }
-            };
+            if let Err(error) = self.turn_while_busy(core, &waker) {
+                tracing::error!("a shard ends because its session plane failed: {error}");
+                return;
+            }
             if core.borrow().is_draining() {
                 if let Some(listener) = listener.take() {
                     sys::stop_listening(&listener);
@@ -162,11 +161,6 @@ impl Loop {
                 if core.borrow().is_finished() {
                     return;
                 }
-            }
-            if more || self.poll_busily(core, &waker) || !waker.try_park() {
-                // The event makes the next wait end at once, but only after
-                // the runtime has parked and reaped its own completions.
-                waker.event().notify();
             }
             let woken = poll_fn(|cx| {
                 if kick.take(cx.waker()) {
@@ -181,14 +175,38 @@ impl Loop {
         }
     }
 
+    /// Turns until there is nothing to do and the shard may sleep, or until
+    /// the runtime should have its turn too; then the event is notified, so
+    /// that the wait ends as soon as the runtime has parked and reaped its own
+    /// completions.
+    fn turn_while_busy(&self, core: &RefCell<Core>, waker: &ShardWaker) -> std::io::Result<()> {
+        let began = Instant::now();
+        loop {
+            let more = core.borrow_mut().turn()?;
+            let ready = || waker.is_notified() || core.borrow_mut().plane.looks_ready();
+            if !(more || ready() || self.poll_busily(ready)) {
+                // What comes from here on notifies the event; what came before
+                // it was emptied shows in a last look.
+                waker.event().drain();
+                if !ready() && waker.try_park() {
+                    return Ok(());
+                }
+            }
+            if began.elapsed() > MAX_TIME_WITHOUT_PARKING {
+                waker.event().notify();
+                return Ok(());
+            }
+        }
+    }
+
     /// Watches for work for a while without sleeping. Returns whether there is any.
-    fn poll_busily(&self, core: &RefCell<Core>, waker: &ShardWaker) -> bool {
+    fn poll_busily(&self, ready: impl Fn() -> bool) -> bool {
         if self.busy_poll.is_zero() {
             return false;
         }
         let until = Instant::now() + self.busy_poll;
         while Instant::now() < until {
-            if waker.is_notified() || core.borrow_mut().plane.looks_ready() {
+            if ready() {
                 return true;
             }
             std::hint::spin_loop();
