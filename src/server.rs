@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::{Config, SlowConsumerPolicy};
 use crate::error::StartError;
@@ -251,7 +251,11 @@ impl fmt::Debug for Server {
 #[cfg(feature = "control")]
 type Control = Option<crate::control::ControlHandle>;
 #[cfg(not(feature = "control"))]
-type Control = ();
+type Control = NoControl;
+
+/// Stands where the control plane would.
+#[cfg(not(feature = "control"))]
+struct NoControl;
 
 #[cfg(feature = "control")]
 fn start_control(
@@ -271,7 +275,7 @@ fn start_control(
         driver: driver.as_str().to_owned(),
         shards: config.shards,
         listen,
-        started: Instant::now(),
+        started: std::time::Instant::now(),
     };
     let lifecycle = Arc::clone(&handle.lifecycle);
     let view = ServerView {
@@ -293,7 +297,7 @@ fn start_control(
     if config.admin.is_some() {
         tracing::warn!("built without the control plane: --admin is ignored");
     }
-    Ok(())
+    Ok(NoControl)
 }
 
 /// What the threads of a starting server share.
@@ -513,11 +517,15 @@ impl RunningServer {
     }
 
     /// The address of the control plane, if there is one.
-    #[cfg(feature = "control")]
     pub fn admin_addr(&self) -> Option<SocketAddr> {
-        self._control
+        #[cfg(feature = "control")]
+        let address = self
+            ._control
             .as_ref()
-            .map(crate::control::ControlHandle::local_addr)
+            .map(crate::control::ControlHandle::local_addr);
+        #[cfg(not(feature = "control"))]
+        let address = None;
+        address
     }
 
     /// The kernel interface in use.
