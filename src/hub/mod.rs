@@ -2,7 +2,7 @@
 //!
 //! [`Hub::publish`] is called for what a session of this shard publishes: it
 //! puts the publication on the rings to all other shards and then takes the
-//! same step they take on receiving it, [`Hub::publish_local`]. The fan-out
+//! same step they take on receiving it, `Hub::publish_local`. The fan-out
 //! itself runs in slices, [`Hub::run_slice`], so that a topic with very many
 //! subscribers does not keep the shard from its other sockets.
 //!
