@@ -148,11 +148,10 @@ fn unresponsive_clients_hold_nobody_up() {
         let took = began.elapsed();
         assert!(took < Duration::from_secs(4), "held up for {took:?}");
         assert_eq!(silent.frame().close_code(), 1001);
-        // What was sent of its answers it can still read.
-        assert_eq!(full.frame().payload.len(), 64 * 1024);
+        // No close frame could reach this one.
+        while full.try_frame().is_ok_and(|frame| frame.is_some()) {}
         for waiting in [&mut half, &mut mute] {
-            let head = waiting.response_head();
-            assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+            waiting.expect_end();
         }
     });
 }
