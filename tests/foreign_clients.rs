@@ -1,67 +1,61 @@
 //! Clients that nobody here wrote, in other languages: the Python package
 //! `websockets` and the npm package `ws`.
 //!
-//! How: the scripts in `tests/clients/` drive a real server. Their packages are
-//! installed below the target folder, once. Without Python or Node on this
-//! machine its part is skipped, and says so.
+//! How: the scripts in `tests/clients/` drive a real server. They need Python
+//! or Node and what `make test-clients` installs; without them they are skipped
+//! and say so.
 
 mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use support::{on_each_driver, poll_until};
+use support::{on_each_driver, poll_until, skip};
 
-const PYTHON_WEBSOCKETS: &str = "websockets==15.0.1";
-const NODE_WS: &str = "ws@8.18.3";
+/// Where `make test-clients` installs: beside the folder of the profile the
+/// tests were built with.
+fn clients() -> PathBuf {
+    let profile = Path::new(env!("CARGO_BIN_EXE_corecast")).ancestors().nth(2);
+    profile
+        .expect("the binary lies in target/PROFILE")
+        .join("test-clients")
+}
 
-/// Whether a program can be run.
-fn is_there(program: &str) -> bool {
-    let mut command = Command::new(program);
-    command
+/// Whether a program can be run and its package is installed.
+fn is_there(program: &str, package: &Path) -> bool {
+    let mut version = Command::new(program);
+    version
         .arg("--version")
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let there = command.status().is_ok_and(|status| status.success());
-    if !there {
-        println!("skipped: this machine has no {program}");
+    if !version.status().is_ok_and(|status| status.success()) {
+        skip("foreign_clients", &format!("there is no {program}"));
+        return false;
     }
-    there
-}
-
-/// Where a package is installed; empty at first.
-fn folder(package: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("clients")
-        .join(package)
-}
-
-/// Runs an installation unless its result is there already.
-fn install(result: &Path, command: &mut Command) {
-    if result.exists() {
-        return;
+    if !package.is_dir() {
+        let name = package.file_name().unwrap_or_default().to_string_lossy();
+        skip(
+            "foreign_clients",
+            &format!("{name} is not installed; run: make test-clients"),
+        );
+        return false;
     }
-    let output = command.output().expect("the installer runs");
-    assert!(
-        output.status.success() && result.exists(),
-        "the package cannot be installed:\n{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    true
 }
 
 /// Runs a script against a server on each driver.
-fn drive(script: &str, command: impl Fn(&Path) -> Command) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/clients")
-        .join(script);
+fn drive(script: &str, command: impl Fn() -> Command) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     on_each_driver(&["--shards", "2"], |server| {
-        let mut child = command(&script)
-            .arg(server.address.to_string())
-            .spawn()
-            .unwrap();
-        let limit = std::time::Duration::from_secs(90);
-        let ended = poll_until(limit, || child.try_wait().unwrap().is_some());
+        let mut command = command();
+        command
+            .arg(folder.join(script))
+            .arg(server.address.to_string());
+        let mut child = command.spawn().expect("the client runs");
+        let ended = poll_until(Duration::from_secs(90), || {
+            child.try_wait().unwrap().is_some()
+        });
         if !ended {
             let _ = child.kill();
         }
@@ -76,50 +70,26 @@ fn drive(script: &str, command: impl Fn(&Path) -> Command) {
 
 #[test]
 fn python_websockets() {
-    if !is_there("python3") {
-        return;
+    let packages = clients().join("python");
+    if is_there("python3", &packages.join("websockets")) {
+        drive("python_websockets.py", || {
+            let mut command = Command::new("python3");
+            command
+                .env("PYTHONPATH", &packages)
+                .env("PYTHONDONTWRITEBYTECODE", "1");
+            command
+        });
     }
-    let packages = folder(PYTHON_WEBSOCKETS);
-    install(
-        &packages.join("websockets"),
-        Command::new("python3")
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ])
-            .arg("--target")
-            .arg(&packages)
-            .arg(PYTHON_WEBSOCKETS),
-    );
-    drive("python_websockets.py", |script| {
-        let mut command = Command::new("python3");
-        command.arg(script).env("PYTHONPATH", &packages);
-        command
-    });
 }
 
 #[test]
 fn node_ws() {
-    if !is_there("node") || !is_there("npm") {
-        return;
+    let packages = clients().join("node_modules");
+    if is_there("node", &packages.join("ws")) {
+        drive("node_ws.js", || {
+            let mut command = Command::new("node");
+            command.env("NODE_PATH", &packages);
+            command
+        });
     }
-    let packages = folder(NODE_WS);
-    std::fs::create_dir_all(&packages).unwrap();
-    install(
-        &packages.join("node_modules/ws"),
-        Command::new("npm")
-            .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
-            .arg(&packages)
-            .arg(NODE_WS),
-    );
-    drive("node_ws.js", |script| {
-        let mut command = Command::new("node");
-        command
-            .arg(script)
-            .env("NODE_PATH", packages.join("node_modules"));
-        command
-    });
 }

@@ -10,7 +10,7 @@
 pub mod client;
 pub mod http;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -34,13 +34,18 @@ pub fn corecast() -> Command {
     command
 }
 
+/// Leaves a line that `make test` repeats; the harness would swallow a `println`.
+pub fn skip(what: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED: {what}: {why}");
+}
+
 /// The drivers this host has. epoll is always there.
 pub fn drivers() -> &'static [&'static str] {
     use corecast::config::Driver;
     match corecast::plane::resolve_driver(Driver::Uring) {
         Ok(_) => &["uring", "epoll"],
         Err(error) => {
-            println!("skipped for the driver uring: {error}");
+            skip("the driver uring", &error.to_string());
             &["epoll"]
         }
     }
