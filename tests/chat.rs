@@ -93,7 +93,7 @@ async fn everyone_hears_everyone(server: &Server) {
     }
     let count = users.len() as u64;
     assert_eq!(server.total("publications"), count);
-    assert_eq!(server.total("deliveries"), count * count);
+    server.wait_for("deliveries", count * count);
     for mut user in users {
         user.close(None).await.expect("a close frame leaves");
         while timeout(DEADLINE, user.next())

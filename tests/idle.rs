@@ -77,15 +77,11 @@ fn a_dribbling_client_stays() {
 #[test]
 fn a_slow_reader_is_not_taken_for_a_silent_client() {
     on_each_driver(OPTIONS, |server| {
+        let len = 8 << 20;
+        let bytes = encode(FIN | BINARY, true, &vec![1; len]);
         let mut client = Client::connect_narrow(server.address, "/echo");
         let mut writer = client.writer();
-        let len = 8 << 20;
-        let sender = thread::spawn(move || {
-            use std::io::Write;
-            writer
-                .write_all(&encode(FIN | BINARY, true, &vec![1; len]))
-                .unwrap();
-        });
+        let sender = thread::spawn(move || std::io::Write::write_all(&mut writer, &bytes).unwrap());
         sender.join().unwrap();
         // The echo has begun, and is not read for longer than the idle limit.
         thread::sleep(Duration::from_millis(2500));

@@ -27,7 +27,7 @@ fn sessions_in_the_process() {
         for round in 0..3 {
             expect_full(server, 2 * round + 1);
             expect_full(server, 2 * round + 2);
-            assert_eq!(server.total("sessions"), 4);
+            server.wait_for("sessions", 4);
             // Pages need no room.
             assert_eq!(http::get(server.address, "/healthz").status, 200);
             // Room is free again however its holder left.

@@ -24,8 +24,8 @@ fn a_reset_inside_a_frame() {
             client.send(&encode(FIN | BINARY, true, &[7; 1000])[..500]);
             client.reset();
         }
+        server.wait_for("ended.vanished", 20);
         server.wait_for("sessions", 1);
-        assert_eq!(server.total("ended.vanished"), 20);
         assert_eq!(server.total("messages_in"), 0);
         witness.expect_echo("still here");
     });
@@ -38,8 +38,8 @@ fn an_end_of_stream_inside_a_frame() {
         client.send(&encode(FIN | BINARY, true, &[7; 1000])[..500]);
         client.shutdown_write();
         client.expect_end();
+        server.wait_for("ended.vanished", 1);
         server.wait_for("sessions", 0);
-        assert_eq!(server.total("ended.vanished"), 1);
     });
 }
 
@@ -107,6 +107,7 @@ fn a_reset_while_the_server_cannot_write() {
             // The reset goes out with the last handle.
             drop(writer);
         }
+        server.wait_for("ended.vanished", 5);
         server.wait_for("sessions", 1);
         witness.expect_echo("still here");
     });
