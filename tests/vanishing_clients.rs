@@ -6,6 +6,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use support::client::{BINARY, Client, FIN, encode};
@@ -55,7 +56,7 @@ fn an_end_of_stream_while_the_session_is_not_read() {
         let limit = Some(Duration::from_millis(300));
         client.stream.set_write_timeout(limit).unwrap();
         let mut writer = client.writer();
-        while std::io::Write::write_all(&mut writer, &message).is_ok() {}
+        while writer.write_all(&message).is_ok() {}
         client.shutdown_write();
 
         let began = Instant::now();
@@ -102,7 +103,7 @@ fn a_reset_while_the_server_cannot_write() {
             let limit = Some(Duration::from_millis(100));
             client.stream.set_write_timeout(limit).unwrap();
             let mut writer = client.writer();
-            while std::io::Write::write_all(&mut writer, &message).is_ok() {}
+            while writer.write_all(&message).is_ok() {}
             client.reset();
             // The reset goes out with the last handle.
             drop(writer);
@@ -145,5 +146,26 @@ fn a_goodbye_is_answered_at_once() {
         }
         println!("slowest close: {slowest:?}");
         assert!(slowest < Duration::from_millis(100), "{slowest:?}");
+    });
+}
+
+/// Bytes that arrive while the server lets go of a session must not keep its
+/// socket open: nobody would ever close it.
+#[test]
+fn a_goodbye_amid_other_bytes() {
+    on_each_driver(&["--shards", "1"], |server| {
+        for _ in 0..300 {
+            let mut client = Client::connect(server.address, "/echo");
+            client.send_close(1000);
+            for _ in 0..5 {
+                // The connection may be gone already.
+                let _ = client.stream.write_all(b"more");
+            }
+            let began = Instant::now();
+            while client.try_frame().is_ok_and(|frame| frame.is_some()) {}
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(5), "the socket stays open");
+        }
+        server.wait_for("sessions", 0);
     });
 }

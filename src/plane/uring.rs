@@ -169,7 +169,7 @@ impl UringPlane {
     }
 
     fn submit(&mut self, entry: &squeue::Entry) -> io::Result<()> {
-        // SAFETY: neither polls nor their removals point at memory of ours.
+        // SAFETY: neither polls nor their cancellations point at memory of ours.
         while unsafe { self.ring.submission().push(entry) }.is_err() {
             self.enter()?;
         }
@@ -238,7 +238,9 @@ impl Plane for UringPlane {
     }
 
     fn unwatch(&mut self, _socket: &Socket, key: SessionKey) {
-        let removal = opcode::PollRemove::new(key.to_bits())
+        // Not a `PollRemove`: that fails while a wake-up of the poll is still to
+        // be run, and the poll would keep the socket open for ever.
+        let removal = opcode::AsyncCancel::new(key.to_bits())
             .build()
             .flags(squeue::Flags::SKIP_SUCCESS)
             .user_data(IGNORED);

@@ -477,6 +477,9 @@ impl Core {
         }
         let session = self.sessions.remove(key.index as usize);
         self.plane.unwatch(&session.socket, key);
+        // The kernel lets go of the socket in the next turn, for which the
+        // peer should not have to wait.
+        self.kick.set();
         self.permits.give_back();
         self.metrics.end(reason);
         self.metrics.sessions.set(self.sessions.len() as u64);
