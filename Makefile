@@ -74,14 +74,14 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 
 # Without the control plane: tokio leaves its sockets out under cfg(loom).
 .PHONY: loom
-loom: ## Check the shards' wake protocol under every interleaving
+loom: ## Check the wake protocol between shards under the orders its threads may run in
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(TARGET)/loom CARGO_PROFILE_RELEASE_LTO=off \
 	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 		$(CARGO) test --lib --release --no-default-features mesh::waker 2>&1 | tee $(TARGET)/loom.log
 	@grep -q '^test mesh::waker::model::.* ok$$' $(TARGET)/loom.log || { echo 'loom: no model ran'; exit 1; }
 
 .PHONY: miri
-miri: ## Run the tests without I/O under Miri; needs a nightly toolchain with it
+miri: ## Run the tests without I/O under Miri (long); needs a nightly toolchain with it
 	@if ! $(CARGO) +nightly miri --version >/dev/null 2>&1; then \
 		echo 'miri: skipped; install it with: rustup toolchain install nightly --component miri'; exit 0; fi; \
 	set -x; CARGO_TARGET_DIR=$(TARGET)/miri PROPTEST_CASES=4 \
