@@ -185,7 +185,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            admin: Some(SocketAddr::from(([127, 0, 0, 1], 9090))),
+            admin: cfg!(feature = "control").then(|| SocketAddr::from(([127, 0, 0, 1], 9090))),
             shards: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             cpus: Vec::new(),
             driver: Driver::Auto,

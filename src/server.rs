@@ -83,11 +83,12 @@ impl Server {
         };
         for route in server.config.routes.clone() {
             let slow_consumer = route.slow_consumer.unwrap_or(server.config.slow_consumer);
-            let path = route.path.clone();
+            // The prefix keeps them apart from the topics of other handlers.
+            let topic = format!("corecast:broadcast:{}", route.path);
             let make: Factory = match route.handler.as_str() {
                 "echo" => Arc::new(|| Box::new(Registered::new(Echo))),
-                "broadcast" => Arc::new(move || Box::new(Registered::new(Broadcast::new(&path)))),
-                "chat" => Arc::new(|| Box::new(Registered::new(Chat::new("chat")))),
+                "broadcast" => Arc::new(move || Box::new(Registered::new(Broadcast::new(&topic)))),
+                "chat" => Arc::new(|| Box::new(Registered::new(Chat::new("corecast:chat")))),
                 other => unreachable!("'{other}' has passed the validation of routes"),
             };
             server.add_route(

@@ -4,6 +4,7 @@
 //! rather than reported as zero.
 
 use std::fs;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -18,7 +19,8 @@ pub(super) struct Process {
     pub cpu_seconds: Option<f64>,
     /// Resident memory in bytes.
     pub resident_memory_bytes: Option<u64>,
-    /// Descriptors in the main thread's table. Shards may have tables of their own.
+    /// Descriptors in the process's table and in those of its shards, which
+    /// each have one of their own.
     pub open_fds: Option<u64>,
     /// Threads.
     pub threads: Option<u64>,
@@ -32,15 +34,28 @@ impl Process {
         Process {
             cpu_seconds: cpu_seconds(&stat),
             resident_memory_bytes: status_value(&status, "VmRSS:").map(|kib| kib * 1024),
-            // Since Linux 6.2 the directory's size is the count; listing a million
-            // entries instead would hold the table's lock. Older kernels say 0.
-            open_fds: fs::metadata("/proc/self/fd")
-                .ok()
-                .map(|directory| directory.len())
-                .filter(|count| *count > 0),
+            open_fds: open_fds(),
             threads: status_value(&status, "Threads:"),
         }
     }
+}
+
+/// Since Linux 6.2 the size of a table's directory is its count; listing a
+/// million entries instead would hold the table's lock. Older kernels say 0.
+fn open_fds() -> Option<u64> {
+    let count = |table: &Path| fs::metadata(table).map_or(0, |directory| directory.len());
+    let is_shard = |task: &Path| {
+        fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with("shard-"))
+    };
+    let shards: u64 = fs::read_dir("/proc/self/task")
+        .ok()?
+        .flatten()
+        .map(|task| task.path())
+        .filter(|task| is_shard(task))
+        .map(|task| count(&task.join("fd")))
+        .sum();
+    let own = count(Path::new("/proc/self/fd"));
+    (own > 0).then_some(own + shards)
 }
 
 /// User and system time: the 14th and 15th field, of which the 2nd, the

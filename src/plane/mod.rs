@@ -141,8 +141,8 @@ impl ResolvedDriver {
 pub fn resolve_driver(driver: Driver) -> Result<ResolvedDriver, uring::Unavailable> {
     match driver {
         Driver::Epoll => Ok(ResolvedDriver::Epoll),
-        Driver::Uring => uring::probe().map(|()| ResolvedDriver::Uring),
-        Driver::Auto => Ok(match uring::probe() {
+        Driver::Uring => probe_apart().map(|()| ResolvedDriver::Uring),
+        Driver::Auto => Ok(match probe_apart() {
             Ok(()) => ResolvedDriver::Uring,
             Err(unavailable) => {
                 tracing::warn!("falling back to epoll: {unavailable}");
@@ -150,4 +150,12 @@ pub fn resolve_driver(driver: Driver) -> Result<ResolvedDriver, uring::Unavailab
             }
         }),
     }
+}
+
+/// Probes on a thread that ends, because taking a ring down interrupts the
+/// next blocking call of the thread that made it.
+fn probe_apart() -> Result<(), uring::Unavailable> {
+    std::thread::spawn(uring::probe)
+        .join()
+        .expect("probing does not panic")
 }

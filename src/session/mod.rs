@@ -36,7 +36,11 @@ pub(crate) enum Stage {
 }
 
 /// Input that was read but cannot be served yet.
-pub(crate) struct HeldInput(pub(crate) Vec<u8>);
+pub(crate) struct HeldInput {
+    pub(crate) bytes: Vec<u8>,
+    /// How much of it was served since.
+    pub(crate) served: usize,
+}
 
 /// A live connection. Kept small: this is what an idle connection costs.
 pub(crate) struct Session {

@@ -47,7 +47,7 @@ impl Core {
                         session.since = now_ms;
                     }
                     self.metrics.bytes_in.add(received as u64);
-                    self.serve(key, &mut scratch[..received]);
+                    self.serve_received(key, &mut scratch[..received]);
                 }
             }
             // A short read has emptied the socket, and the next byte will tell
@@ -60,9 +60,24 @@ impl Core {
         self.again.push(key);
     }
 
-    /// Serves input of a session: decodes it, calls its handler, answers.
+    /// Serves freshly received input, and keeps what has to wait of it.
     #[inline]
-    pub(super) fn serve(&mut self, key: SessionKey, bytes: &mut [u8]) {
+    pub(super) fn serve_received(&mut self, key: SessionKey, bytes: &mut [u8]) {
+        if let Some(served) = self.serve(key, bytes)
+            && served < bytes.len()
+            && let Some(session) = self.session(key)
+        {
+            session.held = Some(Box::new(HeldInput {
+                bytes: bytes[served..].to_vec(),
+                served: 0,
+            }));
+        }
+    }
+
+    /// Serves input of a session: decodes it, calls its handler, answers.
+    /// Returns how much of it was served if the rest has to wait.
+    #[inline]
+    fn serve(&mut self, key: SessionKey, bytes: &mut [u8]) -> Option<usize> {
         let Core {
             sessions,
             routes,
@@ -74,9 +89,9 @@ impl Core {
             clock,
             ..
         } = self;
-        let Some(session) = sessions.get_mut(key.index as usize) else {
-            return;
-        };
+        let session = sessions
+            .get_mut(key.index as usize)
+            .filter(|session| session.generation == key.generation)?;
         let Session {
             socket,
             decoder,
@@ -115,16 +130,32 @@ impl Core {
         }
         .serve(&mut input);
         let broken = ctx.outgoing.take().is_some_and(Outgoing::finish);
-        if flow == Flow::Hold && !input.is_empty() {
-            session.held = Some(Box::new(HeldInput(input.remaining().to_vec())));
-        }
+        let unserved = input.remaining().len();
+        let served = bytes.len() - unserved;
         if broken {
-            return self.vanish(key);
+            self.vanish(key);
+            return None;
         }
         match flow {
-            Flow::Served => {}
-            Flow::Hold => self.wait_for_room(key),
-            flow => self.leave_open(key, flow),
+            Flow::Served => None,
+            Flow::Hold => {
+                self.wait_for_room(key);
+                Some(served)
+            }
+            flow => {
+                self.leave_open(key, flow);
+                self.find_close_frame(key, &mut bytes[served..]);
+                None
+            }
+        }
+    }
+
+    /// Looks through the input of a session that is closing, so that the
+    /// peer's close frame is found and the next bytes are not misread.
+    pub(super) fn find_close_frame(&mut self, key: SessionKey, bytes: &mut [u8]) {
+        let closing = |session: &mut Session| matches!(session.stage, Stage::Closing(_));
+        if !bytes.is_empty() && self.session(key).is_some_and(closing) {
+            self.serve(key, bytes);
         }
     }
 
@@ -146,8 +177,15 @@ impl Core {
             return;
         };
         session.waiting = false;
-        if let Some(mut held) = session.held.take() {
-            self.serve(key, &mut held.0);
+        if let Some(mut held) = session.held.take()
+            && let Some(served) = self.serve(key, &mut held.bytes[held.served..])
+        {
+            held.served += served;
+            if held.served < held.bytes.len()
+                && let Some(session) = self.session(key)
+            {
+                session.held = Some(held);
+            }
         }
         let high_water_mark_bytes = self.limits.high_water_mark_bytes;
         if let Some(session) = self.session(key)

@@ -185,9 +185,16 @@ impl Core {
             generation,
         };
         if let Err(error) = self.plane.watch(&socket, key) {
-            tracing::warn!("a session could not be watched and is dropped: {error}");
+            tracing::warn!("a session could not be watched and is refused: {error}");
             self.permits.give_back();
-            return self.metrics.refuse(RefusalReason::Full);
+            let full = HttpError::Full {
+                retry_after: RETRY_AFTER,
+            };
+            if let Answer::Respond(response) = self.refuse(&[], full) {
+                // The kernel has no memory for a watch; it may have none for this.
+                let _ = socket.send_bytes(&response);
+            }
+            return;
         }
         let session = entry.insert(Session {
             socket,
@@ -244,7 +251,7 @@ impl Core {
         match (opened, close) {
             (Err(_), _) => self.leave_open(key, Flow::Panicked),
             (Ok(_), Some((code, reason))) => self.leave_open(key, Flow::Close(code, reason)),
-            (Ok(_), None) if !early.is_empty() => self.serve(key, early),
+            (Ok(_), None) if !early.is_empty() => self.serve_received(key, early),
             (Ok(_), None) => {}
         }
         self.kick.set();
@@ -459,14 +466,16 @@ impl Core {
         };
         session.stage = stage;
         session.since = now_ms;
-        // Input of a session that is over is read only to be thrown away.
-        session.held = None;
+        let held = session.held.take();
         session.waiting = false;
         if matches!(stage, Stage::Lingering(_)) && session.queue.is_none() {
             session.socket.shutdown_write();
         }
         if std::mem::take(&mut session.unread) {
             self.again.push(key);
+        }
+        if let Some(mut held) = held {
+            self.find_close_frame(key, &mut held.bytes[held.served..]);
         }
     }
 

@@ -6,9 +6,8 @@
 //!
 //! # Invariants worth naming
 //!
-//! - A deadline is noticed at most one period late; the period is a quarter of
-//!   the shortest limit, so a limit of 60 s holds to within 15 s and usually
-//!   far better.
+//! - A deadline is noticed at most one period late. The period is a quarter of
+//!   the shortest limit and never more than two seconds.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
