@@ -6,7 +6,7 @@ use std::thread;
 use corecast::cli::{self, Command, ServeOptions};
 use corecast::log;
 use corecast::server::{Server, ServerHandle};
-use corecast::sys::StopSignals;
+use corecast::sys::{self, StopSignals};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
 
 fn serve(options: ServeOptions) -> ExitCode {
     log::init(options.log, options.log_level);
+    sys::use_small_pages();
     // Before any thread is started, so that all of them hold the signals back.
     let signals = match StopSignals::block() {
         Ok(signals) => signals,
