@@ -15,10 +15,12 @@
 //!   is closed.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use monoio::net::{TcpListener, TcpStream};
@@ -33,6 +35,8 @@ use crate::upgrade::HttpError;
 const BATCH: usize = 64;
 /// Time without accepting after the host ran out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Reads of 4 KiB a refused client may still cause.
+const MAX_DISCARDS: usize = 256;
 /// Time a refused client has to read its response.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -40,8 +44,13 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(crate) async fn accept_connections(core: Weak<RefCell<Core>>, listener: TcpListener) {
     let mut paused = false;
     loop {
-        while is_full(&core) {
-            monoio::time::sleep(Duration::from_millis(1)).await;
+        if is_full(&core) {
+            if let Some(core) = core.upgrade() {
+                core.borrow().metrics.accept_pauses.add(1);
+            }
+            while is_full(&core) {
+                monoio::time::sleep(Duration::from_millis(1)).await;
+            }
         }
         if listener.readable(false).await.is_err() {
             return;
@@ -78,15 +87,32 @@ pub(crate) async fn accept_connections(core: Weak<RefCell<Core>>, listener: TcpL
         drop(core);
         if exhausted {
             monoio::time::sleep(PAUSE).await;
+        } else {
+            // monoio's epoll driver would find the listener ready again
+            // without letting anything else run.
+            give_way().await;
         }
     }
 }
 
-/// Whether as many handshakes are in flight as allowed.
+/// Lets the shard's other tasks run once.
+async fn give_way() {
+    let mut gave_way = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut gave_way, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Whether the shard can take no new connection for now.
 fn is_full(core: &Weak<RefCell<Core>>) -> bool {
     core.upgrade().is_some_and(|core| {
         let core = core.borrow();
-        core.handshakes.len() >= core.limits.max_handshakes
+        core.handshakes.len() >= core.limits.max_handshakes || core.hub.is_overloaded()
     })
 }
 
@@ -215,7 +241,9 @@ impl Handshake {
             }
         }
         sys::shutdown_write(fd(&stream));
-        loop {
+        // Whatever is still on its way here is read and thrown away; a client
+        // that never stops sending is cut off.
+        for _ in 0..MAX_DISCARDS {
             let left = deadline.saturating_duration_since(Instant::now());
             let waited = monoio::time::timeout(left, stream.readable(false)).await;
             let mut discarded = [0; 4_096];

@@ -122,7 +122,7 @@ labelled! {
     DropReason {
         /// The subscriber's send queue was full and its route says drop.
         SlowConsumer => "slow_consumer",
-        /// The subscriber was closed for being slow; these frames went with it.
+        /// The subscriber was closed or gone before they left.
         Closed => "closed",
     }
 }
@@ -137,7 +137,8 @@ pub struct ShardMetrics {
     pub handshakes: Gauge,
     /// Connections accepted from the listener.
     pub accepted: Counter,
-    /// Times the shard stopped accepting because descriptors or memory ran out.
+    /// Times the shard stopped accepting: descriptors or memory ran out, or too
+    /// many handshakes or publications were pending.
     pub accept_pauses: Counter,
     /// Sessions opened.
     pub opened: Counter,
@@ -159,7 +160,7 @@ pub struct ShardMetrics {
     pub bytes_out: Counter,
     /// Publications made by handlers on this shard.
     pub publications: Counter,
-    /// Publications delivered to one subscriber each.
+    /// Publications sent to one subscriber each, or queued for it.
     pub deliveries: Counter,
     /// Deliveries not made, by [`DropReason`].
     pub dropped: [Counter; DropReason::ALL.len()],

@@ -110,14 +110,23 @@ impl SendQueue {
     }
 
     /// Forgets everything but the rest of a frame of which a part has left, so
-    /// that a close frame can follow at once.
-    pub fn abandon(&mut self) {
+    /// that a close frame can follow at once. Returns how many publications
+    /// were forgotten.
+    pub fn abandon(&mut self) -> u64 {
         let begun = self.first_is_rest || self.sent_of_first > 0;
-        self.chunks.truncate(usize::from(begun));
+        let forgotten = self
+            .chunks
+            .drain(usize::from(begun).min(self.chunks.len())..)
+            .map(|chunk| match chunk {
+                Chunk::Own(_) => 0,
+                Chunk::Shared(frame) => u64::from(frame.frames()),
+            })
+            .sum();
         self.pending_bytes = self
             .chunks
             .front()
             .map_or(0, |first| first.bytes().len() - self.sent_of_first);
+        forgotten
     }
 
     /// Sends until nothing is left or the socket takes no more. Returns the
@@ -266,14 +275,14 @@ mod tests {
         queue.push_own(b"rest");
         queue.mark_begun();
         queue.push_shared(&frame, 0);
-        queue.abandon();
+        assert_eq!(queue.abandon(), 1);
         assert_eq!(queue.pending_bytes(), 4);
 
         let socket = Script::default();
         socket.room.set(4);
         assert_eq!(queue.flush(&socket).unwrap(), 4);
         queue.push_shared(&frame, 0);
-        queue.abandon();
+        assert_eq!(queue.abandon(), 1);
         assert!(queue.is_empty());
     }
 

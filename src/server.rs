@@ -37,7 +37,8 @@ type Factory = Arc<dyn Fn() -> Box<dyn Route> + Send + Sync>;
 #[derive(Clone)]
 struct RouteFactory {
     make: Factory,
-    slow_consumer: SlowConsumerPolicy,
+    /// What the configuration says of this route.
+    slow_consumer: Option<SlowConsumerPolicy>,
 }
 
 /// A server that is not running yet.
@@ -82,7 +83,7 @@ impl Server {
             config,
         };
         for route in server.config.routes.clone() {
-            let slow_consumer = route.slow_consumer.unwrap_or(server.config.slow_consumer);
+            let slow_consumer = route.slow_consumer;
             // The prefix keeps them apart from the topics of other handlers.
             let topic = format!("corecast:broadcast:{}", route.path);
             let make: Factory = match route.handler.as_str() {
@@ -114,7 +115,7 @@ impl Server {
         make: impl Fn() -> H + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         let make: Factory = Arc::new(move || Box::new(Registered::new(make())));
-        let slow_consumer = self.config.slow_consumer;
+        let slow_consumer = None;
         self.add_route(
             path,
             RouteFactory {
@@ -132,6 +133,13 @@ impl Server {
     }
 
     /// Starts all shards and the control plane.
+    ///
+    /// Each shard has a table of file descriptors of its own, a copy of the
+    /// process's at this moment. So a handler must not use descriptors that
+    /// are opened elsewhere later: on its thread the number may be another
+    /// file. Give handlers what they open themselves, what was open before
+    /// (which then stays open in the shards too), or what needs none, such as
+    /// a `std` channel.
     ///
     /// # Errors
     /// When any of them cannot run; none is left running then.
@@ -218,6 +226,9 @@ impl Server {
 
         let control = start_control(config, driver, listen, &metrics, &handle)?;
         handle.lifecycle.set(Phase::Running);
+        if running.threads.iter().any(JoinHandle::is_finished) {
+            return Err(StartError::ShardLost);
+        }
         Ok(RunningServer {
             listen,
             driver,
@@ -377,9 +388,17 @@ impl StartingShard {
         let routes = server
             .routes
             .iter()
-            .map(|route| ShardRoute {
-                route: (route.make)(),
-                slow_consumer: route.slow_consumer,
+            .map(|factory| {
+                let route = (factory.make)();
+                ShardRoute {
+                    drain_code: route.drain_code(),
+                    server_pings: route.server_pings(),
+                    slow_consumer: factory
+                        .slow_consumer
+                        .or_else(|| route.slow_consumer())
+                        .unwrap_or(config.slow_consumer),
+                    route,
+                }
             })
             .collect();
         let room = usize::try_from(*descriptors).unwrap_or(usize::MAX);

@@ -50,6 +50,7 @@ pub use context::Context;
 pub use echo::Echo;
 pub(crate) use route::{Registered, Route};
 
+use crate::config::SlowConsumerPolicy;
 use crate::metrics::EndReason;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message};
@@ -79,17 +80,25 @@ pub trait Handler: 'static {
     /// goes nowhere, but publishing works.
     fn close(&mut self, _state: Self::State, _end: Ended, _ctx: &mut Context<'_>) {}
 
-    /// The close code a draining server gives this route's sessions. 1001
+    /// The close code a draining server gives this route's sessions; asked once
+    /// per shard. 1001
     /// tells a browser that the server goes away; clients that reconnect only
     /// on other codes need another one.
     fn drain_code(&self) -> CloseCode {
         CloseCode::GOING_AWAY
     }
 
-    /// Whether the server pings silent sessions of this route. Where clients
+    /// Whether the server pings silent sessions of this route; asked once per
+    /// shard. Where clients
     /// send heartbeats of their own it need not.
     fn server_pings(&self) -> bool {
         true
+    }
+
+    /// What is done about this route's slow consumers, where the configuration
+    /// does not say; `None` for the server's own policy. Asked once per shard.
+    fn slow_consumer(&self) -> Option<SlowConsumerPolicy> {
+        None
     }
 }
 

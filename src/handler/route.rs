@@ -3,6 +3,7 @@
 use slab::Slab;
 
 use super::{Acceptance, Context, Ended, Handler};
+use crate::config::SlowConsumerPolicy;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message};
 
@@ -14,6 +15,7 @@ pub(crate) trait Route {
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>);
     fn drain_code(&self) -> CloseCode;
     fn server_pings(&self) -> bool;
+    fn slow_consumer(&self) -> Option<SlowConsumerPolicy>;
 }
 
 /// A handler and the states of its sessions on this shard.
@@ -60,6 +62,10 @@ impl<H: Handler> Route for Registered<H> {
 
     fn server_pings(&self) -> bool {
         self.handler.server_pings()
+    }
+
+    fn slow_consumer(&self) -> Option<SlowConsumerPolicy> {
+        self.handler.slow_consumer()
     }
 }
 

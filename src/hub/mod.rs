@@ -34,6 +34,10 @@ use crate::metrics::ShardMetrics;
 use crate::ws::PreparedFrame;
 use fan_out::FanOutQueue;
 
+/// Pending publications, as a multiple of what makes publishers wait, above
+/// which a shard takes no new sessions.
+const OVERLOAD_FACTOR: usize = 4;
+
 /// A message on its way to all subscribers of a topic.
 #[derive(Debug)]
 pub struct Publication {
@@ -166,7 +170,13 @@ impl Hub {
 
     /// Whether publishers should wait before they publish more.
     pub fn is_congested(&self) -> bool {
-        self.mesh.is_backlogged() || self.queue.pending() >= self.max_pending
+        self.mesh.backlogged() > 0 || self.queue.pending() >= self.max_pending
+    }
+
+    /// Whether so much is pending that not even new sessions should come, each
+    /// of which may publish once before it has to wait.
+    pub fn is_overloaded(&self) -> bool {
+        self.mesh.backlogged() + self.queue.pending() > OVERLOAD_FACTOR * self.max_pending
     }
 
     /// Brings the gauges up to date.
@@ -180,7 +190,7 @@ impl Hub {
             .set(self.queue.pending() as u64);
     }
 
-    /// The waker of this hub's shard.
+    /// This shard's end of the rings.
     pub fn mesh(&self) -> &MeshEnd {
         &self.mesh
     }

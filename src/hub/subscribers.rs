@@ -13,7 +13,8 @@
 //!   without moving anybody across that line.
 //! - A topic exists while it has subscribers or a fan-out refers to it.
 
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
+
 use slab::Slab;
 
 use super::Topic;
@@ -69,7 +70,8 @@ pub(super) struct TopicEntry {
 /// Topics and their subscribers.
 #[derive(Debug, Default)]
 pub struct SubscriberTable {
-    names: FxHashMap<Topic, TopicId>,
+    /// Hashed with a secret, because clients may choose the names.
+    names: HashMap<Topic, TopicId>,
     topics: Slab<TopicEntry>,
     subscriptions: Slab<Subscription>,
 }

@@ -121,7 +121,7 @@ impl Unavailable {
                 "the kernel was built without it or is older than 5.1; use --driver epoll"
             }
             Some(libc::EINVAL) => {
-                "the kernel is too old for the rings this server needs (6.1 or newer is best, 5.13 the \
+                "the kernel is too old for the rings this server needs (6.1 or newer is best, 5.17 the \
                  oldest that works); use --driver epoll"
             }
             Some(libc::ENOMEM) => {
@@ -157,6 +157,11 @@ impl UringPlane {
                 .setup_cqsize(COMPLETION_ENTRIES)
                 .build(SUBMISSION_ENTRIES)
         })?;
+        // Without it, cancelling a poll fails and its socket stays open for ever.
+        if !ring.params().is_feature_skip_cqe_on_success() {
+            let error = io::Error::from_raw_os_error(libc::EINVAL);
+            return Err(Unavailable { error });
+        }
         ring.submitter()
             .register_eventfd(event.as_raw_fd())
             .map_err(|error| Unavailable { error })?;

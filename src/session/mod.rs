@@ -62,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) stage: Stage,
     /// Bytes may be waiting in the socket that no readiness will tell of again.
     pub(crate) unread: bool,
+    /// In the list of those to be read in the next turn.
+    pub(crate) queued: bool,
     /// In the list of those that wait until publications have room.
     pub(crate) waiting: bool,
     /// A ping was sent since the last sign of life.

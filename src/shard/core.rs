@@ -19,7 +19,7 @@ use crate::router::Router;
 use crate::session::Session;
 use crate::shutdown::Lifecycle;
 use crate::upgrade::OriginPolicy;
-use crate::ws::Rules;
+use crate::ws::{CloseCode, Rules};
 
 use super::sweep::{Drain, Sweep};
 
@@ -30,6 +30,8 @@ pub(super) const SCRATCH_BYTES: usize = 64 * 1024;
 pub(crate) struct ShardRoute {
     pub(crate) route: Box<dyn Route>,
     pub(crate) slow_consumer: SlowConsumerPolicy,
+    pub(crate) drain_code: CloseCode,
+    pub(crate) server_pings: bool,
 }
 
 /// The settings a shard looks at while it runs. Times are milliseconds of its
@@ -117,7 +119,7 @@ pub(crate) struct Core {
     /// Wakes the shard's session loop from its other tasks.
     pub(crate) kick: Rc<Kick>,
     /// The sockets of opening handshakes that have a task, which takes its
-    /// entry out before it closes the socket.
+    /// entry out in the same step in which it lets go of the socket.
     pub(crate) handshakes: Slab<RawFd>,
     pub(super) next_generation: u32,
     /// One more than the highest place in the table that was ever taken.
@@ -131,6 +133,8 @@ pub(crate) struct Core {
     /// Buffers of a turn, kept for their memory.
     pub(super) ready: Vec<Readiness>,
     pub(super) doomed: Vec<(SessionKey, EndReason)>,
+    /// Sessions that were ready in this turn.
+    pub(super) served_sessions: usize,
     /// Sessions that were not read to the end, for the next turn.
     pub(super) again: Vec<SessionKey>,
     /// Sessions with held input, waiting until publications have room.
@@ -179,6 +183,7 @@ impl Core {
             collected: Vec::new(),
             ready: Vec::new(),
             doomed: Vec::new(),
+            served_sessions: 0,
             again: Vec::new(),
             waiting: Vec::new(),
         }
@@ -222,7 +227,10 @@ impl Core {
         let mut again = std::mem::take(&mut self.again);
         for key in again.drain(..) {
             // What readiness came in between is forgotten, an end of stream too.
-            self.read(key, true);
+            if let Some(session) = self.session(key) {
+                session.queued = false;
+                self.read(key, true);
+            }
         }
         // Keep the buffer unless reading has already begun a new list.
         if self.again.is_empty() {
@@ -231,6 +239,7 @@ impl Core {
 
         let mut ready = std::mem::take(&mut self.ready);
         let more = self.plane.turn(&mut ready)?;
+        self.served_sessions = ready.len();
         for readiness in ready.drain(..) {
             if readiness.lapsed {
                 self.watch_again(readiness.key);
@@ -238,7 +247,12 @@ impl Core {
             if readiness.writable {
                 self.write(readiness.key);
             }
-            if readiness.readable {
+            // Who is queued for the next turn has had its share of this one.
+            if readiness.readable
+                && self
+                    .session(readiness.key)
+                    .is_some_and(|session| !session.queued)
+            {
                 self.read(readiness.key, readiness.hung_up);
             }
         }

@@ -57,7 +57,17 @@ impl Core {
                 return;
             }
         }
-        self.again.push(key);
+        self.read_later(key);
+    }
+
+    /// Reads a session in the next turn, until the end of its stream or until
+    /// nothing is left.
+    pub(super) fn read_later(&mut self, key: SessionKey) {
+        if let Some(session) = self.session(key)
+            && !std::mem::replace(&mut session.queued, true)
+        {
+            self.again.push(key);
+        }
     }
 
     /// Serves freshly received input, and keeps what has to wait of it.
@@ -139,6 +149,7 @@ impl Core {
         match flow {
             Flow::Served => None,
             Flow::Hold => {
+                decoder.release();
                 self.wait_for_room(key);
                 Some(served)
             }
@@ -192,7 +203,7 @@ impl Core {
             && !session.is_paused(high_water_mark_bytes)
             && std::mem::take(&mut session.unread)
         {
-            self.again.push(key);
+            self.read_later(key);
         }
     }
 
@@ -215,6 +226,10 @@ impl Core {
         let drained = queue.is_empty();
         if drained {
             session.queue = None;
+            if !session.is_open() {
+                // The close frame has left; the time to answer it begins.
+                session.since = now_ms;
+            }
             if matches!(session.stage, Stage::Lingering(_)) {
                 session.socket.shutdown_write();
             }
@@ -242,11 +257,14 @@ impl Core {
             doomed,
             limits,
             clock,
+            served_sessions,
             ..
         } = self;
         let mut deliveries = 0;
         let mut bytes_out = 0;
-        hub.run_slice(limits.fan_out_slice, |index, frames| {
+        // A turn that had many sessions to serve owes the fan-out as much.
+        let budget = limits.fan_out_slice.max(*served_sessions);
+        hub.run_slice(budget, |index, frames| {
             let Some(session) = sessions.get_mut(index as usize) else {
                 return;
             };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::core::Core;
 use crate::handler::{Context, Ended};
 use crate::hub::Subscriptions;
-use crate::metrics::{EndReason, RefusalReason};
+use crate::metrics::{DropReason, EndReason, RefusalReason};
 use crate::plane::SessionKey;
 use crate::session::{Flow, Outgoing, Session, Stage, is_temporary};
 use crate::sys::Socket;
@@ -208,6 +208,7 @@ impl Core {
             route,
             stage: Stage::Open,
             unread: false,
+            queued: false,
             waiting: false,
             pinged: false,
         });
@@ -315,9 +316,8 @@ impl Core {
         let Some(session) = self.session(key).filter(|session| session.is_open()) else {
             return;
         };
-        if let Some(queue) = &mut session.queue {
-            queue.abandon();
-        }
+        let forgotten = session.queue.as_mut().map_or(0, |queue| queue.abandon());
+        self.metrics.drop_deliveries(DropReason::Closed, forgotten);
         let text = "publications arrive faster than they are read";
         let reason = EndReason::SlowConsumer;
         self.say_close(key, Some((CloseCode::TRY_AGAIN_LATER, text)), reason);
@@ -370,6 +370,10 @@ impl Core {
         };
         match session.stage {
             Stage::Open => self.vanish(key),
+            // The peer may still be reading. Its end shows again when all has left.
+            Stage::Closing(_) | Stage::Lingering(_) if session.queue.is_some() => {
+                session.unread = true;
+            }
             Stage::Closing(reason) | Stage::Lingering(reason) => self.end(key, reason),
         }
     }
@@ -472,7 +476,7 @@ impl Core {
             session.socket.shutdown_write();
         }
         if std::mem::take(&mut session.unread) {
-            self.again.push(key);
+            self.read_later(key);
         }
         if let Some(mut held) = held {
             self.find_close_frame(key, &mut held.bytes[held.served..]);

@@ -119,11 +119,13 @@ impl Loop {
             .plane
             .wake_fd()
             .and_then(|fd| TcpStream::from_std(fd.into()));
+        let event = core.hub.mesh().waker().event().duplicate();
+        let event = event.and_then(|fd| TcpStream::from_std(fd.into()));
         let stop = listener.try_clone();
         let listener = monoio::net::TcpListener::from_std(listener);
-        let (wake, stop, listener) = match (wake, stop, listener) {
-            (Ok(wake), Ok(stop), Ok(listener)) => (wake, stop, listener),
-            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+        let (wake, event, stop, listener) = match (wake, event, stop, listener) {
+            (Ok(wake), Ok(event), Ok(stop), Ok(listener)) => (wake, event, stop, listener),
+            (Err(error), ..) | (_, Err(error), ..) | (.., Err(error), _) | (.., Err(error)) => {
                 return ready(Err(StartError::Descriptors(error)));
             }
         };
@@ -134,7 +136,7 @@ impl Loop {
         // keep the sessions, nor the ring that holds their sockets open.
         monoio::spawn(accept_connections(Rc::downgrade(&core), listener));
         monoio::spawn(tick(Rc::downgrade(&core), core.borrow().tick_interval()));
-        self.turn_until_finished(&core, &wake, stop).await;
+        self.turn_until_finished(&core, &wake, &event, stop).await;
     }
 
     /// The session loop: turns while there is work, then a wait until there is
@@ -143,6 +145,7 @@ impl Loop {
         &self,
         core: &RefCell<Core>,
         wake: &TcpStream,
+        event: &TcpStream,
         listener: TcpListener,
     ) {
         let waker = core.borrow().hub.mesh().waker_handle();
@@ -150,10 +153,13 @@ impl Loop {
         let mut listener = Some(listener);
         let mut readable = pin!(wake.readable(false));
         loop {
-            if let Err(error) = self.turn_while_busy(core, &waker) {
-                tracing::error!("a shard ends because its session plane failed: {error}");
-                return;
-            }
+            let may_sleep = match self.turn_while_busy(core, &waker) {
+                Ok(may_sleep) => may_sleep,
+                Err(error) => {
+                    tracing::error!("a shard ends because its session plane failed: {error}");
+                    return;
+                }
+            };
             if core.borrow().is_draining() {
                 if let Some(listener) = listener.take() {
                     sys::stop_listening(&listener);
@@ -161,6 +167,10 @@ impl Loop {
                 if core.borrow().is_finished() {
                     return;
                 }
+            }
+            if !may_sleep {
+                let_runtime_park(event, &waker).await;
+                continue;
             }
             let woken = poll_fn(|cx| {
                 if kick.take(cx.waker()) {
@@ -176,10 +186,8 @@ impl Loop {
     }
 
     /// Turns until there is nothing to do and the shard may sleep, or until
-    /// the runtime should have its turn too; then the event is notified, so
-    /// that the wait ends as soon as the runtime has parked and reaped its own
-    /// completions.
-    fn turn_while_busy(&self, core: &RefCell<Core>, waker: &ShardWaker) -> std::io::Result<()> {
+    /// the runtime should have its turn too. Returns which of the two.
+    fn turn_while_busy(&self, core: &RefCell<Core>, waker: &ShardWaker) -> std::io::Result<bool> {
         let began = Instant::now();
         loop {
             let more = core.borrow_mut().turn()?;
@@ -189,12 +197,11 @@ impl Loop {
                 // it was emptied shows in a last look.
                 waker.event().drain();
                 if !ready() && waker.try_park() {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             if began.elapsed() > MAX_TIME_WITHOUT_PARKING {
-                waker.event().notify();
-                return Ok(());
+                return Ok(false);
             }
         }
     }
@@ -213,6 +220,28 @@ impl Loop {
         }
         false
     }
+}
+
+/// Waits for one park of the runtime, in which it reaps what has completed and
+/// finds out which timers are due.
+///
+/// The wait is armed before the event is notified: on monoio's epoll driver a
+/// wait for what is ready already ends without a park, and would keep the
+/// runtime from ever doing anything else.
+async fn let_runtime_park(event: &TcpStream, waker: &ShardWaker) {
+    waker.event().drain();
+    let mut readable = pin!(event.readable(false));
+    let mut armed = false;
+    poll_fn(|cx| match readable.as_mut().poll(cx) {
+        Poll::Ready(_) => Poll::Ready(()),
+        Poll::Pending => {
+            if !std::mem::replace(&mut armed, true) {
+                waker.event().notify();
+            }
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// Looks after deadlines, for as long as the shard runs.

@@ -124,8 +124,17 @@ impl Core {
                 Some(Due::Ping)
             }
             Stage::Open => None,
+            // As long as bytes leave, the close frame is on its way; but not for ever.
             Stage::Closing(reason) | Stage::Lingering(reason) => {
-                over(limits.close_ms, session.since).then_some(Due::Abort(reason))
+                let moved = session.queue.as_ref().map(|queue| queue.moved_at);
+                let too_long = match moved {
+                    Some(moved_at) => {
+                        over(limits.close_ms, moved_at)
+                            || over(limits.close_ms.max(limits.write_stall_ms), session.since)
+                    }
+                    None => over(limits.close_ms, session.since),
+                };
+                too_long.then_some(Due::Abort(reason))
             }
         }
     }
@@ -159,7 +168,7 @@ impl Core {
         let Some(session) = sessions.get_mut(key.index as usize) else {
             return;
         };
-        if !routes[usize::from(session.route)].route.server_pings() {
+        if !routes[usize::from(session.route)].server_pings {
             return;
         }
         session.pinged = true;
@@ -192,7 +201,8 @@ impl Core {
     /// Ends the opening handshakes in flight: their tasks see an end of stream.
     fn give_up_handshakes(&mut self) {
         for (_, fd) in &self.handshakes {
-            // SAFETY: an entry is taken out before its socket is closed.
+            // SAFETY: an entry is taken out in the step that lets go of its
+            // socket, and no other task runs in between.
             sys::shutdown(unsafe { BorrowedFd::borrow_raw(*fd) });
         }
     }
@@ -230,7 +240,7 @@ impl Core {
                     index: index as u32,
                     generation: session.generation,
                 };
-                let code = self.routes[usize::from(session.route)].route.drain_code();
+                let code = self.routes[usize::from(session.route)].drain_code;
                 self.close(key, code, "the server is shutting down", EndReason::Drained);
                 quota -= 1;
             }

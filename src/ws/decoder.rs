@@ -66,6 +66,12 @@ impl Decoder {
         self.next_in_pieces(input, rules)
     }
 
+    /// Gives up the memory of a message that was yielded, without reading on.
+    /// For a caller that will not call [`next`](Decoder::next) for a while.
+    pub fn release(&mut self) {
+        self.partial.take_if(|partial| !partial.is_pending());
+    }
+
     /// The fallback: a frame or message in pieces, or a fault.
     #[inline(never)]
     fn next_in_pieces<'a>(

@@ -117,3 +117,21 @@ fn a_decoder_is_idle_again_after_each_whole_message() {
         assert!(decoder.is_idle());
     }
 }
+
+/// A caller that stops reading need not keep the message it was given last, but
+/// what has begun stays.
+#[test]
+fn a_decoder_releases_only_what_was_yielded() {
+    let mut decoder = Decoder::new();
+    let stream = frame(&SERVER, true, OpCode::Text, b"in two pieces");
+    let (left, right) = stream.split_at(9);
+    let (mut left, mut right) = (left.to_vec(), right.to_vec());
+
+    assert_eq!(decoder.next(&mut Input::new(&mut left), &SERVER), Ok(None));
+    decoder.release();
+    assert!(!decoder.is_idle());
+    let mut input = Input::new(&mut right);
+    assert!(matches!(decoder.next(&mut input, &SERVER), Ok(Some(_))));
+    decoder.release();
+    assert!(decoder.is_idle());
+}
