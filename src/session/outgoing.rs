@@ -21,6 +21,8 @@ pub(crate) struct Outgoing<'a> {
     collected: &'a mut Vec<u8>,
     metrics: &'a ShardMetrics,
     now_ms: u32,
+    /// Messages added, to be counted when all are.
+    messages: u64,
     /// What the connection died of.
     error: Option<io::Error>,
 }
@@ -39,6 +41,7 @@ impl<'a> Outgoing<'a> {
             collected,
             metrics,
             now_ms,
+            messages: 0,
             error: None,
         }
     }
@@ -46,7 +49,7 @@ impl<'a> Outgoing<'a> {
     /// Adds a data message.
     #[inline]
     pub(crate) fn message(&mut self, opcode: OpCode, payload: &[u8]) {
-        self.metrics.messages_out.add(1);
+        self.messages += 1;
         if payload.len() >= DIRECT_BYTES {
             return self.large(opcode, payload);
         }
@@ -56,7 +59,7 @@ impl<'a> Outgoing<'a> {
 
     /// Adds frames that are already encoded.
     pub(crate) fn prepared(&mut self, frame: &PreparedFrame) {
-        self.metrics.messages_out.add(u64::from(frame.frames()));
+        self.messages += u64::from(frame.frames());
         self.raw(frame.as_bytes());
     }
 
@@ -100,6 +103,7 @@ impl<'a> Outgoing<'a> {
     /// Sends what was collected, and says whether the connection is broken.
     pub(crate) fn finish(mut self) -> bool {
         self.flush();
+        self.metrics.messages_out.add(self.messages);
         self.error.is_some()
     }
 

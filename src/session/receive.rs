@@ -50,20 +50,21 @@ impl Received<'_, '_> {
             metrics,
             ctx,
         } = self;
-        loop {
+        let mut messages = 0;
+        let flow = loop {
             match decoder.next(input, rules) {
                 Ok(Some(Event::Message(message))) if stage == Stage::Open => {
-                    metrics.messages_in.add(1);
+                    messages += 1;
                     let served =
                         catch_unwind(AssertUnwindSafe(|| route.message(slot, message, ctx)));
                     if served.is_err() {
-                        return Flow::Panicked;
+                        break Flow::Panicked;
                     }
                     if let Some((code, reason)) = ctx.close.take() {
-                        return Flow::Close(code, reason);
+                        break Flow::Close(code, reason);
                     }
                     if must_wait(ctx, high_water_mark_bytes) {
-                        return Flow::Hold;
+                        break Flow::Hold;
                     }
                 }
                 Ok(Some(Event::Ping(payload))) if stage == Stage::Open => {
@@ -71,18 +72,20 @@ impl Received<'_, '_> {
                         outgoing.control(OpCode::Pong, payload);
                     }
                     if must_wait(ctx, high_water_mark_bytes) {
-                        return Flow::Hold;
+                        break Flow::Hold;
                     }
                 }
                 Ok(Some(Event::Close(close))) => {
-                    return Flow::PeerClosed(close.map(|close| close.code));
+                    break Flow::PeerClosed(close.map(|close| close.code));
                 }
                 // A pong needs no answer, and while we close nothing does.
                 Ok(Some(_)) => {}
-                Ok(None) => return Flow::Served,
-                Err(fault) => return Flow::Fault(fault),
+                Ok(None) => break Flow::Served,
+                Err(fault) => break Flow::Fault(fault),
             }
-        }
+        };
+        metrics.messages_in.add(messages);
+        flow
     }
 }
 

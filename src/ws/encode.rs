@@ -4,6 +4,9 @@ use super::close::{Close, CloseCode};
 use super::header::{FrameHeader, MAX_CONTROL_PAYLOAD_BYTES, OpCode};
 use super::mask::apply_mask;
 
+/// The bit that makes a frame the last of its message (RFC 6455 §5.2).
+const FIN: u8 = 0x80;
+
 /// Appends a server's frame: final, not masked (RFC 6455 §5.1).
 ///
 /// # Panics
@@ -12,6 +15,13 @@ use super::mask::apply_mask;
 /// other end would have to refuse it.
 #[inline]
 pub fn encode_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
+    if payload.len() <= MAX_CONTROL_PAYLOAD_BYTES {
+        // The fast path: the header is two bytes (§5.2), whatever the opcode.
+        out.reserve(2 + payload.len());
+        out.extend_from_slice(&[FIN | opcode as u8, payload.len() as u8]);
+        out.extend_from_slice(payload);
+        return;
+    }
     append(out, opcode, payload, None);
 }
 
