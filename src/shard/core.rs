@@ -1,6 +1,7 @@
 //! What a shard is made of, and its turn.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -101,8 +102,8 @@ impl Clock {
 }
 
 /// Everything of a shard but its runtime. Its methods are spread over this
-/// folder: `turn` here, opening and ending in `life`, reading and writing in
-/// `io`, deadlines and draining in `sweep`.
+/// folder: `turn` here, how sessions begin and end in `open` and `end`, reading,
+/// answering and delivering in `serve`, deadlines and draining in `sweep`.
 pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) rules: Rules,
@@ -138,7 +139,7 @@ pub(crate) struct Core {
     /// Sessions that were not read to the end, for the next turn.
     pub(super) again: Vec<SessionKey>,
     /// Sessions with held input, waiting until publications have room.
-    pub(super) waiting: Vec<SessionKey>,
+    pub(super) waiting: VecDeque<SessionKey>,
 }
 
 /// The parts a shard is put together from.
@@ -185,7 +186,7 @@ impl Core {
             doomed: Vec::new(),
             served_sessions: 0,
             again: Vec::new(),
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
         }
     }
 
@@ -262,20 +263,17 @@ impl Core {
 
     /// Lets sessions go on whose input was held back for want of room.
     fn resume_waiting(&mut self) {
-        if self.waiting.is_empty() || self.hub.is_congested() {
+        if self.waiting.is_empty() {
             return;
         }
-        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
-        for key in waiting.by_ref() {
-            self.resume(key);
+        for _ in 0..self.waiting.len() {
             if self.hub.is_congested() {
                 break;
             }
+            if let Some(key) = self.waiting.pop_front() {
+                self.resume(key);
+            }
         }
-        // Those that could not go on come before those that have just begun to wait.
-        let mut still: Vec<_> = waiting.collect();
-        still.append(&mut self.waiting);
-        self.waiting = still;
         // What they published has yet to reach the other shards.
         self.hub.flush_mesh();
     }

@@ -6,13 +6,14 @@
 //!   parted with the process's descriptor table.
 //! - Nothing mutable is shared with other shards but the rings, the wake flags
 //!   and the counters.
-//! - The runtime parks between two turns, even when work is left: a task that
-//!   merely yields would keep it from reaping its own completions, and starve
-//!   accepting and every timer.
+//! - The runtime parks at least every half millisecond, even when work is left:
+//!   a task that merely yields would keep it from reaping its own completions,
+//!   and starve accepting and every timer.
 
 mod core;
-mod io;
-mod life;
+mod end;
+mod open;
+mod serve;
 mod sweep;
 
 use std::cell::RefCell;
@@ -29,7 +30,7 @@ use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 pub(crate) use self::core::{Core, Limits, Parts, ShardRoute};
-pub(crate) use self::life::Answer;
+pub(crate) use self::open::Answer;
 use crate::error::StartError;
 use crate::listener::accept_connections;
 use crate::mesh::ShardWaker;

@@ -178,7 +178,7 @@ impl Core {
             .filter(|session| congested && !session.waiting)
         {
             session.waiting = true;
-            self.waiting.push(key);
+            self.waiting.push_back(key);
         }
     }
 
