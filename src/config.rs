@@ -174,7 +174,8 @@ pub struct Config {
 
     /// Messages each ring between two shards holds.
     pub ring_capacity: usize,
-    /// Deliveries a shard makes before it looks after its other sockets again.
+    /// Deliveries a shard makes before it looks after its other sockets again;
+    /// after a turn in which more sessions were ready, as many as those.
     pub fan_out_slice: usize,
 
     /// The paths that are served; no two are alike.

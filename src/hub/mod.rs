@@ -2,7 +2,7 @@
 //!
 //! [`Hub::publish`] is called for what a session of this shard publishes: it
 //! puts the publication on the rings to all other shards and then takes the
-//! same step they take on receiving it, `Hub::publish_local`. The fan-out
+//! same step they take on receiving it, `publish_local`. The fan-out
 //! itself runs in slices, [`Hub::run_slice`], so that a topic with very many
 //! subscribers does not keep the shard from its other sockets.
 //!
@@ -102,14 +102,7 @@ impl Hub {
                 .broadcast(&ShardMessage::Publish(Arc::new(publication)));
             self.metrics.ring_full.add(full as u64);
         }
-        self.publish_local(topic, frame, except);
-    }
-
-    /// Queues a publication for this shard's subscribers.
-    fn publish_local(&mut self, topic: &Topic, frame: PreparedFrame, except: Option<u32>) {
-        if let Some(topic) = self.table.find(topic) {
-            self.queue.push(&mut self.table, topic, frame, except);
-        }
+        publish_local(&mut self.table, &mut self.queue, topic, frame, except);
     }
 
     /// Takes what other shards have published, as long as not too much is
@@ -129,9 +122,8 @@ impl Hub {
         } = self;
         metrics.ring_depth.set(mesh.depth() as u64);
         let taken = mesh.receive(room, |ShardMessage::Publish(publication)| {
-            if let Some(topic) = table.find(&publication.topic) {
-                queue.push(table, topic, publication.frame.clone(), None);
-            }
+            let frame = publication.frame.clone();
+            publish_local(table, queue, &publication.topic, frame, None);
         });
         metrics.ring_received.add(taken as u64);
         self.incoming = self.mesh.depth() > 0;
@@ -193,5 +185,18 @@ impl Hub {
     /// This shard's end of the rings.
     pub fn mesh(&self) -> &MeshEnd {
         &self.mesh
+    }
+}
+
+/// Queues a publication for this shard's subscribers, whichever shard made it.
+fn publish_local(
+    table: &mut SubscriberTable,
+    queue: &mut FanOutQueue,
+    topic: &Topic,
+    frame: PreparedFrame,
+    except: Option<u32>,
+) {
+    if let Some(topic) = table.find(topic) {
+        queue.push(table, topic, frame, except);
     }
 }

@@ -246,9 +246,6 @@ impl Core {
 
     /// Delivers a slice of the pending publications.
     pub(super) fn fan_out_slice(&mut self) {
-        if !self.hub.has_fan_out() {
-            return;
-        }
         let Core {
             hub,
             sessions,
