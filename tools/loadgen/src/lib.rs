@@ -1,0 +1,6 @@
+//! # corecast-load
+//!
+//! A WebSocket load generator.
+
+pub mod cause;
+pub mod outcome;
