@@ -5,8 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::config::ConfigError;
-use crate::plane::uring::Unavailable;
 use crate::router::RouteError;
+use crate::runtime::Unavailable;
 
 /// Why a server could not start: what failed, the likely cause, and what to do.
 #[derive(Debug)]
@@ -17,10 +17,8 @@ pub enum StartError {
     Route(RouteError),
     /// An allowed origin is not one.
     Origin(String),
-    /// io_uring cannot be had.
-    Uring(Unavailable),
-    /// epoll cannot be had.
-    Epoll(io::Error),
+    /// io_uring or epoll cannot be had.
+    Driver(Unavailable),
     /// The address cannot be listened on.
     Listen {
         /// The address.
@@ -44,8 +42,7 @@ impl fmt::Display for StartError {
             StartError::Config(error) => error.fmt(f),
             StartError::Route(error) => error.fmt(f),
             StartError::Origin(problem) => f.write_str(problem),
-            StartError::Uring(unavailable) => unavailable.fmt(f),
-            StartError::Epoll(error) => write!(f, "epoll is not available: {error}"),
+            StartError::Driver(unavailable) => unavailable.fmt(f),
             StartError::Listen { address, error } => {
                 write!(
                     f,
@@ -97,5 +94,11 @@ impl From<ConfigError> for StartError {
 impl From<RouteError> for StartError {
     fn from(error: RouteError) -> Self {
         StartError::Route(error)
+    }
+}
+
+impl From<Unavailable> for StartError {
+    fn from(unavailable: Unavailable) -> Self {
+        StartError::Driver(unavailable)
     }
 }

@@ -56,8 +56,8 @@
 //!    the hubs of the other shards.
 //! 6. [`send_queue`] keeps what a socket does not take at once.
 //!
-//! Around them: [`config`] and [`cli`] (what may be set), [`server`] and
-//! `shard` (threads), [`metrics`] and [`control`] (what can be seen),
+//! Around them: [`config`] and [`cli`] (what may be set), [`server`], `shard`
+//! and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
 //! [`shutdown`] (how it ends), [`sys`] (system calls).
 
 pub mod cli;
@@ -74,6 +74,7 @@ pub mod metrics;
 mod permits;
 pub mod plane;
 pub mod router;
+pub mod runtime;
 pub mod send_queue;
 pub mod server;
 mod session;

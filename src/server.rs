@@ -25,7 +25,8 @@ use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver, resolve_driver};
 use crate::router::Router;
-use crate::shard::{Core, Limits, Loop, Parts, ShardRoute, make_plane};
+use crate::runtime::{Unavailable, make_plane};
+use crate::shard::{Core, Limits, Loop, Parts, ShardRoute};
 use crate::shutdown::{Lifecycle, Phase};
 use crate::sys::{self, EventFd};
 use crate::upgrade::OriginPolicy;
@@ -144,7 +145,7 @@ impl Server {
     /// # Errors
     /// When any of them cannot run; none is left running then.
     pub fn start(self) -> Result<RunningServer, StartError> {
-        let driver = resolve_driver(self.config.driver).map_err(StartError::Uring)?;
+        let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
         let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
         let shards = self.config.shards;
         let wakers: Arc<[Arc<ShardWaker>]> = (0..shards)
@@ -372,7 +373,7 @@ impl StartingShard {
                     let _ = ready.send(outcome);
                 });
             }
-            Err(error) => drop(ready.send(Err(error))),
+            Err(unavailable) => drop(ready.send(Err(unavailable.into()))),
         }
     }
 

@@ -21,48 +21,22 @@ use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use monoio::net::TcpStream;
-use monoio::time::TimeDriver;
-use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 pub(crate) use self::core::{Core, Limits, Parts, ShardRoute};
 pub(crate) use self::open::Answer;
 use crate::error::StartError;
 use crate::listener::accept_connections;
 use crate::mesh::ShardWaker;
-use crate::plane::epoll::EpollPlane;
-use crate::plane::uring::{self, UringPlane};
-use crate::plane::{Plane, ResolvedDriver};
-use crate::sys::{self, EventFd};
+use crate::plane::ResolvedDriver;
+use crate::runtime::Runtime;
+use crate::sys;
 
 /// Time for which a busy shard may keep its runtime from accepting and timers.
 const MAX_TIME_WITHOUT_PARKING: Duration = Duration::from_micros(500);
-/// Entries of the runtime's own ring: accepting, handshakes and timers.
-const RUNTIME_ENTRIES: u32 = 1_024;
-
-/// Makes the session plane of the calling shard.
-///
-/// # Errors
-/// When the host refuses; the error names the cause.
-pub(crate) fn make_plane(
-    driver: ResolvedDriver,
-    event: Arc<EventFd>,
-) -> Result<Box<dyn Plane>, StartError> {
-    match driver {
-        ResolvedDriver::Uring => {
-            let plane = UringPlane::new(event).map_err(StartError::Uring)?;
-            tracing::debug!(flags = plane.flags(), "session ring");
-            Ok(Box::new(plane))
-        }
-        ResolvedDriver::Epoll => EpollPlane::new(event)
-            .map(|plane| Box::new(plane) as _)
-            .map_err(StartError::Epoll),
-    }
-}
 
 /// What a shard runs with besides its [`Core`].
 pub(crate) struct Loop {
@@ -85,28 +59,9 @@ impl Loop {
                 }));
             }
         };
-        match self.driver {
-            ResolvedDriver::Uring => {
-                let runtime = uring::with_best_flags(|builder| {
-                    RuntimeBuilder::<TimeDriver<IoUringDriver>>::new()
-                        .uring_builder(builder.clone())
-                        .with_entries(RUNTIME_ENTRIES)
-                        .build()
-                });
-                match runtime {
-                    Ok((mut runtime, flags)) => {
-                        tracing::debug!(flags, "runtime ring");
-                        runtime.block_on(self.serve(core, listener, ready));
-                    }
-                    Err(unavailable) => ready(Err(StartError::Uring(unavailable))),
-                }
-            }
-            ResolvedDriver::Epoll => {
-                match RuntimeBuilder::<TimeDriver<LegacyDriver>>::new().build() {
-                    Ok(mut runtime) => runtime.block_on(self.serve(core, listener, ready)),
-                    Err(error) => ready(Err(StartError::Epoll(error))),
-                }
-            }
+        match Runtime::new(self.driver) {
+            Ok(mut runtime) => runtime.block_on(self.serve(core, listener, ready)),
+            Err(unavailable) => ready(Err(unavailable.into())),
         }
     }
 
