@@ -35,11 +35,13 @@ pub struct SessionKey {
 }
 
 impl SessionKey {
-    pub(crate) fn to_bits(self) -> u64 {
+    /// The key as one number, for the kernel to keep.
+    pub fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
-    pub(crate) fn from_bits(bits: u64) -> Self {
+    /// The key that [`to_bits`](SessionKey::to_bits) made into a number.
+    pub fn from_bits(bits: u64) -> Self {
         SessionKey {
             index: bits as u32,
             generation: (bits >> 32) as u32,

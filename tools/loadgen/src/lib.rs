@@ -3,4 +3,8 @@
 //! A WebSocket load generator.
 
 pub mod cause;
+pub mod dialect;
+pub mod engine;
 pub mod outcome;
+pub mod stamp;
+pub mod sys;

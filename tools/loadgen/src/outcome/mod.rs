@@ -258,6 +258,46 @@ pub struct Sample {
     pub server_sessions: Option<u64>,
 }
 
+impl Sample {
+    /// Neighbouring intervals as one: counts add up, levels are the last ones,
+    /// and of percentiles, which cannot be joined, the highest stands.
+    pub fn joined(samples: &[Sample]) -> Sample {
+        let Some((first, rest)) = samples.split_first() else {
+            return Sample::default();
+        };
+        let mut joined = first.clone();
+        for next in rest {
+            let seconds = joined.seconds + next.seconds;
+            let mean = |one: f64, other: f64| {
+                (one * joined.seconds + other * next.seconds) / seconds.max(f64::MIN_POSITIVE)
+            };
+            let client_cpu = mean(joined.client_cpu, next.client_cpu);
+            let server_cpu = match (joined.server_cpu, next.server_cpu) {
+                (Some(one), Some(other)) => Some(mean(one, other)),
+                (one, other) => other.or(one),
+            };
+            let mut latencies = joined.latencies;
+            for (name, percentiles) in &next.latencies {
+                latencies.entry(name.clone()).or_default().raise(percentiles);
+            }
+            joined = Sample {
+                seconds,
+                opened: joined.opened + next.opened,
+                failed: joined.failed + next.failed,
+                sent: joined.sent + next.sent,
+                received: joined.received + next.received,
+                sent_bytes: joined.sent_bytes + next.sent_bytes,
+                received_bytes: joined.received_bytes + next.received_bytes,
+                latencies,
+                client_cpu,
+                server_cpu,
+                ..next.clone()
+            };
+        }
+        joined
+    }
+}
+
 /// Something that limited the run, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {

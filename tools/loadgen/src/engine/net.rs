@@ -1,0 +1,300 @@
+//! The connections of one thread and everything they are served with.
+//!
+//! # Invariants worth naming
+//!
+//! - An idle connection is its entry in the table: no task, no buffer.
+//! - Readiness comes as edges, as in the server: who stops reading early is put
+//!   into `again`.
+//! - A connection that ends leaves the table at once, and its scenario hears of
+//!   it at the end of the turn.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use corecast::plane::{Plane, SessionKey};
+use corecast::send_queue::SendQueue;
+use corecast::ws::{Decoder, Role, Rules};
+use slab::Slab;
+
+use super::connection::{Connection, End, Stage};
+use super::random::Random;
+use super::scenario::Context;
+use super::shared::{Phase, Shared};
+use super::tally::Tally;
+use super::timers::Timers;
+use crate::cause::Cause;
+use crate::target::Target;
+
+/// Received bytes are read into one buffer of this size per thread.
+pub(super) const SCRATCH_BYTES: usize = 64 * 1024;
+/// The largest message a server may send us.
+const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// How connections are made, the same for all threads.
+#[derive(Debug)]
+pub struct Dialing {
+    /// The servers, taken in turn.
+    pub targets: Vec<Target>,
+    /// Local addresses to connect from, taken in turn; none lets the kernel choose.
+    pub sources: Vec<IpAddr>,
+    /// More headers of the opening handshake.
+    pub headers: Vec<(String, String)>,
+    /// How long a connection and its handshake may take, and an answer where
+    /// the scenario waits for one.
+    pub timeout: Duration,
+    /// Users per room, for `{room}` in a target's path; 0 for one room.
+    pub users_per_room: u32,
+    /// End connections with a close frame and wait for the server's, rather
+    /// than by a reset.
+    pub close_frames: bool,
+}
+
+impl Dialing {
+    /// The room of a connection.
+    pub fn room(&self, number: u32) -> u32 {
+        number.checked_div(self.users_per_room).unwrap_or(0)
+    }
+}
+
+/// The connections of one thread.
+pub struct Net<T> {
+    /// Which thread this is.
+    pub(super) thread: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) dialing: Arc<Dialing>,
+    pub(super) plane: Box<dyn Plane>,
+    pub(super) rules: Rules,
+    pub(super) table: Slab<Connection<T>>,
+    /// The open ones, in no particular order.
+    pub(super) open: Vec<SessionKey>,
+    pub(super) next_generation: u32,
+    /// This thread's addresses, and which is next.
+    pub(super) sources: Vec<IpAddr>,
+    pub(super) next_source: usize,
+    /// Connections whose handshake is not done.
+    pub(super) opening: usize,
+    pub(super) handshake_deadlines: VecDeque<(u64, SessionKey)>,
+    pub(super) closing_deadlines: VecDeque<(u64, SessionKey)>,
+    pub(super) timers: Timers<u64>,
+    /// Numbers that are to be connected again.
+    pub(super) returns: Timers<u32>,
+    pub(super) woken: Vec<SessionKey>,
+    /// Connections that were not read to the end.
+    pub(super) again: Vec<SessionKey>,
+    /// Connections that are gone and whose scenario has not heard of it yet.
+    pub(super) ended: Vec<(SessionKey, u32, T, End)>,
+    pub(super) scratch: Vec<u8>,
+    pub(super) out: Vec<u8>,
+    pub(super) random: Random,
+    pub(super) tally: Tally,
+    pub(super) now: u64,
+    pub(super) phase: Phase,
+    pub(super) measured_from: u64,
+}
+
+impl<T> Net<T> {
+    pub(super) fn new(
+        thread: usize,
+        shared: Arc<Shared>,
+        dialing: Arc<Dialing>,
+        plane: Box<dyn Plane>,
+        expected: usize,
+    ) -> Self {
+        let threads = shared.threads();
+        // Each thread has addresses of its own where there are enough, so that
+        // no two of them search the same ports.
+        let own = dialing.sources.iter().skip(thread).step_by(threads);
+        let mut sources: Vec<IpAddr> = own.copied().collect();
+        if sources.is_empty() && !dialing.sources.is_empty() {
+            sources.push(dialing.sources[thread % dialing.sources.len()]);
+        }
+        Net {
+            thread,
+            shared,
+            dialing,
+            plane,
+            rules: Rules {
+                role: Role::Client,
+                max_frame_bytes: MAX_MESSAGE_BYTES,
+                max_message_bytes: MAX_MESSAGE_BYTES,
+            },
+            table: Slab::with_capacity(expected),
+            open: Vec::with_capacity(expected),
+            next_generation: 0,
+            sources,
+            next_source: 0,
+            opening: 0,
+            handshake_deadlines: VecDeque::new(),
+            closing_deadlines: VecDeque::new(),
+            timers: Timers::default(),
+            returns: Timers::default(),
+            woken: Vec::new(),
+            again: Vec::new(),
+            ended: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES],
+            out: Vec::new(),
+            random: Random::new(),
+            tally: Tally::default(),
+            now: 0,
+            phase: Phase::Opening,
+            measured_from: u64::MAX,
+        }
+    }
+
+    /// Nanoseconds of the run, as of this turn.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Where the run stands.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Which thread this is.
+    pub fn thread(&self) -> usize {
+        self.thread
+    }
+
+    /// What all threads see.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The open connections, in no particular order.
+    pub fn open(&self) -> &[SessionKey] {
+        &self.open
+    }
+
+    /// What this thread counts.
+    pub fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// Chance.
+    pub fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
+    /// Does something for one connection, and sends what it wants to send.
+    /// `None` if the connection is not open any more.
+    #[inline]
+    pub fn visit<R>(
+        &mut self,
+        key: SessionKey,
+        work: impl FnOnce(&mut T, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        self.connection(key)
+            .filter(|connection| matches!(connection.stage, Stage::Open))?;
+        self.enter(key, |_, state, cx| work(state, cx))
+    }
+
+    /// As [`visit`](Net::visit), whatever the connection's stage, and with its decoder.
+    #[inline]
+    pub(super) fn enter<R>(
+        &mut self,
+        key: SessionKey,
+        work: impl FnOnce(&mut Decoder, &mut T, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let connection = self
+            .table
+            .get_mut(key.index as usize)
+            .filter(|connection| connection.generation == key.generation)?;
+        let mut cx = Context {
+            now: self.now,
+            phase: self.phase,
+            measured_from: self.measured_from,
+            key,
+            number: connection.number,
+            is_blocked: connection.queue.is_some(),
+            tally: &mut self.tally,
+            random: &mut self.random,
+            out: &mut self.out,
+            timers: &mut self.timers,
+            woken: &mut self.woken,
+            returns: &mut self.returns,
+            shared: &self.shared,
+            close: None,
+            wants_room: false,
+        };
+        let result = work(&mut connection.decoder, &mut connection.state, &mut cx);
+        let (close, wants_room) = (cx.close, cx.wants_room);
+        if !self.out.is_empty() {
+            self.flush(key);
+        }
+        if wants_room {
+            self.wake_when_writable(key);
+        }
+        if let Some(code) = close {
+            self.close(key, code);
+        }
+        Some(result)
+    }
+
+    /// Sends what was collected, and queues what the socket does not take.
+    #[inline]
+    pub(super) fn flush(&mut self, key: SessionKey) {
+        let Some(connection) = self
+            .table
+            .get_mut(key.index as usize)
+            .filter(|connection| connection.generation == key.generation)
+        else {
+            self.out.clear();
+            return;
+        };
+        let sent = match &connection.queue {
+            Some(_) => Ok(0),
+            None => connection.socket.send_bytes(&self.out),
+        };
+        let broken = match sent {
+            Ok(sent) if sent == self.out.len() => None,
+            Ok(sent) => {
+                queue_rest(connection, &self.out[sent..]);
+                None
+            }
+            Err(error) if is_temporary(&error) => {
+                queue_rest(connection, &self.out);
+                None
+            }
+            Err(error) => Some(Cause::of_error(&error)),
+        };
+        self.out.clear();
+        if let Some(cause) = broken {
+            self.vanish(key, cause);
+        }
+    }
+
+    fn wake_when_writable(&mut self, key: SessionKey) {
+        if let Some(connection) = self.connection(key) {
+            if connection.queue.is_some() {
+                connection.wants_room = true;
+            } else {
+                self.woken.push(key);
+            }
+        }
+    }
+
+    /// The connection of this key, unless it is gone.
+    #[inline]
+    pub(super) fn connection(&mut self, key: SessionKey) -> Option<&mut Connection<T>> {
+        self.table
+            .get_mut(key.index as usize)
+            .filter(|connection| connection.generation == key.generation)
+    }
+}
+
+#[cold]
+fn queue_rest<T>(connection: &mut Connection<T>, rest: &[u8]) {
+    let queue: &mut Box<SendQueue> = connection.queue.get_or_insert_default();
+    queue.push_own(rest);
+}
+
+/// Whether an error only says 'not now'.
+pub(super) fn is_temporary(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
+    )
+}

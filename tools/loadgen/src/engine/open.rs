@@ -1,0 +1,273 @@
+//! How a connection begins: the socket, the handshake, the answer.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+
+use corecast::plane::SessionKey;
+use corecast::sys::Socket;
+use corecast::upgrade::accept_key;
+use corecast::upgrade::client::{self, ClientError};
+use corecast::ws::Decoder;
+
+use super::connection::{Connection, End, Opening, Stage};
+use super::net::{Net, SCRATCH_BYTES, is_temporary};
+use super::scenario::Scenario;
+use crate::cause::Cause;
+use crate::sys;
+use crate::target::Placeholders;
+
+impl<T> Net<T> {
+    /// Begins connection `number`, which was to begin at `planned`.
+    pub(super) fn begin(&mut self, number: u32, planned: u64, state: T) {
+        self.tally.begun += 1;
+        let generation = self.next_generation;
+        self.next_generation = self.next_generation.wrapping_add(1);
+        let targets = &self.dialing.targets;
+        let target = number as usize % targets.len();
+        let socket = match self.dial(targets[target].address()) {
+            Ok(socket) => socket,
+            Err(error) => {
+                let key = SessionKey { index: 0, generation };
+                return self.count_failure(key, number, state, Cause::of_error(&error));
+            }
+        };
+        let key = client::key(self.random.nonce());
+        let mut request = std::mem::take(&mut self.out);
+        self.write_request(target, number, &key, &mut request);
+        // On loopback the connection stands already, and the request leaves
+        // without waiting for it.
+        let sent = match socket.send_bytes(&request) {
+            Ok(sent) => sent,
+            // `ENOTCONN` and the like show in what the plane reports.
+            Err(_) => 0,
+        };
+        let opening = Box::new(Opening {
+            planned,
+            accept: accept_key(&key),
+            unsent: request[sent..].to_vec(),
+            received: Vec::new(),
+        });
+        request.clear();
+        self.out = request;
+
+        let index = self.table.insert(Connection {
+            socket,
+            generation,
+            number,
+            decoder: Decoder::new(),
+            queue: None,
+            stage: Stage::Opening(opening),
+            place: 0,
+            queued: false,
+            wants_room: false,
+            state,
+        });
+        let key = SessionKey {
+            index: index as u32,
+            generation,
+        };
+        self.opening += 1;
+        if let Err(error) = self.plane.watch(&self.table[index].socket, key) {
+            return self.fail(key, Cause::of_error(&error));
+        }
+        let deadline = self.now + self.dialing.timeout.as_nanos() as u64;
+        self.handshake_deadlines.push_back((deadline, key));
+    }
+
+    fn write_request(&self, target: usize, number: u32, key: &[u8], out: &mut Vec<u8>) {
+        let target = &self.dialing.targets[target];
+        let path = target.path(Placeholders {
+            connection: u64::from(number),
+            room: u64::from(self.dialing.room(number)),
+            user: u64::from(number),
+        });
+        let headers: Vec<(&str, &str)> = self
+            .dialing
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        client::request(target.host_header(), &path, key, &headers, out);
+    }
+
+    /// Connects from this thread's addresses in turn. One whose ports are used
+    /// up is passed over.
+    fn dial(&mut self, target: SocketAddr) -> std::io::Result<Socket> {
+        if self.sources.is_empty() {
+            return sys::connect(target, None);
+        }
+        let mut last = None;
+        for _ in 0..self.sources.len() {
+            let source: IpAddr = self.sources[self.next_source % self.sources.len()];
+            self.next_source = self.next_source.wrapping_add(1);
+            match sys::connect(target, Some(source)) {
+                Err(error) if error.kind() == ErrorKind::AddrNotAvailable => last = Some(error),
+                result => return result,
+            }
+        }
+        Err(last.unwrap_or_else(|| ErrorKind::AddrNotAvailable.into()))
+    }
+
+    /// Goes on with a handshake whose socket has become ready for something.
+    pub(super) fn advance_handshake<S: Scenario<State = T>>(
+        &mut self,
+        key: SessionKey,
+        readable: bool,
+        scenario: &mut S,
+    ) {
+        if let Err(cause) = self.send_rest_of_request(key) {
+            return self.fail(key, cause);
+        }
+        if !readable {
+            return;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.now = self.shared.now();
+        match self.read_response(key, &mut scratch) {
+            Ok(Some(rest)) => {
+                self.opened(key, scenario);
+                // Frames may have come right behind the response.
+                if !rest.is_empty() {
+                    self.serve(key, &mut scratch[rest.clone()], scenario);
+                }
+                if rest.end == SCRATCH_BYTES {
+                    self.read_later(key);
+                }
+            }
+            Ok(None) => {}
+            Err(cause) => self.fail(key, cause),
+        }
+        self.scratch = scratch;
+    }
+
+    fn send_rest_of_request(&mut self, key: SessionKey) -> Result<(), Cause> {
+        let Some(connection) = self.connection(key) else {
+            return Ok(());
+        };
+        let Stage::Opening(opening) = &mut connection.stage else {
+            return Ok(());
+        };
+        if opening.unsent.is_empty() {
+            return Ok(());
+        }
+        match connection.socket.send_bytes(&opening.unsent) {
+            Ok(sent) => {
+                opening.unsent.drain(..sent);
+                Ok(())
+            }
+            Err(error) if is_temporary(&error) => Ok(()),
+            Err(error) => {
+                // A send on a socket that never connected says `EPIPE` or
+                // `ENOTCONN`; the socket itself knows what happened.
+                let error = sys::pending_error(&connection.socket).unwrap_or(error);
+                match error.raw_os_error() {
+                    Some(libc::ENOTCONN) => Ok(()),
+                    _ => Err(Cause::of_error(&error)),
+                }
+            }
+        }
+    }
+
+    /// Reads a response. Once it is whole, says which bytes of `scratch` are
+    /// behind it.
+    fn read_response(
+        &mut self,
+        key: SessionKey,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Option<std::ops::Range<usize>>, Cause> {
+        let Some(connection) = self.connection(key) else {
+            return Ok(None);
+        };
+        let Stage::Opening(opening) = &mut connection.stage else {
+            return Ok(None);
+        };
+        loop {
+            let received = match connection.socket.recv(scratch) {
+                Ok(0) => return Err(Cause::EndOfStream),
+                Ok(received) => received,
+                Err(error) if is_temporary(&error) => return Ok(None),
+                Err(error) => return Err(Cause::of_error(&error)),
+            };
+            let pieces = !opening.received.is_empty();
+            if pieces {
+                opening.received.extend_from_slice(&scratch[..received]);
+            }
+            let whole = if pieces {
+                &opening.received
+            } else {
+                &scratch[..received]
+            };
+            match client::parse_response(whole, &opening.accept) {
+                Ok(Some(consumed)) => {
+                    // In pieces or not, what is behind the response came with
+                    // the last read.
+                    let rest = whole.len() - consumed;
+                    return Ok(Some(received - rest..received));
+                }
+                Ok(None) if !pieces => opening.received.extend_from_slice(&scratch[..received]),
+                Ok(None) => {}
+                Err(ClientError::Status { status, .. }) => return Err(Cause::Status(status)),
+                Err(_) => return Err(Cause::NotWebSocket),
+            }
+        }
+    }
+
+    /// The handshake is done.
+    fn opened<S: Scenario<State = T>>(&mut self, key: SessionKey, scenario: &mut S) {
+        let place = self.open.len() as u32;
+        let Some(connection) = self.connection(key) else {
+            return;
+        };
+        let Stage::Opening(opening) = std::mem::replace(&mut connection.stage, Stage::Open) else {
+            return;
+        };
+        connection.place = place;
+        self.open.push(key);
+        self.opening -= 1;
+        self.tally.opened += 1;
+        let took = self.now.saturating_sub(opening.planned);
+        self.tally.record(super::tally::Timed::Handshake, took);
+        let running = self.phase.is_running();
+        self.visit(key, |state, cx| {
+            scenario.opened(state, cx);
+            if running {
+                scenario.start(state, cx);
+            }
+        });
+    }
+
+    /// Gives up handshakes that took too long.
+    pub(super) fn expire_handshakes(&mut self) {
+        while let Some(&(deadline, key)) = self.handshake_deadlines.front() {
+            let still_opening = self
+                .connection(key)
+                .is_some_and(|connection| matches!(connection.stage, Stage::Opening(_)));
+            if still_opening && deadline > self.now {
+                return;
+            }
+            self.handshake_deadlines.pop_front();
+            if still_opening {
+                let connected = self.connection(key).is_some_and(|connection| {
+                    matches!(&connection.stage, Stage::Opening(opening) if opening.unsent.is_empty())
+                });
+                self.fail(
+                    key,
+                    match connected {
+                        true => Cause::HandshakeTimeout,
+                        false => Cause::ConnectTimeout,
+                    },
+                );
+            }
+        }
+    }
+
+    /// A connection will never be open.
+    pub(super) fn fail(&mut self, key: SessionKey, cause: Cause) {
+        self.remove(key, End::Failed(cause));
+    }
+
+    fn count_failure(&mut self, key: SessionKey, number: u32, state: T, cause: Cause) {
+        *self.tally.failed.entry(cause).or_default() += 1;
+        self.ended.push((key, number, state, End::Failed(cause)));
+    }
+}

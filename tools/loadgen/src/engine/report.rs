@@ -1,0 +1,29 @@
+//! What a thread tells the coordinator.
+
+use std::time::Duration;
+
+use super::shared::Phase;
+use super::tally::Tally;
+use super::worker::Status;
+
+/// How often each thread reports.
+pub(super) const REPORT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What happened on one thread in a short time, all of it in one phase.
+pub(super) struct Report {
+    pub thread: usize,
+    /// The phase the time belongs to.
+    pub phase: Phase,
+    /// Its begin, in nanoseconds of the run.
+    pub from: u64,
+    /// Its end.
+    pub to: u64,
+    pub tally: Tally,
+    /// Connections on their way or open, at its end.
+    pub users: u64,
+    /// Connections open, at its end.
+    pub connected: u64,
+    /// Processor time the thread used in it.
+    pub cpu_nanos: u64,
+    pub status: Status,
+}

@@ -1,0 +1,152 @@
+//! What a scenario is to the engine, and the engine to a scenario.
+
+use corecast::plane::SessionKey;
+use corecast::ws::{CloseCode, Message, OpCode};
+
+use super::connection::End;
+use super::net::Net;
+use super::random::Random;
+use super::shared::{Phase, Shared};
+use super::tally::{Tally, Timed};
+use super::timers::Timers;
+
+/// What the connections of one thread do. Each thread has its own; `State` is
+/// what each of its connections remembers.
+///
+/// All calls for one connection come in order, and what is sent in one call
+/// leaves in one piece.
+pub trait Scenario {
+    /// What a connection remembers. Keep it small.
+    type State;
+
+    /// Connection `number` is about to be opened.
+    fn connect(&mut self, number: u32) -> Self::State;
+
+    /// The handshake is done. During the opening phase, nothing should be sent
+    /// that belongs to the measurement; see [`start`](Scenario::start).
+    fn opened(&mut self, _state: &mut Self::State, _cx: &mut Context<'_>) {}
+
+    /// Messages may flow: called once for every connection when the run begins
+    /// to warm up or measure, and for those opened later right after
+    /// [`opened`](Scenario::opened).
+    fn start(&mut self, _state: &mut Self::State, _cx: &mut Context<'_>) {}
+
+    /// A message has arrived.
+    fn message(&mut self, state: &mut Self::State, message: Message<'_>, cx: &mut Context<'_>);
+
+    /// A pong has arrived.
+    fn pong(&mut self, _state: &mut Self::State, _payload: &[u8], _cx: &mut Context<'_>) {}
+
+    /// A time that was asked for has come, or the socket has room again.
+    fn woken(&mut self, _state: &mut Self::State, _cx: &mut Context<'_>) {}
+
+    /// The connection is gone, or has never come. What is sent here goes nowhere.
+    fn ended(&mut self, _state: &mut Self::State, _end: End, _cx: &mut Context<'_>) {}
+
+    /// Called every turn while messages are to be sent, for what follows a
+    /// schedule of the whole thread. Returns when it wants to be called next,
+    /// if nothing else happens until then.
+    fn turn(&mut self, _net: &mut Net<Self::State>) -> Option<u64> {
+        None
+    }
+
+    /// Whether this thread has nothing more to send; the measurement ends when
+    /// all threads say so. Scenarios that run for a time never do.
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    /// Whether everything that was sent has been answered.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
+    /// The run is over: what has not arrived by now is lost.
+    fn settle(&mut self, _net: &mut Net<Self::State>) {}
+}
+
+/// What a scenario can do for the connection it is called for.
+pub struct Context<'a> {
+    /// Nanoseconds of the run.
+    pub now: u64,
+    /// Where the run stands.
+    pub phase: Phase,
+    /// When the measurement began, if it did.
+    pub measured_from: u64,
+    /// Names the connection on this thread.
+    pub key: SessionKey,
+    /// Which connection of the run it is.
+    pub number: u32,
+    /// Whether earlier messages still wait because the socket takes no more.
+    pub is_blocked: bool,
+    /// What this thread counts.
+    pub tally: &'a mut Tally,
+    /// Chance.
+    pub random: &'a mut Random,
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) timers: &'a mut Timers<u64>,
+    pub(super) woken: &'a mut Vec<SessionKey>,
+    pub(super) returns: &'a mut Timers<u32>,
+    pub(super) shared: &'a Shared,
+    pub(super) close: Option<CloseCode>,
+    pub(super) wants_room: bool,
+}
+
+impl Context<'_> {
+    /// Sends a message.
+    #[inline]
+    pub fn send(&mut self, opcode: OpCode, payload: &[u8]) {
+        corecast::ws::encode_masked_frame(self.out, opcode, payload, self.random.mask());
+        if !opcode.is_control() {
+            self.tally.traffic.sent += 1;
+            self.tally.traffic.sent_bytes += payload.len() as u64;
+        }
+    }
+
+    /// Records a time that began at `planned`, unless it began before the
+    /// measurement did.
+    #[inline]
+    pub fn record(&mut self, timed: Timed, planned: u64) {
+        if self.is_measured(planned) {
+            self.tally.record(timed, self.now.saturating_sub(planned));
+        }
+    }
+
+    /// Whether what was planned for this time belongs to the measurement.
+    #[inline]
+    pub fn is_measured(&self, planned: u64) -> bool {
+        planned >= self.measured_from
+    }
+
+    /// Ends the connection with a close frame, behind what was sent.
+    pub fn close(&mut self, code: CloseCode) {
+        self.close = Some(code);
+    }
+
+    /// Calls [`Scenario::woken`] for this connection at a time.
+    pub fn wake_at(&mut self, time: u64) {
+        self.timers.set(time, self.key.to_bits());
+    }
+
+    /// Calls [`Scenario::woken`] for this connection when its socket takes
+    /// bytes again; in the next turn, if it does already.
+    pub fn wake_when_writable(&mut self) {
+        self.wants_room = true;
+    }
+
+    /// Calls [`Scenario::woken`] for another connection of this thread, after
+    /// this call.
+    pub fn wake(&mut self, key: SessionKey) {
+        self.woken.push(key);
+    }
+
+    /// Opens a connection with this one's number again at a time.
+    pub fn return_at(&mut self, time: u64) {
+        self.returns.set(time, self.number);
+    }
+
+    /// What all threads see.
+    pub fn shared(&self) -> &Shared {
+        self.shared
+    }
+}

@@ -1,0 +1,124 @@
+//! What the threads of a run and their coordinator share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Instant;
+
+use corecast::mesh::ShardWaker;
+
+/// Where a run stands. It only ever moves on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Phase {
+    /// Connections are opened.
+    Opening,
+    /// Messages flow, but do not count yet.
+    Warming,
+    /// Messages flow and count.
+    Measuring,
+    /// Nothing new is sent; what is on its way still counts.
+    Finishing,
+    /// Connections are closed.
+    Closing,
+}
+
+impl Phase {
+    const ALL: [Phase; 5] = [
+        Phase::Opening,
+        Phase::Warming,
+        Phase::Measuring,
+        Phase::Finishing,
+        Phase::Closing,
+    ];
+
+    /// Whether messages are to be sent.
+    pub fn is_running(self) -> bool {
+        matches!(self, Phase::Warming | Phase::Measuring)
+    }
+
+    /// A word for people.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Phase::Opening => "opening connections",
+            Phase::Warming => "warming up",
+            Phase::Measuring => "measuring",
+            Phase::Finishing => "waiting for what is on its way",
+            Phase::Closing => "closing connections",
+        }
+    }
+}
+
+/// What all threads of a run see.
+pub struct Shared {
+    epoch: Instant,
+    phase: AtomicU8,
+    wakers: Vec<Arc<ShardWaker>>,
+    progress: Vec<AtomicU64>,
+    publishers: usize,
+}
+
+impl Shared {
+    /// For threads that are woken by `wakers`, and `publishers` whose
+    /// publications each of them follows.
+    pub fn new(wakers: Vec<Arc<ShardWaker>>, publishers: usize) -> Self {
+        Shared {
+            epoch: Instant::now(),
+            phase: AtomicU8::new(Phase::Opening as u8),
+            progress: (0..wakers.len() * publishers)
+                .map(|_| AtomicU64::new(0))
+                .collect(),
+            wakers,
+            publishers,
+        }
+    }
+
+    /// Nanoseconds since the run began.
+    #[inline]
+    pub fn now(&self) -> u64 {
+        self.epoch.elapsed().as_nanos() as u64
+    }
+
+    /// Where the run stands.
+    #[inline]
+    pub fn phase(&self) -> Phase {
+        Phase::ALL[usize::from(self.phase.load(Ordering::Acquire))]
+    }
+
+    /// Moves on, and tells every thread.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+        for waker in &self.wakers {
+            waker.notify();
+        }
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.wakers.len()
+    }
+
+    /// What wakes a thread.
+    pub fn waker(&self, thread: usize) -> &Arc<ShardWaker> {
+        &self.wakers[thread]
+    }
+
+    /// Says that the subscribers of `thread` are done with the first `count`
+    /// publications of `publisher`, which lives on the thread `number % threads`.
+    pub fn completed(&self, thread: usize, publisher: usize, count: u64) {
+        self.progress[thread * self.publishers + publisher].store(count, Ordering::Release);
+        let home = publisher % self.threads();
+        if home != thread {
+            self.wakers[home].notify();
+        }
+    }
+
+    /// How many publications of `publisher` all subscribers are done with.
+    pub fn completed_everywhere(&self, publisher: usize) -> u64 {
+        (0..self.threads())
+            .map(|thread| {
+                self.progress[thread * self.publishers + publisher].load(Ordering::Acquire)
+            })
+            .min()
+            .unwrap_or(0)
+    }
+}

@@ -1,0 +1,134 @@
+//! What a thread counts between two reports.
+
+use std::collections::BTreeMap;
+
+use crate::cause::Cause;
+use crate::outcome::{Deliveries, Latency};
+
+/// What is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timed {
+    /// From the planned begin of a connection until its handshake is done.
+    Handshake,
+    /// From the planned time of a message until its echo is here.
+    Echo,
+    /// From the planned time of a publication until one subscriber has it.
+    Delivery,
+    /// From a channel's join until its reply.
+    Join,
+    /// From a push until its reply.
+    Reply,
+    /// From a heartbeat or ping until its answer.
+    Heartbeat,
+}
+
+impl Timed {
+    /// All of them.
+    pub const ALL: [Timed; 6] = [
+        Timed::Handshake,
+        Timed::Echo,
+        Timed::Delivery,
+        Timed::Join,
+        Timed::Reply,
+        Timed::Heartbeat,
+    ];
+
+    /// Its name in [`Outcome::latencies`](crate::outcome::Outcome::latencies).
+    pub fn name(self) -> &'static str {
+        match self {
+            Timed::Handshake => "handshake",
+            Timed::Echo => "echo",
+            Timed::Delivery => "delivery",
+            Timed::Join => "join",
+            Timed::Reply => "reply",
+            Timed::Heartbeat => "heartbeat",
+        }
+    }
+}
+
+/// Messages and bytes of payload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages received.
+    pub received: u64,
+    /// Bytes of payload sent.
+    pub sent_bytes: u64,
+    /// Bytes of payload received.
+    pub received_bytes: u64,
+}
+
+impl Traffic {
+    /// Adds another count.
+    pub fn add(&mut self, other: &Traffic) {
+        self.sent += other.sent;
+        self.received += other.received;
+        self.sent_bytes += other.sent_bytes;
+        self.received_bytes += other.received_bytes;
+    }
+}
+
+/// One thread's part of a publication: who of its subscribers had it when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicationPart {
+    /// Which publisher.
+    pub publisher: u32,
+    /// Its how-manieth publication.
+    pub sequence: u32,
+    /// Microseconds from the planned time until each subscriber had it, in the
+    /// order of arrival.
+    pub micros: Vec<u32>,
+}
+
+/// What a thread counted since its last report.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Connections begun.
+    pub begun: u64,
+    /// Handshakes done.
+    pub opened: u64,
+    /// Connections that were never open.
+    pub failed: BTreeMap<Cause, u64>,
+    /// Open connections that ended without our will.
+    pub lost: BTreeMap<Cause, u64>,
+    /// Open connections that we ended.
+    pub closed: u64,
+    /// Messages.
+    pub traffic: Traffic,
+    /// What arrived of what should have.
+    pub deliveries: Deliveries,
+    /// Publications that are over for this thread.
+    pub publications: Vec<PublicationPart>,
+    latencies: [Option<Box<Latency>>; Timed::ALL.len()],
+}
+
+impl Tally {
+    /// Records a time.
+    #[inline]
+    pub fn record(&mut self, timed: Timed, nanos: u64) {
+        self.latencies[timed as usize]
+            .get_or_insert_default()
+            .record_nanos(nanos);
+    }
+
+    /// The distributions of what was timed.
+    pub fn latencies(&self) -> impl Iterator<Item = (Timed, &Latency)> {
+        Timed::ALL
+            .into_iter()
+            .filter_map(|timed| Some((timed, self.latencies[timed as usize].as_deref()?)))
+    }
+}
+
+impl Deliveries {
+    /// Adds another count.
+    pub fn add(&mut self, other: &Deliveries) {
+        self.publications += other.publications;
+        self.expected += other.expected;
+        self.received += other.received;
+        self.lost += other.lost;
+        self.reordered += other.reordered;
+        self.duplicated += other.duplicated;
+        self.corrupt += other.corrupt;
+    }
+}

@@ -1,0 +1,273 @@
+//! One thread's turn: what became ready, what is due, what is to be reported.
+
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use corecast::plane::{Readiness, SessionKey};
+use corecast::ws::CloseCode;
+
+use super::arrivals::Arrivals;
+use super::connection::Stage;
+use super::net::Net;
+use super::report::{REPORT_INTERVAL, Report};
+use super::scenario::Scenario;
+use super::shared::Phase;
+use crate::sys::{self, Timer};
+
+/// Connections begun in one turn, so that answers are read in between.
+const OPENINGS_PER_TURN: usize = 32;
+/// Connections closed in one turn.
+const CLOSINGS_PER_TURN: usize = 1_024;
+/// What the plane says when the timer fires.
+pub(super) const TIMER_KEY: SessionKey = SessionKey {
+    index: u32::MAX - 1,
+    generation: u32::MAX,
+};
+
+/// Everything of a thread but its runtime.
+pub(super) struct Worker<S: Scenario> {
+    pub net: Net<S::State>,
+    pub scenario: S,
+    pub arrivals: Arrivals,
+    pub timer: Timer,
+    pub reports: Sender<Report>,
+    pub ready: Vec<Readiness>,
+    /// The time the timer is set to; 0 for none.
+    pub timer_set: u64,
+    /// When the present interval of the report began.
+    pub reported_until: u64,
+    /// Processor time of this thread at that moment.
+    pub reported_cpu: u64,
+    /// What the coordinator was last told about where this thread stands.
+    pub reported_status: Status,
+}
+
+/// Where a thread stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Status {
+    /// All connections that were to be opened are open or have failed.
+    pub arrived: bool,
+    /// The scenario has nothing more to send.
+    pub done: bool,
+    /// What was sent is answered.
+    pub settled: bool,
+    /// All connections are closed.
+    pub gone: bool,
+}
+
+impl<S: Scenario> Worker<S> {
+    /// One turn. Returns whether there is more to do at once.
+    ///
+    /// # Errors
+    /// When the kernel interface itself is broken.
+    pub(super) fn turn(&mut self) -> std::io::Result<bool> {
+        self.net.now = self.net.shared.now();
+        self.follow_phase();
+        let mut more = self.arrive();
+        more |= self.serve_ready()?;
+        self.wake_due();
+        let mut next = None;
+        if self.net.phase.is_running() {
+            next = self.scenario.turn(&mut self.net);
+        }
+        if self.net.phase == Phase::Closing {
+            more |= self.close_some();
+        }
+        self.net.expire_handshakes();
+        self.net.expire_closings();
+        self.net.report_ends(&mut self.scenario);
+        self.report_if_due();
+        more |= !self.net.again.is_empty() || !self.net.woken.is_empty();
+        if !more {
+            self.set_timer(next);
+        }
+        Ok(more)
+    }
+
+    /// Whether this thread's part of the run is over.
+    pub(super) fn is_finished(&self) -> bool {
+        self.reported_status.gone
+    }
+
+    /// Goes along when the coordinator moves on.
+    fn follow_phase(&mut self) {
+        let phase = self.net.shared.phase();
+        if phase == self.net.phase {
+            return;
+        }
+        let was_running = self.net.phase.is_running();
+        self.report();
+        self.net.phase = phase;
+        match phase {
+            Phase::Measuring => self.net.measured_from = self.net.now,
+            Phase::Closing => {
+                self.arrivals.stop();
+                self.scenario.settle(&mut self.net);
+            }
+            _ => {}
+        }
+        if phase.is_running() && !was_running {
+            for key in self.net.open.clone() {
+                let scenario = &mut self.scenario;
+                self.net.visit(key, |state, cx| scenario.start(state, cx));
+            }
+        }
+    }
+
+    /// Begins the connections that are due. Returns whether more are.
+    fn arrive(&mut self) -> bool {
+        if self.net.phase >= Phase::Finishing {
+            return false;
+        }
+        for _ in 0..OPENINGS_PER_TURN {
+            let now = self.net.now;
+            let due = match self.net.returns.take_due(now) {
+                Some((planned, number)) => Some((number, planned)),
+                None => {
+                    self.arrivals
+                        .take_due(now, self.net.opening, &mut self.net.random)
+                }
+            };
+            let Some((number, planned)) = due else {
+                return false;
+            };
+            let state = self.scenario.connect(number);
+            self.net.begin(number, planned, state);
+        }
+        true
+    }
+
+    fn serve_ready(&mut self) -> std::io::Result<bool> {
+        let mut again = std::mem::take(&mut self.net.again);
+        for key in again.drain(..) {
+            if let Some(connection) = self.net.connection(key) {
+                connection.queued = false;
+                self.net.read(key, true, &mut self.scenario);
+            }
+        }
+        if self.net.again.is_empty() {
+            self.net.again = again;
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        let more = self.net.plane.turn(&mut ready)?;
+        for readiness in ready.drain(..) {
+            if readiness.key == TIMER_KEY {
+                self.timer.clear();
+                self.timer_set = 0;
+            } else {
+                self.net.serve_ready(readiness, &mut self.scenario);
+            }
+        }
+        self.ready = ready;
+        Ok(more)
+    }
+
+    /// Calls the connections whose time has come.
+    fn wake_due(&mut self) {
+        let now = self.net.now;
+        while let Some((_, bits)) = self.net.timers.take_due(now) {
+            self.net.woken.push(SessionKey::from_bits(bits));
+        }
+        // Who is woken again while we are at it has to wait for the next turn.
+        let mut woken = std::mem::take(&mut self.net.woken);
+        for key in woken.drain(..) {
+            let scenario = &mut self.scenario;
+            self.net.visit(key, |state, cx| scenario.woken(state, cx));
+        }
+        if self.net.woken.is_empty() {
+            self.net.woken = woken;
+        }
+    }
+
+    /// Ends connections at the end of the run. Returns whether there are more.
+    fn close_some(&mut self) -> bool {
+        let mut closed = 0;
+        while let Some(&key) = self.net.open.last() {
+            self.net.close(key, CloseCode::NORMAL);
+            closed += 1;
+            if closed == CLOSINGS_PER_TURN {
+                return true;
+            }
+        }
+        if self.net.opening > 0 {
+            // Their answers are of no use any more.
+            let opening: Vec<usize> = self
+                .net
+                .table
+                .iter()
+                .filter(|(_, connection)| matches!(connection.stage, Stage::Opening(_)))
+                .map(|(index, _)| index)
+                .collect();
+            for index in opening {
+                self.net.abandon_opening(index);
+            }
+        }
+        false
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            arrived: self.arrivals.is_exhausted() && self.net.opening == 0,
+            done: self.scenario.is_done(),
+            settled: self.scenario.is_settled(),
+            gone: self.net.phase == Phase::Closing && self.net.table.is_empty(),
+        }
+    }
+
+    fn report_if_due(&mut self) {
+        let interval = REPORT_INTERVAL.as_nanos() as u64;
+        let tick = self.net.now / interval > self.reported_until / interval;
+        if tick || self.status() != self.reported_status {
+            self.report();
+        }
+    }
+
+    fn report(&mut self) {
+        let cpu = sys::thread_cpu_nanos();
+        let now = self.net.now;
+        self.reported_status = self.status();
+        let report = Report {
+            thread: self.net.thread,
+            phase: self.net.phase,
+            from: self.reported_until,
+            to: now,
+            tally: std::mem::take(&mut self.net.tally),
+            users: (self.net.open.len() + self.net.opening) as u64,
+            connected: self.net.open.len() as u64,
+            cpu_nanos: cpu - self.reported_cpu,
+            status: self.reported_status,
+        };
+        self.reported_until = now;
+        self.reported_cpu = cpu;
+        // The coordinator only leaves before us when it has failed.
+        let _ = self.reports.send(report);
+    }
+
+    /// Lets the timer end the wait when the next thing is due.
+    fn set_timer(&mut self, scenario: Option<u64>) {
+        let interval = REPORT_INTERVAL.as_nanos() as u64;
+        let mut next = (self.net.now / interval + 1) * interval;
+        let arrivals = match self.net.phase >= Phase::Finishing {
+            true => None,
+            false => self
+                .arrivals
+                .next_time(self.net.opening, &mut self.net.random),
+        };
+        for time in [
+            scenario,
+            arrivals,
+            self.net.timers.next_time(),
+            self.net.returns.next_time(),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            next = next.min(time);
+        }
+        if self.timer_set == 0 || next < self.timer_set || self.timer_set <= self.net.now {
+            let delay = next.saturating_sub(self.net.shared.now());
+            self.timer.set(Duration::from_nanos(delay));
+            self.timer_set = next;
+        }
+    }
+}
