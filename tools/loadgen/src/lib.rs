@@ -6,5 +6,7 @@ pub mod cause;
 pub mod dialect;
 pub mod engine;
 pub mod outcome;
+pub mod sources;
 pub mod stamp;
 pub mod sys;
+pub mod target;
