@@ -5,7 +5,9 @@
 pub mod cause;
 pub mod dialect;
 pub mod engine;
+pub mod order;
 pub mod outcome;
+pub mod scenario;
 pub mod sources;
 pub mod stamp;
 pub mod sys;

@@ -173,7 +173,7 @@ pub fn run<S: Scenario>(
                 })?;
         }
         drop((reports, ready));
-        let failed = started.iter().find_map(Result::err);
+        let failed = started.iter().take(threads).find_map(Result::err);
         if let Some(error) = failed {
             shared.enter(Phase::Closing);
             return Err(RunError::Start(error));

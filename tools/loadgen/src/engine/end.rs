@@ -79,6 +79,22 @@ impl<T> Net<T> {
         }
     }
 
+    /// Lets go of all connections whose handshake is not done: the run is over.
+    pub(super) fn abandon_openings(&mut self) {
+        let opening: Vec<SessionKey> = self
+            .table
+            .iter()
+            .filter(|(_, connection)| matches!(connection.stage, Stage::Opening(_)))
+            .map(|(index, connection)| SessionKey {
+                index: index as u32,
+                generation: connection.generation,
+            })
+            .collect();
+        for key in opening {
+            self.remove(key, End::Closed);
+        }
+    }
+
     /// Takes a connection out of the table, counts its end, and closes its socket.
     pub(super) fn remove(&mut self, key: SessionKey, end: End) {
         let Some(connection) = self.connection(key) else {

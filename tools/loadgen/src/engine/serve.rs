@@ -113,7 +113,7 @@ impl<T> Net<T> {
             loop {
                 match decoder.next(&mut input, &rules) {
                     Ok(Some(Event::Close(close))) => {
-                        return Flow::PeerClosed(close.map_or(1005, |close| close.code.into()));
+                        return Flow::PeerClosed(close.map_or(1005, |close| close.code.as_u16()));
                     }
                     // After our close frame, only the server's counts.
                     Ok(Some(_)) if !is_open => {}

@@ -7,7 +7,6 @@ use corecast::plane::{Readiness, SessionKey};
 use corecast::ws::CloseCode;
 
 use super::arrivals::Arrivals;
-use super::connection::Stage;
 use super::net::Net;
 use super::report::{REPORT_INTERVAL, Report};
 use super::scenario::Scenario;
@@ -190,17 +189,7 @@ impl<S: Scenario> Worker<S> {
             }
         }
         if self.net.opening > 0 {
-            // Their answers are of no use any more.
-            let opening: Vec<usize> = self
-                .net
-                .table
-                .iter()
-                .filter(|(_, connection)| matches!(connection.stage, Stage::Opening(_)))
-                .map(|(index, _)| index)
-                .collect();
-            for index in opening {
-                self.net.abandon_opening(index);
-            }
+            self.net.abandon_openings();
         }
         false
     }
