@@ -44,6 +44,8 @@ struct Publication {
 /// Puts an [`Outcome`] together from reports.
 pub(super) struct Assembly {
     pub outcome: Outcome,
+    /// Connections are opened before anything else.
+    opens_first: bool,
     threads: Vec<Thread>,
     /// Nanoseconds of an interval of the series.
     interval: u64,
@@ -54,9 +56,15 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    pub(super) fn new(outcome: Outcome, threads: usize, interval: Duration) -> Self {
+    pub(super) fn new(
+        outcome: Outcome,
+        threads: usize,
+        interval: Duration,
+        opens_first: bool,
+    ) -> Self {
         Assembly {
             outcome,
+            opens_first,
             threads: vec![Thread::default(); threads],
             interval: interval.as_nanos() as u64,
             slots: BTreeMap::new(),
@@ -112,7 +120,7 @@ impl Assembly {
         for (cause, count) in &tally.lost {
             *connections.lost.entry(*cause).or_default() += count;
         }
-        if report.phase == Phase::Opening && tally.opened > 0 {
+        if (report.phase == Phase::Opening || !self.opens_first) && tally.opened > 0 {
             connections.opening_seconds =
                 connections.opening_seconds.max(report.to as f64 / 1e9);
         }
@@ -162,23 +170,26 @@ impl Assembly {
 
     /// Takes one thread's part of a publication; the last one completes it.
     fn take_publication(&mut self, part: PublicationPart) {
-        let threads = self.threads.len();
+        // A thread without subscribers has no part in any publication.
+        let involved = self.threads.iter().filter(|thread| thread.connected > 0);
+        let involved = involved.count();
         let key = (part.publisher, part.sequence);
         let publication = self.publications.entry(key).or_default();
         publication.parts += 1;
         publication.micros.extend_from_slice(&part.micros);
-        if publication.parts < threads {
-            return;
+        if publication.parts >= involved {
+            let publication = self.publications.remove(&key).unwrap_or_default();
+            self.complete_publication(publication.micros);
         }
-        let mut micros = self.publications.remove(&key).unwrap_or_default().micros;
-        if micros.is_empty() {
+    }
+
+    /// All its deliveries are known: when the first, the median and the last were.
+    fn complete_publication(&mut self, mut micros: Vec<u32>) {
+        micros.sort_unstable();
+        let (Some(&first), Some(&last)) = (micros.first(), micros.last()) else {
             return;
-        }
-        let last = micros.len() - 1;
-        let (_, median, _) = micros.select_nth_unstable(last / 2);
-        let median = *median;
-        let first = micros.iter().min().copied().unwrap_or(0);
-        let last = micros.iter().max().copied().unwrap_or(0);
+        };
+        let median = micros[(micros.len() - 1) / 2];
         for (name, micros) in [("first", first), ("median", median), ("last", last)] {
             self.outcome
                 .latencies
@@ -205,8 +216,11 @@ impl Assembly {
         complete
     }
 
-    /// What is left of the series at the end of the run.
+    /// What is left at the end of the run.
     pub(super) fn last_samples(&mut self) -> Vec<Sample> {
+        for publication in std::mem::take(&mut self.publications).into_values() {
+            self.complete_publication(publication.micros);
+        }
         let mut samples = Vec::new();
         while let Some((number, slot)) = self.slots.pop_first() {
             samples.push(self.sample(number, slot));

@@ -138,7 +138,12 @@ pub fn run<S: Scenario>(
     let (reports, heard) = mpsc::channel();
     let (ready, started) = mpsc::channel();
     let parted = Arc::new(Barrier::new(threads));
-    let assembly = Assembly::new(outcome, threads, plan.sample_interval());
+    let assembly = Assembly::new(
+        outcome,
+        threads,
+        plan.sample_interval(),
+        plan.opens_first,
+    );
     let coordinator = Coordinator {
         opens_first: plan.opens_first,
         warm_up: plan.warm_up,
@@ -267,8 +272,9 @@ impl Coordinator<'_> {
     fn enter(&mut self, phase: Phase, observer: &mut dyn Observer) {
         self.phase = phase;
         self.since = Instant::now();
-        self.shared.enter(phase);
+        // Who looks at the server does so before its connections are closed.
         observer.phase(phase, &mut self.assembly.outcome);
+        self.shared.enter(phase);
     }
 
     fn keep(&mut self, mut sample: crate::outcome::Sample, observer: &mut dyn Observer) {

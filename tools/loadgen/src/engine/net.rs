@@ -80,7 +80,7 @@ pub struct Net<T> {
     pub(super) timers: Timers<u64>,
     /// Numbers that are to be connected again.
     pub(super) returns: Timers<u32>,
-    pub(super) woken: Vec<SessionKey>,
+    pub(super) woken: VecDeque<SessionKey>,
     /// Connections that were not read to the end.
     pub(super) again: Vec<SessionKey>,
     /// Connections that are gone and whose scenario has not heard of it yet.
@@ -130,7 +130,7 @@ impl<T> Net<T> {
             closing_deadlines: VecDeque::new(),
             timers: Timers::default(),
             returns: Timers::default(),
-            woken: Vec::new(),
+            woken: VecDeque::new(),
             again: Vec::new(),
             ended: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES],
@@ -151,6 +151,11 @@ impl<T> Net<T> {
     /// Where the run stands.
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// When the measurement began, if it did; the end of time otherwise.
+    pub fn measured_from(&self) -> u64 {
+        self.measured_from
     }
 
     /// Which thread this is.
@@ -271,7 +276,7 @@ impl<T> Net<T> {
             if connection.queue.is_some() {
                 connection.wants_room = true;
             } else {
-                self.woken.push(key);
+                self.woken.push_back(key);
             }
         }
     }

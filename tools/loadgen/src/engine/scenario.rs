@@ -1,5 +1,7 @@
 //! What a scenario is to the engine, and the engine to a scenario.
 
+use std::collections::VecDeque;
+
 use corecast::plane::SessionKey;
 use corecast::ws::{CloseCode, Message, OpCode};
 
@@ -57,7 +59,7 @@ pub trait Scenario {
     }
 
     /// Whether everything that was sent has been answered.
-    fn is_settled(&self) -> bool {
+    fn is_settled(&self, _shared: &Shared) -> bool {
         true
     }
 
@@ -85,7 +87,7 @@ pub struct Context<'a> {
     pub random: &'a mut Random,
     pub(super) out: &'a mut Vec<u8>,
     pub(super) timers: &'a mut Timers<u64>,
-    pub(super) woken: &'a mut Vec<SessionKey>,
+    pub(super) woken: &'a mut VecDeque<SessionKey>,
     pub(super) returns: &'a mut Timers<u32>,
     pub(super) shared: &'a Shared,
     pub(super) close: Option<CloseCode>,
@@ -137,7 +139,7 @@ impl Context<'_> {
     /// Calls [`Scenario::woken`] for another connection of this thread, after
     /// this call.
     pub fn wake(&mut self, key: SessionKey) {
-        self.woken.push(key);
+        self.woken.push_back(key);
     }
 
     /// Opens a connection with this one's number again at a time.

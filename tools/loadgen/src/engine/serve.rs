@@ -150,7 +150,7 @@ impl<T> Net<T> {
         if queue.is_empty() {
             connection.queue = None;
             if std::mem::take(&mut connection.wants_room) {
-                self.woken.push(key);
+                self.woken.push_back(key);
             }
         }
     }

@@ -53,8 +53,10 @@ pub struct Shared {
     epoch: Instant,
     phase: AtomicU8,
     wakers: Vec<Arc<ShardWaker>>,
+    /// How many publications each publisher has sent.
+    published: Vec<AtomicU64>,
+    /// How many of them each thread's subscribers are done with.
     progress: Vec<AtomicU64>,
-    publishers: usize,
 }
 
 impl Shared {
@@ -67,8 +69,8 @@ impl Shared {
             progress: (0..wakers.len() * publishers)
                 .map(|_| AtomicU64::new(0))
                 .collect(),
+            published: (0..publishers).map(|_| AtomicU64::new(0)).collect(),
             wakers,
-            publishers,
         }
     }
 
@@ -102,10 +104,25 @@ impl Shared {
         &self.wakers[thread]
     }
 
+    /// Says how many publications `publisher` has sent.
+    pub fn set_published(&self, publisher: usize, count: u64) {
+        self.published[publisher].store(count, Ordering::Release);
+    }
+
+    /// How many publications `publisher` has sent.
+    pub fn published(&self, publisher: usize) -> u64 {
+        self.published[publisher].load(Ordering::Acquire)
+    }
+
+    /// How many publishers there are.
+    pub fn publishers(&self) -> usize {
+        self.published.len()
+    }
+
     /// Says that the subscribers of `thread` are done with the first `count`
     /// publications of `publisher`, which lives on the thread `number % threads`.
     pub fn completed(&self, thread: usize, publisher: usize, count: u64) {
-        self.progress[thread * self.publishers + publisher].store(count, Ordering::Release);
+        self.progress[thread * self.published.len() + publisher].store(count, Ordering::Release);
         let home = publisher % self.threads();
         if home != thread {
             self.wakers[home].notify();
@@ -116,7 +133,7 @@ impl Shared {
     pub fn completed_everywhere(&self, publisher: usize) -> u64 {
         (0..self.threads())
             .map(|thread| {
-                self.progress[thread * self.publishers + publisher].load(Ordering::Acquire)
+                self.progress[thread * self.published.len() + publisher].load(Ordering::Acquire)
             })
             .min()
             .unwrap_or(0)

@@ -31,11 +31,6 @@ impl<T: Ord> Timers<T> {
         }
         self.0.pop().map(|Reverse(due)| due)
     }
-
-    /// Whether nothing is due ever.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use crate::sys::{self, Timer};
 
 /// Connections begun in one turn, so that answers are read in between.
 const OPENINGS_PER_TURN: usize = 32;
+/// Connections woken in one turn.
+const WAKES_PER_TURN: usize = 1_024;
 /// Connections closed in one turn.
 const CLOSINGS_PER_TURN: usize = 1_024;
 /// What the plane says when the timer fires.
@@ -165,16 +167,14 @@ impl<S: Scenario> Worker<S> {
     fn wake_due(&mut self) {
         let now = self.net.now;
         while let Some((_, bits)) = self.net.timers.take_due(now) {
-            self.net.woken.push(SessionKey::from_bits(bits));
+            self.net.woken.push_back(SessionKey::from_bits(bits));
         }
         // Who is woken again while we are at it has to wait for the next turn.
-        let mut woken = std::mem::take(&mut self.net.woken);
-        for key in woken.drain(..) {
-            let scenario = &mut self.scenario;
-            self.net.visit(key, |state, cx| scenario.woken(state, cx));
-        }
-        if self.net.woken.is_empty() {
-            self.net.woken = woken;
+        for _ in 0..self.net.woken.len().min(WAKES_PER_TURN) {
+            if let Some(key) = self.net.woken.pop_front() {
+                let scenario = &mut self.scenario;
+                self.net.visit(key, |state, cx| scenario.woken(state, cx));
+            }
         }
     }
 
@@ -198,7 +198,7 @@ impl<S: Scenario> Worker<S> {
         Status {
             arrived: self.arrivals.is_exhausted() && self.net.opening == 0,
             done: self.scenario.is_done(),
-            settled: self.scenario.is_settled(),
+            settled: self.scenario.is_settled(&self.net.shared),
             gone: self.net.phase == Phase::Closing && self.net.table.is_empty(),
         }
     }

@@ -2,8 +2,9 @@
 
 use corecast::ws::Message;
 
+use super::schedule::Schedule;
 use crate::dialect::{Content, Wording};
-use crate::engine::{Context, End, Net, Scenario, Timed};
+use crate::engine::{Context, End, Net, Scenario, Shared, Timed};
 use crate::order::{Arrival, Order};
 use crate::stamp::Stamp;
 
@@ -22,19 +23,13 @@ pub enum Load {
 pub struct Echo {
     wording: Wording,
     load: Load,
-    /// Messages per second of this thread, and when its next one is planned.
+    /// The planned times of an open loop.
     schedule: Option<Schedule>,
     /// Which connection is next, by its place in the list of open ones.
     next: usize,
     outstanding: u64,
     order: Order<u32>,
     message: Vec<u8>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Schedule {
-    gap: f64,
-    next: f64,
 }
 
 /// What a connection remembers.
@@ -60,10 +55,7 @@ impl Echo {
     pub fn new(wording: Wording, load: Load, threads: usize) -> Self {
         let schedule = match load {
             Load::Pipeline(_) => None,
-            Load::Rate(per_second) => Some(Schedule {
-                gap: 1e9 * threads as f64 / per_second,
-                next: 0.0,
-            }),
+            Load::Rate(per_second) => Some(Schedule::new(per_second, threads)),
         };
         Echo {
             wording,
@@ -152,28 +144,16 @@ impl Scenario for Echo {
     }
 
     fn turn(&mut self, net: &mut Net<Progress>) -> Option<u64> {
-        let Some(mut schedule) = self.schedule else {
-            return None;
-        };
-        let now = net.now();
-        if schedule.next == 0.0 {
-            // Threads begin one after the other within one gap.
-            let offset = net.thread() as f64 / net.shared().threads() as f64;
-            schedule.next = now as f64 + schedule.gap * offset;
-        }
-        while schedule.next <= now as f64 {
-            if net.open().is_empty() {
-                // Nobody is left to send it.
-                return None;
-            }
+        loop {
+            // Without connections, what is due is not sent, and nothing else to do.
+            let planned = self.schedule.as_mut()?.take_due(net);
+            let (Some(planned), false) = (planned, net.open().is_empty()) else {
+                return self.schedule.as_ref()?.next_time();
+            };
             self.next = (self.next + 1) % net.open().len();
             let key = net.open()[self.next];
-            let planned = schedule.next as u64;
             net.visit(key, |state, cx| self.send(state, planned, cx));
-            schedule.next += schedule.gap;
         }
-        self.schedule = Some(schedule);
-        Some(schedule.next as u64)
     }
 
     fn ended(&mut self, state: &mut Progress, _end: End, cx: &mut Context<'_>) {
@@ -183,7 +163,7 @@ impl Scenario for Echo {
         cx.tally.deliveries.lost += missing;
     }
 
-    fn is_settled(&self) -> bool {
+    fn is_settled(&self, _shared: &Shared) -> bool {
         self.outstanding == 0
     }
 

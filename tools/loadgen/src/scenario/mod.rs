@@ -1,7 +1,16 @@
 //! What the connections of a run do, one file per scenario.
 
+mod broadcast;
+mod churn;
 mod echo;
+mod flood;
 mod idle;
+mod rooms;
+mod schedule;
 
+pub use broadcast::{Broadcast, BroadcastPlan};
+pub use churn::Churn;
 pub use echo::{Echo, Load};
+pub use flood::Flood;
 pub use idle::Idle;
+pub use rooms::{Rooms, RoomsPlan};
