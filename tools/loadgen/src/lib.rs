@@ -8,6 +8,7 @@ pub mod engine;
 pub mod order;
 pub mod outcome;
 pub mod scenario;
+pub mod script;
 pub mod sources;
 pub mod stamp;
 pub mod sys;
