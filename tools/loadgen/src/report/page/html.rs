@@ -1,0 +1,82 @@
+//! Pieces of HTML.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+/// Text from anywhere as it may stand in an element or a quoted attribute.
+pub(in crate::report) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// A table under a heading, or nothing when there are no rows. The columns
+/// `figures` are aligned right.
+pub(super) fn table(
+    id: &str,
+    title: &str,
+    headings: &[&str],
+    figures: Range<usize>,
+    rows: Vec<Vec<String>>,
+) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let cell = |kind: &str, index: usize, text: &str| {
+        let class = if figures.contains(&index) {
+            " class=\"figure\""
+        } else {
+            ""
+        };
+        format!("<{kind}{class}>{}</{kind}>", escape(text))
+    };
+    let line = |kind: &str, cells: &mut dyn Iterator<Item = &str>| -> String {
+        let cells = cells.enumerate();
+        cells.map(|(index, text)| cell(kind, index, text)).collect()
+    };
+    let mut html = format!(
+        "<section id=\"{id}\"><h2>{}</h2>\n<div class=\"table\" tabindex=\"0\"><table>\n\
+         <thead><tr>{}</tr></thead>\n<tbody>\n",
+        escape(title),
+        line("th", &mut headings.iter().copied())
+    );
+    for row in rows {
+        let cells = line("td", &mut row.iter().map(String::as_str));
+        // Writing to a string does not fail.
+        let _ = writeln!(html, "<tr>{cells}</tr>");
+    }
+    html.push_str("</tbody></table></div></section>\n");
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_becomes_text() {
+        assert_eq!(escape("a<b>&\"'é"), "a&lt;b&gt;&amp;&quot;&#39;é");
+    }
+
+    #[test]
+    fn a_table_without_rows_is_left_out() {
+        assert_eq!(table("x", "X", &["a"], 0..0, Vec::new()), "");
+        let html = table(
+            "x",
+            "X",
+            &["a", "b"],
+            1..2,
+            vec![vec!["<".into(), "1".into()]],
+        );
+        assert!(html.contains("<tr><td>&lt;</td><td class=\"figure\">1</td></tr>"));
+    }
+}
