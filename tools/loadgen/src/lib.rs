@@ -7,6 +7,7 @@ pub mod dialect;
 pub mod engine;
 pub mod order;
 pub mod outcome;
+pub mod progress;
 pub mod report;
 pub mod scenario;
 pub mod script;
