@@ -138,7 +138,11 @@ impl Wording {
             }
             Dialect::Phoenix => {
                 // Writing to a vector cannot fail.
-                let _ = write!(out, r#"["1","{}","room:{topic}","new_msg",{{"body":""#, stamp.sequence);
+                let _ = write!(
+                    out,
+                    r#"["1","{}","room:{topic}","new_msg",{{"body":""#,
+                    stamp.sequence
+                );
                 self.write_text(stamp, out);
                 out.extend_from_slice(br#""}]"#);
                 OpCode::Text
@@ -196,7 +200,11 @@ mod tests {
             let wording = Wording::new(dialect, 64).unwrap();
             let mut out = Vec::new();
             let opcode = wording.write(STAMP, 3, &mut out);
-            assert_eq!(read(&wording, opcode, &out), Content::Stamped(STAMP), "{dialect}");
+            assert_eq!(
+                read(&wording, opcode, &out),
+                Content::Stamped(STAMP),
+                "{dialect}"
+            );
             let place = out.iter().rposition(|&byte| byte == b'b').unwrap();
             out[place] = b'?';
             assert_eq!(read(&wording, opcode, &out), Content::Corrupt, "{dialect}");

@@ -74,7 +74,9 @@ impl<K: std::hash::Hash + Eq> Order<K> {
 
     /// Forgets what is missing of a sequence that has ended. Returns how many.
     pub fn forget(&mut self, name: &K) -> u64 {
-        self.missing.remove(name).map_or(0, |missing| missing.len() as u64)
+        self.missing
+            .remove(name)
+            .map_or(0, |missing| missing.len() as u64)
     }
 }
 
@@ -87,7 +89,11 @@ mod tests {
         let mut order = Order::default();
         let mut expected = 0;
         for &(sequence, meaning) in arrivals {
-            assert_eq!(order.arrive(&mut expected, sequence, ()), meaning, "{sequence}");
+            assert_eq!(
+                order.arrive(&mut expected, sequence, ()),
+                meaning,
+                "{sequence}"
+            );
         }
     }
 

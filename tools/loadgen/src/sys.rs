@@ -121,12 +121,7 @@ impl Timer {
         };
         // SAFETY: `spec` is a valid itimerspec; the old value is not asked for.
         unsafe {
-            libc::timerfd_settime(
-                self.0.as_fd().as_raw_fd(),
-                0,
-                &spec,
-                std::ptr::null_mut(),
-            )
+            libc::timerfd_settime(self.0.as_fd().as_raw_fd(), 0, &spec, std::ptr::null_mut())
         };
     }
 

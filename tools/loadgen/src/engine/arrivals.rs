@@ -1,11 +1,11 @@
 //! When connections are to begin.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::random::Random;
-
 /// How connections arrive.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Pace {
     /// As fast as they can be opened: so many at a time, all threads together.
     Maximum {
@@ -20,26 +20,32 @@ pub enum Pace {
         /// The pause.
         pause: Duration,
     },
-    /// At rates of their own, however long the server takes: phases, one after
-    /// the other.
-    Phases(Vec<ArrivalPhase>),
+    /// At times of their own, however long the server takes.
+    Planned(PlannedTimes),
 }
 
-/// A time in which connections arrive at one rate.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ArrivalPhase {
-    /// Its length; `None` goes on until all connections have arrived.
-    pub duration: Option<Duration>,
-    /// Connections per second, all threads together.
-    pub per_second: f64,
-    /// At even distances rather than at random ones (a Poisson process).
-    pub even: bool,
-    /// The most connections that arrive in it, all threads together.
-    pub most: Option<u64>,
+/// Begins a series of planned times: nanoseconds since the first, in order.
+/// Every thread begins the same series and takes its share of it, so it must be
+/// the same each time.
+#[derive(Clone)]
+pub struct PlannedTimes(Arc<dyn Fn() -> Box<dyn Iterator<Item = u64>> + Send + Sync>);
+
+impl PlannedTimes {
+    /// From what begins the series.
+    pub fn new<I: Iterator<Item = u64> + 'static>(
+        begin: impl Fn() -> I + Send + Sync + 'static,
+    ) -> Self {
+        PlannedTimes(Arc::new(move || Box::new(begin())))
+    }
+}
+
+impl fmt::Debug for PlannedTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlannedTimes")
+    }
 }
 
 /// One thread's share of the connections that are to be opened.
-#[derive(Debug)]
 pub(super) struct Arrivals {
     thread: u64,
     threads: u64,
@@ -52,7 +58,6 @@ pub(super) struct Arrivals {
     schedule: Schedule,
 }
 
-#[derive(Debug)]
 enum Schedule {
     Maximum,
     Batches {
@@ -61,14 +66,12 @@ enum Schedule {
         left: u64,
         not_before: u64,
     },
-    Phases {
-        phases: Vec<ArrivalPhase>,
-        /// Which one, when it began, when the last arrival was planned, and
-        /// how many have arrived in it on this thread.
-        current: usize,
-        began: u64,
-        last: u64,
-        arrived: u64,
+    Planned {
+        /// This thread's share of the series.
+        times: Box<dyn Iterator<Item = u64>>,
+        /// The time the series counts from: this thread's first turn.
+        began: Option<u64>,
+        /// The next one, since then; `None` after the last.
         next: Option<u64>,
     },
 }
@@ -89,14 +92,14 @@ impl Arrivals {
                 left: part(*size).max(1),
                 not_before: 0,
             },
-            Pace::Phases(phases) => Schedule::Phases {
-                phases: phases.clone(),
-                current: 0,
-                began: 0,
-                last: 0,
-                arrived: 0,
-                next: None,
-            },
+            Pace::Planned(PlannedTimes(begin)) => {
+                let mut times = begin().skip(thread as usize).step_by(threads as usize);
+                Schedule::Planned {
+                    next: times.next(),
+                    times: Box::new(times),
+                    began: None,
+                }
+            }
         };
         Arrivals {
             thread,
@@ -115,8 +118,7 @@ impl Arrivals {
 
     /// Whether none will come any more.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.begun >= self.share
-            || matches!(&self.schedule, Schedule::Phases { phases, current, .. } if *current >= phases.len())
+        self.begun >= self.share || matches!(&self.schedule, Schedule::Planned { next: None, .. })
     }
 
     /// Begins none any more.
@@ -125,12 +127,7 @@ impl Arrivals {
     }
 
     /// The next connection that is due, with the time it was planned for.
-    pub(super) fn take_due(
-        &mut self,
-        now: u64,
-        opening: usize,
-        random: &mut Random,
-    ) -> Option<(u32, u64)> {
+    pub(super) fn take_due(&mut self, now: u64, opening: usize) -> Option<(u32, u64)> {
         if self.is_exhausted() || opening >= self.window {
             return None;
         }
@@ -155,22 +152,12 @@ impl Arrivals {
                 *left -= 1;
                 now
             }
-            Schedule::Phases { .. } => {
-                let planned = self.planned(random)?;
+            Schedule::Planned { times, began, next } => {
+                let planned = *began.get_or_insert(now) + (*next)?;
                 if planned > now {
                     return None;
                 }
-                if let Schedule::Phases {
-                    next,
-                    arrived,
-                    last,
-                    ..
-                } = &mut self.schedule
-                {
-                    *next = None;
-                    *last = planned;
-                    *arrived += 1;
-                }
+                *next = times.next();
                 planned
             }
         };
@@ -180,7 +167,7 @@ impl Arrivals {
     }
 
     /// When the next connection is due, if that is a matter of time alone.
-    pub(super) fn next_time(&mut self, opening: usize, random: &mut Random) -> Option<u64> {
+    pub(super) fn next_time(&self, opening: usize) -> Option<u64> {
         if self.is_exhausted() {
             return None;
         }
@@ -189,50 +176,7 @@ impl Arrivals {
             Schedule::Batches {
                 left, not_before, ..
             } => (opening == 0 || *left > 0).then_some(*not_before),
-            Schedule::Phases { .. } => self.planned(random),
-        }
-    }
-
-    /// The planned time of the next arrival of a schedule in phases.
-    fn planned(&mut self, random: &mut Random) -> Option<u64> {
-        let Schedule::Phases {
-            phases,
-            current,
-            began,
-            last,
-            arrived,
-            next,
-        } = &mut self.schedule
-        else {
-            return None;
-        };
-        loop {
-            if let Some(next) = *next {
-                return Some(next);
-            }
-            let phase = phases.get(*current)?;
-            let ends = phase
-                .duration
-                .map(|duration| *began + duration.as_nanos() as u64);
-            let most = phase.most.map_or(u64::MAX, |most| {
-                most / self.threads + u64::from(self.thread < most % self.threads)
-            });
-            // Nanoseconds between two arrivals on this thread.
-            let gap = 1e9 * self.threads as f64 / phase.per_second;
-            let planned = if phase.even {
-                let first = gap * self.thread as f64 / self.threads as f64;
-                *began + (first + gap * *arrived as f64) as u64
-            } else {
-                *last + random.exponential(gap) as u64
-            };
-            if *arrived >= most || ends.is_some_and(|ends| planned >= ends) {
-                *began = ends.unwrap_or(planned);
-                *last = *began;
-                *current += 1;
-                *arrived = 0;
-                continue;
-            }
-            *next = Some(planned);
+            Schedule::Planned { began, next, .. } => Some((*began)? + (*next)?),
         }
     }
 }
@@ -243,63 +187,31 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// All arrivals up to a time, of all threads, sorted.
-    fn run(pace: &Pace, connections: u64, threads: usize, until: u64) -> Vec<(u32, u64)> {
+    #[test]
+    fn planned_arrivals_of_all_threads_are_the_series() {
+        let times: Vec<u64> = (0..10).map(|k| k * k * SECOND).collect();
+        let series = times.clone();
+        let pace = Pace::Planned(PlannedTimes::new(move || series.clone().into_iter()));
         let mut all = Vec::new();
-        for thread in 0..threads {
-            let mut random = Random::from_seed(thread as u64 + 1);
-            let mut arrivals = Arrivals::new(pace, connections, thread, threads);
-            while let Some(due) = arrivals.take_due(until, 0, &mut random) {
-                all.push(due);
+        for thread in 0..3 {
+            let mut arrivals = Arrivals::new(&pace, 1_000, thread, 3);
+            for now in 0..100 {
+                while let Some(due) = arrivals.take_due(now * SECOND, 0) {
+                    all.push(due);
+                }
             }
+            assert!(arrivals.is_exhausted());
         }
-        all.sort_by_key(|&(number, planned)| (planned, number));
-        all
-    }
-
-    fn phase(seconds: u64, per_second: f64, even: bool) -> ArrivalPhase {
-        ArrivalPhase {
-            duration: Some(Duration::from_secs(seconds)),
-            per_second,
-            even,
-            most: None,
-        }
-    }
-
-    #[test]
-    fn even_arrivals_of_all_threads_interleave() {
-        let all = run(&Pace::Phases(vec![phase(1, 10.0, true)]), 1_000, 3, 9 * SECOND);
-        let numbers: Vec<u32> = all.iter().map(|due| due.0).collect();
-        assert_eq!(numbers, (0..10).collect::<Vec<_>>());
-        for (place, (_, planned)) in all.iter().enumerate() {
-            assert!(planned.abs_diff(place as u64 * SECOND / 10) < 1_000, "{all:?}");
-        }
-    }
-
-    #[test]
-    fn phases_follow_each_other_at_their_rates() {
-        let pace = Pace::Phases(vec![phase(10, 100.0, false), phase(10, 1_000.0, false)]);
-        let all = run(&pace, 1_000_000, 2, 100 * SECOND);
-        let first = all.iter().filter(|due| due.1 < 10 * SECOND).count();
-        let second = all.len() - first;
-        assert!((900..1_100).contains(&first), "{first}");
-        assert!((9_600..10_400).contains(&second), "{second}");
-        assert!(all.iter().all(|due| due.1 < 20 * SECOND));
-    }
-
-    #[test]
-    fn a_phase_ends_with_the_most_it_may_have() {
-        let mut limited = phase(100, 1_000.0, true);
-        limited.most = Some(7);
-        assert_eq!(run(&Pace::Phases(vec![limited]), 100, 2, 500 * SECOND).len(), 7);
+        all.sort_unstable();
+        let expected: Vec<(u32, u64)> = (0..).zip(times).collect();
+        assert_eq!(all, expected);
     }
 
     #[test]
     fn batches_wait_for_their_answers_and_the_pause() {
-        let mut random = Random::from_seed(1);
         let pause = Duration::from_secs(1);
         let mut arrivals = Arrivals::new(&Pace::Batches { size: 2, pause }, 5, 0, 1);
-        let mut due = |now, opening| arrivals.take_due(now, opening, &mut random).is_some();
+        let mut due = |now, opening| arrivals.take_due(now, opening).is_some();
         assert!(due(0, 0) && due(0, 1));
         assert!(!due(10, 2), "the batch is full");
         assert!(!due(20, 0), "the pause begins when the batch is answered");
@@ -308,9 +220,12 @@ mod tests {
 
     #[test]
     fn every_number_comes_once_at_full_speed() {
-        let mut numbers: Vec<u32> = run(&Pace::Maximum { parallel: 8 }, 10, 3, 1)
-            .iter()
-            .map(|due| due.0)
+        let pace = Pace::Maximum { parallel: 8 };
+        let mut numbers: Vec<u32> = (0..3)
+            .flat_map(|thread| {
+                let mut arrivals = Arrivals::new(&pace, 10, thread, 3);
+                std::iter::from_fn(move || arrivals.take_due(0, 0)).map(|due| due.0)
+            })
             .collect();
         numbers.sort_unstable();
         assert_eq!(numbers, (0..10).collect::<Vec<_>>());

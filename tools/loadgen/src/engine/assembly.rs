@@ -121,8 +121,7 @@ impl Assembly {
             *connections.lost.entry(*cause).or_default() += count;
         }
         if (report.phase == Phase::Opening || !self.opens_first) && tally.opened > 0 {
-            connections.opening_seconds =
-                connections.opening_seconds.max(report.to as f64 / 1e9);
+            connections.opening_seconds = connections.opening_seconds.max(report.to as f64 / 1e9);
         }
         if tally.deliveries != Default::default() {
             outcome
@@ -137,9 +136,14 @@ impl Assembly {
                 .or_default()
                 .add(latency);
         }
-        let busiest = |thread: &Thread| thread.cpu_nanos as f64 / thread.measured_nanos.max(1) as f64;
-        outcome.resources.client_cpu_seconds =
-            self.threads.iter().map(|thread| thread.cpu_nanos).sum::<u64>() as f64 / 1e9;
+        let busiest =
+            |thread: &Thread| thread.cpu_nanos as f64 / thread.measured_nanos.max(1) as f64;
+        outcome.resources.client_cpu_seconds = self
+            .threads
+            .iter()
+            .map(|thread| thread.cpu_nanos)
+            .sum::<u64>() as f64
+            / 1e9;
         outcome.resources.busiest_thread = self.threads.iter().map(busiest).fold(0.0, f64::max);
         let messages = &mut outcome.messages;
         messages.sent = self.traffic.sent;

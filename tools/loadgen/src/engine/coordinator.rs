@@ -138,12 +138,7 @@ pub fn run<S: Scenario>(
     let (reports, heard) = mpsc::channel();
     let (ready, started) = mpsc::channel();
     let parted = Arc::new(Barrier::new(threads));
-    let assembly = Assembly::new(
-        outcome,
-        threads,
-        plan.sample_interval(),
-        plan.opens_first,
-    );
+    let assembly = Assembly::new(outcome, threads, plan.sample_interval(), plan.opens_first);
     let coordinator = Coordinator {
         opens_first: plan.opens_first,
         warm_up: plan.warm_up,
@@ -256,8 +251,9 @@ impl Coordinator<'_> {
                 let over = self.measured.is_some_and(|measured| elapsed >= measured);
                 (over || all(|status| status.done)).then_some(Phase::Finishing)
             }
-            Phase::Finishing => (elapsed >= self.patience || all(|status| status.settled))
-                .then_some(Phase::Closing),
+            Phase::Finishing => {
+                (elapsed >= self.patience || all(|status| status.settled)).then_some(Phase::Closing)
+            }
             _ => None,
         }
     }

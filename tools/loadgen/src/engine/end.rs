@@ -13,7 +13,10 @@ impl<T> Net<T> {
     /// Ends an open connection: a close frame, then the wait for the server's.
     pub(super) fn close(&mut self, key: SessionKey, code: CloseCode) {
         let is_open = |stage: &Stage| matches!(stage, Stage::Open);
-        if !self.connection(key).is_some_and(|connection| is_open(&connection.stage)) {
+        if !self
+            .connection(key)
+            .is_some_and(|connection| is_open(&connection.stage))
+        {
             return;
         }
         if !self.dialing.close_frames {

@@ -37,7 +37,7 @@ mod thread;
 mod timers;
 mod worker;
 
-pub use arrivals::{ArrivalPhase, Pace};
+pub use arrivals::{Pace, PlannedTimes};
 pub use connection::End;
 pub use coordinator::{Observer, Plan, RunError, Stop, run};
 pub use net::{Dialing, Net};

@@ -27,7 +27,10 @@ impl<T> Net<T> {
         let socket = match self.dial(targets[target].address()) {
             Ok(socket) => socket,
             Err(error) => {
-                let key = SessionKey { index: 0, generation };
+                let key = SessionKey {
+                    index: 0,
+                    generation,
+                };
                 return self.count_failure(key, number, state, Cause::of_error(&error));
             }
         };

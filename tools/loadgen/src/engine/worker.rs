@@ -124,10 +124,7 @@ impl<S: Scenario> Worker<S> {
             let now = self.net.now;
             let due = match self.net.returns.take_due(now) {
                 Some((planned, number)) => Some((number, planned)),
-                None => {
-                    self.arrivals
-                        .take_due(now, self.net.opening, &mut self.net.random)
-                }
+                None => self.arrivals.take_due(now, self.net.opening),
             };
             let Some((number, planned)) = due else {
                 return false;
@@ -238,9 +235,7 @@ impl<S: Scenario> Worker<S> {
         let mut next = (self.net.now / interval + 1) * interval;
         let arrivals = match self.net.phase >= Phase::Finishing {
             true => None,
-            false => self
-                .arrivals
-                .next_time(self.net.opening, &mut self.net.random),
+            false => self.arrivals.next_time(self.net.opening),
         };
         for time in [
             scenario,

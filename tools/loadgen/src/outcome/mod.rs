@@ -278,7 +278,10 @@ impl Sample {
             };
             let mut latencies = joined.latencies;
             for (name, percentiles) in &next.latencies {
-                latencies.entry(name.clone()).or_default().raise(percentiles);
+                latencies
+                    .entry(name.clone())
+                    .or_default()
+                    .raise(percentiles);
             }
             joined = Sample {
                 seconds,

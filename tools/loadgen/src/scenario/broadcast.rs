@@ -385,9 +385,11 @@ impl Scenario for Broadcast {
 
     fn is_settled(&self, shared: &Shared) -> bool {
         self.subscribers == 0
-            || self.pending.iter().enumerate().all(|(publisher, pending)| {
-                u64::from(pending.first) == shared.published(publisher)
-            })
+            || self
+                .pending
+                .iter()
+                .enumerate()
+                .all(|(publisher, pending)| u64::from(pending.first) == shared.published(publisher))
     }
 
     fn settle(&mut self, net: &mut Net<Subscriber>) {

@@ -117,7 +117,10 @@ impl Scenario for Echo {
             cx.tally.deliveries.corrupt += 1;
             return;
         }
-        match self.order.arrive(&mut state.expected, stamp.sequence, cx.number) {
+        match self
+            .order
+            .arrive(&mut state.expected, stamp.sequence, cx.number)
+        {
             Arrival::Next => {}
             // The places of those that are missing are free as well.
             Arrival::Gap(missing) => free += missing,

@@ -43,7 +43,8 @@ impl Scenario for Idle {
     fn pong(&mut self, (): &mut (), payload: &[u8], cx: &mut Context<'_>) {
         if let Some(sent) = payload.first_chunk() {
             let sent = u64::from_le_bytes(*sent);
-            cx.tally.record(Timed::Heartbeat, cx.now.saturating_sub(sent));
+            cx.tally
+                .record(Timed::Heartbeat, cx.now.saturating_sub(sent));
         }
     }
 

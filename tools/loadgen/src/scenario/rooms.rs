@@ -165,7 +165,10 @@ impl Rooms {
             self.outstanding -= 1;
         }
         if refused {
-            *cx.tally.lost.entry(Cause::RefusedByApplication).or_default() += 1;
+            *cx.tally
+                .lost
+                .entry(Cause::RefusedByApplication)
+                .or_default() += 1;
             cx.close(CloseCode::NORMAL);
         } else if timed == Timed::Join && !user.joined && cx.phase.is_running() {
             self.settle_in(user, cx);
