@@ -5,6 +5,7 @@
 pub mod cause;
 pub mod dialect;
 pub mod engine;
+pub mod host;
 pub mod live;
 pub mod order;
 pub mod outcome;

@@ -1,0 +1,92 @@
+//! What this host says about itself, its processes and the server: limits,
+//! processor time, memory, descriptors and the kernel's counters.
+//!
+//! # Invariants worth naming
+//!
+//! - Every reading is optional. A file that is missing, hidden or of an unknown
+//!   form gives `None`, never zero, so that a diagnosis is not built on it.
+//! - Reading is apart from parsing: each file has a function on its text, and
+//!   that one is tested.
+//! - A [`Look`] is cheap enough for one a second, also while a million
+//!   connections are open: nothing here lists a table of descriptors or of
+//!   sockets, except for [`find_server`] and on kernels before 6.2.
+
+mod cgroup;
+mod clock;
+mod cores;
+mod find;
+mod limits;
+mod memory;
+mod server;
+pub mod stats;
+mod tcp;
+mod text;
+mod watch;
+
+pub use cores::CoreTime;
+pub use find::{find_server, is_local};
+pub use limits::{Conntrack, Descriptors, Limits, PortRange, TcpMemory};
+pub use memory::Sockets;
+pub use server::{ServerLook, ServerThread};
+pub use tcp::TcpCounters;
+pub use watch::{Look, ThreadUsage, Usage, Watch};
+
+use crate::outcome::Machine;
+use text::read;
+
+/// This machine, with the number of threads that generate load on it. What
+/// cannot be read is "unknown" or 0.
+pub fn machine(threads: usize) -> Machine {
+    let line = |path: &str| read(path).map(|text| text.trim().to_owned());
+    let unknown = || "unknown".to_owned();
+    Machine {
+        hostname: line("/proc/sys/kernel/hostname").unwrap_or_else(unknown),
+        kernel: line("/proc/sys/kernel/osrelease").unwrap_or_else(unknown),
+        cpu: read("/proc/cpuinfo")
+            .and_then(|text| cpu_model(&text))
+            .unwrap_or_else(unknown),
+        cores: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+        memory_bytes: memory::Memory::read().total_bytes.unwrap_or(0),
+        threads,
+    }
+}
+
+/// The processor's name. Arm kernels give none, only a number for its part.
+fn cpu_model(cpuinfo: &str) -> Option<String> {
+    ["model name", "Hardware", "CPU part"]
+        .iter()
+        .find_map(|wanted| {
+            cpuinfo
+                .lines()
+                .filter_map(|line| line.split_once(':'))
+                .find(|(field, _)| field.trim() == *wanted)
+                .map(|(_, value)| value.trim().to_owned())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_is_read_by_its_best_name() {
+        let model = |text| cpu_model(text);
+        assert_eq!(
+            model("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n").as_deref(),
+            Some("Some CPU @ 2 GHz")
+        );
+        assert_eq!(
+            model("CPU part\t: 0xd0c\nprocessor\t: 1\n").as_deref(),
+            Some("0xd0c")
+        );
+        assert_eq!(model(""), None);
+    }
+
+    #[test]
+    fn this_machine_has_a_name_cores_and_memory() {
+        let machine = machine(3);
+        assert!(!machine.hostname.is_empty() && machine.kernel != "unknown");
+        assert!(machine.cores >= 1 && machine.memory_bytes > 1 << 20);
+        assert_eq!(machine.threads, 3);
+    }
+}
