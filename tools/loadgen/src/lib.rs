@@ -17,3 +17,4 @@ pub mod sources;
 pub mod stamp;
 pub mod sys;
 pub mod target;
+pub mod trend;

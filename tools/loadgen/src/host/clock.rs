@@ -21,7 +21,7 @@ pub(super) fn process_time() -> Duration {
 }
 
 /// Bytes in a page of memory, in which the kernel counts that of its sockets.
-pub(super) fn page_bytes() -> u64 {
+pub(crate) fn page_bytes() -> u64 {
     // SAFETY: sysconf takes no pointers.
     let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     u64::try_from(bytes).unwrap_or(4096)

@@ -31,6 +31,8 @@ pub use server::{ServerLook, ServerThread};
 pub use tcp::TcpCounters;
 pub use watch::{Look, ThreadUsage, Usage, Watch};
 
+pub(crate) use clock::page_bytes;
+
 use crate::outcome::Machine;
 use text::read;
 

@@ -45,18 +45,10 @@ counters! {
     syn_retransmits => "TCPSynRetrans",
     /// Times nothing was acknowledged before the retransmission timer ran out.
     timeouts => "TCPTimeouts",
-    /// Packets dropped because a socket's backlog was full while its owner held it.
-    backlog_drops => "TCPBacklogDrop",
     /// Connections closed because the kernel had no memory for them.
     aborts_on_memory => "TCPAbortOnMemory",
-    /// Connections closed because they were silent for too long.
-    aborts_on_timeout => "TCPAbortOnTimeout",
     /// Times the memory of all sockets passed the middle value of `tcp_mem`.
     memory_pressures => "TCPMemoryPressures",
-    /// Connections that have left TIME_WAIT in time.
-    time_wait => "TW",
-    /// Connections that were not kept in TIME_WAIT because too many were.
-    time_wait_overflows => "TCPTimeWaitOverflow",
 }
 
 impl TcpCounters {
