@@ -3,6 +3,7 @@
 //! A WebSocket load generator.
 
 pub mod cause;
+pub mod diagnosis;
 pub mod dialect;
 pub mod engine;
 pub mod host;

@@ -1,0 +1,72 @@
+//! What stopped a run: the limit that was hit, with its numbers and a remedy.
+//!
+//! Most of what looks like a server's limit is the load generator's: its
+//! ports, its descriptors, its one full core. Each rule here knows one limit;
+//! it looks at the [`Evidence`] and, when the limit was hit, says so in one
+//! sentence.
+//!
+//! # Invariants worth naming
+//!
+//! - Every cause for which connections failed or were lost is in exactly one
+//!   finding: rules that know why come first and take the connections they
+//!   explain; the last rule takes all that are left.
+//! - What is not known accuses nobody. A server that is not seen is neither
+//!   full nor idle.
+//! - What harmed nobody and held no figure down is a note at most.
+
+mod answers;
+mod bottleneck;
+mod case;
+mod descriptors;
+mod evidence;
+mod kernel;
+mod ports;
+mod queues;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use evidence::{Evidence, Rate, Seen};
+
+use crate::cause::Cause;
+use crate::outcome::Finding;
+use case::Case;
+
+/// A value of at least this share of its limit has reached it: what is missing
+/// came and went between two looks.
+const NEARLY: f64 = 0.95;
+
+/// What limited the run, the worst first; empty when nothing did.
+pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
+    let mut case = Case::new(evidence);
+    // What happened here is certain and comes first; then what this host shows
+    // of the server; then what the answers say.
+    ports::used_up(&mut case);
+    descriptors::of_the_client(&mut case);
+    kernel::memory(&mut case);
+    kernel::tracked_connections(&mut case);
+    descriptors::server_gone(&mut case);
+    let server_full = descriptors::of_the_server(&mut case);
+    queues::accept(&mut case, server_full);
+    queues::half_open(&mut case);
+    answers::explain_the_rest(&mut case);
+    bottleneck::plateau(&mut case);
+    bottleneck::growing_latency(&mut case);
+    bottleneck::stolen_time(&mut case);
+    case.close()
+}
+
+/// Whether the figures were limited by the load generator rather than by the
+/// server: it ran out of ports or descriptors, or its processor time bounded
+/// the rate while the server had room.
+pub fn client_bound(evidence: &Evidence) -> bool {
+    let out_of_its_own = [Cause::PortsUsedUp, Cause::Descriptors]
+        .iter()
+        .any(|cause| evidence.failed.get(cause).is_some_and(|count| *count > 0));
+    out_of_its_own || bottleneck::is_the_client(evidence)
+}
+
+/// Whether `used` has reached `limit`, where there is one.
+fn nearly(used: u64, limit: Option<u64>) -> bool {
+    limit.is_some_and(|limit| limit > 0 && used as f64 >= limit as f64 * NEARLY)
+}
