@@ -28,7 +28,7 @@ pub struct Evidence {
     pub targets: u64,
     /// A target is on this host, so that its counters are the server's too.
     pub local: bool,
-    /// All targets are on the loopback interface, where every address of
+    /// All targets are loopback addresses of IPv4, so that every address of
     /// 127.0.0.0/8 can be a source.
     pub loopback: bool,
     /// Threads that generate load.

@@ -2,6 +2,8 @@
 //! address and port, so that they bound the connections from one address to
 //! one target, and nothing else.
 
+use std::net::Ipv4Addr;
+
 use super::case::Case;
 use super::words::{count, grouped};
 use crate::cause::Cause;
@@ -88,11 +90,12 @@ fn more_ports(case: &Case<'_>, range: PortRange, targets: u64) -> String {
         .asked
         .div_ceil((u64::from(range.usable()) * targets).max(1))
         .max(evidence.sources.max(1) + 1);
-    let which = match evidence.loopback {
-        true => "any of 127.0.0.0/8",
-        false => "more can be added with ip address add",
+    let sources = match evidence.loopback {
+        true => format!("Use --sources 127.0.0.2-{}", loopback(needed)),
+        false => format!(
+            "Use {needed} source addresses with --sources (more can be added with ip address add)"
+        ),
     };
-    let sources = format!("Use {needed} source addresses with --sources ({which})");
     if range.span() >= WIDEST.span() {
         return sources + ".";
     }
@@ -101,4 +104,11 @@ fn more_ports(case: &Case<'_>, range: PortRange, targets: u64) -> String {
     format!(
         "{sources}, or sysctl -w net.ipv4.ip_local_port_range='{first} {last}' for {span} ports on each."
     )
+}
+
+/// The last of so many loopback addresses from 127.0.0.2 up.
+fn loopback(count: u64) -> Ipv4Addr {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let last = u32::from(Ipv4Addr::LOCALHOST).saturating_add(count);
+    Ipv4Addr::from(last.min(Ipv4Addr::new(127, 255, 255, 254).into()))
 }
