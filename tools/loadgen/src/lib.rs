@@ -2,7 +2,9 @@
 //!
 //! A WebSocket load generator.
 
+pub mod app;
 pub mod cause;
+pub mod cli;
 pub mod diagnosis;
 pub mod dialect;
 pub mod engine;

@@ -1,3 +1,11 @@
-//! The thin binary; everything is in the library.
+//! The load generator's binary; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    corecast::sys::use_small_pages();
+    corecast_load::app::main()
+}

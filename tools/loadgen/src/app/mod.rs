@@ -1,0 +1,73 @@
+//! What the binary does: the command line becomes a run, the run is watched,
+//! and its outcome becomes tables, files and an exit status.
+//!
+//! The modules stand in that order: `setup` resolves what all scenarios share,
+//! `scenarios` turns each command into a plan, `watcher` looks at the host
+//! while it runs, `verdict` says what stopped it, `results` shows it.
+
+mod results;
+mod scenarios;
+mod setup;
+mod signals;
+mod verdict;
+mod watcher;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::engine::{RunError, Stop};
+
+/// The exit status of a run that found something wrong.
+const FAILED: u8 = 1;
+/// The exit status when there was nothing to measure.
+const UNUSABLE: u8 = 2;
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(cli.command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
+        Err(error) => {
+            eprintln!("corecast-load: {error}");
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+/// Returns whether everything went well.
+fn execute(command: Command) -> Result<bool, Error> {
+    if let Command::Merge(args) = command {
+        return results::merge_files(&args);
+    }
+    let stop = Stop::default();
+    signals::stop_on_ctrl_c(&stop);
+    scenarios::run(command, &stop)
+}
+
+/// Why there is nothing to measure: one sentence that says what to do.
+#[derive(Debug)]
+pub struct Error(String);
+
+impl Error {
+    fn new(what: impl Into<String>) -> Self {
+        Error(what.into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<RunError> for Error {
+    fn from(error: RunError) -> Self {
+        Error(error.to_string())
+    }
+}

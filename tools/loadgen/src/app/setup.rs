@@ -1,0 +1,313 @@
+//! What all scenarios share, resolved: servers, addresses, threads, arrival.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use corecast::config::Driver;
+use corecast::plane::{ResolvedDriver, resolve_driver};
+
+use super::Error;
+use crate::cli::{
+    ArrivalArg, ArrivalArgs, CloseArg, DriverArg, EngineArgs, HandshakeArgs, OutputArgs,
+};
+use crate::engine::{Dialing, Pace, Plan, PlannedTimes};
+use crate::host::{self, Limits};
+use crate::outcome::{self, FORMAT, Outcome, Setting};
+use crate::script::{Arrival, Arrivals};
+use crate::target::{Target, check_header, probe};
+
+/// Descriptors of a table that are not connections: standard streams, rings,
+/// the pages, and a few to spare.
+const OTHER_DESCRIPTORS: u64 = 64;
+/// Ports of a source address, where the kernel does not say.
+const DEFAULT_PORTS: u64 = 28_232;
+
+/// What a run needs besides its scenario.
+pub(super) struct Setup {
+    pub dialing: Dialing,
+    pub addresses: Vec<SocketAddr>,
+    pub threads: usize,
+    /// Cores the threads are pinned to.
+    pub cores: Vec<usize>,
+    pub driver: ResolvedDriver,
+    pub limits: Limits,
+    pub output: OutputArgs,
+    pub settings: Vec<Setting>,
+}
+
+impl Setup {
+    /// Resolves it, and tries one connection to each server.
+    pub(super) fn new(
+        urls: &[String],
+        handshake: &HandshakeArgs,
+        engine: &EngineArgs,
+        output: &OutputArgs,
+        connections: u64,
+    ) -> Result<Self, Error> {
+        let targets = urls
+            .iter()
+            .map(|url| Target::parse(url).map_err(|error| Error::new(error.to_string())))
+            .collect::<Result<Vec<_>, _>>()?;
+        let headers = headers(&handshake.headers)?;
+        for target in &targets {
+            probe(
+                target,
+                None,
+                &headers,
+                handshake.subprotocol.as_deref(),
+                engine.timeout,
+            )
+            .map_err(|error| Error::new(error.to_string()))?;
+        }
+        if connections > u64::from(u32::MAX) {
+            return Err(Error::new(format!(
+                "{connections} connections are too many"
+            )));
+        }
+
+        // Where it cannot be raised, the limit that stands is what counts.
+        let descriptors = corecast::sys::raise_descriptor_limit().unwrap_or(1_024);
+        let limits = Limits::read();
+        let addresses: Vec<SocketAddr> = targets.iter().map(Target::address).collect();
+        let mut distinct = addresses.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let ports = limits
+            .ports
+            .as_ref()
+            .map_or(DEFAULT_PORTS, |ports| u64::from(ports.usable()));
+        let sources = engine
+            .sources
+            .resolve(&distinct, connections, ports)
+            .map_err(|error| Error::new(error.to_string()))?;
+        let cores = cores(engine.cpus.as_deref())?;
+        let threads = match engine.threads {
+            Some(threads) => threads,
+            None => threads_for(connections, descriptors, cores.len().max(1) as u64),
+        };
+        let driver = resolve_driver(match engine.driver {
+            DriverArg::Auto => Driver::Auto,
+            DriverArg::Uring => Driver::Uring,
+            DriverArg::Epoll => Driver::Epoll,
+        })
+        .map_err(|unavailable| Error::new(unavailable.to_string()))?;
+
+        let mut setup = Setup {
+            dialing: Dialing {
+                targets,
+                sources,
+                headers,
+                timeout: engine.timeout,
+                users_per_room: 0,
+                close_frames: engine.close == CloseArg::Frame,
+            },
+            addresses: distinct,
+            threads: threads as usize,
+            cores,
+            driver,
+            limits,
+            output: output.clone(),
+            settings: Vec::new(),
+        };
+        setup.set("Connections", connections);
+        setup.set("Threads", threads);
+        setup.set("Driver", driver.as_str());
+        if !setup.dialing.sources.is_empty() {
+            setup.set("Source addresses", setup.dialing.sources.len());
+        }
+        Ok(setup)
+    }
+
+    /// Notes a setting for the report.
+    pub(super) fn set(&mut self, name: &str, value: impl ToString) {
+        self.settings.push(Setting {
+            name: name.to_owned(),
+            value: value.to_string(),
+        });
+    }
+
+    /// Notes a time for the report.
+    pub(super) fn set_time(&mut self, name: &str, time: Duration) {
+        self.set(name, humantime::format_duration(time));
+    }
+
+    /// A plan that opens `connections` first and then runs for `measured`.
+    pub(super) fn plan(
+        &mut self,
+        connections: u64,
+        pace: Pace,
+        measured: Option<Duration>,
+    ) -> Plan {
+        let dialing = Dialing {
+            targets: std::mem::take(&mut self.dialing.targets),
+            sources: std::mem::take(&mut self.dialing.sources),
+            headers: std::mem::take(&mut self.dialing.headers),
+            ..self.dialing
+        };
+        Plan {
+            patience: dialing.timeout,
+            dialing,
+            connections,
+            pace,
+            threads: self.threads,
+            cores: self.cores.clone(),
+            driver: self.driver,
+            opens_first: true,
+            warm_up: Duration::ZERO,
+            measured,
+            publishers: 0,
+        }
+    }
+
+    /// An outcome that knows what was asked for, and nothing else yet.
+    pub(super) fn outcome(&mut self, scenario: &str) -> Outcome {
+        let targets = &self.dialing.targets;
+        Outcome {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            scenario: scenario.to_owned(),
+            command: std::env::args().collect(),
+            targets: targets
+                .iter()
+                .map(|target| target.url().to_owned())
+                .collect(),
+            settings: std::mem::take(&mut self.settings),
+            started_unix_ms: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_millis() as u64),
+            seconds: 0.0,
+            interrupted: false,
+            machines: vec![host::machine(self.threads)],
+            connections: outcome::Connections::default(),
+            messages: outcome::Messages::default(),
+            deliveries: None,
+            latencies: Default::default(),
+            resources: outcome::Resources::default(),
+            series: Vec::new(),
+            findings: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+}
+
+/// How connections arrive.
+pub(super) fn pace(args: &ArrivalArgs) -> Pace {
+    match (args.batch, args.arrival_rate) {
+        (Some(size), _) => Pace::Batches {
+            size,
+            pause: args.pause,
+        },
+        (None, Some(rate)) => planned(rate, args.arrival),
+        (None, None) => Pace::Maximum {
+            parallel: args.parallel as usize,
+        },
+    }
+}
+
+/// Connections at a rate.
+pub(super) fn planned(rate: f64, arrival: ArrivalArg) -> Pace {
+    let arrival = match arrival {
+        ArrivalArg::Exponential => Arrival::Exponential,
+        ArrivalArg::Even => Arrival::Even,
+    };
+    let seed = rand::random();
+    Pace::Planned(PlannedTimes::new(move || {
+        Arrivals::new(rate, arrival, seed)
+    }))
+}
+
+/// As many threads as there are cores, and more when a table of descriptors
+/// cannot hold a thread's share of the connections.
+fn threads_for(connections: u64, descriptors: u64, cores: u64) -> u64 {
+    let mut threads = cores;
+    // Each thread's wake event is in every table.
+    while threads < 4_096
+        && connections.div_ceil(threads) > descriptors.saturating_sub(OTHER_DESCRIPTORS + threads)
+    {
+        threads += 1;
+    }
+    threads
+}
+
+fn headers(lines: &[String]) -> Result<Vec<(String, String)>, Error> {
+    lines
+        .iter()
+        .map(|line| {
+            let (name, value) = line.split_once(':').ok_or_else(|| {
+                Error::new(format!(
+                    "--header '{line}' is not of the form 'Name: value'"
+                ))
+            })?;
+            let (name, value) = (name.trim(), value.trim());
+            check_header(name, value)
+                .map_err(|error| Error::new(format!("--header '{line}': {error}")))?;
+            Ok((name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+/// The cores to pin to: those listed, or all this process may use.
+fn cores(list: Option<&str>) -> Result<Vec<usize>, Error> {
+    let usable: Vec<usize> = core_affinity::get_core_ids()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|core| core.id)
+        .collect();
+    let Some(list) = list else {
+        return Ok(usable);
+    };
+    let wrong = |part: &str| {
+        let first = usable.first().copied().unwrap_or(0);
+        let last = usable.last().copied().unwrap_or(0);
+        Error::new(format!(
+            "--cpus: '{part}' is not a core this process may use, of {first} to {last}; write them as 0,2-3"
+        ))
+    };
+    let mut cores = Vec::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wrong(part));
+        for core in number(first)?..=number(last)? {
+            if !usable.contains(&core) {
+                return Err(wrong(part));
+            }
+            cores.push(core);
+        }
+    }
+    Ok(cores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_follow_the_descriptors() {
+        assert_eq!(threads_for(100, 20_000, 2), 2);
+        assert_eq!(threads_for(39_000, 20_000, 2), 2);
+        assert_eq!(threads_for(200_000, 20_000, 2), 11);
+        let million = threads_for(1_000_000, 20_000, 2);
+        assert!(million.abs_diff(51) <= 1, "{million}");
+        // A limit that holds nothing ends somewhere all the same.
+        assert_eq!(threads_for(1_000, 10, 2), 4_096);
+    }
+
+    #[test]
+    fn headers_and_cores_say_what_is_wrong() {
+        assert!(headers(&["X-A: b".into()]).is_ok());
+        assert!(
+            headers(&["nonsense".into()])
+                .unwrap_err()
+                .to_string()
+                .contains("nonsense")
+        );
+        assert!(cores(Some("0")).is_ok());
+        assert!(
+            cores(Some("0-99999"))
+                .unwrap_err()
+                .to_string()
+                .contains("0-99999")
+        );
+        assert!(cores(Some("x")).is_err());
+    }
+}

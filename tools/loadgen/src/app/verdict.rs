@@ -1,0 +1,141 @@
+//! What stopped a run, and whether it went well.
+
+use std::time::Duration;
+
+use super::watcher::SoakPoint;
+use crate::diagnosis::{Evidence, Rate, client_bound, diagnose};
+use crate::outcome::{Outcome, Sample};
+use crate::trend;
+
+/// What a scenario was asked to reach, as far as the verdict needs it.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// Messages to be sent in all.
+    pub messages: Option<u64>,
+    /// Messages per second.
+    pub message_rate: Option<f64>,
+    /// Publications per second.
+    pub publication_rate: Option<f64>,
+    /// Connections per second.
+    pub connection_rate: Option<f64>,
+    /// The server's own count of messages is to be held against ours.
+    pub confirms: bool,
+    /// Everything was sent as fast as it went.
+    pub at_maximum: bool,
+    /// How often a soak is looked at, and the share by which a value may rise.
+    pub soak: Option<(Duration, f64)>,
+    /// The latency that tells whether the server falls behind.
+    pub latency: Option<&'static str>,
+}
+
+/// Everything the verdict is made from.
+pub(super) struct Verdict<'v> {
+    pub asked: &'v Asked,
+    pub evidence: Evidence,
+    pub soak: &'v [SoakPoint],
+}
+
+impl Verdict<'_> {
+    /// Puts findings and failures into the outcome.
+    pub(super) fn pronounce(mut self, outcome: &mut Outcome) {
+        let connections = &outcome.connections;
+        self.evidence.asked = connections.asked;
+        self.evidence.opened = connections.opened;
+        self.evidence.peak = connections.peak;
+        self.evidence.failed = connections.failed.clone();
+        self.evidence.lost = connections.lost.clone();
+        self.evidence.busiest_client_thread = outcome.resources.busiest_thread;
+        self.evidence.rate = self.rate(outcome);
+        self.evidence.latency_growth = self
+            .asked
+            .latency
+            .and_then(|name| latency_growth(&outcome.series, name));
+        outcome.resources.client_bound = client_bound(&self.evidence);
+        outcome.findings = diagnose(&self.evidence);
+        self.check_confirmed(outcome);
+        self.check_soak(outcome);
+    }
+
+    fn rate(&self, outcome: &Outcome) -> Option<Rate> {
+        if outcome.interrupted {
+            return None;
+        }
+        let rate = |noun: &str, asked: f64, achieved: f64| Rate {
+            noun: noun.to_owned(),
+            asked,
+            achieved,
+        };
+        let seconds = outcome.messages.seconds.max(f64::MIN_POSITIVE);
+        if let Some(asked) = self.asked.message_rate {
+            return Some(rate("messages", asked, outcome.messages.sent_rate()));
+        }
+        if let (Some(asked), Some(deliveries)) = (self.asked.publication_rate, &outcome.deliveries)
+        {
+            let achieved = deliveries.publications as f64 / seconds;
+            return Some(rate("publications", asked, achieved));
+        }
+        // Random arrivals of a few hundred connections miss their rate by themselves.
+        let asked = self.asked.connection_rate?;
+        let noise = 3.0 / (outcome.connections.opened.max(1) as f64).sqrt();
+        let achieved = outcome.connections.rate() * (1.0 + noise);
+        Some(rate("connections", asked, achieved.min(asked)))
+    }
+
+    fn check_confirmed(&self, outcome: &mut Outcome) {
+        let sent = outcome.messages.sent;
+        if let Some(confirmed) = outcome.messages.confirmed
+            && confirmed < sent
+        {
+            outcome.failures.push(format!(
+                "the server says it has received {confirmed} of {sent} messages"
+            ));
+        }
+    }
+
+    /// A soak fails when anything climbs.
+    fn check_soak(&self, outcome: &mut Outcome) {
+        let Some((_, tolerance)) = self.asked.soak else {
+            return;
+        };
+        type Read = fn(&SoakPoint) -> Option<u64>;
+        let watched: [(&str, Read); 5] = [
+            ("the server's sessions", |point| point.sessions),
+            ("the server's memory", |point| point.server_memory),
+            ("the server's descriptors", |point| point.server_descriptors),
+            ("the kernel's socket memory", |point| point.kernel_memory),
+            ("the generator's memory", |point| Some(point.client_memory)),
+        ];
+        for (what, read) in watched {
+            let points: Vec<(f64, f64)> = self
+                .soak
+                .iter()
+                .filter_map(|point| Some((point.at, read(point)? as f64)))
+                .collect();
+            if let Some(trend) = trend::fit(&points)
+                && trend.climbs(tolerance)
+            {
+                outcome.failures.push(format!(
+                    "{what} climbed from {:.0} to {:.0} in {:.0} s, and still does: {:.0} an hour",
+                    trend.start, trend.end, trend.seconds, trend.slope_per_hour
+                ));
+            }
+        }
+    }
+}
+
+/// How many times the median latency of the end is that of the beginning.
+fn latency_growth(series: &[Sample], name: &str) -> Option<f64> {
+    let medians: Vec<u64> = series
+        .iter()
+        .filter_map(|sample| sample.latencies.get(name))
+        .filter(|percentiles| percentiles.count > 0)
+        .map(|percentiles| percentiles.p50)
+        .collect();
+    let part = medians.len() / 4;
+    if part == 0 {
+        return None;
+    }
+    let mean = |values: &[u64]| values.iter().sum::<u64>() as f64 / values.len() as f64;
+    let (begin, end) = (&medians[..part], &medians[medians.len() - part..]);
+    Some(mean(end) / mean(begin).max(1.0))
+}
