@@ -148,7 +148,7 @@ fn echo(args: &EchoArgs, stop: &Stop) -> Result<bool, Error> {
         message_rate: args.rate,
         connection_rate: args.arrival.arrival_rate,
         at_maximum: args.rate.is_none(),
-        latency: Some("echo"),
+        latency: args.rate.map(|_| "echo"),
         ..Asked::default()
     };
     setup.set_time("Measured for", args.duration);
@@ -189,7 +189,7 @@ fn broadcast(args: &BroadcastArgs, stop: &Stop) -> Result<bool, Error> {
         publication_rate: args.rate,
         connection_rate: args.arrival.arrival_rate,
         at_maximum: args.rate.is_none(),
-        latency: Some("last"),
+        latency: args.rate.map(|_| "delivery"),
         ..Asked::default()
     };
     let mut plan = setup.plan(args.subscribers, pace(&args.arrival), Some(args.duration));
@@ -211,14 +211,9 @@ fn chat(args: &ChatArgs, stop: &Stop) -> Result<bool, Error> {
     let connections = args.rooms * args.users;
     let mut setup = setup(&args.common, connections)?;
     let wording = wording(&args.form, &args.common.target.url, &mut setup)?;
-    let in_path = |url: &String| url.contains("{room}");
     if args.rooms > 1
         && wording.dialect() != Dialect::Phoenix
-        && !setup
-            .dialing
-            .targets
-            .iter()
-            .all(|target| in_path(&target.url().to_owned()))
+        && !setup.urls.iter().all(|url| url.contains("{room}"))
     {
         return Err(Error::new(format!(
             "--rooms {} need a path for each: write {{room}} where its number goes, as in \
@@ -288,10 +283,7 @@ fn talk(
     );
     setup.set_time("Measured for", duration);
     setup.dialing.users_per_room = rooms.users_per_room;
-    let asked = Asked {
-        latency: Some("delivery"),
-        ..Asked::default()
-    };
+    let asked = Asked::default();
     let plan = setup.plan(connections, pace, Some(duration));
     finish(
         name,
@@ -316,7 +308,7 @@ fn churn(args: &ChurnArgs, stop: &Stop) -> Result<bool, Error> {
     let asked = Asked {
         connection_rate: args.arrival_rate,
         at_maximum: args.arrival_rate.is_none(),
-        latency: Some("handshake"),
+        latency: args.arrival_rate.map(|_| "handshake"),
         ..Asked::default()
     };
     let (pace, connections) = match args.arrival_rate {

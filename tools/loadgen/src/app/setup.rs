@@ -25,6 +25,8 @@ const DEFAULT_PORTS: u64 = 28_232;
 /// What a run needs besides its scenario.
 pub(super) struct Setup {
     pub dialing: Dialing,
+    /// The targets, as they were written.
+    pub urls: Vec<String>,
     pub addresses: Vec<SocketAddr>,
     pub threads: usize,
     /// Cores the threads are pinned to.
@@ -101,6 +103,7 @@ impl Setup {
                 users_per_room: 0,
                 close_frames: engine.close == CloseArg::Frame,
             },
+            urls: urls.to_vec(),
             addresses: distinct,
             threads: threads as usize,
             cores,
@@ -161,16 +164,12 @@ impl Setup {
 
     /// An outcome that knows what was asked for, and nothing else yet.
     pub(super) fn outcome(&mut self, scenario: &str) -> Outcome {
-        let targets = &self.dialing.targets;
         Outcome {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             scenario: scenario.to_owned(),
             command: std::env::args().collect(),
-            targets: targets
-                .iter()
-                .map(|target| target.url().to_owned())
-                .collect(),
+            targets: self.urls.clone(),
             settings: std::mem::take(&mut self.settings),
             started_unix_ms: SystemTime::now()
                 .duration_since(UNIX_EPOCH)

@@ -38,12 +38,8 @@ impl<T> Net<T> {
         let mut request = std::mem::take(&mut self.out);
         self.write_request(target, number, &key, &mut request);
         // On loopback the connection stands already, and the request leaves
-        // without waiting for it.
-        let sent = match socket.send_bytes(&request) {
-            Ok(sent) => sent,
-            // `ENOTCONN` and the like show in what the plane reports.
-            Err(_) => 0,
-        };
+        // without waiting for it. Errors show in what the plane reports.
+        let sent = socket.send_bytes(&request).unwrap_or_default();
         let opening = Box::new(Opening {
             planned,
             accept: accept_key(&key),
@@ -176,7 +172,7 @@ impl<T> Net<T> {
     fn read_response(
         &mut self,
         key: SessionKey,
-        scratch: &mut Vec<u8>,
+        scratch: &mut [u8],
     ) -> Result<Option<std::ops::Range<usize>>, Cause> {
         let Some(connection) = self.connection(key) else {
             return Ok(None);

@@ -21,7 +21,7 @@ impl Random {
 
     /// The next number.
     #[inline]
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -31,20 +31,20 @@ impl Random {
     /// A masking key.
     #[inline]
     pub fn mask(&mut self) -> [u8; 4] {
-        ((self.next() >> 32) as u32).to_ne_bytes()
+        ((self.number() >> 32) as u32).to_ne_bytes()
     }
 
     /// Sixteen bytes for a handshake's key.
     pub fn nonce(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.next().to_ne_bytes());
-        bytes[8..].copy_from_slice(&self.next().to_ne_bytes());
+        bytes[..8].copy_from_slice(&self.number().to_ne_bytes());
+        bytes[8..].copy_from_slice(&self.number().to_ne_bytes());
         bytes
     }
 
     /// A number from 0 up to but not including 1.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.number() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// A time whose mean is `mean` and that is as likely to end at any moment

@@ -192,11 +192,15 @@ impl<S: Scenario> Worker<S> {
     }
 
     fn status(&self) -> Status {
+        let before = self.reported_status;
+        let phase = self.net.phase;
         Status {
-            arrived: self.arrivals.is_exhausted() && self.net.opening == 0,
-            done: self.scenario.is_done(),
-            settled: self.scenario.is_settled(&self.net.shared),
-            gone: self.net.phase == Phase::Closing && self.net.table.is_empty(),
+            // Connections that come back do not make it untrue again.
+            arrived: before.arrived || self.arrivals.is_exhausted() && self.net.opening == 0,
+            done: before.done || self.scenario.is_done(),
+            // Before, it changes with every message and nobody asks.
+            settled: phase >= Phase::Finishing && self.scenario.is_settled(&self.net.shared),
+            gone: phase == Phase::Closing && self.net.table.is_empty(),
         }
     }
 

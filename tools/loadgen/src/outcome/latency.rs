@@ -107,29 +107,6 @@ pub struct Percentiles {
     pub max: u64,
 }
 
-impl Percentiles {
-    /// Takes the higher of each percentile, which is as near to those of both
-    /// distributions together as can be told without them.
-    pub fn raise(&mut self, other: &Percentiles) {
-        let count = self.count + other.count;
-        let weighted = self.mean * self.count as f64 + other.mean * other.count as f64;
-        *self = Percentiles {
-            count,
-            mean: weighted / count.max(1) as f64,
-            min: match self.count {
-                0 => other.min,
-                _ => self.min.min(other.min),
-            },
-            p50: self.p50.max(other.p50),
-            p90: self.p90.max(other.p90),
-            p99: self.p99.max(other.p99),
-            p99_9: self.p99_9.max(other.p99_9),
-            p99_99: self.p99_99.max(other.p99_99),
-            max: self.max.max(other.max),
-        };
-    }
-}
-
 /// In JSON: the percentiles for people and scripts, and the histogram itself
 /// (V2 format, base64) for [`merge`](super::merge).
 #[derive(Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{
-    Connections, Deliveries, FORMAT, Finding, Latency, Messages, Outcome, Percentiles, Resources,
+    Connections, Deliveries, FORMAT, Finding, Latency, Messages, Outcome, Resources,
     ServerResources, Setting, Severity,
 };
 
@@ -386,28 +386,4 @@ fn distinct<'a, T: PartialEq + Clone + 'a>(items: impl Iterator<Item = &'a T>) -
         }
     }
     distinct
-}
-
-impl Percentiles {
-    /// What can be said of two distributions by their percentiles alone: the
-    /// count and the mean exactly, of each percentile that it is no larger
-    /// than the larger of the two.
-    pub(crate) fn max_of_each(self, other: &Percentiles) -> Percentiles {
-        if self.count == 0 || other.count == 0 {
-            return if self.count == 0 { *other } else { self };
-        }
-        let count = self.count + other.count;
-        let total = self.mean * self.count as f64 + other.mean * other.count as f64;
-        Percentiles {
-            count,
-            mean: total / count as f64,
-            min: self.min.min(other.min),
-            p50: self.p50.max(other.p50),
-            p90: self.p90.max(other.p90),
-            p99: self.p99.max(other.p99),
-            p99_9: self.p99_9.max(other.p99_9),
-            p99_99: self.p99_99.max(other.p99_99),
-            max: self.max.max(other.max),
-        }
-    }
 }

@@ -10,6 +10,7 @@
 //!   did is also in `lost`.
 //! - A verdict is computed from the figures ([`Outcome::problems`]), never stored.
 
+mod joined;
 mod latency;
 mod merge;
 mod problems;
@@ -258,49 +259,6 @@ pub struct Sample {
     pub server_sessions: Option<u64>,
 }
 
-impl Sample {
-    /// Neighbouring intervals as one: counts add up, levels are the last ones,
-    /// and of percentiles, which cannot be joined, the highest stands.
-    pub fn joined(samples: &[Sample]) -> Sample {
-        let Some((first, rest)) = samples.split_first() else {
-            return Sample::default();
-        };
-        let mut joined = first.clone();
-        for next in rest {
-            let seconds = joined.seconds + next.seconds;
-            let mean = |one: f64, other: f64| {
-                (one * joined.seconds + other * next.seconds) / seconds.max(f64::MIN_POSITIVE)
-            };
-            let client_cpu = mean(joined.client_cpu, next.client_cpu);
-            let server_cpu = match (joined.server_cpu, next.server_cpu) {
-                (Some(one), Some(other)) => Some(mean(one, other)),
-                (one, other) => other.or(one),
-            };
-            let mut latencies = joined.latencies;
-            for (name, percentiles) in &next.latencies {
-                latencies
-                    .entry(name.clone())
-                    .or_default()
-                    .raise(percentiles);
-            }
-            joined = Sample {
-                seconds,
-                opened: joined.opened + next.opened,
-                failed: joined.failed + next.failed,
-                sent: joined.sent + next.sent,
-                received: joined.received + next.received,
-                sent_bytes: joined.sent_bytes + next.sent_bytes,
-                received_bytes: joined.received_bytes + next.received_bytes,
-                latencies,
-                client_cpu,
-                server_cpu,
-                ..next.clone()
-            };
-        }
-        joined
-    }
-}
-
 /// Something that limited the run, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -324,19 +282,38 @@ pub enum Severity {
     Note,
 }
 
+/// The names in [`Outcome::latencies`] and what they stand for, for people, in
+/// the order in which a connection meets them.
+const LATENCIES: &[(&str, &str)] = &[
+    ("handshake", "Opening handshake"),
+    ("join", "Channel join"),
+    ("echo", "Echo round trip"),
+    ("reply", "Reply"),
+    ("delivery", "Delivery"),
+    ("first", "First subscriber"),
+    ("median", "Median subscriber"),
+    ("last", "Last subscriber"),
+    ("heartbeat", "Heartbeat"),
+];
+
 /// What a name in [`Outcome::latencies`] stands for, for people.
 pub fn latency_title(name: &str) -> &str {
-    match name {
-        "handshake" => "Opening handshake",
-        "echo" => "Echo round trip",
-        "delivery" => "Delivery of a publication",
-        "first" => "First subscriber of a publication",
-        "median" => "Median subscriber of a publication",
-        "last" => "Last subscriber of a publication",
-        "join" => "Channel join",
-        "reply" => "Reply to a push",
-        "heartbeat" => "Heartbeat",
-        other => other,
+    let known = LATENCIES.iter().find(|(known, _)| *known == name);
+    known.map_or(name, |(_, title)| title)
+}
+
+impl Outcome {
+    /// The latencies in the order in which a connection meets them; those this
+    /// version does not know come last.
+    pub fn latencies_in_order(&self) -> Vec<(&str, &Latency)> {
+        let place = |name: &str| LATENCIES.iter().position(|(known, _)| *known == name);
+        let mut latencies: Vec<_> = self
+            .latencies
+            .iter()
+            .map(|(name, latency)| (name.as_str(), latency))
+            .collect();
+        latencies.sort_by_key(|(name, _)| place(name).unwrap_or(LATENCIES.len()));
+        latencies
     }
 }
 

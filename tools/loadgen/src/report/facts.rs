@@ -89,8 +89,8 @@ pub(super) fn key_figures(outcome: &Outcome) -> Vec<Row> {
     }
     // The handshake says least about a run that went on to do something else.
     let latency = outcome
-        .latencies
-        .iter()
+        .latencies_in_order()
+        .into_iter()
         .filter(|(_, latency)| !latency.is_empty())
         .min_by_key(|(name, _)| *name == "handshake");
     if let Some((name, latency)) = latency {
@@ -260,10 +260,10 @@ fn resources(outcome: &Outcome) -> Vec<Row> {
             server.cpu_seconds,
             server.busiest_thread,
         ));
-        if resources.client_cpu_seconds > 0.0 {
+        if server.cpu_seconds > 0.0 {
             rows.push(Row::new(
-                "server ÷ client CPU",
-                significant(server.cpu_seconds / resources.client_cpu_seconds),
+                "client ÷ server CPU",
+                significant(resources.client_cpu_seconds / server.cpu_seconds),
                 "",
             ));
         }
@@ -271,7 +271,7 @@ fn resources(outcome: &Outcome) -> Vec<Row> {
     if resources.client_memory_bytes > 0 {
         rows.push(resident(
             outcome,
-            "client memory per connection",
+            "client memory",
             resources.client_memory_bytes,
             resources.client_memory_before_bytes,
         ));
@@ -279,7 +279,7 @@ fn resources(outcome: &Outcome) -> Vec<Row> {
     if let Some(server) = &resources.server {
         rows.push(resident(
             outcome,
-            "server memory per connection",
+            "server memory",
             server.memory_bytes,
             server.memory_before_bytes,
         ));
@@ -290,9 +290,10 @@ fn resources(outcome: &Outcome) -> Vec<Row> {
             Some(_) => "both ends of each connection",
             None => "this end of each connection",
         };
+        let (name, value) = per_connection(outcome, "kernel memory", bytes as f64);
         rows.push(Row::new(
-            "kernel memory per connection",
-            per_connection(outcome, bytes as f64),
+            name,
+            value,
             format!("{} in all; {ends}", memory(bytes as f64)),
         ));
     }
@@ -316,9 +317,10 @@ fn cpu(outcome: &Outcome, name: &str, seconds: f64, busiest_thread: f64) -> Row 
 }
 
 fn resident(outcome: &Outcome, name: &str, bytes: u64, before: u64) -> Row {
+    let (name, value) = per_connection(outcome, name, bytes.saturating_sub(before) as f64);
     Row::new(
         name,
-        per_connection(outcome, bytes.saturating_sub(before) as f64),
+        value,
         format!(
             "{} resident, {} before the first",
             memory(bytes as f64),
@@ -327,10 +329,16 @@ fn resident(outcome: &Outcome, name: &str, bytes: u64, before: u64) -> Row {
     )
 }
 
-fn per_connection(outcome: &Outcome, bytes: f64) -> String {
+/// Memory that connections took, each if they are so many that what a program
+/// takes besides does not matter.
+fn per_connection(outcome: &Outcome, name: &str, bytes: f64) -> (String, String) {
+    const MANY: u64 = 1_000;
     match outcome.connections.peak {
-        0 => "–".into(),
-        peak => memory(bytes / peak as f64),
+        few if few < MANY => (format!("{name}, growth"), memory(bytes)),
+        peak => (
+            format!("{name} per connection"),
+            memory(bytes / peak as f64),
+        ),
     }
 }
 
@@ -351,8 +359,8 @@ pub(super) const LATENCY_HEADINGS: [&str; 8] = [
 /// One line for each latency that was measured.
 pub(super) fn latencies(outcome: &Outcome) -> Vec<[String; 8]> {
     outcome
-        .latencies
-        .iter()
+        .latencies_in_order()
+        .into_iter()
         .filter(|(_, latency)| !latency.is_empty())
         .map(|(name, latency)| {
             let Percentiles {

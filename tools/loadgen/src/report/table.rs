@@ -128,7 +128,7 @@ mod tests {
             "confirmed by the server",
             "Echo round trip",
             "p99.99",
-            "server ÷ client CPU",
+            "client ÷ server CPU",
             "kernel memory per connection",
             "FAILED: ",
             "ulimit -n",

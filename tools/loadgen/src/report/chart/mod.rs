@@ -41,7 +41,7 @@ pub fn charts(outcome: &Outcome) -> Vec<Chart> {
         messages(&series),
         payload(&series),
     ];
-    for (index, (name, latency)) in outcome.latencies.iter().enumerate() {
+    for (index, (name, latency)) in outcome.latencies_in_order().into_iter().enumerate() {
         if latency.is_empty() {
             continue;
         }
@@ -247,10 +247,10 @@ mod tests {
                 "openings",
                 "messages",
                 "payload",
-                "latency-echo",
-                "histogram-echo",
                 "latency-handshake",
                 "histogram-handshake",
+                "latency-echo",
+                "histogram-echo",
                 "cpu",
                 "cores",
                 "memory",
