@@ -102,6 +102,16 @@ impl fmt::Display for Sources {
     }
 }
 
+/// Connections that one source address makes to one target without haste.
+///
+/// A quarter of its ports: Linux takes ports of one parity first, and once half
+/// of the range is taken, every connection begins with a search through all of
+/// those. At 90 % of the half, connecting already took most of a generator's
+/// time.
+pub fn comfortable(ports_per_source: u64) -> u64 {
+    (ports_per_source / 4).max(1)
+}
+
 fn loopback(
     targets: &[SocketAddr],
     connections: u64,
@@ -114,7 +124,7 @@ fn loopback(
     if servers.is_empty() || !servers.iter().all(is_v4_loopback) {
         return Ok(Vec::new());
     }
-    let per_pair = (ports_per_source / 2).max(1);
+    let per_pair = comfortable(ports_per_source);
     let needed = connections.div_ceil(per_pair.saturating_mul(servers.len() as u64));
     if needed <= 1 {
         return Ok(Vec::new());

@@ -14,6 +14,7 @@ use crate::engine::{Dialing, Pace, Plan, PlannedTimes};
 use crate::host::{self, Limits};
 use crate::outcome::{self, FORMAT, Outcome, Setting};
 use crate::script::{Arrival, Arrivals};
+use crate::sources::comfortable;
 use crate::target::{Target, check_header, probe};
 
 /// Descriptors of a table that are not connections: standard streams, rings,
@@ -78,15 +79,15 @@ impl Setup {
             .ports
             .as_ref()
             .map_or(DEFAULT_PORTS, |ports| u64::from(ports.usable()));
-        let sources = engine
-            .sources
-            .resolve(&distinct, connections, ports)
-            .map_err(|error| Error::new(error.to_string()))?;
         let cores = cores(engine.cpus.as_deref())?;
         let threads = match engine.threads {
             Some(threads) => threads,
             None => threads_for(connections, descriptors, cores.len().max(1) as u64),
         };
+        let sources = engine
+            .sources
+            .resolve(&distinct, whole_shares(connections, threads, ports), ports)
+            .map_err(|error| Error::new(error.to_string()))?;
         let driver = resolve_driver(match engine.driver {
             DriverArg::Auto => Driver::Auto,
             DriverArg::Uring => Driver::Uring,
@@ -226,6 +227,17 @@ fn threads_for(connections: u64, descriptors: u64, cores: u64) -> u64 {
         threads += 1;
     }
     threads
+}
+
+/// So many connections that each thread has source addresses of its own. Two
+/// threads with one address would search the same ports.
+fn whole_shares(connections: u64, threads: u64, ports: u64) -> u64 {
+    let per_source = comfortable(ports);
+    if connections <= per_source {
+        return connections;
+    }
+    let sources = connections.div_ceil(threads).div_ceil(per_source);
+    sources * per_source * threads
 }
 
 fn headers(lines: &[String]) -> Result<Vec<(String, String)>, Error> {

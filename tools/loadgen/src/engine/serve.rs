@@ -30,6 +30,9 @@ impl<T> Net<T> {
         scenario: &mut S,
     ) {
         let key = readiness.key;
+        if readiness.lapsed {
+            self.watch_again(key);
+        }
         let Some(connection) = self.connection(key) else {
             return;
         };
@@ -37,9 +40,6 @@ impl<T> Net<T> {
             return self.advance_handshake(key, readiness.readable, scenario);
         }
         let queued = connection.queued;
-        if readiness.lapsed {
-            self.watch_again(key);
-        }
         if readiness.writable {
             self.write(key);
         }
@@ -156,7 +156,11 @@ impl<T> Net<T> {
     }
 
     fn watch_again(&mut self, key: SessionKey) {
-        let Some(connection) = self.table.get(key.index as usize) else {
+        let Some(connection) = self
+            .table
+            .get(key.index as usize)
+            .filter(|connection| connection.generation == key.generation)
+        else {
             return;
         };
         if let Err(error) = self.plane.watch(&connection.socket, key) {
