@@ -67,8 +67,9 @@ pub fn request(
 /// that the bytes behind `consumed` are frames.
 ///
 /// `expected_accept` is [`accept_key`](super::accept_key) of the key sent.
-/// Whether a subprotocol or extension in the response was offered is the
-/// caller's to check; [`request`] offers none.
+/// Whether an extension in the response was offered is the caller's to check;
+/// [`request`] offers none. So is a subprotocol, unless
+/// [`parse_response_to_offer`] is called instead.
 ///
 /// # Errors
 ///
@@ -77,6 +78,54 @@ pub fn parse_response(
     buffer: &[u8],
     expected_accept: &[u8; 28],
 ) -> Result<Option<usize>, ClientError> {
+    let opened = parse_opened(buffer, expected_accept)?;
+    Ok(opened.map(|opened| opened.consumed))
+}
+
+/// As [`parse_response`], for a request whose `Sec-WebSocket-Protocol` was
+/// `offered`, one name or several with commas between; `None` for a request
+/// without it.
+///
+/// RFC 6455 §4.1 lets a server select nothing. Like a browser, this counts it
+/// as a failure: who offers a subprotocol speaks nothing else.
+///
+/// # Errors
+///
+/// As [`parse_response`], and [`ClientError::Subprotocol`].
+pub fn parse_response_to_offer(
+    buffer: &[u8],
+    expected_accept: &[u8; 28],
+    offered: Option<&str>,
+) -> Result<Option<usize>, ClientError> {
+    let Some(opened) = parse_opened(buffer, expected_accept)? else {
+        return Ok(None);
+    };
+    let is_offered = |name| {
+        let mut names = offered.iter().flat_map(|names| list(names.as_bytes()));
+        names.any(|offered| offered == name)
+    };
+    let [selected, another] = opened.subprotocols;
+    match (selected, another) {
+        (None, _) if offered.is_none() => Ok(Some(opened.consumed)),
+        (Some(name), None) if is_offered(name) => Ok(Some(opened.consumed)),
+        _ => Err(ClientError::Subprotocol {
+            received: selected.map(|name| String::from_utf8_lossy(name).into_owned()),
+        }),
+    }
+}
+
+/// A response that opens a connection.
+struct Opened<'b> {
+    consumed: usize,
+    /// The values of `Sec-WebSocket-Protocol`. One is all there may be; the
+    /// second is proof of more.
+    subprotocols: [Option<&'b [u8]>; 2],
+}
+
+fn parse_opened<'b>(
+    buffer: &'b [u8],
+    expected_accept: &[u8; 28],
+) -> Result<Option<Opened<'b>>, ClientError> {
     let window = &buffer[..buffer.len().min(MAX_RESPONSE_BYTES)];
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut []);
@@ -115,14 +164,20 @@ pub fn parse_response(
     if !has_element("connection", b"upgrade") {
         return Err(ClientError::Connection);
     }
-    let mut accepts = head
-        .headers
-        .iter()
-        .filter(|header| header.name.eq_ignore_ascii_case("sec-websocket-accept"))
-        .map(|header| header.value);
-    match (accepts.next(), accepts.next()) {
-        (Some(accept), None) if accept == expected_accept => Ok(Some(consumed)),
-        (accept, _) => Err(ClientError::Accept {
+    let first_two = |name: &str| {
+        let mut values = head
+            .headers
+            .iter()
+            .filter(|header| header.name.eq_ignore_ascii_case(name))
+            .map(|header| header.value);
+        [values.next(), values.next()]
+    };
+    match first_two("sec-websocket-accept") {
+        [Some(accept), None] if accept == expected_accept => Ok(Some(Opened {
+            consumed,
+            subprotocols: first_two("sec-websocket-protocol"),
+        })),
+        [accept, _] => Err(ClientError::Accept {
             received: accept.map(|value| String::from_utf8_lossy(value).into_owned()),
         }),
     }
@@ -151,6 +206,12 @@ pub enum ClientError {
         /// The first one received.
         received: Option<String>,
     },
+    /// 101 with a repeated `Sec-WebSocket-Protocol` or one that was not offered,
+    /// or without one although something was.
+    Subprotocol {
+        /// The first one received.
+        received: Option<String>,
+    },
 }
 
 impl fmt::Display for ClientError {
@@ -174,6 +235,18 @@ impl fmt::Display for ClientError {
             } => write!(
                 f,
                 "the response's Sec-WebSocket-Accept '{accept}' is repeated or does not belong to the key"
+            ),
+            ClientError::Subprotocol { received: None } => {
+                write!(
+                    f,
+                    "the server did not select the subprotocol that was offered"
+                )
+            }
+            ClientError::Subprotocol {
+                received: Some(name),
+            } => write!(
+                f,
+                "the response's Sec-WebSocket-Protocol '{name}' is repeated or was not offered"
             ),
         }
     }
@@ -263,6 +336,39 @@ mod tests {
             response(&[&all, accept].concat()),
             Err(ClientError::Accept { received: Some(_) })
         ));
+    }
+
+    #[test]
+    fn a_subprotocol_is_one_that_was_offered() {
+        let opened = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
+                      Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+        for (selected, offered, agreed) in [
+            (&[][..], None, true),
+            (&["chat"], Some("chat"), true),
+            (&["chat"], Some("soap, chat"), true),
+            (&[], Some("chat"), false),
+            (&["chat"], None, false),
+            (&["Chat"], Some("chat"), false),
+            (&["soap"], Some("chat"), false),
+            (&["soap, chat"], Some("soap, chat"), false),
+            (&["chat", "chat"], Some("chat"), false),
+        ] {
+            let lines: String = selected
+                .iter()
+                .map(|name| format!("sec-websocket-protocol: {name}\r\n"))
+                .collect();
+            let text = format!("HTTP/1.1 101 Switching Protocols\r\n{opened}{lines}\r\n");
+            let expected = match agreed {
+                true => Ok(Some(text.len())),
+                false => Err(ClientError::Subprotocol {
+                    received: selected.first().map(|name| (*name).to_owned()),
+                }),
+            };
+            let parsed = parse_response_to_offer(text.as_bytes(), ACCEPT, offered);
+            assert_eq!(parsed, expected, "{selected:?} for {offered:?}");
+            let whole = Ok(Some(text.len()));
+            assert_eq!(parse_response(text.as_bytes(), ACCEPT), whole);
+        }
     }
 
     #[test]

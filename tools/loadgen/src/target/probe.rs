@@ -132,7 +132,8 @@ impl Attempt {
                     problem @ (ClientError::TooLarge
                     | ClientError::Upgrade
                     | ClientError::Connection
-                    | ClientError::Accept { .. }),
+                    | ClientError::Accept { .. }
+                    | ClientError::Subprotocol { .. }),
                 ) => {
                     return Err(ProbeError::NotWebSocket { address, problem });
                 }
