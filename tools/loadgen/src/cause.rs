@@ -35,6 +35,9 @@ pub enum Cause {
     /// The server answered the handshake with something that is not a
     /// WebSocket upgrade.
     NotWebSocket,
+    /// The server selected a subprotocol that was not offered, or none although
+    /// one was.
+    Subprotocol,
     /// The server sent a close frame with this code; 1005 is none.
     Closed(u16),
     /// The server broke RFC 6455.
@@ -81,6 +84,7 @@ impl Cause {
             Cause::EndOfStream => "ended by the server without a close frame".into(),
             Cause::Status(status) => format!("answered with HTTP {status}"),
             Cause::NotWebSocket => "answered without a WebSocket upgrade".into(),
+            Cause::Subprotocol => "without agreement on the subprotocol".into(),
             Cause::Closed(code) => format!("closed by the server with {code}"),
             Cause::Protocol => "with a violation of RFC 6455 by the server".into(),
             Cause::AnswerTimeout => "without an answer in time".into(),
@@ -103,6 +107,7 @@ const NAMES: &[(Cause, &str)] = &[
     (Cause::Reset, "reset"),
     (Cause::EndOfStream, "end_of_stream"),
     (Cause::NotWebSocket, "not_websocket"),
+    (Cause::Subprotocol, "subprotocol"),
     (Cause::Protocol, "protocol"),
     (Cause::AnswerTimeout, "answer_timeout"),
     (Cause::RefusedByApplication, "refused_by_application"),

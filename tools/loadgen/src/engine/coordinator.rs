@@ -138,16 +138,27 @@ pub fn run<S: Scenario>(
     let (reports, heard) = mpsc::channel();
     let (ready, started) = mpsc::channel();
     let parted = Arc::new(Barrier::new(threads));
+    // Who arrives in a running run is started at once. Its server may greet it
+    // in the same moment, so no thread may still be in the phase before.
+    let first_running = match plan.warm_up.is_zero() {
+        true => Phase::Measuring,
+        false => Phase::Warming,
+    };
+    let mut phase = Phase::Opening;
+    if !plan.opens_first {
+        phase = first_running;
+        shared.enter(phase);
+    }
     let assembly = Assembly::new(outcome, threads, plan.sample_interval(), plan.opens_first);
     let coordinator = Coordinator {
-        opens_first: plan.opens_first,
+        first_running,
         warm_up: plan.warm_up,
         measured: plan.measured,
         patience: plan.patience,
         shared: Arc::clone(&shared),
         assembly,
         stop,
-        phase: Phase::Opening,
+        phase,
         since: Instant::now(),
     };
     let dialing = Arc::new(plan.dialing);
@@ -183,7 +194,7 @@ pub fn run<S: Scenario>(
 }
 
 struct Coordinator<'s> {
-    opens_first: bool,
+    first_running: Phase,
     warm_up: Duration,
     measured: Option<Duration>,
     patience: Duration,
@@ -201,7 +212,11 @@ impl Coordinator<'_> {
         heard: &Receiver<Report>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, RunError> {
-        observer.phase(self.phase, &mut self.assembly.outcome);
+        observer.phase(Phase::Opening, &mut self.assembly.outcome);
+        if self.phase != Phase::Opening {
+            self.since = Instant::now();
+            observer.phase(self.phase, &mut self.assembly.outcome);
+        }
         loop {
             match heard.recv_timeout(PATIENCE) {
                 Ok(report) => {
@@ -238,12 +253,11 @@ impl Coordinator<'_> {
         let elapsed = self.since.elapsed();
         let all = |is: fn(super::worker::Status) -> bool| self.assembly.all(is);
         match self.phase {
-            Phase::Opening if !self.opens_first => Some(self.first_running()),
             Phase::Opening if all(|status| status.arrived) => {
                 match self.assembly.connected() {
                     // With nobody there, there is nothing to measure.
                     0 => Some(Phase::Closing),
-                    _ => Some(self.first_running()),
+                    _ => Some(self.first_running),
                 }
             }
             Phase::Warming if elapsed >= self.warm_up => Some(Phase::Measuring),
@@ -255,13 +269,6 @@ impl Coordinator<'_> {
                 (elapsed >= self.patience || all(|status| status.settled)).then_some(Phase::Closing)
             }
             _ => None,
-        }
-    }
-
-    fn first_running(&self) -> Phase {
-        match self.warm_up.is_zero() {
-            true => Phase::Measuring,
-            false => Phase::Warming,
         }
     }
 

@@ -42,7 +42,7 @@ pub use connection::End;
 pub use coordinator::{Observer, Plan, RunError, Stop, run};
 pub use net::{Dialing, Net};
 pub use random::Random;
-pub use scenario::{Context, Scenario};
+pub use scenario::{Context, Route, Scenario};
 pub use shared::{Phase, Shared};
 pub use tally::{PublicationPart, Tally, Timed, Traffic};
 pub use thread::StartError;

@@ -39,7 +39,8 @@ pub struct Dialing {
     pub targets: Vec<Target>,
     /// Local addresses to connect from, taken in turn; none lets the kernel choose.
     pub sources: Vec<IpAddr>,
-    /// More headers of the opening handshake.
+    /// More headers of the opening handshake. A `Sec-WebSocket-Protocol` among
+    /// them is an offer that the server must take.
     pub headers: Vec<(String, String)>,
     /// How long a connection and its handshake may take, and an answer where
     /// the scenario waits for one.

@@ -10,15 +10,17 @@ use corecast::upgrade::client::{self, ClientError};
 use corecast::ws::Decoder;
 
 use super::connection::{Connection, End, Opening, Stage};
-use super::net::{Net, SCRATCH_BYTES, is_temporary};
-use super::scenario::Scenario;
+use super::net::{Dialing, Net, SCRATCH_BYTES, is_temporary};
+use super::scenario::{Route, Scenario};
 use crate::cause::Cause;
 use crate::sys;
 use crate::target::Placeholders;
 
+const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
+
 impl<T> Net<T> {
     /// Begins connection `number`, which was to begin at `planned`.
-    pub(super) fn begin(&mut self, number: u32, planned: u64, state: T) {
+    pub(super) fn begin(&mut self, number: u32, planned: u64, state: T, route: Route<'_>) {
         self.tally.begun += 1;
         let generation = self.next_generation;
         self.next_generation = self.next_generation.wrapping_add(1);
@@ -36,7 +38,7 @@ impl<T> Net<T> {
         };
         let key = client::key(self.random.nonce());
         let mut request = std::mem::take(&mut self.out);
-        self.write_request(target, number, &key, &mut request);
+        self.write_request(target, number, &route, &key, &mut request);
         // On loopback the connection stands already, and the request leaves
         // without waiting for it. Errors show in what the plane reports.
         let sent = socket.send_bytes(&request).unwrap_or_default();
@@ -73,18 +75,33 @@ impl<T> Net<T> {
         self.handshake_deadlines.push_back((deadline, key));
     }
 
-    fn write_request(&self, target: usize, number: u32, key: &[u8], out: &mut Vec<u8>) {
+    fn write_request(
+        &self,
+        target: usize,
+        number: u32,
+        route: &Route<'_>,
+        key: &[u8],
+        out: &mut Vec<u8>,
+    ) {
         let target = &self.dialing.targets[target];
-        let path = target.path(Placeholders {
+        let room = u64::from(self.dialing.room(number));
+        let placeholders = Placeholders {
             connection: u64::from(number),
-            room: u64::from(self.dialing.room(number)),
+            room: route.room.unwrap_or(room),
             user: u64::from(number),
-        });
+        };
+        let path = match route.path {
+            Some(path) => path.render(placeholders),
+            None => target.path(placeholders),
+        };
         let headers: Vec<(&str, &str)> = self
             .dialing
             .headers
             .iter()
+            .filter(|(name, _)| !route.replaces(name))
+            .chain(route.headers)
             .map(|(name, value)| (name.as_str(), value.as_str()))
+            .chain(route.subprotocol.map(|name| (SUBPROTOCOL, name)))
             .collect();
         client::request(target.host_header(), &path, key, &headers, out);
     }
@@ -122,7 +139,7 @@ impl<T> Net<T> {
         }
         let mut scratch = std::mem::take(&mut self.scratch);
         self.now = self.shared.now();
-        match self.read_response(key, &mut scratch) {
+        match self.read_response(key, &mut scratch, scenario) {
             Ok(Some(rest)) => {
                 self.opened(key, scenario);
                 // Frames may have come right behind the response.
@@ -169,17 +186,24 @@ impl<T> Net<T> {
 
     /// Reads a response. Once it is whole, says which bytes of `scratch` are
     /// behind it.
-    fn read_response(
+    fn read_response<S: Scenario<State = T>>(
         &mut self,
         key: SessionKey,
         scratch: &mut [u8],
+        scenario: &S,
     ) -> Result<Option<std::ops::Range<usize>>, Cause> {
-        let Some(connection) = self.connection(key) else {
+        let Some(connection) = self
+            .table
+            .get_mut(key.index as usize)
+            .filter(|connection| connection.generation == key.generation)
+        else {
             return Ok(None);
         };
         let Stage::Opening(opening) = &mut connection.stage else {
             return Ok(None);
         };
+        let route = scenario.route(&connection.state, connection.number);
+        let offered = offered(&self.dialing, &route);
         loop {
             let received = match connection.socket.recv(scratch) {
                 Ok(0) => return Err(Cause::EndOfStream),
@@ -196,7 +220,7 @@ impl<T> Net<T> {
             } else {
                 &scratch[..received]
             };
-            match client::parse_response(whole, &opening.accept) {
+            match client::parse_response_to_offer(whole, &opening.accept, offered) {
                 Ok(Some(consumed)) => {
                     // In pieces or not, what is behind the response came with
                     // the last read.
@@ -206,6 +230,7 @@ impl<T> Net<T> {
                 Ok(None) if !pieces => opening.received.extend_from_slice(&scratch[..received]),
                 Ok(None) => {}
                 Err(ClientError::Status { status, .. }) => return Err(Cause::Status(status)),
+                Err(ClientError::Subprotocol { .. }) => return Err(Cause::Subprotocol),
                 Err(_) => return Err(Cause::NotWebSocket),
             }
         }
@@ -269,4 +294,23 @@ impl<T> Net<T> {
         *self.tally.failed.entry(cause).or_default() += 1;
         self.ended.push((key, number, state, End::Failed(cause)));
     }
+}
+
+impl Route<'_> {
+    /// Whether a header of the run is not sent because of this route.
+    fn replaces(&self, name: &str) -> bool {
+        let is_own = |own: &str| own.eq_ignore_ascii_case(name);
+        self.headers.iter().any(|(own, _)| is_own(own))
+            || (self.subprotocol.is_some() && is_own(SUBPROTOCOL))
+    }
+}
+
+/// The subprotocols a request offers.
+fn offered<'a>(dialing: &'a Dialing, route: &Route<'a>) -> Option<&'a str> {
+    let of_the_run = || {
+        let mut headers = dialing.headers.iter();
+        let (_, value) = headers.find(|(name, _)| name.eq_ignore_ascii_case(SUBPROTOCOL))?;
+        Some(value.as_str())
+    };
+    route.subprotocol.or_else(of_the_run)
 }

@@ -11,6 +11,7 @@ use super::random::Random;
 use super::shared::{Phase, Shared};
 use super::tally::{Tally, Timed};
 use super::timers::Timers;
+use crate::target::PathTemplate;
 
 /// What the connections of one thread do. Each thread has its own; `State` is
 /// what each of its connections remembers.
@@ -23,6 +24,12 @@ pub trait Scenario {
 
     /// Connection `number` is about to be opened.
     fn connect(&mut self, number: u32) -> Self::State;
+
+    /// What its opening handshake says that those of others do not. It has to
+    /// be the same until the handshake is done.
+    fn route(&self, _state: &Self::State, _number: u32) -> Route<'_> {
+        Route::default()
+    }
 
     /// The handshake is done. During the opening phase, nothing should be sent
     /// that belongs to the measurement; see [`start`](Scenario::start).
@@ -58,6 +65,12 @@ pub trait Scenario {
         false
     }
 
+    /// Whether a thread is also done when nobody is to arrive or to come back
+    /// any more, and all connections have ended.
+    fn ends_with_its_users(&self) -> bool {
+        false
+    }
+
     /// Whether everything that was sent has been answered.
     fn is_settled(&self, _shared: &Shared) -> bool {
         true
@@ -65,6 +78,20 @@ pub trait Scenario {
 
     /// The run is over: what has not arrived by now is lost.
     fn settle(&mut self, _net: &mut Net<Self::State>) {}
+}
+
+/// What is particular to a connection's opening handshake. The default is
+/// nothing: it is as [`Dialing`](super::Dialing) says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Route<'a> {
+    /// The path to ask for instead of the target's.
+    pub path: Option<&'a PathTemplate>,
+    /// The room for `{room}` in either.
+    pub room: Option<u64>,
+    /// More headers. One of the run's with the same name is not sent.
+    pub headers: &'a [(String, String)],
+    /// The subprotocol to offer, which the server must then select.
+    pub subprotocol: Option<&'a str>,
 }
 
 /// What a scenario can do for the connection it is called for.

@@ -130,7 +130,8 @@ impl<S: Scenario> Worker<S> {
                 return false;
             };
             let state = self.scenario.connect(number);
-            self.net.begin(number, planned, state);
+            let route = self.scenario.route(&state, number);
+            self.net.begin(number, planned, state, route);
         }
         true
     }
@@ -197,11 +198,20 @@ impl<S: Scenario> Worker<S> {
         Status {
             // Connections that come back do not make it untrue again.
             arrived: before.arrived || self.arrivals.is_exhausted() && self.net.opening == 0,
-            done: before.done || self.scenario.is_done(),
+            done: before.done
+                || self.scenario.is_done()
+                || (self.scenario.ends_with_its_users() && self.is_deserted()),
             // Before, it changes with every message and nobody asks.
             settled: phase >= Phase::Finishing && self.scenario.is_settled(&self.net.shared),
             gone: phase == Phase::Closing && self.net.table.is_empty(),
         }
+    }
+
+    /// Whether nobody is here and nobody will come.
+    fn is_deserted(&self) -> bool {
+        self.arrivals.is_exhausted()
+            && self.net.returns.next_time().is_none()
+            && self.net.table.is_empty()
     }
 
     fn report_if_due(&mut self) {
