@@ -28,8 +28,22 @@
 //!
 //! A `receive` is timed as `reply` from the user's last `send`, a `ping` as
 //! `heartbeat`; a `receive` before the first `send` is not timed. An answer that
-//! does not come in time fails the user's session. Messages that no step waits
-//! for are counted and passed over, whenever they come.
+//! does not come in time fails the user's session: the connection is closed and
+//! counts as lost.
+//!
+//! Messages that no step waits for are counted and passed over, whenever they
+//! come. Steps that take no time are taken together with the one behind them, so
+//! the answer to a `send` finds a `receive` that follows at once already waiting.
+//! With a `think`, an `until` or a `ping` in between it may come before, and is
+//! passed over. A user who sends hundreds of messages in a row, or more than the
+//! server reads, pauses now and then; a thousand of the messages that come
+//! meanwhile are kept for the `receive`s that follow, and are not timed, because
+//! they came before the last `send`.
+//!
+//! A run ends when its last user has left, or after the script's `duration`.
+//! Then nobody sends any more, and what is being waited for has the run's
+//! patience left: what comes counts, what is overdue has failed, and what still
+//! has time is neither.
 
 mod arrivals;
 mod convert;
@@ -54,6 +68,7 @@ pub use think::Think;
 
 use crate::target::PathTemplate;
 use error::Problem;
+use random::Random;
 
 /// How long a connection, its handshake and a reply may take, unless a script
 /// says otherwise.
@@ -168,6 +183,14 @@ impl Script {
             }
         }
         unreachable!("the number drawn is below the sum of all weights")
+    }
+
+    /// The index of the session of a user. The same seed gives every user the
+    /// same session, whichever thread or machine it is on.
+    pub fn session_of(&self, user: u64, seed: u64) -> usize {
+        // Another series than that of the arrivals, or who comes after a long
+        // pause would be more often of one kind.
+        self.pick_session(Random::nth(!seed, user))
     }
 
     /// The room of a user.

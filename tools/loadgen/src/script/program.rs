@@ -133,6 +133,17 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// The step the user has come to last, or `None` before the first.
+    ///
+    /// It has to be the same program every time.
+    pub fn current<'p>(&self, program: &'p Program) -> Option<&'p Step> {
+        let last = self.at.checked_sub(1)?;
+        match program.instructions.get(last as usize)? {
+            Instruction::Step(step) => Some(step),
+            _ => None,
+        }
+    }
+
     /// The user's next step, or `None` at the end of the program.
     ///
     /// It has to be the same program every time.
@@ -217,8 +228,11 @@ mod tests {
             flatten(&trees, &mut program);
             walk(&trees, &mut expected);
             let mut cursor = Cursor::default();
-            let taken: Vec<Step> = std::iter::from_fn(|| cursor.next(&program).cloned()).collect();
-            prop_assert_eq!(taken, expected);
+            prop_assert_eq!(cursor.current(&program), None);
+            for step in &expected {
+                prop_assert_eq!(cursor.next(&program), Some(step));
+                prop_assert_eq!(cursor.current(&program), Some(step));
+            }
             prop_assert_eq!(cursor.next(&program), None);
         }
     }

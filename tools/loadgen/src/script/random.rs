@@ -3,6 +3,9 @@
 //! A generator of its own instead of a library's: a script with a seed has to
 //! send the same users at the same times with every later version of the tool.
 
+/// What is added for each number.
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A SplitMix64 generator.
 #[derive(Debug, Clone)]
 pub(super) struct Random(u64);
@@ -12,8 +15,13 @@ impl Random {
         Random(seed)
     }
 
+    /// The number that `next` returns after `n` others.
+    pub(super) fn nth(seed: u64, n: u64) -> u64 {
+        Random(seed.wrapping_add(GAMMA.wrapping_mul(n))).next()
+    }
+
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(GAMMA);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -44,6 +52,8 @@ mod tests {
             first,
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
         );
+        let again = [0, 1].map(|n| Random::nth(1_234_567, n));
+        assert_eq!(again, first);
     }
 
     #[test]

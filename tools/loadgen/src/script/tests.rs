@@ -192,6 +192,21 @@ fn sessions_are_picked_by_weight() {
 }
 
 #[test]
+fn a_user_keeps_its_session_with_the_seed() {
+    let script = script(&format!("{HEAD}weight = 1\n[[session]]\nweight = 3\n"));
+    let sessions = |seed| -> Vec<usize> {
+        (0..4_000)
+            .map(|user| script.session_of(user, seed))
+            .collect()
+    };
+    let first = sessions(1);
+    assert_eq!(first, sessions(1));
+    assert_ne!(first, sessions(2));
+    let of_the_second: usize = first.iter().sum();
+    assert!(of_the_second.abs_diff(3_000) < 120, "{of_the_second}");
+}
+
+#[test]
 fn users_are_spread_over_the_rooms() {
     let script = script(&format!("rooms = 3\n{HEAD}"));
     let rooms: Vec<u64> = (0..5).map(|user| script.room(user)).collect();
