@@ -7,6 +7,7 @@ mod flood;
 mod idle;
 mod rooms;
 mod schedule;
+mod scripted;
 
 pub use broadcast::{Broadcast, BroadcastPlan};
 pub use churn::Churn;
@@ -14,3 +15,4 @@ pub use echo::{Echo, Load};
 pub use flood::Flood;
 pub use idle::Idle;
 pub use rooms::{Rooms, RoomsPlan};
+pub use scripted::{Crowd, Scripted, User};
