@@ -11,8 +11,8 @@
 //! - No call takes more than [`STEPS_PER_CALL`] of such steps, and nothing is
 //!   sent while the socket takes nothing. Who pauses for either keeps what comes
 //!   meanwhile, as if it had not read yet.
-//! - A user has two timers at most: that of a think, which always goes by, and
-//!   that of a timeout, which stands for those of the answers that came.
+//! - An answer that comes leaves no timer behind: one for its timeout is kept
+//!   for the next answer, so a user has hardly more than that and its think's.
 
 mod crowd;
 mod user;
