@@ -1,5 +1,6 @@
 //! From a command to a plan and a scenario.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::setup::{Setup, pace, planned};
@@ -8,12 +9,15 @@ use super::watcher::Watcher;
 use super::{Error, results};
 use crate::cli::{
     ArrivalArg, BroadcastArgs, ChatArgs, ChurnArgs, Command, CommonArgs, ConnectArgs, EchoArgs,
-    EnduranceArgs, MessageArgs, MessageForm, PhoenixArgs, SoakArgs,
+    EnduranceArgs, MessageArgs, MessageForm, PhoenixArgs, RunArgs, SoakArgs,
 };
 use crate::dialect::{Dialect, Wording};
 use crate::engine::{self, Pace, Plan, Scenario, Stop};
 use crate::progress::ProgressPlan;
-use crate::scenario::{Broadcast, BroadcastPlan, Churn, Echo, Flood, Idle, Load, Rooms, RoomsPlan};
+use crate::scenario::{
+    Broadcast, BroadcastPlan, Churn, Crowd, Echo, Flood, Idle, Load, Rooms, RoomsPlan, Scripted,
+};
+use crate::script::Script;
 
 /// Runs a command that needs a server. Returns whether everything went well.
 pub(super) fn run(command: Command, stop: &Stop) -> Result<bool, Error> {
@@ -27,7 +31,7 @@ pub(super) fn run(command: Command, stop: &Stop) -> Result<bool, Error> {
         Command::Churn(args) => churn(&args, stop),
         Command::Soak(args) => soak(&args, stop),
         Command::Phoenix(args) => phoenix(&args, stop),
-        Command::Run(_) => Err(Error::new("scenario files are not there yet")),
+        Command::Run(args) => scripted(&args, stop),
         Command::Merge(_) => Err(Error::new("merging needs no server")),
     }
 }
@@ -201,7 +205,7 @@ fn broadcast(args: &BroadcastArgs, stop: &Stop) -> Result<bool, Error> {
         publishers: args.publishers as u32,
         load,
         to_self: !args.no_self,
-        timeout: args.common.engine.timeout,
+        timeout: args.common.engine.timeout(),
     };
     let make = |thread| Broadcast::new(broadcast.clone(), thread, threads);
     finish("broadcast", setup, plan, asked, make, stop)
@@ -298,7 +302,7 @@ fn talk(
 fn churn(args: &ChurnArgs, stop: &Stop) -> Result<bool, Error> {
     let expected = match args.arrival_rate {
         // Room for what a stalled server would let pile up in a timeout.
-        Some(rate) => (rate * args.common.engine.timeout.as_secs_f64()) as u64,
+        Some(rate) => (rate * args.common.engine.timeout().as_secs_f64()) as u64,
         None => args.connections,
     };
     let mut setup = setup(&args.common, expected)?;
@@ -327,6 +331,30 @@ fn churn(args: &ChurnArgs, stop: &Stop) -> Result<bool, Error> {
     let returns = args.arrival_rate.is_none();
     let make = |_| Churn::new(wording.clone(), exchanges, returns);
     finish("churn", setup, plan, asked, make, stop)
+}
+
+fn scripted(args: &RunArgs, stop: &Stop) -> Result<bool, Error> {
+    let script = Script::read(&args.file).map_err(|error| Error::new(error.to_string()))?;
+    let script = Arc::new(script);
+    let urls = match args.targets.as_slice() {
+        [] => &script.targets,
+        instead => instead,
+    };
+    let seed = rand::random();
+    let crowd = Crowd::of(&script, seed);
+    let mut engine = args.engine.clone();
+    let timeout = engine.timeout.unwrap_or(script.timeout);
+    engine.timeout = Some(timeout);
+    let mut setup = Setup::new(urls, &args.handshake, &engine, &args.output, crowd.users)?;
+    setup.set("Scenario", &script.name);
+    setup.set_time("Users arrive for", script.arrival_time());
+    if let Some(duration) = script.duration {
+        setup.set_time("At most", duration);
+    }
+    let mut plan = setup.plan(crowd.users, crowd.pace, script.duration);
+    plan.opens_first = false;
+    let make = |_| Scripted::new(Arc::clone(&script), timeout, seed);
+    finish("run", setup, plan, Asked::default(), make, stop)
 }
 
 fn soak(args: &SoakArgs, stop: &Stop) -> Result<bool, Error> {

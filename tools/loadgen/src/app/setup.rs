@@ -51,16 +51,20 @@ impl Setup {
             .iter()
             .map(|url| Target::parse(url).map_err(|error| Error::new(error.to_string())))
             .collect::<Result<Vec<_>, _>>()?;
-        let headers = headers(&handshake.headers)?;
+        let mut headers = headers(&handshake.headers)?;
         for target in &targets {
             probe(
                 target,
                 None,
                 &headers,
                 handshake.subprotocol.as_deref(),
-                engine.timeout,
+                engine.timeout(),
             )
             .map_err(|error| Error::new(error.to_string()))?;
+        }
+        // From here on, whoever connects offers it, and insists on it.
+        if let Some(subprotocol) = &handshake.subprotocol {
+            headers.push(("Sec-WebSocket-Protocol".into(), subprotocol.clone()));
         }
         if connections > u64::from(u32::MAX) {
             return Err(Error::new(format!(
@@ -100,7 +104,7 @@ impl Setup {
                 targets,
                 sources,
                 headers,
-                timeout: engine.timeout,
+                timeout: engine.timeout(),
                 users_per_room: 0,
                 close_frames: engine.close == CloseArg::Frame,
             },

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::dialect::Dialect;
+use crate::script::DEFAULT_TIMEOUT;
 use crate::sources::Sources;
 use number::{count, positive, rate, time};
 
@@ -98,12 +99,20 @@ pub struct EngineArgs {
     /// The kernel interface
     #[arg(long, value_enum, default_value_t = DriverArg::Auto)]
     pub driver: DriverArg,
-    /// How long a connection, a handshake or an answer may take
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
-    pub timeout: Duration,
+    /// How long a connection, a handshake or an answer may take [default: 10s,
+    /// or what the scenario file says]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub timeout: Option<Duration>,
     /// How connections are ended
     #[arg(long, value_enum, default_value_t = CloseArg::Frame)]
     pub close: CloseArg,
+}
+
+impl EngineArgs {
+    /// How long a connection, a handshake or an answer may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(DEFAULT_TIMEOUT)
+    }
 }
 
 /// The kernel interface.

@@ -20,6 +20,10 @@ pub(super) fn explain_the_rest(case: &mut Case<'_>) {
 /// The rest of a sentence after "because", and what to do.
 fn explain(cause: Cause, evidence: &Evidence) -> (String, String) {
     let (why, remedy): (String, &str) = match cause {
+        Cause::Subprotocol => (
+            "the server did not agree to the subprotocol that was offered".into(),
+            "Offer one that the server speaks, or none.",
+        ),
         Cause::PortsUsedUp | Cause::Descriptors | Cause::Memory => (
             "this host ran out of something".into(),
             "See the other findings.",

@@ -20,10 +20,6 @@ impl Random {
     }
 
     /// The next number.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "numbers without end need no Option"
-    )]
     #[inline]
     pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;

@@ -116,7 +116,7 @@ impl Scripted {
                     return user.wait_for_answer(Wait::Pong { sent, deadline }, deadline, cx);
                 }
                 Step::Think(think) => {
-                    let time = think.sample(cx.random.next()).as_nanos() as u64;
+                    let time = think.sample(cx.random.number()).as_nanos() as u64;
                     return user.wait_until(cx.now + time, cx);
                 }
                 Step::Until(time) => {
@@ -245,7 +245,7 @@ fn send(
         now_ms: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as u64),
-        random: cx.random.next(),
+        random: cx.random.number(),
         ..values(script, user, cx)
     };
     text.clear();

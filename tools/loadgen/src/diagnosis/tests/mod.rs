@@ -190,6 +190,7 @@ fn every_cause_is_explained_once() {
         Cause::Reset,
         Cause::EndOfStream,
         Cause::NotWebSocket,
+        Cause::Subprotocol,
         Cause::Protocol,
         Cause::AnswerTimeout,
         Cause::RefusedByApplication,
