@@ -6,6 +6,8 @@ use super::mask::apply_mask;
 
 /// The bit that makes a frame the last of its message (RFC 6455 §5.2).
 const FIN: u8 = 0x80;
+/// Bytes of payload that are copied and masked at a time; a multiple of the key's.
+const MASKED_PIECE: usize = 4_096;
 
 /// Appends a server's frame: final, not masked (RFC 6455 §5.1).
 ///
@@ -22,7 +24,8 @@ pub fn encode_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
         out.extend_from_slice(payload);
         return;
     }
-    append(out, opcode, payload, None);
+    append_header(out, opcode, payload, None);
+    out.extend_from_slice(payload);
 }
 
 /// Appends a client's frame: final, masked with `key` (RFC 6455 §5.3). The key
@@ -33,8 +36,13 @@ pub fn encode_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
 /// As [`encode_frame`].
 #[inline]
 pub fn encode_masked_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], key: [u8; 4]) {
-    let start = append(out, opcode, payload, Some(key));
-    apply_mask(&mut out[start..], key, 0);
+    append_header(out, opcode, payload, Some(key));
+    // Each piece is masked while it is still in the processor's nearest cache.
+    for piece in payload.chunks(MASKED_PIECE) {
+        let start = out.len();
+        out.extend_from_slice(piece);
+        apply_mask(&mut out[start..], key, 0);
+    }
 }
 
 /// Appends a server's close frame (RFC 6455 §5.5.1). A reason of more than
@@ -50,9 +58,9 @@ pub fn encode_masked_close(out: &mut Vec<u8>, code: CloseCode, reason: &str, key
     encode_masked_frame(out, OpCode::Close, &payload[..len], key);
 }
 
-/// Appends a final frame with its payload as it is, and says where the payload is.
+/// Appends a final frame's header, and reserves room for its payload.
 #[inline]
-fn append(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: Option<[u8; 4]>) -> usize {
+fn append_header(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: Option<[u8; 4]>) {
     assert!(
         !opcode.is_control() || payload.len() <= MAX_CONTROL_PAYLOAD_BYTES,
         "a control frame has at most {MAX_CONTROL_PAYLOAD_BYTES} bytes of payload"
@@ -66,8 +74,6 @@ fn append(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: Option<[u8; 4
     let (bytes, len) = header.encode();
     out.reserve(len + payload.len());
     out.extend_from_slice(&bytes[..len]);
-    out.extend_from_slice(payload);
-    out.len() - payload.len()
 }
 
 fn close_payload(code: CloseCode, reason: &str) -> ([u8; MAX_CONTROL_PAYLOAD_BYTES], usize) {

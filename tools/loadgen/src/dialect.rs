@@ -71,6 +71,46 @@ impl FromStr for Dialect {
     }
 }
 
+/// The message being written.
+///
+/// It begins in the middle of a page. Frames are built in buffers that begin on
+/// one, and some processors copy many times slower between two places that lie
+/// almost a multiple of a page apart.
+#[derive(Debug, Clone)]
+pub struct Draft(Vec<u8>);
+
+impl Draft {
+    const OFFSET: usize = 2_048;
+
+    /// The payload that was written.
+    #[inline]
+    pub fn payload(&self) -> &[u8] {
+        &self.0[Self::OFFSET..]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.len() == Self::OFFSET
+    }
+
+    fn clear(&mut self) {
+        self.0.truncate(Self::OFFSET);
+    }
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Draft(vec![0; Self::OFFSET])
+    }
+}
+
+impl From<&[u8]> for Draft {
+    fn from(payload: &[u8]) -> Self {
+        let mut draft = Draft::default();
+        draft.0.extend_from_slice(payload);
+        draft
+    }
+}
+
 /// Writes stamped messages of one size and reads them again.
 #[derive(Debug, Clone)]
 pub struct Wording {
@@ -115,44 +155,44 @@ impl Wording {
         self.dialect
     }
 
-    /// Puts a stamped message into `out`, in place of what is there, and says
-    /// as what it is to be sent. On a Phoenix channel, `topic` is the topic.
+    /// Puts a stamped message into `draft` and says as what it is to be sent. On a
+    /// Phoenix channel, `topic` is the topic.
+    ///
+    /// The draft is empty or holds the message before, by the same wording, of which
+    /// what stays the same is kept.
     #[inline]
-    pub fn write(&self, stamp: Stamp, topic: u64, out: &mut Vec<u8>) -> OpCode {
-        out.clear();
+    pub fn write(&self, stamp: Stamp, topic: u64, draft: &mut Draft) -> OpCode {
+        if self.dialect == Dialect::Raw {
+            if draft.is_empty() {
+                draft.0.extend_from_slice(&[0; BINARY_BYTES]);
+                draft.0.extend_from_slice(&self.filler);
+            }
+            let stamped = Draft::OFFSET..Draft::OFFSET + BINARY_BYTES;
+            draft.0[stamped].copy_from_slice(&stamp.to_binary());
+            return OpCode::Binary;
+        }
+        draft.clear();
+        let out = &mut draft.0;
         match self.dialect {
-            Dialect::Raw => {
-                out.extend_from_slice(&stamp.to_binary());
-                out.extend_from_slice(&self.filler);
-                OpCode::Binary
-            }
-            Dialect::Text => {
-                self.write_text(stamp, out);
-                OpCode::Text
-            }
-            Dialect::Chat => {
-                out.extend_from_slice(br#"{"type":"chat_message","content":""#);
-                self.write_text(stamp, out);
-                out.extend_from_slice(br#""}"#);
-                OpCode::Text
-            }
+            Dialect::Raw | Dialect::Text => {}
+            Dialect::Chat => out.extend_from_slice(br#"{"type":"chat_message","content":""#),
             Dialect::Phoenix => {
+                let sequence = stamp.sequence;
                 // Writing to a vector cannot fail.
                 let _ = write!(
                     out,
-                    r#"["1","{}","room:{topic}","new_msg",{{"body":""#,
-                    stamp.sequence
+                    r#"["1","{sequence}","room:{topic}","new_msg",{{"body":""#
                 );
-                self.write_text(stamp, out);
-                out.extend_from_slice(br#""}]"#);
-                OpCode::Text
             }
         }
-    }
-
-    fn write_text(&self, stamp: Stamp, out: &mut Vec<u8>) {
         stamp.write_text(out);
         out.extend_from_slice(&self.filler);
+        match self.dialect {
+            Dialect::Raw | Dialect::Text => {}
+            Dialect::Chat => out.extend_from_slice(br#""}"#),
+            Dialect::Phoenix => out.extend_from_slice(br#""}]"#),
+        }
+        OpCode::Text
     }
 
     /// Reads a received message.
@@ -198,8 +238,10 @@ mod tests {
     fn what_is_written_is_read_and_a_changed_byte_is_noticed() {
         for dialect in [Dialect::Raw, Dialect::Text, Dialect::Chat, Dialect::Phoenix] {
             let wording = Wording::new(dialect, 64).unwrap();
-            let mut out = Vec::new();
-            let opcode = wording.write(STAMP, 3, &mut out);
+            let mut draft = Draft::default();
+            wording.write(STAMP, 3, &mut draft);
+            let opcode = wording.write(STAMP, 3, &mut draft);
+            let mut out = draft.payload().to_vec();
             assert_eq!(
                 read(&wording, opcode, &out),
                 Content::Stamped(STAMP),

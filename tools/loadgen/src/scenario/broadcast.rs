@@ -18,7 +18,7 @@ use corecast::ws::Message;
 
 use super::Load;
 use super::schedule::Schedule;
-use crate::dialect::{Content, Wording};
+use crate::dialect::{Content, Draft, Wording};
 use crate::engine::{Context, End, Net, PublicationPart, Scenario, Shared, Tally, Timed};
 use crate::order::{Arrival, Order};
 use crate::stamp::Stamp;
@@ -56,7 +56,7 @@ pub struct Broadcast {
     expected: Vec<u32>,
     free_slots: Vec<u32>,
     order: Order<(u32, u32)>,
-    message: Vec<u8>,
+    draft: Draft,
 }
 
 struct Publisher {
@@ -115,7 +115,7 @@ impl Broadcast {
             expected: Vec::new(),
             free_slots: Vec::new(),
             order: Order::default(),
-            message: Vec::new(),
+            draft: Draft::default(),
             plan,
         }
     }
@@ -123,7 +123,7 @@ impl Broadcast {
     /// Sends `count` publications at once.
     fn publish(&mut self, place: usize, count: u64, planned: u64, net: &mut Net<Subscriber>) {
         let publisher = &mut self.publishers[place];
-        let (wording, message) = (&self.plan.wording, &mut self.message);
+        let (wording, draft) = (&self.plan.wording, &mut self.draft);
         let first = publisher.sent;
         let number = publisher.number;
         let sent = net.visit(publisher.key, |_, cx| {
@@ -133,8 +133,8 @@ impl Broadcast {
                     sender: number,
                     sequence: sequence as u32,
                 };
-                let opcode = wording.write(stamp, 0, message);
-                cx.send(opcode, message);
+                let opcode = wording.write(stamp, 0, draft);
+                cx.send(opcode, draft.payload());
             }
             if cx.is_measured(planned) {
                 cx.tally.deliveries.publications += count;

@@ -2,7 +2,7 @@
 
 use corecast::ws::{CloseCode, Message};
 
-use crate::dialect::{Content, Wording};
+use crate::dialect::{Content, Draft, Wording};
 use crate::engine::{Context, End, Scenario, Shared, Timed};
 use crate::stamp::Stamp;
 
@@ -18,7 +18,7 @@ pub struct Churn {
     /// Who leaves comes back at once; otherwise others arrive at a rate.
     returns: bool,
     outstanding: u64,
-    message: Vec<u8>,
+    draft: Draft,
 }
 
 /// How many messages of a connection were answered.
@@ -36,7 +36,7 @@ impl Churn {
             exchanges,
             returns,
             outstanding: 0,
-            message: Vec::new(),
+            draft: Draft::default(),
         }
     }
 
@@ -49,8 +49,8 @@ impl Churn {
             sender: cx.number,
             sequence: visit.answered,
         };
-        let opcode = self.wording.write(stamp, 0, &mut self.message);
-        cx.send(opcode, &self.message);
+        let opcode = self.wording.write(stamp, 0, &mut self.draft);
+        cx.send(opcode, self.draft.payload());
         visit.waiting = true;
         self.outstanding += 1;
         cx.tally.deliveries.publications += 1;

@@ -3,7 +3,7 @@
 use corecast::ws::Message;
 
 use super::schedule::Schedule;
-use crate::dialect::{Content, Wording};
+use crate::dialect::{Content, Draft, Wording};
 use crate::engine::{Context, End, Net, Scenario, Shared, Timed};
 use crate::order::{Arrival, Order};
 use crate::stamp::Stamp;
@@ -29,7 +29,7 @@ pub struct Echo {
     next: usize,
     outstanding: u64,
     order: Order<u32>,
-    message: Vec<u8>,
+    draft: Draft,
 }
 
 /// What a connection remembers.
@@ -64,7 +64,7 @@ impl Echo {
             next: 0,
             outstanding: 0,
             order: Order::default(),
-            message: Vec::new(),
+            draft: Draft::default(),
         }
     }
 
@@ -75,8 +75,8 @@ impl Echo {
             sender: cx.number,
             sequence: state.sent,
         };
-        let opcode = self.wording.write(stamp, 0, &mut self.message);
-        cx.send(opcode, &self.message);
+        let opcode = self.wording.write(stamp, 0, &mut self.draft);
+        cx.send(opcode, self.draft.payload());
         state.sent = state.sent.wrapping_add(1);
         self.outstanding += 1;
         if cx.is_measured(planned) {

@@ -4,7 +4,7 @@
 use corecast::ws::{Message, OpCode};
 
 use super::schedule::Schedule;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Draft};
 use crate::engine::{Context, Net, Scenario};
 
 /// Messages a connection sends before the next one has its turn.
@@ -13,7 +13,7 @@ const BURST: u64 = 1;
 /// One thread's part.
 pub struct Flood {
     opcode: OpCode,
-    message: Vec<u8>,
+    message: Draft,
     /// Messages left to send; endless for a run that ends with its time.
     left: u64,
     schedule: Option<Schedule>,
@@ -38,7 +38,7 @@ impl Flood {
         };
         Flood {
             opcode,
-            message,
+            message: Draft::from(message.as_slice()),
             left: total.map_or(u64::MAX, part),
             schedule: per_second.map(|rate| Schedule::new(rate, threads)),
             next: 0,
@@ -46,7 +46,7 @@ impl Flood {
     }
 
     fn send(&mut self, cx: &mut Context<'_>) {
-        cx.send(self.opcode, &self.message);
+        cx.send(self.opcode, self.message.payload());
         self.left -= 1;
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use corecast::ws::{CloseCode, Message, OpCode};
 
 use crate::cause::Cause;
-use crate::dialect::{Content, Dialect, Wording};
+use crate::dialect::{Content, Dialect, Draft, Wording};
 use crate::engine::{Context, End, Net, Scenario, Shared, Timed};
 use crate::order::{Arrival, Order};
 use crate::stamp::Stamp;
@@ -40,7 +40,7 @@ pub struct Rooms {
     order: Order<(u32, u32)>,
     /// Replies of the server that have not come yet.
     outstanding: u64,
-    message: Vec<u8>,
+    draft: Draft,
 }
 
 /// What a user remembers of a visit.
@@ -69,7 +69,7 @@ impl Rooms {
             sent: HashMap::new(),
             order: Order::default(),
             outstanding: 0,
-            message: Vec::new(),
+            draft: Draft::default(),
         }
     }
 
@@ -113,8 +113,8 @@ impl Rooms {
         };
         *sent = sent.wrapping_add(1);
         let room = self.room(cx.number);
-        let opcode = self.plan.wording.write(stamp, room, &mut self.message);
-        cx.send(opcode, &self.message);
+        let opcode = self.plan.wording.write(stamp, room, &mut self.draft);
+        cx.send(opcode, self.draft.payload());
         cx.tally.deliveries.publications += 1;
         if self.is_phoenix() && user.pushed == 0 {
             user.pushed = planned.max(1);
