@@ -56,6 +56,7 @@ pub enum Command {
 
 /// Which servers.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
 pub struct TargetArgs {
     /// The server, as ws://HOST[:PORT]/PATH. `{connection}`, `{user}` and
     /// `{room}` in the path become numbers
@@ -70,6 +71,7 @@ pub struct TargetArgs {
 
 /// What the opening handshake says.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
 pub struct HandshakeArgs {
     /// A header of the opening handshake, as 'Name: value'; repeatable
     #[arg(long = "header", value_name = "HEADER")]
@@ -224,9 +226,6 @@ pub struct MessageForm {
 /// `connect`
 #[derive(Debug, Clone, Args)]
 pub struct ConnectArgs {
-    #[command(flatten)]
-    /// What all scenarios share.
-    pub common: CommonArgs,
     /// Connections
     #[arg(short, long, value_name = "N", default_value = "1000", value_parser = positive)]
     pub connections: u64,
@@ -239,14 +238,14 @@ pub struct ConnectArgs {
     #[command(flatten)]
     /// How they arrive.
     pub arrival: ArrivalArgs,
+    #[command(flatten)]
+    /// What all scenarios share.
+    pub common: CommonArgs,
 }
 
 /// `message`
 #[derive(Debug, Clone, Args)]
 pub struct MessageArgs {
-    #[command(flatten)]
-    /// What all scenarios share.
-    pub common: CommonArgs,
     /// Connections
     #[arg(short, long, value_name = "N", default_value = "1000", value_parser = positive)]
     pub connections: u64,
@@ -262,14 +261,14 @@ pub struct MessageArgs {
     #[command(flatten)]
     /// How they arrive.
     pub arrival: ArrivalArgs,
+    #[command(flatten)]
+    /// What all scenarios share.
+    pub common: CommonArgs,
 }
 
 /// `endurance`
 #[derive(Debug, Clone, Args)]
 pub struct EnduranceArgs {
-    #[command(flatten)]
-    /// What all scenarios share.
-    pub common: CommonArgs,
     /// Connections
     #[arg(short, long, value_name = "N", default_value = "1000", value_parser = positive)]
     pub connections: u64,
@@ -285,14 +284,14 @@ pub struct EnduranceArgs {
     #[command(flatten)]
     /// How they arrive.
     pub arrival: ArrivalArgs,
+    #[command(flatten)]
+    /// What all scenarios share.
+    pub common: CommonArgs,
 }
 
 /// `echo`
 #[derive(Debug, Clone, Args)]
 pub struct EchoArgs {
-    #[command(flatten)]
-    /// What all scenarios share.
-    pub common: CommonArgs,
     /// Connections
     #[arg(short, long, value_name = "N", default_value = "100", value_parser = positive)]
     pub connections: u64,
@@ -315,14 +314,14 @@ pub struct EchoArgs {
     #[command(flatten)]
     /// How they arrive.
     pub arrival: ArrivalArgs,
+    #[command(flatten)]
+    /// What all scenarios share.
+    pub common: CommonArgs,
 }
 
 /// `broadcast`
 #[derive(Debug, Clone, Args)]
 pub struct BroadcastArgs {
-    #[command(flatten)]
-    /// What all scenarios share.
-    pub common: CommonArgs,
     /// Subscribers
     #[arg(short, long, alias = "connections", value_name = "N", default_value = "1000", value_parser = positive)]
     pub subscribers: u64,
@@ -351,14 +350,14 @@ pub struct BroadcastArgs {
     #[command(flatten)]
     /// How they arrive.
     pub arrival: ArrivalArgs,
+    #[command(flatten)]
+    /// What all scenarios share.
+    pub common: CommonArgs,
 }
 
 /// `chat`
 #[derive(Debug, Clone, Args)]
 pub struct ChatArgs {
-    #[command(flatten)]
-    /// What all scenarios share.
-    pub common: CommonArgs,
     /// Rooms; more than one need `{room}` in the path
     #[arg(long, value_name = "N", default_value = "1", value_parser = positive)]
     pub rooms: u64,
@@ -383,6 +382,9 @@ pub struct ChatArgs {
     #[command(flatten)]
     /// How they arrive.
     pub arrival: ArrivalArgs,
+    #[command(flatten)]
+    /// What all scenarios share.
+    pub common: CommonArgs,
 }
 
 /// How long a user stays.
@@ -403,9 +405,6 @@ impl std::str::FromStr for Stay {
 /// `churn`
 #[derive(Debug, Clone, Args)]
 pub struct ChurnArgs {
-    #[command(flatten)]
-    /// What all scenarios share.
-    pub common: CommonArgs,
     /// Connections at one time, each of which comes back as soon as it has left
     #[arg(short, long, value_name = "N", default_value = "100", value_parser = positive)]
     pub connections: u64,
@@ -421,14 +420,14 @@ pub struct ChurnArgs {
     #[command(flatten)]
     /// How messages are written.
     pub form: MessageForm,
+    #[command(flatten)]
+    /// What all scenarios share.
+    pub common: CommonArgs,
 }
 
 /// `soak`
 #[derive(Debug, Clone, Args)]
 pub struct SoakArgs {
-    #[command(flatten)]
-    /// What all scenarios share.
-    pub common: CommonArgs,
     /// Connections
     #[arg(short, long, value_name = "N", default_value = "1000", value_parser = positive)]
     pub connections: u64,
@@ -451,14 +450,14 @@ pub struct SoakArgs {
     #[command(flatten)]
     /// How they arrive.
     pub arrival: ArrivalArgs,
+    #[command(flatten)]
+    /// What all scenarios share.
+    pub common: CommonArgs,
 }
 
 /// `phoenix`
 #[derive(Debug, Clone, Args)]
 pub struct PhoenixArgs {
-    #[command(flatten)]
-    /// What all scenarios share.
-    pub common: CommonArgs,
     /// Channels, named room:0, room:1, …
     #[arg(long, value_name = "N", default_value = "1", value_parser = positive)]
     pub channels: u64,
@@ -480,6 +479,9 @@ pub struct PhoenixArgs {
     #[command(flatten)]
     /// How they arrive.
     pub arrival: ArrivalArgs,
+    #[command(flatten)]
+    /// What all scenarios share.
+    pub common: CommonArgs,
 }
 
 /// `run`
