@@ -1,7 +1,7 @@
 //! What all scenarios share, resolved: servers, addresses, threads, arrival.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use corecast::config::Driver;
 use corecast::plane::{ResolvedDriver, resolve_driver};
@@ -12,7 +12,7 @@ use crate::cli::{
 };
 use crate::engine::{Dialing, Pace, Plan, PlannedTimes};
 use crate::host::{self, Limits};
-use crate::outcome::{self, FORMAT, Outcome, Setting};
+use crate::outcome::{Outcome, Setting};
 use crate::script::{Arrival, Arrivals};
 use crate::sources::comfortable;
 use crate::target::{Target, check_header, probe};
@@ -170,26 +170,11 @@ impl Setup {
     /// An outcome that knows what was asked for, and nothing else yet.
     pub(super) fn outcome(&mut self, scenario: &str) -> Outcome {
         Outcome {
-            format: FORMAT,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            scenario: scenario.to_owned(),
             command: std::env::args().collect(),
             targets: self.urls.clone(),
             settings: std::mem::take(&mut self.settings),
-            started_unix_ms: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_millis() as u64),
-            seconds: 0.0,
-            interrupted: false,
             machines: vec![host::machine(self.threads)],
-            connections: outcome::Connections::default(),
-            messages: outcome::Messages::default(),
-            deliveries: None,
-            latencies: Default::default(),
-            resources: outcome::Resources::default(),
-            series: Vec::new(),
-            findings: Vec::new(),
-            failures: Vec::new(),
+            ..Outcome::new(scenario)
         }
     }
 }

@@ -58,7 +58,7 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub struct TargetArgs {
-    /// The server, as ws://HOST[:PORT]/PATH. `{connection}`, `{user}` and
+    /// The server, as ws://HOST:PORT/PATH. `{connection}`, `{user}` and
     /// `{room}` in the path become numbers
     pub url: String,
     /// Another server; connections go to all of them in turn

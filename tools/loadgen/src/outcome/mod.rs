@@ -16,6 +16,7 @@ mod merge;
 mod problems;
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -280,6 +281,33 @@ pub enum Severity {
     Limit,
     /// Worth knowing, but nothing was lost to it.
     Note,
+}
+
+impl Outcome {
+    /// The outcome of a scenario that begins now and has measured nothing yet.
+    pub fn new(scenario: &str) -> Outcome {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Outcome {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            scenario: scenario.to_owned(),
+            command: Vec::new(),
+            targets: Vec::new(),
+            settings: Vec::new(),
+            started_unix_ms: now.map_or(0, |since| since.as_millis() as u64),
+            seconds: 0.0,
+            interrupted: false,
+            machines: Vec::new(),
+            connections: Connections::default(),
+            messages: Messages::default(),
+            deliveries: None,
+            latencies: BTreeMap::new(),
+            resources: Resources::default(),
+            series: Vec::new(),
+            findings: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
 }
 
 /// The names in [`Outcome::latencies`] and what they stand for, for people, in
