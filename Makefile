@@ -23,8 +23,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build the server for speed: target/release/corecast
-	$(CARGO) build --release
+build: ## Build for speed: target/release/corecast and target/release/corecast-load
+	$(CARGO) build --release --package corecast --package corecast-load
 
 .PHONY: run
 run: build ## Build and start the server; prints the address of its chat page
