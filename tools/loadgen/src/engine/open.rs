@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 
-use corecast::plane::SessionKey;
+use corecast::plane::{Readiness, SessionKey};
 use corecast::sys::Socket;
 use corecast::upgrade::accept_key;
 use corecast::upgrade::client::{self, ClientError};
@@ -29,19 +29,24 @@ impl<T> Net<T> {
         let socket = match self.dial(targets[target].address()) {
             Ok(socket) => socket,
             Err(error) => {
-                let key = SessionKey {
-                    index: 0,
-                    generation,
-                };
-                return self.count_failure(key, number, state, Cause::of_error(&error));
+                return self.count_failure(generation, number, state, Cause::of_error(&error));
             }
         };
         let key = client::key(self.random.nonce());
         let mut request = std::mem::take(&mut self.out);
         self.write_request(target, number, &route, &key, &mut request);
         // On loopback the connection stands already, and the request leaves
-        // without waiting for it. Errors show in what the plane reports.
-        let sent = socket.send_bytes(&request).unwrap_or_default();
+        // without waiting for it; or nobody listens there, of which the socket
+        // tells only once.
+        let sent = match socket.send_bytes(&request) {
+            Ok(sent) => sent,
+            Err(error) if is_temporary(&error) => 0,
+            Err(error) => match Cause::of_error(&error) {
+                // Who refuses a request unread may have sent the reasons.
+                Cause::Reset => 0,
+                cause => return self.count_failure(generation, number, state, cause),
+            },
+        };
         let opening = Box::new(Opening {
             planned,
             accept: accept_key(&key),
@@ -128,13 +133,13 @@ impl<T> Net<T> {
     pub(super) fn advance_handshake<S: Scenario<State = T>>(
         &mut self,
         key: SessionKey,
-        readable: bool,
+        readiness: Readiness,
         scenario: &mut S,
     ) {
         if let Err(cause) = self.send_rest_of_request(key) {
             return self.fail(key, cause);
         }
-        if !readable {
+        if !readiness.readable {
             return;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -146,7 +151,8 @@ impl<T> Net<T> {
                 if !rest.is_empty() {
                     self.serve(key, &mut scratch[rest.clone()], scenario);
                 }
-                if rest.end == SCRATCH_BYTES {
+                // So may the end, of which no further readiness would tell.
+                if rest.end == SCRATCH_BYTES || readiness.hung_up {
                     self.read_later(key);
                 }
             }
@@ -290,7 +296,12 @@ impl<T> Net<T> {
         self.remove(key, End::Failed(cause));
     }
 
-    fn count_failure(&mut self, key: SessionKey, number: u32, state: T, cause: Cause) {
+    /// A connection never came into the table.
+    fn count_failure(&mut self, generation: u32, number: u32, state: T, cause: Cause) {
+        let key = SessionKey {
+            index: 0,
+            generation,
+        };
         *self.tally.failed.entry(cause).or_default() += 1;
         self.ended.push((key, number, state, End::Failed(cause)));
     }

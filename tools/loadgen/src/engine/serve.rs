@@ -37,7 +37,7 @@ impl<T> Net<T> {
             return;
         };
         if matches!(connection.stage, Stage::Opening(_)) {
-            return self.advance_handshake(key, readiness.readable, scenario);
+            return self.advance_handshake(key, readiness, scenario);
         }
         let queued = connection.queued;
         if readiness.writable {
