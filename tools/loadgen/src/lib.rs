@@ -107,5 +107,6 @@ pub mod script;
 pub mod sources;
 pub mod stamp;
 pub mod sys;
+pub mod tables;
 pub mod target;
 pub mod trend;

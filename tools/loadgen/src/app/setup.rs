@@ -15,11 +15,9 @@ use crate::host::{self, Limits};
 use crate::outcome::{Outcome, Setting};
 use crate::script::{Arrival, Arrivals};
 use crate::sources::comfortable;
+use crate::tables;
 use crate::target::{Target, check_header, probe};
 
-/// Descriptors of a table that are not connections: standard streams, rings,
-/// the pages, and a few to spare.
-const OTHER_DESCRIPTORS: u64 = 64;
 /// Ports of a source address, where the kernel does not say.
 const DEFAULT_PORTS: u64 = 28_232;
 
@@ -86,7 +84,11 @@ impl Setup {
         let cores = cores(engine.cpus.as_deref())?;
         let threads = match engine.threads {
             Some(threads) => threads,
-            None => threads_for(connections, descriptors, cores.len().max(1) as u64),
+            None => {
+                let one_per_core = cores.len().max(1) as u64;
+                tables::threads_for(connections, descriptors, one_per_core)
+                    .unwrap_or_else(|| tables::best(descriptors).max(one_per_core))
+            }
         };
         let sources = engine
             .sources
@@ -205,19 +207,6 @@ pub(super) fn planned(rate: f64, arrival: ArrivalArg) -> Pace {
     }))
 }
 
-/// As many threads as there are cores, and more when a table of descriptors
-/// cannot hold a thread's share of the connections.
-fn threads_for(connections: u64, descriptors: u64, cores: u64) -> u64 {
-    let mut threads = cores;
-    // Each thread's wake event is in every table.
-    while threads < 4_096
-        && connections.div_ceil(threads) > descriptors.saturating_sub(OTHER_DESCRIPTORS + threads)
-    {
-        threads += 1;
-    }
-    threads
-}
-
 /// So many connections that each thread has source addresses of its own. Two
 /// threads with one address would search the same ports.
 fn whole_shares(connections: u64, threads: u64, ports: u64) -> u64 {
@@ -280,17 +269,6 @@ fn cores(list: Option<&str>) -> Result<Vec<usize>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn threads_follow_the_descriptors() {
-        assert_eq!(threads_for(100, 20_000, 2), 2);
-        assert_eq!(threads_for(39_000, 20_000, 2), 2);
-        assert_eq!(threads_for(200_000, 20_000, 2), 11);
-        let million = threads_for(1_000_000, 20_000, 2);
-        assert!(million.abs_diff(51) <= 1, "{million}");
-        // A limit that holds nothing ends somewhere all the same.
-        assert_eq!(threads_for(1_000, 10, 2), 4_096);
-    }
 
     #[test]
     fn headers_and_cores_say_what_is_wrong() {

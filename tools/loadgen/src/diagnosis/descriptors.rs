@@ -6,13 +6,11 @@ use super::words::{count, grouped};
 use crate::cause::Cause;
 use crate::host::ServerLook;
 use crate::outcome::Severity;
+use crate::tables::{self, OTHERS};
 
 /// A table as full as this has no room: some descriptors are taken and given
 /// back all the time.
 const FULL: f64 = 0.98;
-
-/// Descriptors of a table that are not connections: files, rings, eventfds.
-const OTHERS: u64 = 64;
 
 /// What a server without descriptors does to its clients: it does not accept,
 /// or accepts and closes.
@@ -91,10 +89,9 @@ pub(super) fn of_the_client(case: &mut Case<'_>) {
         remedy += &format!(" after sysctl -w fs.nr_open={per_table}, which is {most} now");
     }
     // More threads help only where each has a table of its own.
-    let threads = evidence
-        .asked
-        .div_ceil(limit.soft.saturating_sub(OTHERS).max(1));
-    if evidence.tables == evidence.threads && threads > evidence.threads {
+    if evidence.tables == evidence.threads
+        && let Some(threads) = tables::threads_for(evidence.asked, limit.soft, evidence.threads + 1)
+    {
         remedy += &format!("; or --threads {threads}, each with a table of its own");
     }
     case.find(Severity::Failure, what + ".", remedy + ".");
@@ -111,6 +108,8 @@ pub(super) fn of_the_server(case: &mut Case<'_>) -> bool {
     if (used as f64) < limit as f64 * FULL {
         return false;
     }
+    // What was inherited may have numbers above a limit that was lowered since.
+    let used = used.min(limit);
     let affected = case.take(WITHOUT_DESCRIPTORS);
     let subject = match affected.any() {
         true => format!("{affected} because {} had", name(server)),

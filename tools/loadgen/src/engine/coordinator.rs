@@ -91,7 +91,11 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunError::Io(error) => write!(f, "the generator cannot begin: {error}"),
+            RunError::Io(error) => write!(
+                f,
+                "the generator cannot begin: {error}; raise the limit with 'ulimit -n' or 'ulimit \
+                 -u', or use fewer --threads"
+            ),
             RunError::Start(error) => error.fmt(f),
             RunError::ThreadLost => f.write_str("a thread of the generator has failed"),
         }

@@ -1,0 +1,47 @@
+//! Tables of descriptors: how many connections so many of them hold.
+//!
+//! `RLIMIT_NOFILE` bounds a table, and each thread of the generator has one of
+//! its own, so that more threads hold more connections.
+
+/// Descriptors of a table that are not connections: standard streams, rings,
+/// the pages, and a few to spare. The threads' wake events come on top.
+pub const OTHERS: u64 = 64;
+
+/// More threads than these only take each other's time.
+const MAX_THREADS: u64 = 4_096;
+
+/// The fewest threads, but at least `least`, whose tables of `descriptors` hold
+/// so many connections together; `None` if no number of them does.
+pub fn threads_for(connections: u64, descriptors: u64, least: u64) -> Option<u64> {
+    (least..=best(descriptors).max(least)).find(|threads| {
+        let table = descriptors.saturating_sub(OTHERS + threads);
+        threads * table >= connections
+    })
+}
+
+/// The number of threads that hold the most. Beyond it more threads hold less,
+/// because each thread's wake event is in every table.
+pub fn best(descriptors: u64) -> u64 {
+    (descriptors.saturating_sub(OTHERS) / 2).clamp(1, MAX_THREADS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_follow_the_descriptors() {
+        assert_eq!(threads_for(100, 20_000, 2), Some(2));
+        assert_eq!(threads_for(39_000, 20_000, 2), Some(2));
+        assert_eq!(threads_for(200_000, 20_000, 2), Some(11));
+        let million = threads_for(1_000_000, 20_000, 2).unwrap();
+        assert!(million.abs_diff(51) <= 1, "{million}");
+    }
+
+    #[test]
+    fn beyond_some_number_more_threads_hold_less() {
+        assert_eq!(threads_for(200, 100, 2), Some(7));
+        assert_eq!((threads_for(400, 100, 2), best(100)), (None, 18));
+        assert_eq!((threads_for(1, 10, 2), best(10)), (None, 1));
+    }
+}
