@@ -216,8 +216,9 @@ fn remedy(bottleneck: Bottleneck, evidence: &Evidence) -> String {
 /// Why the rate did not rise any further.
 pub(super) fn plateau(case: &mut Case<'_>) {
     let evidence = case.evidence;
-    // Without a measured time there is no rate to explain.
-    if evidence.usage.seconds <= 0.0 {
+    // Without a measured time, or a server for all of it, there is no rate to
+    // explain.
+    if evidence.usage.seconds <= 0.0 || evidence.seen.server_gone {
         return;
     }
     let bottleneck = of(evidence);

@@ -68,6 +68,31 @@ fn a_server_that_ended_explains_its_lost_connections() {
     );
 }
 
+/// Its processor time ended with it, so that nothing follows from what is seen.
+#[test]
+fn a_server_that_ended_bounds_no_rate() {
+    let evidence = but(|e| {
+        e.seen.server_gone = true;
+        (e.usage.server_cpu, e.usage.server_threads) = (None, Vec::new());
+        (e.at_maximum, e.rate) = (true, None);
+    });
+    expect(&evidence, Note, &["ended during the run"], &["dmesg"]);
+}
+
+/// A process may have inherited descriptors above a limit that was lowered since.
+#[test]
+fn no_more_descriptors_are_in_use_than_there_are() {
+    let evidence = but(|e| {
+        without_descriptors(e);
+        e.seen.server.as_mut().unwrap().fullest_table = Some(20_003);
+    });
+    assert!(
+        only(&evidence)
+            .what
+            .contains("20,000 of 20,000 were in use")
+    );
+}
+
 #[test]
 fn a_full_accept_queue_drops_connections() {
     let evidence = but(|e| {
