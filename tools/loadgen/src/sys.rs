@@ -32,9 +32,18 @@ pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Socket>
     match socket.connect(&target.into()) {
         Ok(()) => {}
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        Err(error) if is_blackhole(&error) => {
+            return Err(io::Error::from_raw_os_error(libc::ENETUNREACH));
+        }
         Err(error) => return Err(error),
     }
     Ok(Socket::new(socket.into()))
+}
+
+/// Whether a connection could not begin because its route is a blackhole. The
+/// kernel calls that an invalid argument, of which there is none here.
+pub fn is_blackhole(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINVAL)
 }
 
 /// `IP_BIND_ADDRESS_NO_PORT`: the port is chosen when the target is known, so

@@ -35,7 +35,8 @@ fn explain(cause: Cause, evidence: &Evidence) -> (String, String) {
         ),
         Cause::Forbidden => (
             "a firewall or policy of this host forbids it (EPERM, EACCES)".into(),
-            "See its rules with nft list ruleset or iptables -L.",
+            "See its rules with nft list ruleset or iptables -L, and whether ip route get and the \
+             target's address says prohibited.",
         ),
         Cause::ConnectTimeout => (unanswered_packets(evidence), CONNECT_TIMEOUT),
         Cause::HandshakeTimeout => (

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use corecast::upgrade::client::ClientError;
 
+use crate::sys::is_blackhole;
+
 /// How much of a refusal's body is quoted, in characters.
 const QUOTED: usize = 120;
 
@@ -27,6 +29,11 @@ pub enum ProbeError {
     },
     /// There is no way to the host or its network.
     Unreachable {
+        /// The server's address.
+        address: SocketAddr,
+    },
+    /// A firewall or a route of this host forbids it.
+    Forbidden {
         /// The server's address.
         address: SocketAddr,
     },
@@ -97,7 +104,10 @@ impl ProbeError {
             io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown => ProbeError::Unreachable { address },
-            _ => ProbeError::Os { address, cause },
+            io::ErrorKind::PermissionDenied => ProbeError::Forbidden { address },
+            _ if is_blackhole(&cause) => ProbeError::Unreachable { address },
+            // It was accepted, and gone before anybody looked.
+            _ => ProbeError::of_stream(address, cause),
         }
     }
 
@@ -176,6 +186,12 @@ impl fmt::Display for ProbeError {
             ProbeError::Unreachable { address } => write!(
                 f,
                 "there is no way from here to {address}; check the address and 'ip route get {}'",
+                address.ip()
+            ),
+            ProbeError::Forbidden { address } => write!(
+                f,
+                "a firewall or a route of this host forbids connections to {address}; see its \
+                 rules with 'nft list ruleset', and 'ip route get {}'",
                 address.ip()
             ),
             ProbeError::Source { source, cause } => {

@@ -130,6 +130,27 @@ fn a_server_that_does_not_answer() {
 }
 
 #[test]
+fn errors_of_connecting() {
+    let address = "192.0.2.1:80".parse().unwrap();
+    let complaint = |code| {
+        let error = std::io::Error::from_raw_os_error(code);
+        ProbeError::of_connect(address, TIMEOUT, error).to_string()
+    };
+    for (code, words) in [
+        (libc::ENETUNREACH, "no way from here"),
+        // A route that is a blackhole, and one that is prohibited.
+        (libc::EINVAL, "no way from here"),
+        (libc::EACCES, "forbids"),
+        (libc::EPERM, "forbids"),
+        (libc::ECONNRESET, "ended the connection"),
+        (libc::EMFILE, "Too many open files"),
+    ] {
+        let complaint = complaint(code);
+        assert!(complaint.contains(words), "{complaint}");
+    }
+}
+
+#[test]
 fn a_server_that_hangs_up() {
     for answer in [&b""[..], b"HTTP/1.1 101 Sw"] {
         assert!(complaint(answer).contains("ended the connection instead of answering"));
