@@ -20,12 +20,11 @@ pub fn inside(test: &str, prepare: &str, body: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
         return body();
     }
-    let script = format!(
-        "{{ ip link set lo up\n{prepare}\n}} >/dev/null || exit {UNPREPARED}\nexec \"$0\" \"$@\""
-    );
+    let script = format!("sh -ec \"$0\" >/dev/null || exit {UNPREPARED}\nexec \"$@\"");
     let mut command = unshare();
     command
-        .args(["sh", "-c", &format!("set -e\n{script}")])
+        .args(["sh", "-c", &script])
+        .arg(format!("ip link set lo up\n{prepare}"))
         .arg(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads", "1"])
         .env(INSIDE, "yes");
