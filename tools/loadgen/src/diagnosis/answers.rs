@@ -141,11 +141,11 @@ fn answered(status: u16, evidence: &Evidence) -> (String, String) {
         ),
         401 => (
             "the server wants a login".into(),
-            "Send what it wants as a header.",
+            "Send what it wants, as with --header 'Authorization: …'.",
         ),
         403 => (
             "the server forbids it, as it does with an Origin that is not on its list".into(),
-            "Send an Origin header that the server allows.",
+            "Send one that the server allows with --header 'Origin: …'.",
         ),
         404 => ("there is no such path".into(), "Check the URL's path."),
         408 => (
@@ -201,7 +201,7 @@ fn closed(code: u16) -> (String, String) {
         ),
         1003 => (
             "it does not take such messages",
-            "Send text instead of binary messages, or the reverse.",
+            "Send text instead of binary messages, or the reverse: --protocol text or raw.",
         ),
         1005 => ("it gave no reason", "See the server's log."),
         1007 => (

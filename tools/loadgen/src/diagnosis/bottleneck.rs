@@ -4,10 +4,15 @@
 use super::Evidence;
 use super::case::Case;
 use super::words::{count, percent, rate};
+use crate::host::{ThreadUsage, Usage};
 use crate::outcome::Severity;
 
 /// A thread or core as busy as this is full.
 const FULL: f64 = 0.95;
+
+/// A thread that others keep from its core now and then is full as well, if it
+/// had the core for at least this share. Below, the others are what counts.
+const MOSTLY: f64 = 0.8;
 
 /// Of full cores, the load generator has at least this share when they are
 /// full because of it.
@@ -61,11 +66,12 @@ fn of(evidence: &Evidence) -> Bottleneck {
         return Bottleneck::Client;
     }
     if let Some(cores) = full_cores(evidence) {
-        let rest = cores as f64 - usage.client_cpu;
-        if rest > cores as f64 * (1.0 - MOST) {
-            let server = usage.server_cpu.unwrap_or(0.0);
+        let count = cores.len() as f64;
+        let rest = count - usage.client_cpu;
+        if rest > count * (1.0 - MOST) {
+            let server = server_cpu_on(&cores, usage);
             return match server >= rest / 2.0 {
-                true => Bottleneck::Shared(cores),
+                true => Bottleneck::Shared(cores.len()),
                 false => Bottleneck::Others((rest - server).max(0.0)),
             };
         }
@@ -91,23 +97,35 @@ fn server_is_full(evidence: &Evidence) -> bool {
         && usage
             .server_cpu
             .is_some_and(|cpu| cpu >= cores as f64 * FULL);
-    all || usage
-        .busiest_server_thread()
-        .is_some_and(|share| share >= FULL)
+    all || usage.server_threads.first().is_some_and(is_full)
 }
 
-/// How many cores the load generator may use, if all of them were full.
-fn full_cores(evidence: &Evidence) -> Option<usize> {
+/// Whether a thread always had something to do.
+fn is_full(thread: &ThreadUsage) -> bool {
+    thread.share >= FULL || thread.share >= MOSTLY && thread.share + thread.waited >= FULL
+}
+
+/// The cores that the load generator may use, if all of them were full.
+fn full_cores(evidence: &Evidence) -> Option<Vec<usize>> {
     let all = &evidence.usage.cores;
-    let shares: Vec<f64> = match evidence.pinned.as_slice() {
-        [] => all.clone(),
-        pinned => pinned
-            .iter()
-            .filter_map(|core| all.get(*core).copied())
-            .collect(),
+    let mut cores: Vec<usize> = match evidence.pinned.as_slice() {
+        [] => (0..all.len()).collect(),
+        pinned => pinned.to_vec(),
     };
-    let full = !shares.is_empty() && shares.iter().all(|share| *share >= FULL);
-    full.then_some(shares.len())
+    cores.retain(|core| *core < all.len());
+    let full = !cores.is_empty() && cores.iter().all(|core| all[*core] >= FULL);
+    full.then_some(cores)
+}
+
+/// What the server took of these cores, as far as its threads stayed where they
+/// were last seen.
+fn server_cpu_on(cores: &[usize], usage: &Usage) -> f64 {
+    if cores.len() >= usage.cores.len() {
+        return usage.server_cpu.unwrap_or(0.0);
+    }
+    let threads = usage.server_threads.iter();
+    let there = threads.filter(|thread| cores.contains(&thread.core));
+    there.map(|thread| thread.share).sum()
 }
 
 /// "while …", when somebody was full; for sentences about what came too late.
@@ -122,11 +140,17 @@ pub(super) fn meanwhile(evidence: &Evidence) -> String {
 fn server_load(evidence: &Evidence) -> String {
     let usage = &evidence.usage;
     match usage.server_threads.first() {
-        Some(busiest) if busiest.share >= FULL || usage.server_threads.len() == 1 => format!(
-            "its busiest thread ({}) was {} busy",
-            busiest.name,
-            percent(busiest.share)
-        ),
+        Some(busiest) if is_full(busiest) || usage.server_threads.len() == 1 => {
+            let waited = match busiest.share >= FULL {
+                true => String::new(),
+                false => format!(
+                    " and waited {} of the time for a core",
+                    percent(busiest.waited)
+                ),
+            };
+            let (name, share) = (&busiest.name, percent(busiest.share));
+            format!("its busiest thread ({name}) was {share} busy{waited}")
+        }
         _ => format!(
             "its threads took {:.2} cores",
             usage.server_cpu.unwrap_or(0.0)

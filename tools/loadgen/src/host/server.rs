@@ -41,6 +41,9 @@ pub struct ServerThread {
     pub name: String,
     /// Its processor time.
     pub cpu: Duration,
+    /// Time it had something to do and waited for a core; zero where the
+    /// kernel does not say.
+    pub waited: Duration,
     /// The core it was last on.
     pub core: usize,
 }
@@ -100,12 +103,14 @@ fn read_thread(task: &Path) -> Option<ServerThread> {
     let (name, counted, core) = parse_stat(&read(task.join("stat"))?)?;
     // Some kernels are built without the precise clock and say nothing or 0.
     let precise = read(task.join("schedstat"))
-        .and_then(|text| on_cpu(&text))
-        .filter(|time| !time.is_zero());
+        .and_then(|text| on_cpu_and_waiting(&text))
+        .filter(|(on_cpu, _)| !on_cpu.is_zero());
+    let (cpu, waited) = precise.unwrap_or((counted, Duration::ZERO));
     Some(ServerThread {
         tid: task.file_name()?.to_str()?.parse().ok()?,
         name,
-        cpu: precise.unwrap_or(counted),
+        cpu,
+        waited,
         core,
     })
 }
@@ -123,10 +128,12 @@ fn parse_stat(stat: &str) -> Option<(String, Duration, usize)> {
     Some((name.to_owned(), time, core.unwrap_or(0)))
 }
 
-/// The first field of a `schedstat`: nanoseconds on a core.
-fn on_cpu(schedstat: &str) -> Option<Duration> {
-    let nanos = schedstat.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanos))
+/// The first two fields of a `schedstat`: nanoseconds on a core, and ready for
+/// one that others had.
+fn on_cpu_and_waiting(schedstat: &str) -> Option<(Duration, Duration)> {
+    let mut fields = schedstat.split_ascii_whitespace();
+    let mut time = || Some(Duration::from_nanos(fields.next()?.parse().ok()?));
+    Some((time()?, time()?))
 }
 
 fn text_field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
@@ -140,12 +147,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schedstat_begins_with_the_time_on_a_core() {
-        assert_eq!(
-            on_cpu("524168 185397 1\n"),
-            Some(Duration::from_nanos(524_168))
-        );
-        assert_eq!(on_cpu(""), None);
+    fn schedstat_begins_with_the_time_on_a_core_and_before_it() {
+        let times = (Duration::from_nanos(524_168), Duration::from_nanos(185_397));
+        assert_eq!(on_cpu_and_waiting("524168 185397 1\n"), Some(times));
+        assert_eq!(on_cpu_and_waiting(""), None);
     }
 
     #[test]

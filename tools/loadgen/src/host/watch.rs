@@ -8,7 +8,7 @@ use super::clock;
 use super::cores::CoreTime;
 use super::limits::{conntrack_count, open_files};
 use super::memory::{Memory, Sockets};
-use super::server::ServerLook;
+use super::server::{ServerLook, ServerThread};
 use super::tcp::TcpCounters;
 use super::text::{field_bytes, read};
 
@@ -109,8 +109,10 @@ pub struct Usage {
 pub struct ThreadUsage {
     /// Its name.
     pub name: String,
-    /// Its share of its time, from 0 to 1.
+    /// The share of the time in which it was on a core, from 0 to 1.
     pub share: f64,
+    /// The share in which it had something to do and waited for a core.
+    pub waited: f64,
     /// The core it was last on.
     pub core: usize,
 }
@@ -149,10 +151,11 @@ impl Look {
         let mut server_threads: Vec<ThreadUsage> = threads
             .iter()
             .flatten()
-            .map(|(name, core, time)| ThreadUsage {
-                name: name.clone(),
-                share: per_second(*time).min(1.0),
-                core: *core,
+            .map(|thread| ThreadUsage {
+                name: thread.name.clone(),
+                share: per_second(thread.cpu).min(1.0),
+                waited: per_second(thread.waited).min(1.0),
+                core: thread.core,
             })
             .collect();
         server_threads.sort_by(|a, b| b.share.total_cmp(&a.share));
@@ -161,7 +164,8 @@ impl Look {
             cores,
             stolen,
             client_cpu: per_second(self.client_cpu.saturating_sub(earlier.client_cpu)),
-            server_cpu: threads.map(|threads| per_second(threads.iter().map(|t| t.2).sum())),
+            server_cpu: threads
+                .map(|threads| per_second(threads.iter().map(|thread| thread.cpu).sum())),
             server_threads,
             tcp: self
                 .tcp
@@ -190,27 +194,29 @@ fn cores_since(now: &[CoreTime], before: &[CoreTime]) -> (Vec<f64>, f64) {
     (shares, if seen > 0.0 { all_stolen / seen } else { 0.0 })
 }
 
-/// Name, last core and processor time of each thread that still lives; the
-/// last moments of one that ended are lost. A new one took all its time since.
-fn threads_since(now: &ServerLook, before: &ServerLook) -> Vec<(String, usize, Duration)> {
-    let earlier: HashMap<u32, Duration> = before
+/// Each thread that still lives, with its times since `before`; the last
+/// moments of one that ended are lost. A new one took all its time since.
+fn threads_since(now: &ServerLook, before: &ServerLook) -> Vec<ServerThread> {
+    let earlier: HashMap<u32, (Duration, Duration)> = before
         .threads
         .iter()
-        .map(|thread| (thread.tid, thread.cpu))
+        .map(|thread| (thread.tid, (thread.cpu, thread.waited)))
         .collect();
     now.threads
         .iter()
         .map(|thread| {
-            let since = earlier.get(&thread.tid).copied().unwrap_or_default();
-            let time = thread.cpu.saturating_sub(since);
-            (thread.name.clone(), thread.core, time)
+            let (cpu, waited) = earlier.get(&thread.tid).copied().unwrap_or_default();
+            ServerThread {
+                cpu: thread.cpu.saturating_sub(cpu),
+                waited: thread.waited.saturating_sub(waited),
+                ..thread.clone()
+            }
         })
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::server::ServerThread;
     use super::*;
 
     fn look(at: Instant, threads: &[(u32, u64)]) -> Look {
@@ -218,6 +224,7 @@ mod tests {
             tid,
             name: format!("t{tid}"),
             cpu: Duration::from_millis(millis),
+            waited: Duration::from_millis(millis / 10),
             core: 0,
         });
         let server = ServerLook {
@@ -246,6 +253,7 @@ mod tests {
             .map(|thread| (thread.name.as_str(), (thread.share * 100.0).round()))
             .collect();
         assert_eq!(shares, [("t2", 90.0), ("t1", 25.0), ("t4", 10.0)]);
+        assert!((usage.server_threads[0].waited - 0.09).abs() < 1e-9);
         assert!((usage.server_cpu.unwrap() - 1.25).abs() < 1e-9);
         assert!((usage.server_cpu_seconds().unwrap() - 2.5).abs() < 1e-9);
         assert!((usage.busiest_server_thread().unwrap() - 0.9).abs() < 1e-9);

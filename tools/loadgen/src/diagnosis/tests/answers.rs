@@ -48,7 +48,7 @@ fn each_answer_has_its_meaning_and_remedy() {
             "HTTP 401: the server wants a login",
             "header",
         ),
-        (Cause::Status(403), "Origin", "Origin header"),
+        (Cause::Status(403), "Origin", "--header 'Origin: "),
         (
             Cause::Status(404),
             "HTTP 404: there is no such path",

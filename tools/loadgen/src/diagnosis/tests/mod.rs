@@ -99,7 +99,7 @@ fn thread(name: &str, share: f64) -> ThreadUsage {
     ThreadUsage {
         name: name.into(),
         share,
-        core: 0,
+        ..Default::default()
     }
 }
 

@@ -30,6 +30,25 @@ fn a_full_server_is_what_a_benchmark_wants() {
 }
 
 #[test]
+fn a_server_that_waits_for_its_core_now_and_then_is_full() {
+    let waiting = |share, waited| {
+        at_maximum(|e| {
+            load(e, share, 0.3);
+            e.usage.server_threads[0].waited = waited;
+        })
+    };
+    let what = [
+        "was 88 % busy and waited 9 % of the time for a core",
+        "the server's limit",
+    ];
+    expect(&waiting(0.88, 0.09), Limit, &what, &["Nothing to mend"]);
+    // One that had half a core is not at its own limit.
+    for evidence in [waiting(0.5, 0.49), waiting(0.88, 0.01)] {
+        assert!(!only(&evidence).what.contains("The server was full"));
+    }
+}
+
+#[test]
 fn a_server_on_all_its_cores_is_full_without_a_full_thread() {
     let evidence = at_maximum(|e| {
         load(e, 0.5, 0.6);
@@ -130,8 +149,20 @@ fn one_pinned_core_can_be_shared_too() {
     let evidence = at_maximum(|e| {
         load(e, 0.45, 0.50);
         e.usage.cores = vec![0.1, 1.0];
+        e.usage.server_threads[0].core = 1;
     });
     expect(&evidence, Limit, &["share 1 full core "], &[]);
+}
+
+/// What the server takes of its own core is not missing from another's.
+#[test]
+fn a_server_on_another_core_shares_nothing() {
+    let evidence = at_maximum(|e| {
+        load(e, 0.48, 0.52);
+        e.usage.cores = vec![0.5, 1.0];
+    });
+    let what = ["Other programs or interrupts took 0.48 of the load generator's full cores"];
+    expect(&evidence, Limit, &what, &["Stop the other programs"]);
 }
 
 #[test]
@@ -149,6 +180,7 @@ fn other_programs_are_told_from_the_server() {
     let evidence = at_maximum(|e| {
         load(e, 0.10, 0.40);
         e.usage.cores = vec![0.1, 1.0];
+        e.usage.server_threads[0].core = 1;
     });
     let what = ["Other programs or interrupts took 0.50 of the load generator's full cores"];
     expect(&evidence, Limit, &what, &["top"]);
