@@ -90,6 +90,8 @@ impl Setup {
                     .unwrap_or_else(|| tables::best(descriptors).max(one_per_core))
             }
         };
+        // A thread without a connection could not do its share of the work.
+        let threads = threads.min(connections.max(1));
         let sources = engine
             .sources
             .resolve(&distinct, whole_shares(connections, threads, ports), ports)
