@@ -67,7 +67,14 @@ impl Verdict<'_> {
         };
         let seconds = outcome.messages.seconds.max(f64::MIN_POSITIVE);
         if let Some(asked) = self.asked.message_rate {
-            return Some(rate("messages", asked, outcome.messages.sent_rate()));
+            let messages = &outcome.messages;
+            // Where each message has an answer, the slower of the two counts:
+            // an open loop sends on, whatever becomes of it.
+            let achieved = match outcome.deliveries {
+                Some(_) => messages.sent_rate().min(messages.received_rate()),
+                None => messages.sent_rate(),
+            };
+            return Some(rate("messages", asked, achieved));
         }
         if let (Some(asked), Some(deliveries)) = (self.asked.publication_rate, &outcome.deliveries)
         {
