@@ -6,6 +6,7 @@ use corecast::ws::{Event, Input, OpCode};
 use super::connection::Stage;
 use super::net::{Net, SCRATCH_BYTES, is_temporary};
 use super::scenario::Scenario;
+use super::shared::Phase;
 use crate::cause::Cause;
 
 /// Full buffers read from one connection before the others have their turn.
@@ -105,6 +106,8 @@ impl<T> Net<T> {
         scenario: &mut S,
     ) {
         let rules = self.rules;
+        // A scenario that has settled has given up what was on its way.
+        let settled = self.phase == Phase::Closing;
         let is_open = self
             .connection(key)
             .is_some_and(|connection| matches!(connection.stage, Stage::Open));
@@ -116,7 +119,7 @@ impl<T> Net<T> {
                         return Flow::PeerClosed(close.map_or(1005, |close| close.code.as_u16()));
                     }
                     // After our close frame, only the server's counts.
-                    Ok(Some(_)) if !is_open => {}
+                    Ok(Some(_)) if !is_open || settled => {}
                     Ok(Some(Event::Message(message))) => {
                         cx.tally.traffic.received += 1;
                         cx.tally.traffic.received_bytes += message.as_bytes().len() as u64;
