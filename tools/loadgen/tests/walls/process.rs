@@ -30,12 +30,23 @@ pub fn limit_descriptors(command: &mut Command, count: u64) {
 
 /// Lets a process go before others, if that is allowed: a measurement of who
 /// is full needs somebody who can be.
+///
+/// Niceness counts within a session; where sessions are scheduled as groups,
+/// that of a session's group counts between them.
 pub fn prefer(command: &mut Command) {
-    // SAFETY: between fork and exec only setpriority is called, which takes no
-    // pointers and is allowed there.
+    let group = c"/proc/self/autogroup";
+    let nice = PREFERRED.to_string();
+    // SAFETY: between fork and exec only system calls are made that are allowed
+    // there; their pointers are to strings that the closure owns.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
+            libc::setsid();
             libc::setpriority(libc::PRIO_PROCESS, 0, PREFERRED);
+            let file = libc::open(group.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+            if file >= 0 {
+                libc::write(file, nice.as_ptr().cast(), nice.len());
+                libc::close(file);
+            }
             Ok(())
         });
     }
@@ -55,6 +66,11 @@ pub fn pin(command: &mut Command, core: usize) {
             }
         });
     }
+}
+
+/// A core that this process may use.
+pub fn first_core() -> usize {
+    core_affinity::get_core_ids().map_or(0, |cores| cores[0].id)
 }
 
 /// Two cores that this process may use, if it has two.

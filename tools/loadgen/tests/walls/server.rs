@@ -197,7 +197,7 @@ pub fn discard(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// A good handshake; then every message comes back, after `work`.
-fn echo(mut stream: TcpStream, work: impl Fn()) -> io::Result<()> {
+pub fn echo(mut stream: TcpStream, work: impl Fn()) -> io::Result<()> {
     shake_hands(&mut stream)?;
     let rules = Rules {
         role: Role::Server,
