@@ -44,6 +44,7 @@ impl Verdict<'_> {
         self.evidence.peak = connections.peak;
         self.evidence.failed = connections.failed.clone();
         self.evidence.lost = connections.lost.clone();
+        self.evidence.deliveries = outcome.deliveries.clone();
         self.evidence.busiest_client_thread = outcome.resources.busiest_thread;
         self.evidence.rate = self.rate(outcome);
         self.evidence.latency_growth = self

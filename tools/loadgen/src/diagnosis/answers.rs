@@ -17,6 +17,41 @@ pub(super) fn explain_the_rest(case: &mut Case<'_>) {
     }
 }
 
+/// Deliveries that never arrived although no connection was lost, with which
+/// they would have been.
+pub(super) fn explain_lost_deliveries(case: &mut Case<'_>) {
+    let evidence = case.evidence;
+    let Some(deliveries) = evidence.deliveries.as_ref().filter(|all| all.lost > 0) else {
+        return;
+    };
+    if evidence.lost.values().any(|count| *count > 0) {
+        return;
+    }
+    let expected = grouped(deliveries.expected);
+    if deliveries.received == 0 {
+        case.find(
+            Severity::Failure,
+            format!(
+                "None of {expected} deliveries arrived, so what is at that path does not answer \
+                 such messages."
+            ),
+            "Check the URL's path, and --protocol: whether the server there sends back what it \
+             gets.",
+        );
+        return;
+    }
+    case.find(
+        Severity::Failure,
+        format!(
+            "{} of {expected} deliveries had not arrived when the run ended{}.",
+            grouped(deliveries.lost),
+            bottleneck::meanwhile(evidence)
+        ),
+        "Send less, or wait longer with --timeout; if they do not come then, the server drops \
+         messages (corecast: --slow-consumer).",
+    );
+}
+
 /// The rest of a sentence after "because", and what to do.
 fn explain(cause: Cause, evidence: &Evidence) -> (String, String) {
     let (why, remedy): (String, &str) = match cause {

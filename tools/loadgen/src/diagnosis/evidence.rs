@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cause::Cause;
 use crate::host::{Limits, Look, ServerLook, TcpCounters, Usage};
+use crate::outcome::Deliveries;
 
 /// What is known of a run. What is not known stays at its default, and nothing
 /// is concluded from it.
@@ -21,6 +22,8 @@ pub struct Evidence {
     pub failed: BTreeMap<Cause, u64>,
     /// Open connections that ended although nobody here wanted it, by cause.
     pub lost: BTreeMap<Cause, u64>,
+    /// What arrived of what should have arrived, in a scenario that knows.
+    pub deliveries: Option<Deliveries>,
     /// Source addresses that connections were bound to; 0 counts as the one
     /// that the kernel chooses.
     pub sources: u64,

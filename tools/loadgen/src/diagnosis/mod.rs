@@ -10,6 +10,7 @@
 //! - Every cause for which connections failed or were lost is in exactly one
 //!   finding: rules that know why come first and take the connections they
 //!   explain; the last rule takes all that are left.
+//! - So is every loss of deliveries on connections that stayed.
 //! - What is not known accuses nobody. A server that is not seen is neither
 //!   full nor idle.
 //! - What harmed nobody and held no figure down is a note at most.
@@ -50,6 +51,7 @@ pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
     queues::accept(&mut case, server_full);
     queues::half_open(&mut case);
     answers::explain_the_rest(&mut case);
+    answers::explain_lost_deliveries(&mut case);
     bottleneck::plateau(&mut case);
     bottleneck::growing_latency(&mut case);
     bottleneck::stolen_time(&mut case);

@@ -132,3 +132,43 @@ fn a_late_answer_says_who_was_full_meanwhile() {
     }
     assert!(!diagnose(&late(0.3, 0.3))[0].what.contains("while"));
 }
+
+#[test]
+fn deliveries_that_never_came() {
+    let lost = |received, lost| but(|e| e.deliveries = Some(delivered(received, lost)));
+    expect(
+        &lost(90_000, 10_000),
+        Severity::Failure,
+        &["10,000 of 100,000 deliveries had not arrived when the run ended."],
+        &["--timeout", "--slow-consumer"],
+    );
+    let path = ["Check the URL's path", "--protocol"];
+    expect(
+        &lost(0, 2_000),
+        Severity::Failure,
+        &["None of 2,000 deliveries"],
+        &path,
+    );
+    let mut slow = lost(90_000, 10_000);
+    load(&mut slow, 0.99, 0.4);
+    let findings = diagnose(&slow);
+    assert!(
+        findings[0].what.contains("while the server was full"),
+        "{findings:#?}"
+    );
+}
+
+/// They went with their connections, which have an explanation.
+#[test]
+fn deliveries_on_lost_connections_are_explained_with_them() {
+    let evidence = but(|e| {
+        e.deliveries = Some(delivered(90_000, 10_000));
+        e.lost.insert(Cause::Reset, 3);
+    });
+    expect(
+        &evidence,
+        Severity::Failure,
+        &["3 open connections were lost"],
+        &[],
+    );
+}

@@ -11,7 +11,7 @@ use crate::cause::Cause;
 use crate::host::{
     Conntrack, Descriptors, Limits, PortRange, ServerLook, TcpMemory, ThreadUsage, Usage,
 };
-use crate::outcome::{Finding, Severity};
+use crate::outcome::{Deliveries, Finding, Severity};
 
 /// A run of 1,000 connections on a host of two cores at which nothing went
 /// wrong: the server is pinned to core 0, the load generator to core 1.
@@ -70,6 +70,7 @@ fn good() -> Evidence {
             achieved: 9_990.0,
         }),
         latency_growth: Some(1.1),
+        deliveries: Some(delivered(100_000, 0)),
         ..Default::default()
     };
     evidence.seen.server = Some(server);
@@ -79,6 +80,17 @@ fn good() -> Evidence {
     evidence.seen.available_bytes = Some(11 << 30);
     load(&mut evidence, 0.50, 0.40);
     evidence
+}
+
+/// So many deliveries that arrived, and so many that did not.
+fn delivered(received: u64, lost: u64) -> Deliveries {
+    Deliveries {
+        publications: received + lost,
+        expected: received + lost,
+        received,
+        lost,
+        ..Default::default()
+    }
 }
 
 /// Sets how busy the server's thread and the load generator's are, each on a
