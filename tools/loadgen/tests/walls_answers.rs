@@ -11,8 +11,12 @@ use std::time::Duration;
 
 use corecast_load::cause::Cause;
 use walls::process::{Server, serve_if_asked};
-use walls::server::{Corecast, answer, behaving, discard, misbehaving, reset, shake_hands};
+use walls::server::{
+    Corecast, answer, behaving, discard, echo, keep_silent, misbehaving, reset, shake_hands,
+};
 use walls::{Run, load};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Not a test: the process of a server, when a test starts this program as one.
 #[test]
@@ -113,10 +117,7 @@ fn resets_in_the_handshake() {
 
 #[test]
 fn no_answer_to_the_handshake() {
-    let run = connect(&misbehaving(|stream| {
-        std::thread::sleep(Duration::from_secs(5));
-        drop(stream);
-    }));
+    let run = connect(&misbehaving(keep_silent));
     let failed = &run.outcome().connections.failed;
     assert_eq!(*failed, [(Cause::HandshakeTimeout, 10)].into());
     let what = [
@@ -174,6 +175,48 @@ fn the_stream_ends_without_a_word() {
     );
     let what = ["10 open connections were lost", "without a close frame"];
     run.expect_failure(&what, &["server's log"]);
+}
+
+/// The generator's messages arrive, and nothing comes back.
+#[test]
+fn a_server_that_echoes_nothing() {
+    let url = behaving(|_, stream| drop(discard(stream)));
+    let words = [
+        "echo",
+        &url,
+        "-c",
+        "10",
+        "--duration",
+        "300ms",
+        "--warm-up",
+        "0s",
+    ];
+    let run = load(&[&words[..], &["--timeout", "500ms"]].concat());
+    run.expect_failure(
+        &["None of 10 deliveries arrived"],
+        &["URL's path", "--protocol"],
+    );
+}
+
+/// One message a second is answered, and ten are asked for.
+#[test]
+fn answers_that_come_too_late() {
+    let url = behaving(|_, stream| drop(echo(stream, || std::thread::sleep(SECOND))));
+    let words = [
+        "echo",
+        &url,
+        "-c",
+        "1",
+        "--rate",
+        "10",
+        "--duration",
+        "1s",
+        "--warm-up",
+        "0s",
+    ];
+    let run = load(&[&words[..], &["--timeout", "500ms"]].concat());
+    let what = ["deliveries had not arrived when the run ended"];
+    run.expect_failure(&what, &["Send less", "--timeout"]);
 }
 
 #[test]
@@ -256,11 +299,6 @@ fn nothing_to_measure_is_said_before_the_run() {
     load(&["connect", &url]).expect_unusable(&["220 mail ESMTP"]);
     let url = behaving(|_, stream| reset(stream));
     load(&["connect", &url]).expect_unusable(&["ended the connection", "TLS"]);
-    let url = behaving(|_, stream| {
-        std::thread::sleep(Duration::from_secs(
-            5 + stream.ttl().unwrap_or(0) as u64 * 0,
-        ))
-    });
+    let url = behaving(|_, stream| keep_silent(stream));
     load(&["connect", &url, "--timeout", "300ms"]).expect_unusable(&["did not answer", "300ms"]);
-    let _ = discard;
 }

@@ -183,6 +183,12 @@ pub fn reset(stream: TcpStream) {
     let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
 }
 
+/// Says nothing for longer than anybody waits.
+pub fn keep_silent(stream: TcpStream) {
+    thread::sleep(Duration::from_secs(10));
+    drop(stream);
+}
+
 /// A good handshake; then everything is read and nothing is understood.
 pub fn discard(mut stream: TcpStream) -> io::Result<()> {
     shake_hands(&mut stream)?;
