@@ -90,7 +90,7 @@ impl Setup {
                     .unwrap_or_else(|| tables::best(descriptors).max(one_per_core))
             }
         };
-        // A thread without a connection could not do its share of the work.
+        // A thread without connections would never send its part of the messages.
         let threads = threads.min(connections.max(1));
         let sources = engine
             .sources

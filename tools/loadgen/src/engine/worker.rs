@@ -198,20 +198,20 @@ impl<S: Scenario> Worker<S> {
         Status {
             // Connections that come back do not make it untrue again.
             arrived: before.arrived || self.arrivals.is_exhausted() && self.net.opening == 0,
-            done: before.done
-                || self.scenario.is_done()
-                || (self.scenario.ends_with_its_users() && self.is_deserted()),
+            done: before.done || self.scenario.is_done() || self.is_deserted(),
             // Before, it changes with every message and nobody asks.
             settled: phase >= Phase::Finishing && self.scenario.is_settled(&self.net.shared),
             gone: phase == Phase::Closing && self.net.table.is_empty(),
         }
     }
 
-    /// Whether nobody is here and nobody will come.
+    /// Whether all connections are gone and none will come: nobody is left to
+    /// send anything.
     fn is_deserted(&self) -> bool {
-        self.arrivals.is_exhausted()
-            && self.net.returns.next_time().is_none()
+        self.net.phase.is_running()
+            && self.arrivals.is_exhausted()
             && self.net.table.is_empty()
+            && self.net.returns.next_time().is_none()
     }
 
     fn report_if_due(&mut self) {
