@@ -179,6 +179,11 @@ impl<T> Net<T> {
         &mut self.tally
     }
 
+    /// What all threads see, and what this one counts.
+    pub fn shared_and_tally(&mut self) -> (&Shared, &mut Tally) {
+        (&self.shared, &mut self.tally)
+    }
+
     /// Chance.
     pub fn random(&mut self) -> &mut Random {
         &mut self.random

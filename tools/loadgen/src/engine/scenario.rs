@@ -121,7 +121,7 @@ pub struct Context<'a> {
     pub(super) wants_room: bool,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
     /// Sends a message.
     #[inline]
     pub fn send(&mut self, opcode: OpCode, payload: &[u8]) {
@@ -175,7 +175,7 @@ impl Context<'_> {
     }
 
     /// What all threads see.
-    pub fn shared(&self) -> &Shared {
+    pub fn shared(&self) -> &'a Shared {
         self.shared
     }
 }

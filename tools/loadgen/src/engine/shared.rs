@@ -55,6 +55,9 @@ pub struct Shared {
     wakers: Vec<Arc<ShardWaker>>,
     /// How many publications each publisher has sent.
     published: Vec<AtomicU64>,
+    /// The first publication of each publisher that belongs to the measurement.
+    /// Apart from the others, because it is read with every delivery.
+    measured_from: Vec<AtomicU64>,
     /// How many of them each thread's subscribers are done with.
     progress: Vec<AtomicU64>,
 }
@@ -70,6 +73,7 @@ impl Shared {
                 .map(|_| AtomicU64::new(0))
                 .collect(),
             published: (0..publishers).map(|_| AtomicU64::new(0)).collect(),
+            measured_from: (0..publishers).map(|_| AtomicU64::new(u64::MAX)).collect(),
             wakers,
         }
     }
@@ -112,6 +116,19 @@ impl Shared {
     /// How many publications `publisher` has sent.
     pub fn published(&self, publisher: usize) -> u64 {
         self.published[publisher].load(Ordering::Acquire)
+    }
+
+    /// Says that publication `sequence` of `publisher` and all after it belong
+    /// to the measurement. To be said before it is sent: threads begin to
+    /// measure at slightly different times, and all must agree on what counts.
+    pub fn measure_from(&self, publisher: usize, sequence: u64) {
+        self.measured_from[publisher].fetch_min(sequence, Ordering::Release);
+    }
+
+    /// Whether publication `sequence` of `publisher` belongs to the measurement.
+    #[inline]
+    pub fn is_measured(&self, publisher: usize, sequence: u32) -> bool {
+        u64::from(sequence) >= self.measured_from[publisher].load(Ordering::Acquire)
     }
 
     /// How many publishers there are.

@@ -122,11 +122,16 @@ impl Broadcast {
 
     /// Sends `count` publications at once.
     fn publish(&mut self, place: usize, count: u64, planned: u64, net: &mut Net<Subscriber>) {
+        let alone = self.owed(self.publishers[place].number) == 0;
         let publisher = &mut self.publishers[place];
         let (wording, draft) = (&self.plan.wording, &mut self.draft);
         let first = publisher.sent;
         let number = publisher.number;
         let sent = net.visit(publisher.key, |_, cx| {
+            if cx.is_measured(planned) {
+                cx.shared().measure_from(number as usize, first);
+                cx.tally.deliveries.publications += count;
+            }
             for sequence in first..first + count {
                 let stamp = Stamp {
                     planned,
@@ -136,14 +141,32 @@ impl Broadcast {
                 let opcode = wording.write(stamp, 0, draft);
                 cx.send(opcode, draft.payload());
             }
-            if cx.is_measured(planned) {
-                cx.tally.deliveries.publications += count;
-            }
         });
-        if sent.is_some() {
-            publisher.sent += count;
-            net.shared().set_published(number as usize, publisher.sent);
+        if sent.is_none() {
+            return;
         }
+        publisher.sent += count;
+        net.shared().set_published(number as usize, publisher.sent);
+        if alone {
+            // No delivery will come here and say so.
+            let nothing_owed = || Publication {
+                planned,
+                ..Publication::default()
+            };
+            let pending = &mut self.pending[number as usize].publications;
+            pending.extend((0..count).map(|_| nothing_owed()));
+            let (shared, tally) = net.shared_and_tally();
+            self.complete(number, shared, tally);
+            let done = u64::from(self.pending[number as usize].first);
+            net.shared().completed(net.thread(), number as usize, done);
+        }
+    }
+
+    /// Deliveries of a publication of `publisher` that this thread is owed.
+    fn owed(&self, publisher: u32) -> u64 {
+        let not_to_itself =
+            !self.plan.to_self && self.publishers.iter().any(|it| it.number == publisher);
+        self.subscribers - u64::from(not_to_itself)
     }
 
     /// Closed loop: publishes until enough is under way.
@@ -172,8 +195,7 @@ impl Broadcast {
 
     /// Notes a delivery of a publication that is still pending.
     fn deliver(&mut self, stamp: Stamp, cx: &mut Context<'_>) {
-        let subscribers = self.subscribers;
-        let to_self = self.plan.to_self || self.publisher_gone(stamp.sender);
+        let owed = self.owed(stamp.sender);
         let pending = &mut self.pending[stamp.sender as usize];
         let place = stamp.sequence.wrapping_sub(pending.first) as usize;
         if place > u32::MAX as usize / 2 {
@@ -184,7 +206,7 @@ impl Broadcast {
             // Those before it are overdue, or they would have been here first.
             pending.publications.push_back(Publication {
                 planned: stamp.planned,
-                owed: subscribers - u64::from(!to_self),
+                owed,
                 micros: Vec::new(),
             });
         }
@@ -194,9 +216,9 @@ impl Broadcast {
         let micros = u32::try_from(nanos / 1_000).unwrap_or(u32::MAX);
         publication.micros.push(micros);
         if place == 0 && publication.micros.len() as u64 >= publication.owed {
-            self.complete(stamp.sender, cx.measured_from, cx.tally);
-            let done = u64::from(self.pending[stamp.sender as usize].first);
             let shared = cx.shared();
+            self.complete(stamp.sender, shared, cx.tally);
+            let done = u64::from(self.pending[stamp.sender as usize].first);
             shared.completed(self.thread(cx), stamp.sender as usize, done);
         }
     }
@@ -205,16 +227,8 @@ impl Broadcast {
         cx.number as usize % cx.shared().threads()
     }
 
-    /// Whether a publisher is not (or no longer) among this thread's subscribers.
-    fn publisher_gone(&self, number: u32) -> bool {
-        !self
-            .publishers
-            .iter()
-            .any(|publisher| publisher.number == number)
-    }
-
     /// Takes what is complete from the front of the pending ones.
-    fn complete(&mut self, publisher: u32, measured_from: u64, tally: &mut Tally) {
+    fn complete(&mut self, publisher: u32, shared: &Shared, tally: &mut Tally) {
         let pending = &mut self.pending[publisher as usize];
         while let Some(front) = pending.publications.front()
             && front.micros.len() as u64 >= front.owed
@@ -222,14 +236,15 @@ impl Broadcast {
             if let Some(publication) = pending.publications.pop_front() {
                 let sequence = pending.first;
                 pending.first = pending.first.wrapping_add(1);
-                publication.finish(publisher, sequence, measured_from, tally);
+                publication.finish(publisher, sequence, shared, tally);
             }
         }
     }
 
     /// Gives up what has waited too long, or everything.
     fn give_up(&mut self, net: &mut Net<Subscriber>, before: u64) {
-        let (thread, measured_from) = (net.thread(), net.measured_from());
+        let thread = net.thread();
+        let (shared, tally) = net.shared_and_tally();
         for publisher in 0..self.pending.len() {
             let pending = &mut self.pending[publisher];
             let mut given_up = false;
@@ -239,14 +254,14 @@ impl Broadcast {
                 if let Some(publication) = pending.publications.pop_front() {
                     let sequence = pending.first;
                     pending.first = pending.first.wrapping_add(1);
-                    publication.finish(publisher as u32, sequence, measured_from, net.tally());
+                    publication.finish(publisher as u32, sequence, shared, tally);
                     given_up = true;
                 }
             }
             if given_up {
-                self.complete(publisher as u32, measured_from, net.tally());
+                self.complete(publisher as u32, shared, tally);
                 let done = u64::from(self.pending[publisher].first);
-                net.shared().completed(thread, publisher, done);
+                shared.completed(thread, publisher, done);
             }
         }
     }
@@ -254,10 +269,10 @@ impl Broadcast {
 
 impl Publication {
     /// It is over: who does not have it now will not.
-    fn finish(self, publisher: u32, sequence: u32, measured_from: u64, tally: &mut Tally) {
+    fn finish(self, publisher: u32, sequence: u32, shared: &Shared, tally: &mut Tally) {
         let received = self.micros.len() as u64;
         tally.deliveries.lost += self.owed.saturating_sub(received);
-        if self.planned < measured_from {
+        if !shared.is_measured(publisher as usize, sequence) {
             return;
         }
         tally.deliveries.expected += self.owed;
@@ -320,7 +335,13 @@ impl Scenario for Broadcast {
                 return;
             }
         }
-        cx.record(Timed::Delivery, stamp.planned);
+        if cx
+            .shared()
+            .is_measured(stamp.sender as usize, stamp.sequence)
+        {
+            let took = cx.now.saturating_sub(stamp.planned);
+            cx.tally.record(Timed::Delivery, took);
+        }
         self.deliver(stamp, cx);
     }
 
@@ -354,22 +375,24 @@ impl Scenario for Broadcast {
             for publisher in 0..self.pending.len() {
                 let place = subscriber.slot as usize * self.pending.len() + publisher;
                 let missing = self.order.forget(&(cx.number, publisher as u32));
-                let next = self.expected[place];
+                if !self.plan.to_self && cx.number == publisher as u32 {
+                    continue;
+                }
+                let (shared, next) = (cx.shared(), self.expected[place]);
                 let pending = &mut self.pending[publisher];
-                let mut unseen = missing;
                 for (ahead, publication) in pending.publications.iter_mut().enumerate() {
                     let sequence = pending.first.wrapping_add(ahead as u32);
-                    let owed = sequence.wrapping_sub(next) < u32::MAX / 2;
-                    if owed && publication.owed > 0 {
+                    let unseen = sequence.wrapping_sub(next) < u32::MAX / 2;
+                    if publication.owed > 0 && (unseen || missing.contains(&sequence)) {
                         publication.owed -= 1;
-                        unseen += 1;
+                        cx.tally.deliveries.lost += 1;
+                        cx.tally.deliveries.expected +=
+                            u64::from(shared.is_measured(publisher, sequence));
                     }
                 }
-                cx.tally.deliveries.lost += unseen;
-                cx.tally.deliveries.expected += unseen;
-                self.complete(publisher as u32, cx.measured_from, cx.tally);
+                self.complete(publisher as u32, shared, cx.tally);
                 let done = u64::from(self.pending[publisher].first);
-                cx.shared().completed(self.thread(cx), publisher, done);
+                shared.completed(self.thread(cx), publisher, done);
             }
         }
         for expected in self
@@ -397,8 +420,9 @@ impl Scenario for Broadcast {
         for (publisher, pending) in self.pending.iter().enumerate() {
             let known = u64::from(pending.first) + pending.publications.len() as u64;
             let unknown = net.shared().published(publisher).saturating_sub(known);
-            net.tally().deliveries.lost += unknown * self.subscribers;
-            net.tally().deliveries.expected += unknown * self.subscribers;
+            let owed = unknown * self.owed(publisher as u32);
+            net.tally().deliveries.lost += owed;
+            net.tally().deliveries.expected += owed;
         }
         self.give_up(net, u64::MAX);
     }

@@ -252,7 +252,7 @@ impl Scenario for Rooms {
             self.outstanding -= 1;
         }
         for sender in user.heard.keys() {
-            cx.tally.deliveries.lost += self.order.forget(&(cx.number, *sender));
+            cx.tally.deliveries.lost += self.order.forget(&(cx.number, *sender)).len() as u64;
         }
         if self.plan.stay.is_some() && cx.phase.is_running() && end == End::Closed {
             let away = cx.random.exponential(self.plan.away.as_nanos() as f64);
@@ -268,7 +268,7 @@ impl Scenario for Rooms {
         for key in net.open().to_vec() {
             net.visit(key, |user, cx| {
                 for sender in user.heard.keys() {
-                    let missing = self.order.forget(&(cx.number, *sender));
+                    let missing = self.order.forget(&(cx.number, *sender)).len() as u64;
                     cx.tally.deliveries.lost += missing;
                     cx.tally.deliveries.expected += missing;
                 }
