@@ -20,6 +20,8 @@
 const SETTLING: usize = 4;
 /// Fewer points than this, without those left out, show no trend.
 const MIN_POINTS: usize = 12;
+/// So many points, with those left out, are enough.
+pub const ENOUGH_POINTS: usize = 16;
 /// The line must rise by this many times the scatter.
 const SCATTERS: f64 = 2.0;
 

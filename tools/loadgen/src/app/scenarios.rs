@@ -361,7 +361,7 @@ fn soak(args: &SoakArgs, stop: &Stop) -> Result<bool, Error> {
     let mut setup = setup(&args.common, args.connections)?;
     let sample = args.sample.unwrap_or_else(|| {
         let part = args.duration / 30;
-        part.clamp(Duration::from_secs(1), Duration::from_secs(60))
+        part.clamp(Duration::from_millis(250), Duration::from_secs(60))
     });
     let rate = args.rate * args.connections as f64;
     setup.set("Load", format!("{} per second and connection", args.rate));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::watcher::SoakPoint;
 use crate::diagnosis::{Evidence, Rate, client_bound, diagnose};
-use crate::outcome::{Outcome, Sample};
+use crate::outcome::{Finding, Outcome, Sample, Severity};
 use crate::trend;
 
 /// What a scenario was asked to reach, as far as the verdict needs it.
@@ -105,6 +105,17 @@ impl Verdict<'_> {
         let Some((_, tolerance)) = self.asked.soak else {
             return;
         };
+        if self.soak.len() < trend::ENOUGH_POINTS {
+            let (looks, enough) = (self.soak.len(), trend::ENOUGH_POINTS);
+            outcome.findings.push(Finding {
+                severity: Severity::Note,
+                what: format!(
+                    "the server was looked at {looks} times, which is too few to tell whether \
+                     anything climbs: it takes {enough}"
+                ),
+                remedy: "a longer --duration, or a shorter --sample".to_owned(),
+            });
+        }
         type Read = fn(&SoakPoint) -> Option<u64>;
         let watched: [(&str, Read); 5] = [
             ("the server's sessions", |point| point.sessions),
