@@ -26,8 +26,8 @@ pub enum Lie {
     Corrupt(u64),
     /// Ends the stream in place of this one.
     EndStream(u64),
-    /// Sends a close frame with 1011 in place of this one.
-    Close(u64),
+    /// Sends a close frame with this code in place of this one.
+    CloseWith(u64, CloseCode),
     /// Sends a frame that is against the protocol in place of this one.
     BreakProtocol(u64),
     /// Delivers nothing at all.
@@ -193,10 +193,10 @@ impl Member {
                 let _ = self.stream.shutdown(Shutdown::Write);
                 return;
             }
-            Lie::Close(at) if number >= at => {
+            Lie::CloseWith(at, code) if number >= at => {
                 frame.clear();
                 if number == at {
-                    encode_close(&mut frame, CloseCode::new(1011).expect("a code"), "");
+                    encode_close(&mut frame, code, "");
                 }
             }
             // A reserved bit, without an extension that gives it a meaning.
