@@ -1,12 +1,30 @@
 //! What remains of a run: the table, and the files that were asked for.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::Path;
 
 use super::Error;
 use crate::cli::{MergeArgs, OutputArgs};
 use crate::outcome::{Outcome, merge};
 use crate::report;
+
+/// Opens the files that were asked for, because it is better to know now than
+/// after half an hour that one cannot be written. What is in them stays.
+pub(super) fn check(output: &OutputArgs) -> Result<(), Error> {
+    for path in [&output.json, &output.csv, &output.report]
+        .into_iter()
+        .flatten()
+    {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| unwritable(path, &error))?;
+    }
+    Ok(())
+}
 
 /// Prints the table and writes the files.
 pub(super) fn show(outcome: &Outcome, output: &OutputArgs) -> Result<(), Error> {
@@ -41,8 +59,11 @@ fn write_files(
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    fs::write(path, bytes)
-        .map_err(|error| Error::new(format!("cannot write {}: {error}", path.display())))
+    fs::write(path, bytes).map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Error {
+    Error::new(format!("cannot write {}: {error}", path.display()))
 }
 
 /// Joins results of several machines. Returns whether all went well.

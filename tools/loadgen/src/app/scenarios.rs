@@ -45,6 +45,7 @@ fn finish<S: Scenario>(
     make: impl Fn(usize) -> S + Sync,
     stop: &Stop,
 ) -> Result<bool, Error> {
+    results::check(&setup.output)?;
     let outcome = setup.outcome(name);
     let progress = ProgressPlan {
         title: format!("{name} against {}", outcome.targets.join(", ")),
