@@ -50,6 +50,13 @@ impl Setup {
             .map(|url| Target::parse(url).map_err(|error| Error::new(error.to_string())))
             .collect::<Result<Vec<_>, _>>()?;
         let mut headers = headers(&handshake.headers)?;
+        if let Some(name) = &handshake.subprotocol
+            && check_header(name, "").is_err()
+        {
+            return Err(Error::new(format!(
+                "--subprotocol '{name}' is not a name: it has characters that no name has"
+            )));
+        }
         for target in &targets {
             probe(
                 target,
@@ -60,9 +67,9 @@ impl Setup {
             )
             .map_err(|error| Error::new(error.to_string()))?;
         }
-        // From here on, whoever connects offers it, and insists on it.
-        if let Some(subprotocol) = &handshake.subprotocol {
-            headers.push(("Sec-WebSocket-Protocol".into(), subprotocol.clone()));
+        // From here on it is a header like the others.
+        if let Some(name) = &handshake.subprotocol {
+            headers.push(("Sec-WebSocket-Protocol".to_owned(), name.clone()));
         }
         if connections > u64::from(u32::MAX) {
             return Err(Error::new(format!(

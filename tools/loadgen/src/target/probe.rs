@@ -44,6 +44,7 @@ pub fn probe(
     let begun = Instant::now();
     let attempt = Attempt {
         address: target.address(),
+        subprotocol,
         deadline: begun + timeout,
         timeout,
     };
@@ -77,13 +78,14 @@ fn request(
 }
 
 /// A connection on its way, for what its errors say.
-struct Attempt {
+struct Attempt<'a> {
     address: SocketAddr,
+    subprotocol: Option<&'a str>,
     deadline: Instant,
     timeout: Duration,
 }
 
-impl Attempt {
+impl Attempt<'_> {
     fn connect(&self, source: Option<IpAddr>) -> Result<TcpStream, ProbeError> {
         let failed = |error| ProbeError::of_connect(self.address, self.timeout, error);
         let socket = Socket::new(
@@ -120,7 +122,7 @@ impl Attempt {
         let mut received = Vec::new();
         loop {
             match client::parse_response(&received, accept) {
-                Ok(Some(_)) => return Ok(()),
+                Ok(Some(consumed)) => return self.check_subprotocol(&received[..consumed]),
                 Ok(None) => {}
                 Err(ClientError::Status { .. }) => {
                     return Err(self.refusal(stream, received, accept, path));
@@ -158,6 +160,28 @@ impl Attempt {
                 }
             }
         }
+    }
+
+    /// Whether the server has selected what it was offered. Asked of one
+    /// connection, so that no other has to.
+    fn check_subprotocol(&self, head: &[u8]) -> Result<(), ProbeError> {
+        let Some(offered) = self.subprotocol else {
+            return Ok(());
+        };
+        let head = String::from_utf8_lossy(head);
+        let selected = head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"))
+            .map(|(_, value)| value.trim());
+        if selected == Some(offered) {
+            return Ok(());
+        }
+        Err(ProbeError::Subprotocol {
+            address: self.address,
+            offered: offered.to_owned(),
+            selected: selected.map(str::to_owned),
+        })
     }
 
     /// Reads on for the body, which often says more than the status.

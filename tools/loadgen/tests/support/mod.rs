@@ -75,6 +75,12 @@ impl Corecast {
         shards.map(|shard| shard.opened.value()).sum()
     }
 
+    /// Messages the server has received so far.
+    pub fn messages(&self) -> u64 {
+        let shards = self.running.metrics().iter();
+        shards.map(|shard| shard.messages_in.value()).sum()
+    }
+
     /// All sessions are over: the generator has left nothing behind.
     #[track_caller]
     pub fn expect_empty(&self) {

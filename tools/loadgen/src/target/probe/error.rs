@@ -86,6 +86,15 @@ pub enum ProbeError {
         /// What is wrong with its answer.
         problem: ClientError,
     },
+    /// The server opened the connection without the subprotocol it was offered.
+    Subprotocol {
+        /// The server's address.
+        address: SocketAddr,
+        /// What was offered.
+        offered: String,
+        /// What it selected.
+        selected: Option<String>,
+    },
     /// Another error of the operating system.
     Os {
         /// The server's address.
@@ -237,6 +246,18 @@ impl fmt::Display for ProbeError {
             ),
             ProbeError::NotWebSocket { address, problem } => {
                 write!(f, "{address} is not a WebSocket server: {problem}")
+            }
+            ProbeError::Subprotocol {
+                address,
+                offered,
+                selected,
+            } => {
+                let selected = selected.as_deref().unwrap_or("none");
+                write!(
+                    f,
+                    "{address} was offered the subprotocol '{offered}' and selected {}",
+                    quote(selected)
+                )
             }
             ProbeError::Os { address, cause } => {
                 write!(f, "no connection to {address}: {cause}")

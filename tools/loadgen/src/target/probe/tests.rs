@@ -63,7 +63,7 @@ fn a_websocket_server_is_found_and_left_politely() {
         let mut answer = Vec::new();
         Response::SwitchingProtocols {
             accept: &accept,
-            subprotocol: None,
+            subprotocol: Some("chat"),
         }
         .encode(&mut answer);
         stream.write_all(&answer).unwrap();
