@@ -191,6 +191,18 @@ fn a_churn_whose_answer_never_comes() {
     let deliveries = deliveries(&outcome);
     assert_eq!((deliveries.lost, deliveries.corrupt), (1, 0));
     assert_eq!(deliveries.expected, deliveries.received + 1);
+    let connections = &outcome.connections;
+    assert_eq!(connections.asked, connections.opened);
+}
+
+#[test]
+fn messages_that_nobody_is_left_to_send() {
+    // Its thread has no other connection, and must not wait for ever.
+    let url = Liar::start(Lie::EndStream(20)).echo();
+    let outcome = load(&format!("message {url} -c 2 -m 20000 --threads 2"))
+        .failed(&["1 open connections were lost"]);
+    let sent = outcome.messages.sent;
+    assert!((10_000..20_000).contains(&sent), "{sent}");
 }
 
 #[test]

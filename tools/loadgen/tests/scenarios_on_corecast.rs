@@ -335,6 +335,7 @@ fn churn_comes_back_at_once() {
         let connections = &outcome.connections;
         assert!(connections.opened > 20, "they came back");
         assert!(connections.peak <= 10);
+        assert_eq!(connections.asked, connections.opened);
         assert_eq!(connections.closed, connections.opened);
         let deliveries = expect_deliveries(&outcome, 1);
         let whole = connections.opened * 2;
@@ -350,6 +351,7 @@ fn churn_at_a_rate() {
     let outcome = load(&format!("churn {url} --arrival-rate 200 -d 1s")).passed();
     let connections = &outcome.connections;
     assert!((100..400).contains(&connections.opened), "{connections:?}");
+    assert_eq!(connections.asked, connections.opened);
     assert_eq!(connections.closed, connections.opened);
     expect_deliveries(&outcome, 1);
     server.expect_empty();

@@ -50,7 +50,7 @@ pub(super) struct Status {
     pub arrived: bool,
     /// The scenario has nothing more to send.
     pub done: bool,
-    /// What was sent is answered.
+    /// What was sent is answered, and what was begun is open or has failed.
     pub settled: bool,
     /// All connections are closed.
     pub gone: bool,
@@ -200,7 +200,9 @@ impl<S: Scenario> Worker<S> {
             arrived: before.arrived || self.arrivals.is_exhausted() && self.net.opening == 0,
             done: before.done || self.scenario.is_done() || self.is_deserted(),
             // Before, it changes with every message and nobody asks.
-            settled: phase >= Phase::Finishing && self.scenario.is_settled(&self.net.shared),
+            settled: phase >= Phase::Finishing
+                && self.net.opening == 0
+                && self.scenario.is_settled(&self.net.shared),
             gone: phase == Phase::Closing && self.net.table.is_empty(),
         }
     }
