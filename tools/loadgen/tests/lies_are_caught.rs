@@ -17,7 +17,7 @@ use support::run::{Run, expect_connections, expect_deliveries, load};
 fn echo(lie: Lie) -> Run {
     let url = Liar::start(lie).echo();
     load(&format!(
-        "echo {url} -c 4 --pipeline 4 -d 500ms --warm-up 0s --threads 2 --timeout 1s"
+        "echo {url} -c 4 --pipeline 4 -d 500ms --warm-up 0s --threads 2 --timeout 2s"
     ))
 }
 
@@ -25,7 +25,7 @@ fn echo(lie: Lie) -> Run {
 fn broadcast(lie: Lie) -> Run {
     let url = Liar::start(lie).broadcast();
     load(&format!(
-        "broadcast {url} -s 8 --rate 400 -d 700ms --warm-up 0s --threads 2 --timeout 1s"
+        "broadcast {url} -s 8 --rate 400 -d 700ms --warm-up 0s --threads 2 --timeout 2s"
     ))
 }
 
@@ -33,7 +33,7 @@ fn broadcast(lie: Lie) -> Run {
 fn closed_broadcast(lie: Lie) -> Run {
     let url = Liar::start(lie).broadcast();
     load(&format!(
-        "broadcast {url} -s 8 --outstanding 4 -d 700ms --warm-up 0s --threads 2 --timeout 300ms"
+        "broadcast {url} -s 8 --outstanding 4 -d 700ms --warm-up 0s --threads 2 --timeout 2s"
     ))
 }
 
