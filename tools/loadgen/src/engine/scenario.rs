@@ -60,14 +60,9 @@ pub trait Scenario {
     }
 
     /// Whether this thread has nothing more to send; the measurement ends when
-    /// all threads say so. Scenarios that run for a time never do.
+    /// all threads say so. Scenarios that run for a time never do. A thread whose
+    /// connections have all ended, and that expects no other, is done as well.
     fn is_done(&self) -> bool {
-        false
-    }
-
-    /// Whether a thread is also done when nobody is to arrive or to come back
-    /// any more, and all connections have ended.
-    fn ends_with_its_users(&self) -> bool {
         false
     }
 

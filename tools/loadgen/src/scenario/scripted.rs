@@ -220,10 +220,6 @@ impl Scenario for Scripted {
         }
     }
 
-    fn ends_with_its_users(&self) -> bool {
-        true
-    }
-
     fn is_settled(&self, _shared: &Shared) -> bool {
         self.waiting == 0
     }

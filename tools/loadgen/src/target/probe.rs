@@ -121,8 +121,8 @@ impl Attempt<'_> {
         let written = stream.write_all(request);
         let mut received = Vec::new();
         loop {
-            match client::parse_response(&received, accept) {
-                Ok(Some(consumed)) => return self.check_subprotocol(&received[..consumed]),
+            match client::parse_response_to_offer(&received, accept, self.subprotocol) {
+                Ok(Some(_)) => return Ok(()),
                 Ok(None) => {}
                 Err(ClientError::Status { .. }) => {
                     return Err(self.refusal(stream, received, accept, path));
@@ -130,12 +130,18 @@ impl Attempt<'_> {
                 Err(ClientError::Malformed) => {
                     return Err(ProbeError::of_garbage(address, &received));
                 }
+                Err(ClientError::Subprotocol { received }) => {
+                    return Err(ProbeError::Subprotocol {
+                        address,
+                        offered: self.subprotocol.unwrap_or_default().to_owned(),
+                        selected: received,
+                    });
+                }
                 Err(
                     problem @ (ClientError::TooLarge
                     | ClientError::Upgrade
                     | ClientError::Connection
-                    | ClientError::Accept { .. }
-                    | ClientError::Subprotocol { .. }),
+                    | ClientError::Accept { .. }),
                 ) => {
                     return Err(ProbeError::NotWebSocket { address, problem });
                 }
@@ -160,28 +166,6 @@ impl Attempt<'_> {
                 }
             }
         }
-    }
-
-    /// Whether the server has selected what it was offered. Asked of one
-    /// connection, so that no other has to.
-    fn check_subprotocol(&self, head: &[u8]) -> Result<(), ProbeError> {
-        let Some(offered) = self.subprotocol else {
-            return Ok(());
-        };
-        let head = String::from_utf8_lossy(head);
-        let selected = head
-            .lines()
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"))
-            .map(|(_, value)| value.trim());
-        if selected == Some(offered) {
-            return Ok(());
-        }
-        Err(ProbeError::Subprotocol {
-            address: self.address,
-            offered: offered.to_owned(),
-            selected: selected.map(str::to_owned),
-        })
     }
 
     /// Reads on for the body, which often says more than the status.
