@@ -154,11 +154,6 @@ impl<T> Net<T> {
         self.phase
     }
 
-    /// When the measurement began, if it did; the end of time otherwise.
-    pub fn measured_from(&self) -> u64 {
-        self.measured_from
-    }
-
     /// Which thread this is.
     pub fn thread(&self) -> usize {
         self.thread
