@@ -105,7 +105,8 @@ pub trait Plane {
     fn turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<bool>;
 
     /// A cheap guess, without a system call where possible, whether a turn
-    /// would find anything. For busy polling.
+    /// would find anything, or has yet to hand the kernel what was asked for
+    /// since the last one. To be asked before waiting, and for busy polling.
     fn looks_ready(&mut self) -> bool;
 
     /// A descriptor that is readable whenever a turn may find something or the

@@ -273,8 +273,13 @@ impl Plane for UringPlane {
     }
 
     fn looks_ready(&mut self) -> bool {
-        if self.ring.submission().taskrun() && self.enter().is_err() {
-            // The next turn will meet the error and report it.
+        let submission = self.ring.submission();
+        // A watch that the kernel does not know of yet would never tell anything.
+        let waits = !submission.is_empty();
+        let taskrun = submission.taskrun();
+        drop(submission);
+        // An error will be met by the next turn, which reports it.
+        if waits || (taskrun && self.enter().is_err()) {
             return true;
         }
         !self.ring.completion().is_empty()

@@ -64,8 +64,7 @@ impl<S: Scenario> Worker<S> {
     pub(super) fn turn(&mut self) -> std::io::Result<bool> {
         self.net.now = self.net.shared.now();
         self.follow_phase();
-        let mut more = self.arrive();
-        more |= self.serve_ready()?;
+        let mut more = self.serve_ready()?;
         self.wake_due();
         let mut next = None;
         if self.net.phase.is_running() {
@@ -77,6 +76,9 @@ impl<S: Scenario> Worker<S> {
         self.net.expire_handshakes();
         self.net.expire_closings();
         self.net.report_ends(&mut self.scenario);
+        // Last, so that whoever takes the place of a connection that is open,
+        // or gone, begins before this thread waits.
+        more |= self.arrive();
         self.report_if_due();
         more |= !self.net.again.is_empty() || !self.net.woken.is_empty();
         if !more {
