@@ -7,7 +7,10 @@
 //! # Invariants worth naming
 //!
 //! - A deadline is noticed at most one period late. The period is a quarter of
-//!   the shortest limit and never more than two seconds.
+//!   the shortest limit and never more than two seconds. A tick that comes late,
+//!   as on a host with many more threads than cores, looks at as much more.
+//! - Nobody is closed for silence who was not asked for a sign of life, where
+//!   the server asks.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -31,6 +34,8 @@ const MIN_TICK_MS: u32 = 10;
 pub(super) struct Sweep {
     tick: Duration,
     next: usize,
+    /// When it last looked.
+    looked: Instant,
 }
 
 impl Sweep {
@@ -50,7 +55,20 @@ impl Sweep {
         Sweep {
             tick: Duration::from_millis(tick.into()),
             next: 0,
+            looked: Instant::now(),
         }
+    }
+
+    /// The places of a table of `len` to look at now: as large a part of it as
+    /// the time since the last look is of the period.
+    fn part(&mut self, len: usize, now: Instant) -> impl Iterator<Item = usize> + use<> {
+        let period = self.tick * TICKS_PER_PERIOD;
+        let passed = now.duration_since(self.looked).clamp(self.tick, period);
+        self.looked = now;
+        let part = (len as f64 * passed.as_secs_f64() / period.as_secs_f64()).ceil() as usize;
+        let (from, part) = (self.next, part.min(len));
+        self.next = (from + part).checked_rem(len).unwrap_or(0);
+        (from..from + part).map(move |place| place % len)
     }
 }
 
@@ -78,17 +96,9 @@ impl Core {
 
     /// Looks at the next part of the table.
     pub(crate) fn tick(&mut self) {
-        self.clock.refresh(Instant::now());
-        let len = self.highest_index;
-        let part = len.div_ceil(TICKS_PER_PERIOD as usize);
-        let from = if self.sweep.next >= len {
-            0
-        } else {
-            self.sweep.next
-        };
-        let to = (from + part).min(len);
-        self.sweep.next = to;
-        for index in from..to {
+        let now = Instant::now();
+        self.clock.refresh(now);
+        for index in self.sweep.part(self.highest_index, now) {
             let Some(session) = self.sessions.get(index) else {
                 continue;
             };
@@ -119,10 +129,10 @@ impl Core {
         match session.stage {
             // Whom we do not read cannot show a sign of life.
             Stage::Open if session.is_paused(limits.high_water_mark_bytes) => Some(Due::Excuse),
-            Stage::Open if over(limits.idle_ms, session.since) => Some(Due::Idle),
-            Stage::Open if !session.pinged && over(limits.ping_ms, session.since) => {
-                Some(Due::Ping)
+            Stage::Open if !session.pinged && self.asks(session) => {
+                over(limits.ping_ms, session.since).then_some(Due::Ping)
             }
+            Stage::Open if over(limits.idle_ms, session.since) => Some(Due::Idle),
             Stage::Open => None,
             // As long as bytes leave, the close frame is on its way; but not for ever.
             Stage::Closing(reason) | Stage::Lingering(reason) => {
@@ -139,6 +149,12 @@ impl Core {
         }
     }
 
+    /// Whether the server asks this session for a sign of life before it takes
+    /// its silence for its end.
+    fn asks(&self, session: &Session) -> bool {
+        self.limits.ping_ms > 0 && self.routes[usize::from(session.route)].server_pings
+    }
+
     fn act_on(&mut self, key: SessionKey, due: Due) {
         match due {
             Due::Excuse => {
@@ -149,6 +165,11 @@ impl Core {
             }
             Due::Ping => self.ping(key),
             Due::Idle => {
+                // A shard that is behind has not read every sign of life yet.
+                self.read(key, false);
+                if !self.is_idle(key) {
+                    return;
+                }
                 let text = "nothing was received within the idle limit";
                 self.close(key, CloseCode::GOING_AWAY, text, EndReason::Idle);
             }
@@ -156,10 +177,16 @@ impl Core {
         }
     }
 
+    fn is_idle(&self, key: SessionKey) -> bool {
+        self.sessions
+            .get(key.index as usize)
+            .filter(|session| session.generation == key.generation)
+            .is_some_and(|session| matches!(self.due(session), Some(Due::Idle)))
+    }
+
     fn ping(&mut self, key: SessionKey) {
         let Core {
             sessions,
-            routes,
             collected,
             metrics,
             clock,
@@ -168,9 +195,6 @@ impl Core {
         let Some(session) = sessions.get_mut(key.index as usize) else {
             return;
         };
-        if !routes[usize::from(session.route)].server_pings {
-            return;
-        }
         session.pinged = true;
         let Session { socket, queue, .. } = session;
         let mut outgoing = Outgoing::new(socket, queue, collected, metrics, clock.now_ms());
@@ -249,5 +273,49 @@ impl Core {
         if let Some(drain) = &mut self.drain {
             drain.next = index;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sweep(next: usize) -> (Sweep, Instant) {
+        let looked = Instant::now();
+        let tick = Duration::from_millis(100);
+        (Sweep { tick, next, looked }, looked)
+    }
+
+    #[test]
+    fn ticks_in_time_see_every_place_once_a_period() {
+        let (mut sweep, begin) = sweep(0);
+        let mut seen: Vec<usize> = (1..=TICKS_PER_PERIOD)
+            .flat_map(|tick| sweep.part(1_000, begin + sweep.tick * tick))
+            .collect();
+        seen.dedup();
+        assert_eq!(seen, (0..1_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_late_tick_looks_at_what_the_others_would_have() {
+        let (mut sweep, begin) = sweep(900);
+        let half_a_period = begin + sweep.tick * (TICKS_PER_PERIOD / 2);
+        let seen: Vec<usize> = sweep.part(1_000, half_a_period).collect();
+        assert_eq!(seen.len(), 500);
+        assert_eq!(
+            (seen[0], seen[99], seen[100], seen[499]),
+            (900, 999, 0, 399)
+        );
+
+        let much_later = half_a_period + Duration::from_secs(60);
+        assert_eq!(sweep.part(1_000, much_later).count(), 1_000);
+    }
+
+    #[test]
+    fn an_empty_table_and_one_that_grows_are_no_trouble() {
+        let (mut sweep, begin) = sweep(0);
+        assert_eq!(sweep.part(0, begin + sweep.tick).count(), 0);
+        let later = begin + sweep.tick * 2;
+        assert!(sweep.part(3, later).all(|place| place < 3));
     }
 }

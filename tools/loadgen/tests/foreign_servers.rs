@@ -116,6 +116,30 @@ fn check(server: &Foreign) {
     expect_connections(&outcome, 20);
 }
 
+/// Phoenix channels: everybody joins, hears everybody of the same channel, and
+/// gets a reply to a join, a push and a heartbeat.
+fn check_channels(server: &Foreign) {
+    let load_channels = |path: &str| {
+        let url = server.url(path);
+        load(&format!(
+            "phoenix {url} --channels 2 --users 5 --rate 20 --heartbeat 200ms -d 1s"
+        ))
+    };
+
+    let outcome = load_channels("/socket/websocket?vsn=2.0.0").passed();
+    expect_connections(&outcome, 10);
+    let deliveries = outcome.deliveries.as_ref().expect("pushes are delivered");
+    // The last pushes may still be under way when the run ends.
+    assert!(deliveries.received >= (deliveries.publications - 10) * 5);
+    assert_eq!(outcome.latencies["join"].count(), 10);
+    assert!(outcome.latencies["reply"].count() > 0);
+    assert!(outcome.latencies["heartbeat"].count() >= 10);
+
+    let words = ["5 open connections were lost", "refused by the application"];
+    let outcome = load_channels("/socket/websocket?vsn=2.0.0&closed").failed(&words);
+    assert_eq!(outcome.connections.losses(), 5);
+}
+
 #[test]
 fn python_websockets() {
     let packages = packages().join("python");
@@ -124,7 +148,9 @@ fn python_websockets() {
         command
             .env("PYTHONPATH", &packages)
             .env("PYTHONDONTWRITEBYTECODE", "1");
-        check(&Foreign::start(&mut command, "websockets_server.py"));
+        let server = Foreign::start(&mut command, "websockets_server.py");
+        check(&server);
+        check_channels(&server);
     }
 }
 

@@ -94,7 +94,11 @@ fn connect(args: &ConnectArgs, stop: &Stop) -> Result<bool, Error> {
         connection_rate: args.arrival.arrival_rate,
         ..Asked::default()
     };
-    let plan = setup.plan(args.connections, pace(&args.arrival), Some(args.hold));
+    let plan = setup.plan(
+        args.connections,
+        pace(&args.arrival, setup.threads),
+        Some(args.hold),
+    );
     finish(
         "connect",
         setup,
@@ -120,7 +124,7 @@ fn message(args: &MessageArgs, stop: &Stop) -> Result<bool, Error> {
         "Messages",
         format!("{} of {} bytes, {dialect}", args.messages, args.form.size),
     );
-    let plan = setup.plan(args.connections, pace(&args.arrival), None);
+    let plan = setup.plan(args.connections, pace(&args.arrival, setup.threads), None);
     let (threads, total) = (setup.threads, Some(args.messages));
     let size = args.form.size as usize;
     let make = |thread| Flood::new(dialect, size, total, args.rate, thread, threads);
@@ -139,7 +143,11 @@ fn endurance(args: &EnduranceArgs, stop: &Stop) -> Result<bool, Error> {
     let dialect = dialect(&args.form, &args.common.target.url);
     setup.set("Messages", format!("{} bytes, {dialect}", args.form.size));
     setup.set_time("Measured for", args.duration);
-    let plan = setup.plan(args.connections, pace(&args.arrival), Some(args.duration));
+    let plan = setup.plan(
+        args.connections,
+        pace(&args.arrival, setup.threads),
+        Some(args.duration),
+    );
     let (threads, size) = (setup.threads, args.form.size as usize);
     let make = |thread| Flood::new(dialect, size, None, args.rate, thread, threads);
     finish("endurance", setup, plan, asked, make, stop)
@@ -157,7 +165,11 @@ fn echo(args: &EchoArgs, stop: &Stop) -> Result<bool, Error> {
         ..Asked::default()
     };
     setup.set_time("Measured for", args.duration);
-    let mut plan = setup.plan(args.connections, pace(&args.arrival), Some(args.duration));
+    let mut plan = setup.plan(
+        args.connections,
+        pace(&args.arrival, setup.threads),
+        Some(args.duration),
+    );
     plan.warm_up = args.warm_up;
     let threads = setup.threads;
     let make = |_| Echo::new(wording.clone(), load, threads);
@@ -197,7 +209,11 @@ fn broadcast(args: &BroadcastArgs, stop: &Stop) -> Result<bool, Error> {
         latency: args.rate.map(|_| "delivery"),
         ..Asked::default()
     };
-    let mut plan = setup.plan(args.subscribers, pace(&args.arrival), Some(args.duration));
+    let mut plan = setup.plan(
+        args.subscribers,
+        pace(&args.arrival, setup.threads),
+        Some(args.duration),
+    );
     plan.warm_up = args.warm_up;
     plan.publishers = args.publishers as usize;
     let threads = setup.threads;
@@ -235,15 +251,8 @@ fn chat(args: &ChatArgs, stop: &Stop) -> Result<bool, Error> {
         away: args.away,
         heartbeat: Duration::from_secs(30),
     };
-    talk(
-        "chat",
-        setup,
-        rooms,
-        connections,
-        pace(&args.arrival),
-        args.duration,
-        stop,
-    )
+    let pace = pace(&args.arrival, setup.threads);
+    talk("chat", setup, rooms, connections, pace, args.duration, stop)
 }
 
 fn phoenix(args: &PhoenixArgs, stop: &Stop) -> Result<bool, Error> {
@@ -262,12 +271,13 @@ fn phoenix(args: &PhoenixArgs, stop: &Stop) -> Result<bool, Error> {
         away: Duration::ZERO,
         heartbeat: args.heartbeat,
     };
+    let pace = pace(&args.arrival, setup.threads);
     talk(
         "phoenix",
         setup,
         rooms,
         connections,
-        pace(&args.arrival),
+        pace,
         args.duration,
         stop,
     )
@@ -378,7 +388,11 @@ fn soak(args: &SoakArgs, stop: &Stop) -> Result<bool, Error> {
         latency: Some("echo"),
         ..Asked::default()
     };
-    let plan = setup.plan(args.connections, pace(&args.arrival), Some(args.duration));
+    let plan = setup.plan(
+        args.connections,
+        pace(&args.arrival, setup.threads),
+        Some(args.duration),
+    );
     let threads = setup.threads;
     if dialect == Dialect::Chat {
         let size = args.form.size as usize;

@@ -191,7 +191,7 @@ impl Setup {
 }
 
 /// How connections arrive.
-pub(super) fn pace(args: &ArrivalArgs) -> Pace {
+pub(super) fn pace(args: &ArrivalArgs, threads: usize) -> Pace {
     match (args.batch, args.arrival_rate) {
         (Some(size), _) => Pace::Batches {
             size,
@@ -199,7 +199,9 @@ pub(super) fn pace(args: &ArrivalArgs) -> Pace {
         },
         (None, Some(rate)) => planned(rate, args.arrival),
         (None, None) => Pace::Maximum {
-            parallel: args.parallel as usize,
+            parallel: args
+                .parallel
+                .map_or((64 * threads).max(256), |parallel| parallel as usize),
         },
     }
 }

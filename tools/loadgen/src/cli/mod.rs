@@ -142,8 +142,9 @@ pub enum CloseArg {
 #[command(next_help_heading = "Arrival")]
 pub struct ArrivalArgs {
     /// Handshakes under way at one time, where nothing else sets the pace
-    #[arg(long, value_name = "N", default_value = "256", value_parser = positive)]
-    pub parallel: u64,
+    /// [default: 256, or 64 for each thread if that is more]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub parallel: Option<u64>,
     /// Open in batches of this size
     #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "arrival_rate")]
     pub batch: Option<u64>,
