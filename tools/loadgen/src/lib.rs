@@ -88,7 +88,8 @@
 //! 5. [`outcome`] is what was measured, [`diagnosis`] what stopped it, [`trend`]
 //!    what climbed, [`report`] how people see it.
 //!
-//! Around them: [`cause`] (why connections fail), [`sys`] (system calls).
+//! Around them: [`cause`] (why connections fail), [`tables`] (how many
+//! connections descriptors allow), [`random`], [`sys`] (system calls).
 
 pub mod app;
 pub mod cause;
@@ -101,6 +102,7 @@ pub mod live;
 pub mod order;
 pub mod outcome;
 pub mod progress;
+pub mod random;
 pub mod report;
 pub mod scenario;
 pub mod script;

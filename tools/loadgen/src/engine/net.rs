@@ -19,12 +19,12 @@ use corecast::ws::{Decoder, Role, Rules};
 use slab::Slab;
 
 use super::connection::{Connection, End, Stage};
-use super::random::Random;
 use super::scenario::Context;
 use super::shared::{Phase, Shared};
 use super::tally::Tally;
 use super::timers::Timers;
 use crate::cause::Cause;
+use crate::random::Random;
 use crate::target::Target;
 
 /// Received bytes are read into one buffer of this size per thread.
@@ -136,7 +136,7 @@ impl<T> Net<T> {
             ended: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES],
             out: Vec::new(),
-            random: Random::new(),
+            random: Random::new(rand::random()),
             tally: Tally::default(),
             now: 0,
             phase: Phase::Opening,

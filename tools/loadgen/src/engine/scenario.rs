@@ -7,10 +7,10 @@ use corecast::ws::{CloseCode, Message, OpCode};
 
 use super::connection::End;
 use super::net::Net;
-use super::random::Random;
 use super::shared::{Phase, Shared};
 use super::tally::{Tally, Timed};
 use super::timers::Timers;
+use crate::random::Random;
 use crate::target::PathTemplate;
 
 /// What the connections of one thread do. Each thread has its own; `State` is

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::random::{Random, exponential};
+use crate::random::Random;
 
 /// Nanoseconds of a second.
 const SECOND: f64 = 1e9;
@@ -65,7 +65,7 @@ impl Iterator for Arrivals {
         let at = match self.arrival {
             Arrival::Even => self.count as f64 * self.gap,
             Arrival::Exponential => {
-                self.last += exponential(self.random.next()) * self.gap;
+                self.last += self.random.exponential(self.gap);
                 self.last
             }
         };

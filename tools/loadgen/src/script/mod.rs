@@ -50,7 +50,6 @@ mod convert;
 mod error;
 mod expect;
 mod program;
-mod random;
 mod raw;
 mod template;
 mod think;
@@ -66,9 +65,9 @@ pub use program::{Cursor, Instruction, MAX_DEPTH, Program, Step};
 pub use template::{MAX_RANDOM, Template, TemplateError, Values};
 pub use think::Think;
 
+use crate::random::Random;
 use crate::target::PathTemplate;
 use error::Problem;
-use random::Random;
 
 /// How long a connection, its handshake and a reply may take, unless a script
 /// says otherwise.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Write;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// The longest text `{random:N}` may ask for.
 pub const MAX_RANDOM: usize = 65_536;
@@ -164,7 +164,7 @@ impl Piece {
 fn push_letters(out: &mut Vec<u8>, len: usize, random: &mut Random) {
     let end = out.len() + len;
     while out.len() < end {
-        let mut bits = random.next();
+        let mut bits = random.number();
         // 64 bits choose twelve letters.
         for _ in 0..(end - out.len()).min(12) {
             out.push(LETTERS[(bits % 32) as usize]);

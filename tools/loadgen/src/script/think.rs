@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::random::{exponential, unit};
+use crate::random::{exponential, unit};
 
 /// A time to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::MAX_TIME;
-    use super::super::random::Random;
     use super::*;
+    use crate::random::Random;
 
     fn think() -> impl Strategy<Value = Think> {
         let time = || (0..MAX_TIME.as_nanos() as u64).prop_map(Duration::from_nanos);
@@ -90,7 +90,7 @@ mod tests {
         ] {
             const COUNT: u32 = 20_000;
             let mut random = Random::new(7);
-            let sum: Duration = (0..COUNT).map(|_| think.sample(random.next())).sum();
+            let sum: Duration = (0..COUNT).map(|_| think.sample(random.number())).sum();
             let ratio = (sum / COUNT).as_secs_f64() / think.mean().as_secs_f64();
             assert!((ratio - 1.0).abs() < 0.03, "{think:?}: {ratio}");
         }
