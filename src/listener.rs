@@ -26,9 +26,8 @@ use std::time::{Duration, Instant};
 use monoio::net::{TcpListener, TcpStream};
 
 use crate::metrics::RefusalReason;
-use crate::session::is_temporary;
 use crate::shard::{Answer, Core};
-use crate::sys::{self, Socket};
+use crate::sys::{self, Socket, is_temporary};
 use crate::upgrade::HttpError;
 
 /// Connections accepted before the shard's other tasks have their turn.

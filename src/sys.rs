@@ -21,6 +21,14 @@ fn check_len(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
+/// Whether an error only says 'not now'.
+pub fn is_temporary(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
 /// Anything that takes outgoing bytes without waiting. A [`Socket`] in the
 /// server, a scripted one in tests.
 pub trait Sink {

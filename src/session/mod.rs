@@ -11,7 +11,7 @@
 mod outgoing;
 mod receive;
 
-pub(crate) use outgoing::{Outgoing, is_temporary};
+pub(crate) use outgoing::Outgoing;
 pub(crate) use receive::{Flow, Received};
 
 use crate::hub::Subscriptions;

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 
 use crate::metrics::ShardMetrics;
 use crate::send_queue::SendQueue;
-use crate::sys::{Sink, Socket};
+use crate::sys::{Sink, Socket, is_temporary};
 use crate::ws::{CloseCode, FrameHeader, OpCode, PreparedFrame, encode_close, encode_frame};
 
 /// Payloads from this size on are handed to the kernel where they lie; smaller
@@ -157,12 +157,4 @@ impl<'a> Outgoing<'a> {
         }
         self.collected.clear();
     }
-}
-
-/// Whether an error only says 'not now'.
-pub(crate) fn is_temporary(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
 }

@@ -11,8 +11,8 @@ use crate::handler::Context;
 use crate::hub::Subscriptions;
 use crate::metrics::RefusalReason;
 use crate::plane::SessionKey;
-use crate::session::{Flow, Outgoing, Session, Stage, is_temporary};
-use crate::sys::Socket;
+use crate::session::{Flow, Outgoing, Session, Stage};
+use crate::sys::{Socket, is_temporary};
 use crate::upgrade::{self, HttpError, Kind, Method, Page, Parsed, Refusal, Request, Response};
 use crate::ws::Decoder;
 

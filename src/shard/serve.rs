@@ -8,7 +8,8 @@ use crate::handler::Context;
 use crate::metrics::{DropReason, EndReason};
 use crate::plane::SessionKey;
 use crate::send_queue::SendQueue;
-use crate::session::{Flow, HeldInput, Outgoing, Received, Session, Stage, is_temporary};
+use crate::session::{Flow, HeldInput, Outgoing, Received, Session, Stage};
+use crate::sys::is_temporary;
 use crate::ws::{Input, PreparedFrame};
 
 /// Full buffers read from one session before the others have their turn.

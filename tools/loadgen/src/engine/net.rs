@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use corecast::plane::{Plane, SessionKey};
 use corecast::send_queue::SendQueue;
+use corecast::sys::is_temporary;
 use corecast::ws::{Decoder, Role, Rules};
 use slab::Slab;
 
@@ -295,12 +296,4 @@ impl<T> Net<T> {
 fn queue_rest<T>(connection: &mut Connection<T>, rest: &[u8]) {
     let queue: &mut Box<SendQueue> = connection.queue.get_or_insert_default();
     queue.push_own(rest);
-}
-
-/// Whether an error only says 'not now'.
-pub(super) fn is_temporary(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
-    )
 }

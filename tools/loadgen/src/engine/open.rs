@@ -4,13 +4,13 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 
 use corecast::plane::{Readiness, SessionKey};
-use corecast::sys::Socket;
+use corecast::sys::{Socket, is_temporary};
 use corecast::upgrade::accept_key;
 use corecast::upgrade::client::{self, ClientError};
 use corecast::ws::Decoder;
 
 use super::connection::{Connection, End, Opening, Stage};
-use super::net::{Dialing, Net, SCRATCH_BYTES, is_temporary};
+use super::net::{Dialing, Net, SCRATCH_BYTES};
 use super::scenario::{Route, Scenario};
 use crate::cause::Cause;
 use crate::sys;

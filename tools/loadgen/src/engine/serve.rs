@@ -1,10 +1,11 @@
 //! Reading and answering: the hot path.
 
 use corecast::plane::{Readiness, SessionKey};
+use corecast::sys::is_temporary;
 use corecast::ws::{Event, Input, OpCode};
 
 use super::connection::Stage;
-use super::net::{Net, SCRATCH_BYTES, is_temporary};
+use super::net::{Net, SCRATCH_BYTES};
 use super::scenario::Scenario;
 use super::shared::Phase;
 use crate::cause::Cause;
