@@ -158,6 +158,11 @@ impl Core {
                 code: close.map(|(code, _)| code),
             },
         );
+        self.send_control(key, |outgoing| outgoing.close(close));
+    }
+
+    /// Sends a control frame of the server's own behind everything else.
+    pub(super) fn send_control(&mut self, key: SessionKey, say: impl FnOnce(&mut Outgoing<'_>)) {
         let Core {
             sessions,
             collected,
@@ -170,7 +175,7 @@ impl Core {
         };
         let Session { socket, queue, .. } = session;
         let mut outgoing = Outgoing::new(socket, queue, collected, metrics, clock.now_ms());
-        outgoing.close(close);
+        say(&mut outgoing);
         // A broken connection shows itself in the next read.
         outgoing.finish();
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::core::{Core, Limits};
 use crate::metrics::EndReason;
 use crate::plane::SessionKey;
-use crate::session::{Outgoing, Session, Stage};
+use crate::session::{Session, Stage};
 use crate::shutdown::Phase;
 use crate::sys;
 use crate::ws::{CloseCode, OpCode};
@@ -185,23 +185,12 @@ impl Core {
     }
 
     fn ping(&mut self, key: SessionKey) {
-        let Core {
-            sessions,
-            collected,
-            metrics,
-            clock,
-            ..
-        } = self;
-        let Some(session) = sessions.get_mut(key.index as usize) else {
+        let Some(session) = self.session(key) else {
             return;
         };
         session.pinged = true;
-        let Session { socket, queue, .. } = session;
-        let mut outgoing = Outgoing::new(socket, queue, collected, metrics, clock.now_ms());
-        outgoing.control(OpCode::Ping, &[]);
-        // A broken connection shows itself in the next read.
-        outgoing.finish();
-        metrics.pings.add(1);
+        self.send_control(key, |outgoing| outgoing.control(OpCode::Ping, &[]));
+        self.metrics.pings.add(1);
     }
 
     /// Begins to drain if the server does.
