@@ -16,7 +16,7 @@ use corecast::upgrade::{Refusal, Request};
 use corecast::ws::{CloseCode, Message};
 use corecast_load::cause::Cause;
 use corecast_load::engine::{self, Dialing, Observer, Plan, Stop};
-use corecast_load::outcome::{Connections, FORMAT, Messages, Outcome, Resources};
+use corecast_load::outcome::Outcome;
 use corecast_load::scenario::{Crowd, Scripted};
 use corecast_load::script::Script;
 use corecast_load::target::Target;
@@ -133,32 +133,16 @@ fn run(text: &str, path: &str, host: &Host) -> Outcome {
     };
     let make = |_| Scripted::new(Arc::clone(&script), script.timeout, SEED);
     let began = Instant::now();
-    let outcome = engine::run(plan, outcome(), make, &Stop::default(), &mut Nobody).unwrap();
+    let outcome = engine::run(
+        plan,
+        Outcome::new("run"),
+        make,
+        &Stop::default(),
+        &mut Nobody,
+    )
+    .unwrap();
     assert!(began.elapsed() < FAR_AWAY, "{:?}", began.elapsed());
     outcome
-}
-
-fn outcome() -> Outcome {
-    Outcome {
-        format: FORMAT,
-        version: String::new(),
-        scenario: "run".into(),
-        command: Vec::new(),
-        targets: Vec::new(),
-        settings: Vec::new(),
-        started_unix_ms: 0,
-        seconds: 0.0,
-        interrupted: false,
-        machines: Vec::new(),
-        connections: Connections::default(),
-        messages: Messages::default(),
-        deliveries: None,
-        latencies: BTreeMap::new(),
-        resources: Resources::default(),
-        series: Vec::new(),
-        findings: Vec::new(),
-        failures: Vec::new(),
-    }
 }
 
 /// A script whose `users` arrive in a tenth of a second.

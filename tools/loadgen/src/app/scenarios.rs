@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::setup::{Setup, pace, planned};
+use super::setup::{Setup, planned};
 use super::verdict::Asked;
 use super::watcher::Watcher;
 use super::{Error, results};
@@ -94,11 +94,8 @@ fn connect(args: &ConnectArgs, stop: &Stop) -> Result<bool, Error> {
         connection_rate: args.arrival.arrival_rate,
         ..Asked::default()
     };
-    let plan = setup.plan(
-        args.connections,
-        pace(&args.arrival, setup.threads),
-        Some(args.hold),
-    );
+    let pace = setup.pace(&args.arrival);
+    let plan = setup.plan(args.connections, pace, Some(args.hold));
     finish(
         "connect",
         setup,
@@ -124,7 +121,8 @@ fn message(args: &MessageArgs, stop: &Stop) -> Result<bool, Error> {
         "Messages",
         format!("{} of {} bytes, {dialect}", args.messages, args.form.size),
     );
-    let plan = setup.plan(args.connections, pace(&args.arrival, setup.threads), None);
+    let pace = setup.pace(&args.arrival);
+    let plan = setup.plan(args.connections, pace, None);
     let (threads, total) = (setup.threads, Some(args.messages));
     let size = args.form.size as usize;
     let make = |thread| Flood::new(dialect, size, total, args.rate, thread, threads);
@@ -143,11 +141,8 @@ fn endurance(args: &EnduranceArgs, stop: &Stop) -> Result<bool, Error> {
     let dialect = dialect(&args.form, &args.common.target.url);
     setup.set("Messages", format!("{} bytes, {dialect}", args.form.size));
     setup.set_time("Measured for", args.duration);
-    let plan = setup.plan(
-        args.connections,
-        pace(&args.arrival, setup.threads),
-        Some(args.duration),
-    );
+    let pace = setup.pace(&args.arrival);
+    let plan = setup.plan(args.connections, pace, Some(args.duration));
     let (threads, size) = (setup.threads, args.form.size as usize);
     let make = |thread| Flood::new(dialect, size, None, args.rate, thread, threads);
     finish("endurance", setup, plan, asked, make, stop)
@@ -165,11 +160,8 @@ fn echo(args: &EchoArgs, stop: &Stop) -> Result<bool, Error> {
         ..Asked::default()
     };
     setup.set_time("Measured for", args.duration);
-    let mut plan = setup.plan(
-        args.connections,
-        pace(&args.arrival, setup.threads),
-        Some(args.duration),
-    );
+    let pace = setup.pace(&args.arrival);
+    let mut plan = setup.plan(args.connections, pace, Some(args.duration));
     plan.warm_up = args.warm_up;
     let threads = setup.threads;
     let make = |_| Echo::new(wording.clone(), load, threads);
@@ -209,11 +201,8 @@ fn broadcast(args: &BroadcastArgs, stop: &Stop) -> Result<bool, Error> {
         latency: args.rate.map(|_| "delivery"),
         ..Asked::default()
     };
-    let mut plan = setup.plan(
-        args.subscribers,
-        pace(&args.arrival, setup.threads),
-        Some(args.duration),
-    );
+    let pace = setup.pace(&args.arrival);
+    let mut plan = setup.plan(args.subscribers, pace, Some(args.duration));
     plan.warm_up = args.warm_up;
     plan.publishers = args.publishers as usize;
     let threads = setup.threads;
@@ -251,7 +240,7 @@ fn chat(args: &ChatArgs, stop: &Stop) -> Result<bool, Error> {
         away: args.away,
         heartbeat: Duration::from_secs(30),
     };
-    let pace = pace(&args.arrival, setup.threads);
+    let pace = setup.pace(&args.arrival);
     talk("chat", setup, rooms, connections, pace, args.duration, stop)
 }
 
@@ -271,7 +260,7 @@ fn phoenix(args: &PhoenixArgs, stop: &Stop) -> Result<bool, Error> {
         away: Duration::ZERO,
         heartbeat: args.heartbeat,
     };
-    let pace = pace(&args.arrival, setup.threads);
+    let pace = setup.pace(&args.arrival);
     talk(
         "phoenix",
         setup,
@@ -388,11 +377,8 @@ fn soak(args: &SoakArgs, stop: &Stop) -> Result<bool, Error> {
         latency: Some("echo"),
         ..Asked::default()
     };
-    let plan = setup.plan(
-        args.connections,
-        pace(&args.arrival, setup.threads),
-        Some(args.duration),
-    );
+    let pace = setup.pace(&args.arrival);
+    let plan = setup.plan(args.connections, pace, Some(args.duration));
     let threads = setup.threads;
     if dialect == Dialect::Chat {
         let size = args.form.size as usize;

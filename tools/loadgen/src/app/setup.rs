@@ -150,6 +150,22 @@ impl Setup {
         self.set(name, humantime::format_duration(time));
     }
 
+    /// How connections arrive.
+    pub(super) fn pace(&self, args: &ArrivalArgs) -> Pace {
+        match (args.batch, args.arrival_rate) {
+            (Some(size), _) => Pace::Batches {
+                size,
+                pause: args.pause,
+            },
+            (None, Some(rate)) => planned(rate, args.arrival),
+            (None, None) => Pace::Maximum {
+                parallel: args
+                    .parallel
+                    .map_or((64 * self.threads).max(256), |parallel| parallel as usize),
+            },
+        }
+    }
+
     /// A plan that opens `connections` first and then runs for `measured`.
     pub(super) fn plan(
         &mut self,
@@ -187,22 +203,6 @@ impl Setup {
             machines: vec![host::machine(self.threads)],
             ..Outcome::new(scenario)
         }
-    }
-}
-
-/// How connections arrive.
-pub(super) fn pace(args: &ArrivalArgs, threads: usize) -> Pace {
-    match (args.batch, args.arrival_rate) {
-        (Some(size), _) => Pace::Batches {
-            size,
-            pause: args.pause,
-        },
-        (None, Some(rate)) => planned(rate, args.arrival),
-        (None, None) => Pace::Maximum {
-            parallel: args
-                .parallel
-                .map_or((64 * threads).max(256), |parallel| parallel as usize),
-        },
     }
 }
 

@@ -12,11 +12,7 @@ use crate::sys;
 impl<T> Net<T> {
     /// Ends an open connection: a close frame, then the wait for the server's.
     pub(super) fn close(&mut self, key: SessionKey, code: CloseCode) {
-        let is_open = |stage: &Stage| matches!(stage, Stage::Open);
-        if !self
-            .connection(key)
-            .is_some_and(|connection| is_open(&connection.stage))
-        {
+        if !self.is_open(key) {
             return;
         }
         if !self.dialing.close_frames {
@@ -53,11 +49,6 @@ impl<T> Net<T> {
     fn say_close(&mut self, key: SessionKey, code: CloseCode) {
         encode_masked_close(&mut self.out, code, "", self.random.mask());
         self.flush(key);
-    }
-
-    /// The server has ended the stream.
-    pub(super) fn end_of_stream(&mut self, key: SessionKey) {
-        self.vanish(key, Cause::EndOfStream);
     }
 
     /// The connection is gone, or is not worth keeping.

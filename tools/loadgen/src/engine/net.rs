@@ -193,9 +193,17 @@ impl<T> Net<T> {
         key: SessionKey,
         work: impl FnOnce(&mut T, &mut Context<'_>) -> R,
     ) -> Option<R> {
-        self.connection(key)
-            .filter(|connection| matches!(connection.stage, Stage::Open))?;
+        if !self.is_open(key) {
+            return None;
+        }
         self.enter(key, |_, state, cx| work(state, cx))
+    }
+
+    /// Whether messages flow on a connection.
+    #[inline]
+    pub(super) fn is_open(&mut self, key: SessionKey) -> bool {
+        self.connection(key)
+            .is_some_and(|connection| matches!(connection.stage, Stage::Open))
     }
 
     /// As [`visit`](Net::visit), whatever the connection's stage, and with its decoder.

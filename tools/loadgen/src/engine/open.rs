@@ -74,7 +74,7 @@ impl<T> Net<T> {
         };
         self.opening += 1;
         if let Err(error) = self.plane.watch(&self.table[index].socket, key) {
-            return self.fail(key, Cause::of_error(&error));
+            return self.vanish(key, Cause::of_error(&error));
         }
         let deadline = self.now + self.dialing.timeout.as_nanos() as u64;
         self.handshake_deadlines.push_back((deadline, key));
@@ -137,7 +137,7 @@ impl<T> Net<T> {
         scenario: &mut S,
     ) {
         if let Err(cause) = self.send_rest_of_request(key) {
-            return self.fail(key, cause);
+            return self.vanish(key, cause);
         }
         if !readiness.readable {
             return;
@@ -157,7 +157,7 @@ impl<T> Net<T> {
                 }
             }
             Ok(None) => {}
-            Err(cause) => self.fail(key, cause),
+            Err(cause) => self.vanish(key, cause),
         }
         self.scratch = scratch;
     }
@@ -280,7 +280,7 @@ impl<T> Net<T> {
                 let connected = self.connection(key).is_some_and(|connection| {
                     matches!(&connection.stage, Stage::Opening(opening) if opening.unsent.is_empty())
                 });
-                self.fail(
+                self.vanish(
                     key,
                     match connected {
                         true => Cause::HandshakeTimeout,
@@ -289,11 +289,6 @@ impl<T> Net<T> {
                 );
             }
         }
-    }
-
-    /// A connection will never be open.
-    pub(super) fn fail(&mut self, key: SessionKey, cause: Cause) {
-        self.remove(key, End::Failed(cause));
     }
 
     /// A connection never came into the table.

@@ -74,7 +74,7 @@ impl<T> Net<T> {
                 return;
             };
             let received = match connection.socket.recv(scratch) {
-                Ok(0) => return self.end_of_stream(key),
+                Ok(0) => return self.vanish(key, Cause::EndOfStream),
                 Ok(received) => received,
                 Err(error) if is_temporary(&error) => return,
                 Err(error) => return self.vanish(key, Cause::of_error(&error)),
@@ -109,9 +109,7 @@ impl<T> Net<T> {
         let rules = self.rules;
         // A scenario that has settled has given up what was on its way.
         let settled = self.phase == Phase::Closing;
-        let is_open = self
-            .connection(key)
-            .is_some_and(|connection| matches!(connection.stage, Stage::Open));
+        let is_open = self.is_open(key);
         let flow = self.enter(key, |decoder, state, cx| {
             let mut input = Input::new(bytes);
             loop {

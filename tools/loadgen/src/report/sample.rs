@@ -2,8 +2,8 @@
 
 use crate::cause::Cause;
 use crate::outcome::{
-    Connections, Deliveries, FORMAT, Finding, Latency, Machine, Messages, Outcome, Resources,
-    Sample, ServerResources, Setting, Severity,
+    Connections, Deliveries, Finding, Latency, Machine, Messages, Outcome, Resources, Sample,
+    ServerResources, Setting, Severity,
 };
 
 const MIB: u64 = 1 << 20;
@@ -132,24 +132,9 @@ pub(crate) fn outcome_of(samples: usize) -> Outcome {
 /// A run in which nothing was asked for and nothing happened.
 pub(crate) fn empty_outcome() -> Outcome {
     Outcome {
-        format: FORMAT,
-        version: "0.1.0".into(),
-        scenario: "echo".into(),
-        command: Vec::new(),
         targets: vec!["ws://127.0.0.1:8080/echo".into()],
-        settings: Vec::new(),
         started_unix_ms: 1_760_000_000_000,
-        seconds: 0.0,
-        interrupted: false,
-        machines: Vec::new(),
-        connections: Connections::default(),
-        messages: Messages::default(),
-        deliveries: None,
-        latencies: Default::default(),
-        resources: Resources::default(),
-        series: Vec::new(),
-        findings: Vec::new(),
-        failures: Vec::new(),
+        ..Outcome::new("echo")
     }
 }
 

@@ -7,9 +7,6 @@ use super::schedule::Schedule;
 use crate::dialect::{Dialect, Draft};
 use crate::engine::{Context, Net, Scenario};
 
-/// Messages a connection sends before the next one has its turn.
-const BURST: u64 = 1;
-
 /// One thread's part.
 pub struct Flood {
     opcode: OpCode,
@@ -80,12 +77,11 @@ impl Scenario for Flood {
     }
 
     fn woken(&mut self, (): &mut (), cx: &mut Context<'_>) {
-        if !cx.phase.is_running() || self.schedule.is_some() {
+        if !cx.phase.is_running() || self.schedule.is_some() || self.left == 0 {
             return;
         }
-        for _ in 0..BURST.min(self.left) {
-            self.send(cx);
-        }
+        // One message; the next one after the other connections had their turn.
+        self.send(cx);
         if self.left > 0 {
             cx.wake_when_writable();
         }
