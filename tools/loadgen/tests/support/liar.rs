@@ -85,20 +85,23 @@ fn serve(stream: TcpStream, room: &Room, lie: Lie) {
 
 fn converse(mut stream: &TcpStream, room: &Room, lie: Lie) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let path = shake_hands(stream)?;
+    let (path, key) = read_request(stream)?;
     let mut member = Member {
         stream: stream.try_clone()?,
         lie: if path.ends_with("/1") { lie } else { Lie::None },
         delivered: 0,
         held: Vec::new(),
-        name: path,
+        name: path.clone(),
     };
-    let to_all = member.name.starts_with("/broadcast/");
-    let name = member.name.clone();
     let mut alone = None;
-    match to_all {
-        true => room.lock().unwrap().push(member),
-        false => alone = Some(&mut member),
+    if path.starts_with("/broadcast/") {
+        // Who is told that it is open gets what is sent from then on.
+        let mut room = room.lock().unwrap();
+        accept(stream, &key)?;
+        room.push(member);
+    } else {
+        accept(stream, &key)?;
+        alone = Some(&mut member);
     }
     let rules = Rules {
         role: Role::Server,
@@ -130,7 +133,7 @@ fn converse(mut stream: &TcpStream, room: &Room, lie: Lie) -> std::io::Result<()
             }
         }
         if ended {
-            room.lock().unwrap().retain(|member| member.name != name);
+            room.lock().unwrap().retain(|member| member.name != path);
             let mut close = Vec::new();
             encode_close(&mut close, CloseCode::NORMAL, "");
             return stream.write_all(&close);
@@ -143,8 +146,8 @@ fn broken(error: impl std::fmt::Debug) -> std::io::Error {
 }
 
 /// Reads the request byte by byte, so that nothing behind it is taken. Returns
-/// its path.
-fn shake_hands(mut stream: &TcpStream) -> std::io::Result<String> {
+/// its path and key.
+fn read_request(stream: &TcpStream) -> std::io::Result<(String, String)> {
     let (mut path, mut key) = (String::new(), String::new());
     for line in BufReader::with_capacity(1, stream).lines() {
         let line = line?;
@@ -160,14 +163,17 @@ fn shake_hands(mut stream: &TcpStream) -> std::io::Result<String> {
             break;
         }
     }
+    Ok((path, key))
+}
+
+fn accept(mut stream: &TcpStream, key: &str) -> std::io::Result<()> {
     let accept = accept_key(key.as_bytes());
     let accept = std::str::from_utf8(&accept).unwrap_or_default();
     write!(
         stream,
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    )?;
-    Ok(path)
+    )
 }
 
 impl Member {
