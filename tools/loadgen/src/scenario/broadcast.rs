@@ -155,10 +155,9 @@ impl Broadcast {
             };
             let pending = &mut self.pending[number as usize].publications;
             pending.extend((0..count).map(|_| nothing_owed()));
+            let thread = net.thread();
             let (shared, tally) = net.shared_and_tally();
-            self.complete(number, shared, tally);
-            let done = u64::from(self.pending[number as usize].first);
-            net.shared().completed(net.thread(), number as usize, done);
+            self.complete(number, thread, shared, tally);
         }
     }
 
@@ -216,29 +215,20 @@ impl Broadcast {
         let micros = u32::try_from(nanos / 1_000).unwrap_or(u32::MAX);
         publication.micros.push(micros);
         if place == 0 && publication.micros.len() as u64 >= publication.owed {
-            let shared = cx.shared();
-            self.complete(stamp.sender, shared, cx.tally);
-            let done = u64::from(self.pending[stamp.sender as usize].first);
-            shared.completed(self.thread(cx), stamp.sender as usize, done);
+            self.complete(stamp.sender, thread_of(cx), cx.shared(), cx.tally);
         }
     }
 
-    fn thread(&self, cx: &Context<'_>) -> usize {
-        cx.number as usize % cx.shared().threads()
-    }
-
-    /// Takes what is complete from the front of the pending ones.
-    fn complete(&mut self, publisher: u32, shared: &Shared, tally: &mut Tally) {
+    /// Takes what is complete from the front of the pending ones, and tells how
+    /// far this thread is.
+    fn complete(&mut self, publisher: u32, thread: usize, shared: &Shared, tally: &mut Tally) {
         let pending = &mut self.pending[publisher as usize];
         while let Some(front) = pending.publications.front()
             && front.micros.len() as u64 >= front.owed
         {
-            if let Some(publication) = pending.publications.pop_front() {
-                let sequence = pending.first;
-                pending.first = pending.first.wrapping_add(1);
-                publication.finish(publisher, sequence, shared, tally);
-            }
+            pending.finish_front(publisher, shared, tally);
         }
+        shared.completed(thread, publisher as usize, u64::from(pending.first));
     }
 
     /// Gives up what has waited too long, or everything.
@@ -251,18 +241,27 @@ impl Broadcast {
             while let Some(front) = pending.publications.front()
                 && front.planned < before
             {
-                if let Some(publication) = pending.publications.pop_front() {
-                    let sequence = pending.first;
-                    pending.first = pending.first.wrapping_add(1);
-                    publication.finish(publisher as u32, sequence, shared, tally);
-                    given_up = true;
-                }
+                pending.finish_front(publisher as u32, shared, tally);
+                given_up = true;
             }
             if given_up {
-                self.complete(publisher as u32, shared, tally);
-                let done = u64::from(self.pending[publisher].first);
-                shared.completed(thread, publisher, done);
+                self.complete(publisher as u32, thread, shared, tally);
             }
+        }
+    }
+}
+
+/// The thread a connection lives on.
+fn thread_of(cx: &Context<'_>) -> usize {
+    cx.number as usize % cx.shared().threads()
+}
+
+impl Pending {
+    /// The oldest publication is over.
+    fn finish_front(&mut self, publisher: u32, shared: &Shared, tally: &mut Tally) {
+        if let Some(publication) = self.publications.pop_front() {
+            publication.finish(publisher, self.first, shared, tally);
+            self.first = self.first.wrapping_add(1);
         }
     }
 }
@@ -390,9 +389,7 @@ impl Scenario for Broadcast {
                             u64::from(shared.is_measured(publisher, sequence));
                     }
                 }
-                self.complete(publisher as u32, shared, cx.tally);
-                let done = u64::from(self.pending[publisher].first);
-                shared.completed(self.thread(cx), publisher, done);
+                self.complete(publisher as u32, thread_of(cx), shared, cx.tally);
             }
         }
         for expected in self

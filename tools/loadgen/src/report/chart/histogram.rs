@@ -6,7 +6,9 @@ use plotters::style::text_anchor::HPos;
 use super::Chart;
 use super::axis::{Axis, Unit};
 use super::ink::Ink;
-use super::lines::{AXIS_HEIGHT, AXIS_WIDTH, Area, Failure, HEIGHT, LABEL_WIDTH, WIDTH, svg, text};
+use super::lines::{
+    AXIS_HEIGHT, AXIS_WIDTH, Area, Failure, HEIGHT, LABEL_WIDTH, WIDTH, framed, svg, text,
+};
 use crate::outcome::Latency;
 use crate::report::units::micros;
 
@@ -65,23 +67,8 @@ fn draw(area: &Area<'_>, bars: &[Bar], latency: &Latency) -> Result<(), Failure>
     let rows = 1 + marks.iter().map(|mark| mark.row).max().unwrap_or(0);
 
     let top = 8 + rows * ROW_HEIGHT;
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(top)
-        .margin_right(LABEL_WIDTH)
-        .x_label_area_size(AXIS_HEIGHT)
-        .y_label_area_size(AXIS_WIDTH)
-        .build_cartesian_2d(time, shares)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .bold_line_style(Ink::Grid.sentinel())
-        .light_line_style(TRANSPARENT)
-        .axis_style(Ink::Axis.sentinel())
-        .label_style(text(HPos::Center))
-        .axis_desc_style(text(HPos::Center))
-        .x_desc("time taken (logarithmic)")
-        .y_desc("share of all")
-        .draw()?;
+    let titles = ["time taken (logarithmic)", "share of all"];
+    let mut chart = framed(area, top, [time, shares], titles)?;
     chart.draw_series(bars.iter().map(|bar| {
         let corners = [(bar.from, bar.share), (bar.to, 0.0)];
         Rectangle::new(corners, Ink::Bar.sentinel().filled())

@@ -116,23 +116,7 @@ impl LineChart {
         let time_title = time.time_title();
         let values = Axis::of_values(self.unit, low..high);
 
-        let mut chart = ChartBuilder::on(area)
-            .margin_top(14)
-            .margin_right(LABEL_WIDTH)
-            .x_label_area_size(AXIS_HEIGHT)
-            .y_label_area_size(AXIS_WIDTH)
-            .build_cartesian_2d(time, values)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .bold_line_style(Ink::Grid.sentinel())
-            .light_line_style(TRANSPARENT)
-            .axis_style(Ink::Axis.sentinel())
-            .label_style(text(HPos::Center))
-            .axis_desc_style(text(HPos::Center))
-            .x_desc(time_title)
-            .y_desc(&self.value_title)
-            .draw()?;
+        let mut chart = framed(area, 14, [time, values], [time_title, &self.value_title])?;
 
         let mut labels = Vec::new();
         // The first line is solid and lies below: where another coincides with
@@ -185,6 +169,33 @@ pub(super) fn text(anchor: HPos) -> TextStyle<'static> {
         .into_font()
         .color(&Ink::Text.sentinel())
         .pos(Pos::new(anchor, VPos::Center))
+}
+
+/// The axes, their titles and the grid: horizontal first, then vertical.
+pub(super) fn framed<'a>(
+    area: &Area<'a>,
+    margin_top: u32,
+    [horizontal, vertical]: [Axis; 2],
+    [horizontal_title, vertical_title]: [&str; 2],
+) -> Result<ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>, Failure> {
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(margin_top)
+        .margin_right(LABEL_WIDTH)
+        .x_label_area_size(AXIS_HEIGHT)
+        .y_label_area_size(AXIS_WIDTH)
+        .build_cartesian_2d(horizontal, vertical)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .bold_line_style(Ink::Grid.sentinel())
+        .light_line_style(TRANSPARENT)
+        .axis_style(Ink::Axis.sentinel())
+        .label_style(text(HPos::Center))
+        .axis_desc_style(text(HPos::Center))
+        .x_desc(horizontal_title)
+        .y_desc(vertical_title)
+        .draw()?;
+    Ok(chart)
 }
 
 /// An `<svg>` element with what `draw` draws, fit to stand in a page. A chart
