@@ -14,8 +14,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub(crate) use range::{Range, show_bytes, show_time};
-#[cfg(test)]
-pub(crate) use validate::usable_cpus;
 
 /// The handlers a route may name.
 pub const HANDLERS: &[&str] = &["echo", "broadcast", "chat"];

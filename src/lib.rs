@@ -56,7 +56,7 @@
 //!    the hubs of the other shards.
 //! 6. [`send_queue`] keeps what a socket does not take at once.
 //!
-//! Around them: [`config`] and [`cli`] (what may be set), [`server`], `shard`
+//! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`
 //! and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
 //! [`shutdown`] (how it ends), [`sys`] (system calls).
 
@@ -64,6 +64,7 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "control")]
 pub mod control;
+pub mod cpus;
 pub mod error;
 pub mod handler;
 pub mod hub;

@@ -17,6 +17,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::config::{Config, SlowConsumerPolicy};
+use crate::cpus;
 use crate::error::StartError;
 use crate::handler::{Broadcast, Chat, Echo, Handler, Registered, Route};
 use crate::hub::Hub;
@@ -245,11 +246,7 @@ impl Server {
         if !self.config.cpus.is_empty() {
             return self.config.cpus.clone();
         }
-        core_affinity::get_core_ids()
-            .unwrap_or_default()
-            .iter()
-            .map(|core| core.id)
-            .collect()
+        cpus::usable()
     }
 }
 

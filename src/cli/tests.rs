@@ -9,7 +9,8 @@ use tempfile::NamedTempFile;
 
 use super::source::{option_of, variable_of};
 use super::*;
-use crate::config::{Driver, HANDLERS, RouteSetting, SlowConsumerPolicy, usable_cpus};
+use crate::config::{Driver, HANDLERS, RouteSetting, SlowConsumerPolicy};
+use crate::cpus;
 
 /// Parses `corecast serve` with these flags and variables.
 fn parse_with(flags: &[&str], variables: &[(&str, &str)]) -> Result<Command, CliError> {
@@ -100,7 +101,7 @@ fn a_variable_that_is_not_text_is_named() {
 }
 
 /// A core that this process may use, wherever the tests run.
-static CPU: LazyLock<String> = LazyLock::new(|| usable_cpus()[0].to_string());
+static CPU: LazyLock<String> = LazyLock::new(|| cpus::usable()[0].to_string());
 
 /// One value other than the default for each option, as a flag.
 fn every_flag() -> Vec<&'static str> {

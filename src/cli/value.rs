@@ -16,6 +16,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::text::from_text;
 use crate::config::SlowConsumerPolicy;
+use crate::cpus;
 
 /// An address with a port.
 #[derive(Debug, Clone, Copy)]
@@ -120,9 +121,6 @@ impl FromStr for Microseconds {
 #[derive(Debug, Clone)]
 pub(super) struct Cpus(pub Vec<usize>);
 
-/// The most cores a Linux kernel can be built for.
-const MOST_CPUS: usize = 8192;
-
 impl FromStr for Cpus {
     type Err = String;
 
@@ -130,20 +128,7 @@ impl FromStr for Cpus {
         if text == "all" {
             return Ok(Cpus(Vec::new()));
         }
-        let mut cpus = Vec::new();
-        for part in text.split(',') {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            match (first.trim().parse::<usize>(), last.trim().parse()) {
-                (Ok(first), Ok(last)) if first <= last && last < MOST_CPUS => {
-                    cpus.extend(first..=last);
-                }
-                _ => {
-                    return Err(format!(
-                        "'{text}' is not a list of cores; write numbers and ranges, as in 0-3,8, or all"
-                    ));
-                }
-            }
-        }
+        let cpus = cpus::parse(text).map_err(|error| format!("{error}, or all"))?;
         Ok(Cpus(cpus))
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::range::Range;
 use super::{Config, ConfigError, HANDLERS, show_bytes, show_time};
+use crate::cpus;
 
 impl Config {
     /// Checks every range and every relation between settings.
@@ -20,7 +21,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.validate_ranges()?;
         self.validate_addresses()?;
-        self.validate_cpus(&usable_cpus())?;
+        self.validate_cpus(&cpus::usable())?;
         self.validate_relations()?;
         self.validate_origins()?;
         self.validate_routes()
@@ -169,12 +170,6 @@ impl Config {
 /// A time as the range table counts it; what does not fit is far out of every range.
 fn nanos(time: Duration) -> u64 {
     time.as_nanos().try_into().unwrap_or(u64::MAX)
-}
-
-/// The cores this process may run on, ascending.
-pub(crate) fn usable_cpus() -> Vec<usize> {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    cores.into_iter().map(|core| core.id).collect()
 }
 
 #[cfg(test)]

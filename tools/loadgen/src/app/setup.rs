@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use corecast::config::Driver;
+use corecast::cpus;
 use corecast::plane::{ResolvedDriver, resolve_driver};
 
 use super::Error;
@@ -248,33 +249,21 @@ fn headers(lines: &[String]) -> Result<Vec<(String, String)>, Error> {
 
 /// The cores to pin to: those listed, or all this process may use.
 fn cores(list: Option<&str>) -> Result<Vec<usize>, Error> {
-    let usable: Vec<usize> = core_affinity::get_core_ids()
-        .unwrap_or_default()
-        .into_iter()
-        .map(|core| core.id)
-        .collect();
+    let usable = cpus::usable();
     let Some(list) = list else {
         return Ok(usable);
     };
-    let wrong = |part: &str| {
-        let first = usable.first().copied().unwrap_or(0);
-        let last = usable.last().copied().unwrap_or(0);
-        Error::new(format!(
-            "--cpus: '{part}' is not a core this process may use, of {first} to {last}; write them as 0,2-3"
-        ))
-    };
-    let mut cores = Vec::new();
-    for part in list.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| wrong(part));
-        for core in number(first)?..=number(last)? {
-            if !usable.contains(&core) {
-                return Err(wrong(part));
-            }
-            cores.push(core);
+    let listed = cpus::parse(list).map_err(|error| Error::new(format!("--cpus: {error}")))?;
+    match listed.iter().find(|core| !usable.contains(core)) {
+        None => Ok(listed),
+        Some(core) => {
+            let first = usable.first().copied().unwrap_or(0);
+            let last = usable.last().copied().unwrap_or(0);
+            Err(Error::new(format!(
+                "--cpus: this process may not use core {core}; it may use those from {first} to {last}"
+            )))
         }
     }
-    Ok(cores)
 }
 
 #[cfg(test)]
