@@ -45,23 +45,17 @@ impl PreparedFrame {
 
     /// Joins several into one run, in their order. One alone is shared, not copied;
     /// none make the empty run.
-    pub fn concat<'a>(run: impl IntoIterator<Item = &'a PreparedFrame>) -> PreparedFrame {
-        let mut run = run.into_iter();
-        let Some(first) = run.next() else {
-            return PreparedFrame::default();
-        };
-        let Some(second) = run.next() else {
-            return first.clone();
-        };
-        let mut bytes = [first.as_bytes(), second.as_bytes()].concat();
-        let mut frames = first.frames + second.frames;
+    pub fn concat(run: &[PreparedFrame]) -> PreparedFrame {
+        if let [alone] = run {
+            return alone.clone();
+        }
+        let mut bytes = Vec::with_capacity(run.iter().map(PreparedFrame::len).sum());
         for next in run {
             bytes.extend_from_slice(next.as_bytes());
-            frames += next.frames;
         }
         PreparedFrame {
             bytes: bytes.into(),
-            frames,
+            frames: run.iter().map(|next| next.frames).sum(),
         }
     }
 
@@ -107,13 +101,13 @@ mod tests {
     #[test]
     fn a_run_is_its_frames_in_order() {
         let [a, b, c] = ["a", "b", "c"].map(PreparedFrame::text);
-        let run = PreparedFrame::concat([&a, &b, &c]);
+        let run = PreparedFrame::concat(&[a.clone(), b, c]);
         assert_eq!(run.as_bytes(), b"\x81\x01a\x81\x01b\x81\x01c");
         assert_eq!((run.frames(), run.len()), (3, 9));
-        assert_eq!(PreparedFrame::concat([&run, &a]).frames(), 4);
+        assert_eq!(PreparedFrame::concat(&[run.clone(), a.clone()]).frames(), 4);
 
-        assert!(PreparedFrame::concat([]).is_empty());
-        let alone = PreparedFrame::concat([&a]);
+        assert!(PreparedFrame::concat(&[]).is_empty());
+        let alone = PreparedFrame::concat(std::slice::from_ref(&a));
         assert_eq!(alone.as_bytes().as_ptr(), a.as_bytes().as_ptr());
     }
 
