@@ -16,6 +16,8 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::Parser;
+use corecast::log::{self, LogFormat};
+use tracing::level_filters::LevelFilter;
 
 use crate::cli::{Cli, Command};
 use crate::engine::{RunError, Stop};
@@ -28,6 +30,8 @@ const UNUSABLE: u8 = 2;
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // What the engine and the library have to say; a run's own words are not logged.
+    log::init(LogFormat::Auto, LevelFilter::WARN);
     match execute(cli.command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),

@@ -38,6 +38,8 @@ pub struct ServerStats {
     pub messages_out: u64,
     /// Publications delivered since its start, once for each subscriber.
     pub deliveries: u64,
+    /// The same for each of its shards.
+    pub shard_deliveries: Vec<u64>,
     /// Times it stopped accepting because descriptors or memory ran out.
     pub accept_pauses: u64,
     /// Memory it has resident, in bytes.
@@ -175,6 +177,14 @@ struct Page {
     uptime_seconds: f64,
     process: Process,
     total: Total,
+    #[serde(default)]
+    shards: Vec<Shard>,
+}
+
+#[derive(Deserialize)]
+struct Shard {
+    #[serde(default)]
+    deliveries: u64,
 }
 
 #[derive(Deserialize)]
@@ -204,6 +214,7 @@ fn parse(body: &str) -> Result<ServerStats, serde_json::Error> {
         messages_in: page.total.messages_in,
         messages_out: page.total.messages_out,
         deliveries: page.total.deliveries,
+        shard_deliveries: page.shards.iter().map(|shard| shard.deliveries).collect(),
         accept_pauses: page.total.accept_pauses,
         resident_memory_bytes: page.process.resident_memory_bytes,
         open_fds: page.process.open_fds,
@@ -225,7 +236,7 @@ mod tests {
         "total": { "accept_pauses": 1, "sessions": 2, "opened": 5,
                    "ended": { "peer_closed": 3 }, "messages_in": 7,
                    "messages_out": 8, "deliveries": 9 },
-        "shards": []
+        "shards": [{ "deliveries": 4 }, { "deliveries": 5 }]
     }"#;
 
     /// Answers one request with this status and body, and says where.
@@ -263,6 +274,7 @@ mod tests {
             messages_in: 7,
             messages_out: 8,
             deliveries: 9,
+            shard_deliveries: vec![4, 5],
             accept_pauses: 1,
             resident_memory_bytes: Some(9_000_000),
             open_fds: None,

@@ -3,6 +3,8 @@
 //! An [`Outcome`](crate::outcome::Outcome) goes in, text comes out: a [`table`]
 //! for the terminal, [`json`] for scripts and for joining runs, [`write_csv`]
 //! for a spreadsheet, and a [`page`] with [`charts`] for reading and printing.
+//! What they are made of, [`html`], [`ticks`] and [`units`], also serves the
+//! report of `corecast-bench`.
 //!
 //! # Invariants worth naming
 //!
@@ -14,13 +16,15 @@
 
 mod chart;
 mod facts;
+pub mod html;
 mod json;
 mod page;
 #[cfg(test)]
 pub(crate) mod sample;
 mod series_csv;
 mod table;
-mod units;
+pub mod ticks;
+pub mod units;
 
 pub use chart::{Chart, charts};
 pub use json::{ReadError, json, read_json};

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 /// A count with separators: `1,234,567`.
-pub(crate) fn grouped(count: u64) -> String {
+pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -16,12 +16,12 @@ pub(crate) fn grouped(count: u64) -> String {
 }
 
 /// A figure per second, without the words: `152,345`, `12.3`.
-pub(crate) fn rate(per_second: f64) -> String {
+pub fn rate(per_second: f64) -> String {
     significant(per_second)
 }
 
 /// Three significant digits, or all before the point: `1,234`, `12.3`, `1.23`.
-pub(crate) fn significant(figure: f64) -> String {
+pub fn significant(figure: f64) -> String {
     match figure {
         _ if figure >= 99.95 => grouped(figure.round() as u64),
         _ if figure >= 9.995 => format!("{figure:.1}"),
@@ -32,7 +32,7 @@ pub(crate) fn significant(figure: f64) -> String {
 }
 
 /// A time given in microseconds: `85 µs`, `1.23 ms`, `2.50 s`.
-pub(crate) fn micros(micros: u64) -> String {
+pub fn micros(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} µs"),
         1_000..1_000_000 => format!("{} ms", significant(micros as f64 / 1e3)),
@@ -41,7 +41,7 @@ pub(crate) fn micros(micros: u64) -> String {
 }
 
 /// Memory in bytes: `512 B`, `12.3 KiB`, `1.23 GiB`.
-pub(crate) fn memory(bytes: f64) -> String {
+pub fn memory(bytes: f64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024.0 {
         return format!("{bytes:.0} B");
@@ -52,12 +52,12 @@ pub(crate) fn memory(bytes: f64) -> String {
 }
 
 /// Bytes per second, in millions as networks count them: `12.3 MB/s`.
-pub(crate) fn throughput(bytes_per_second: f64) -> String {
+pub fn throughput(bytes_per_second: f64) -> String {
     format!("{} MB/s", significant(bytes_per_second / 1e6))
 }
 
 /// A time in seconds: `4.2 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         0..120 => format!("{} s", significant(seconds)),
@@ -67,7 +67,7 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 /// A share as a percentage: `99.98 %`.
-pub(crate) fn percent(part: f64, whole: f64) -> String {
+pub fn percent(part: f64, whole: f64) -> String {
     if whole <= 0.0 {
         return "–".into();
     }
@@ -82,7 +82,7 @@ pub(crate) fn percent(part: f64, whole: f64) -> String {
 }
 
 /// A moment given in milliseconds since 1970: `2026-01-31 12:00:00 UTC`.
-pub(crate) fn date(unix_ms: u64) -> String {
+pub fn date(unix_ms: u64) -> String {
     /// The end of the year 9999, the last that can be written.
     const LAST_MS: u64 = 253_402_300_799_000;
     let moment = UNIX_EPOCH + Duration::from_millis(unix_ms.min(LAST_MS));

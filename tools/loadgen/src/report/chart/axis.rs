@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
+use crate::report::ticks::{from_zero, logarithmic};
 use crate::report::units::grouped;
 
 /// What a value axis measures.
@@ -40,7 +41,7 @@ impl Axis {
         let (range, ticks) = match unit {
             Unit::Count | Unit::Share => from_zero(values.end),
             Unit::Percent => (0.0..100.0, vec![0.0, 25.0, 50.0, 75.0, 100.0]),
-            Unit::Micros => logarithmic(values),
+            Unit::Micros => logarithmic(values.start.max(1.0)..values.end),
         };
         Axis {
             range,
@@ -140,42 +141,6 @@ fn plain(figure: f64) -> String {
     }
     let text = format!("{figure:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn from_zero(max: f64) -> (Range<f64>, Vec<f64>) {
-    const TICKS: f64 = 5.0;
-    let max = if max > 0.0 { max } else { 1.0 };
-    let power = 10f64.powf((max / TICKS).log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|factor| factor * power)
-        .find(|step| max / step <= TICKS)
-        .unwrap_or(max);
-    let count = (max / step).ceil().max(1.0);
-    let ticks = (0..=count as u32)
-        .map(|index| f64::from(index) * step)
-        .collect();
-    (0.0..count * step, ticks)
-}
-
-/// From the last round number below the values to the first above them. Round
-/// are 1, 2, 5, 10, …; on a long axis the powers of ten only.
-fn logarithmic(values: Range<f64>) -> (Range<f64>, Vec<f64>) {
-    let (fine, coarse): (&[f64], &[f64]) = (&[1.0, 2.0, 5.0], &[1.0]);
-    let is_long = values.end / values.start.max(1.0) > 500.0;
-    let factors = if is_long { coarse } else { fine };
-    let steps = || (0..11).flat_map(|power| factors.iter().map(move |f| f * 10f64.powi(power)));
-    let start = steps()
-        .take_while(|step| *step <= values.start)
-        .last()
-        .unwrap_or(1.0);
-    let end = steps()
-        .find(|step| *step >= values.end && *step > start)
-        .unwrap_or(1e10);
-    let ticks = steps()
-        .filter(|step| (start..=end).contains(step))
-        .collect();
-    (start..end, ticks)
 }
 
 #[cfg(test)]

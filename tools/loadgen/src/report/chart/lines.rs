@@ -213,7 +213,7 @@ pub(super) fn svg(
     }
     // The backend's own opening tag has a fixed size and an `xmlns`.
     let (_, content) = drawn.split_once('>')?;
-    let title = crate::report::page::escape(title);
+    let title = crate::report::html::escape(title);
     Some(format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"{id}-title\">\
          <title id=\"{id}-title\">{title}</title>{}",

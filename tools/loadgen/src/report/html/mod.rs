@@ -1,10 +1,49 @@
-//! Pieces of HTML.
+//! A page in one file, and the pieces it consists of.
+//!
+//! The page of `corecast-bench` is made of the same pieces, so that both look
+//! alike. Light and dark are the reader's choice; on paper it is always light.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use super::chart::ink_style;
+
+/// A whole page, which loads nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// What the page is about, as plain text.
+    pub title: &'a str,
+    /// The program that made it.
+    pub program: &'a str,
+    /// Style rules after those that all pages share.
+    pub style: &'a str,
+    /// What stands in `<body>`: trusted HTML.
+    pub body: &'a str,
+}
+
+impl Document<'_> {
+    /// The file.
+    pub fn html(&self) -> String {
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <title>{} – {}</title>\n\
+             <style>\n:root{{{}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}\n{}{}</style>\n\
+             </head>\n<body>\n{}</body>\n</html>\n",
+            escape(self.title),
+            escape(self.program),
+            ink_style(false),
+            ink_style(true),
+            include_str!("page.css"),
+            self.style,
+            self.body,
+        )
+    }
+}
+
 /// Text from anywhere as it may stand in an element or a quoted attribute.
-pub(in crate::report) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -19,9 +58,29 @@ pub(in crate::report) fn escape(text: &str) -> String {
     escaped
 }
 
+/// A list, or nothing when there are no items; these are trusted HTML.
+pub fn list(items: impl IntoIterator<Item = String>) -> String {
+    let items = items.into_iter();
+    let items: String = items.map(|item| format!("<li>{item}</li>\n")).collect();
+    if items.is_empty() {
+        return items;
+    }
+    format!("<ul>\n{items}</ul>\n")
+}
+
+/// A chart under its title, which is plain text. Narrow screens scroll it
+/// sideways rather than shrink its text.
+pub fn figure(id: &str, title: &str, svg: &str) -> String {
+    format!(
+        "<figure id=\"{id}\"><figcaption>{}</figcaption>\
+         <div class=\"chart\" tabindex=\"0\">{svg}</div></figure>\n",
+        escape(title)
+    )
+}
+
 /// A table under a heading, or nothing when there are no rows. The columns
 /// `figures` are aligned right.
-pub(super) fn table(
+pub fn table(
     id: &str,
     title: &str,
     headings: &[&str],

@@ -1,19 +1,15 @@
 //! The page: a run as one HTML file, to read on a screen or to print.
 //!
-//! It loads nothing and runs no script. Light and dark are the reader's choice;
-//! on paper it is always light.
-
-mod html;
+//! It loads nothing and runs no script.
 
 use std::fmt::Write as _;
 
-use super::chart::{charts, ink_style};
+use super::chart::charts;
 use super::facts::{self, LATENCY_HEADINGS};
+use super::html::{Document, escape, figure, list, table};
 use super::units::{date, duration, grouped, memory};
 use crate::cause::Cause;
 use crate::outcome::Outcome;
-pub(super) use html::escape;
-use html::table;
 
 /// Whether a verdict can be given yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,18 +28,13 @@ pub fn page(outcome: &Outcome) -> String {
 
 /// The file around a [`main_part`]; `behind` is trusted HTML that follows it.
 pub(crate) fn document(title: &str, main: &str, behind: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{} – corecast-load</title>\n\
-         <style>\n:root{{{}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}\n{}</style>\n\
-         </head>\n<body>\n{main}\n{behind}</body>\n</html>\n",
-        escape(title),
-        ink_style(false),
-        ink_style(true),
-        include_str!("page.css"),
-    )
+    Document {
+        title,
+        program: "corecast-load",
+        style: "",
+        body: &format!("{main}\n{behind}"),
+    }
+    .html()
 }
 
 /// Everything that shows the outcome: a `<main>` whose parts each have an `id`.
@@ -70,15 +61,7 @@ fn write_main(outcome: &Outcome, stage: Stage, html: &mut String) -> std::fmt::R
     key_figures(outcome, html)?;
     findings(outcome, html)?;
     for chart in charts(outcome) {
-        // Narrow screens scroll a chart sideways rather than shrink its text.
-        writeln!(
-            html,
-            "<figure id=\"{}\"><figcaption>{}</figcaption>\
-             <div class=\"chart\" tabindex=\"0\">{}</div></figure>",
-            chart.id,
-            escape(&chart.title),
-            chart.svg
-        )?;
+        html.push_str(&figure(&chart.id, &chart.title, &chart.svg));
     }
     tables(outcome, html)
 }
@@ -119,7 +102,7 @@ fn verdict(outcome: &Outcome, stage: Stage, html: &mut String) -> std::fmt::Resu
         html,
         "<section id=\"verdict\" class=\"verdict {class}\"><h2>{words}</h2>"
     )?;
-    list(html, problems.iter().map(|problem| escape(problem)))?;
+    html.push_str(&list(problems.iter().map(|problem| escape(problem))));
     if outcome.resources.client_bound {
         writeln!(
             html,
@@ -128,14 +111,6 @@ fn verdict(outcome: &Outcome, stage: Stage, html: &mut String) -> std::fmt::Resu
         )?;
     }
     writeln!(html, "</section>")
-}
-
-fn list(html: &mut String, items: impl Iterator<Item = String>) -> std::fmt::Result {
-    let items: String = items.map(|item| format!("<li>{item}</li>\n")).collect();
-    if items.is_empty() {
-        return Ok(());
-    }
-    writeln!(html, "<ul>\n{items}</ul>")
 }
 
 fn key_figures(outcome: &Outcome, html: &mut String) -> std::fmt::Result {
@@ -160,17 +135,14 @@ fn findings(outcome: &Outcome, html: &mut String) -> std::fmt::Result {
         html,
         "<section id=\"findings\"><h2>What limited the run</h2>"
     )?;
-    list(
-        html,
-        outcome.findings.iter().map(|finding| {
-            format!(
-                "<strong class=\"{0}\">{0}</strong>: {1}<br><span class=\"remedy\">{2}</span>",
-                facts::severity(finding.severity),
-                escape(&finding.what),
-                escape(&finding.remedy)
-            )
-        }),
-    )?;
+    html.push_str(&list(outcome.findings.iter().map(|finding| {
+        format!(
+            "<strong class=\"{0}\">{0}</strong>: {1}<br><span class=\"remedy\">{2}</span>",
+            facts::severity(finding.severity),
+            escape(&finding.what),
+            escape(&finding.remedy)
+        )
+    })));
     writeln!(html, "</section>")
 }
 
