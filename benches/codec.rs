@@ -6,77 +6,28 @@
 //!
 //! Run with `cargo bench --bench codec`.
 
+mod support;
+
 use std::hint::black_box;
 
 use corecast::ws::{
-    Decoder, Event, Input, Message, OpCode, PreparedFrame, Role, Rules, apply_mask, encode_frame,
-    encode_masked_frame,
+    Decoder, Message, OpCode, PreparedFrame, apply_mask, encode_frame, encode_masked_frame,
 };
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
+use support::frames::{AS_SERVER, NO_KEY, full_buffer, masked, read};
+use support::texts::{MidPage, letters, noise};
 
 #[global_allocator]
-static ALLOCATOR: divan::AllocProfiler = divan::AllocProfiler::system();
+static ALLOCATOR: divan::AllocProfiler<mimalloc::MiMalloc> =
+    divan::AllocProfiler::new(mimalloc::MiMalloc);
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// The key that masks to the same bytes: decoding in place may be repeated.
-const NO_KEY: [u8; 4] = [0; 4];
-
 const SIZES: [usize; 6] = [0, 20, 125, 1024, 16 << 10, 256 << 10];
 
-const RULES: Rules = Rules {
-    role: Role::Server,
-    max_frame_bytes: 16 << 20,
-    max_message_bytes: 16 << 20,
-};
-
 fn main() {
-    divan::main();
-}
-
-/// Bytes with no pattern that a predictor could learn.
-fn noise(len: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_u32;
-    std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state as u8
-    })
-    .take(len)
-    .collect()
-}
-
-fn letters(len: usize) -> Vec<u8> {
-    noise(len).iter().map(|byte| b'a' + byte % 26).collect()
-}
-
-/// As many masked frames as fit into a read of a shard's scratch buffer, one at least.
-fn stream(opcode: OpCode, payload: &[u8]) -> (Vec<u8>, usize) {
-    let mut stream = Vec::new();
-    let mut count = 0;
-    while count == 0 || stream.len() + payload.len() + 14 < 64 << 10 {
-        encode_masked_frame(&mut stream, opcode, payload, NO_KEY);
-        count += 1;
-    }
-    (stream, count)
-}
-
-/// Reads a whole input, and says how many messages of how many bytes it held.
-fn read(decoder: &mut Decoder, bytes: &mut [u8]) -> (usize, usize) {
-    let (mut messages, mut len) = (0, 0);
-    let mut input = Input::new(bytes);
-    while let Some(event) = decoder
-        .next(&mut input, &RULES)
-        .expect("the stream is right")
-    {
-        if let Event::Message(message) = black_box(event) {
-            messages += 1;
-            len += message.as_bytes().len();
-        }
-    }
-    (messages, len)
+    support::timing::run();
 }
 
 /// The fast path: 64 KiB full of whole frames. Time is per input, items are frames.
@@ -94,40 +45,38 @@ mod decode_whole {
     }
 
     fn run(bencher: Bencher<'_, '_>, opcode: OpCode, payload: &[u8]) {
-        let (mut stream, count) = stream(opcode, payload);
+        let (mut buffer, count) = full_buffer(&masked(opcode, payload));
         let mut decoder = Decoder::new();
         let expected = (count, count * payload.len());
-        assert_eq!(read(&mut decoder, &mut stream), expected);
+        assert_eq!(read(&mut decoder, &mut buffer, &AS_SERVER), expected);
         assert!(decoder.is_idle());
         bencher
             .counter(ItemsCount::new(count))
             .counter(BytesCount::new(count * payload.len()))
-            .bench_local(|| read(&mut decoder, &mut stream));
+            .bench_local(|| read(&mut decoder, &mut buffer, &AS_SERVER));
     }
 }
 
 /// One frame in an input of its own, as from a session that says one thing at a time.
 #[divan::bench(args = SIZES)]
 fn decode_one(bencher: Bencher<'_, '_>, len: usize) {
-    let mut frame = Vec::new();
-    encode_masked_frame(&mut frame, OpCode::Text, &letters(len), NO_KEY);
+    let mut frame = masked(OpCode::Text, &letters(len));
     let mut decoder = Decoder::new();
-    assert_eq!(read(&mut decoder, &mut frame), (1, len));
+    assert_eq!(read(&mut decoder, &mut frame, &AS_SERVER), (1, len));
     bencher
         .counter(BytesCount::new(len))
-        .bench_local(|| read(&mut decoder, &mut frame));
+        .bench_local(|| read(&mut decoder, &mut frame, &AS_SERVER));
 }
 
 /// The fallback: one frame that arrives in reads of 16 KiB.
 #[divan::bench(args = [16 << 10, 256 << 10, 1 << 20])]
 fn decode_in_pieces(bencher: Bencher<'_, '_>, len: usize) {
-    let mut frame = Vec::new();
-    encode_masked_frame(&mut frame, OpCode::Text, &letters(len), NO_KEY);
+    let mut frame = masked(OpCode::Text, &letters(len));
     let mut decoder = Decoder::new();
     let mut run = || {
         let pieces = frame.chunks_mut(16 << 10);
         pieces.fold((0, 0), |(messages, bytes), piece| {
-            let (more_messages, more_bytes) = read(&mut decoder, piece);
+            let (more_messages, more_bytes) = read(&mut decoder, piece, &AS_SERVER);
             (messages + more_messages, bytes + more_bytes)
         })
     };
@@ -151,27 +100,50 @@ mod encode {
     }
 
     fn run(bencher: Bencher<'_, '_>, len: usize, encode: fn(&mut Vec<u8>, OpCode, &[u8])) {
-        // Some processors copy ten times slower between places whose distance is near
-        // a whole number of pages, which two buffers allocated in a row would have.
-        let payload = &noise(len + 3072)[1024..][..len];
+        let payload = MidPage::new(&noise(len));
         let mut out = Vec::with_capacity(len + 14);
-        encode(&mut out, OpCode::Binary, payload);
-        assert!(out.ends_with(payload));
+        encode(&mut out, OpCode::Binary, &payload);
+        assert!(out.ends_with(&payload));
         bencher.counter(BytesCount::new(len)).bench_local(|| {
             out.clear();
-            encode(&mut out, OpCode::Binary, black_box(payload));
+            encode(&mut out, OpCode::Binary, black_box(&payload));
             out.len()
         });
     }
+}
+
+/// Frames for many sessions at once: encoded, shared, and joined to one run.
+mod prepare {
+    use super::*;
 
     #[divan::bench(args = SIZES)]
-    fn prepared(bencher: Bencher<'_, '_>, len: usize) {
-        let payload = noise(len);
+    fn new(bencher: Bencher<'_, '_>, len: usize) {
+        let payload = MidPage::new(&noise(len));
         let frame = PreparedFrame::binary(&payload);
         assert!(frame.as_bytes().ends_with(&payload));
         bencher
             .counter(BytesCount::new(len))
             .bench_local(|| PreparedFrame::new(Message::Binary(black_box(&payload))));
+    }
+
+    /// The first clone of a frame makes its count, the others find it.
+    #[divan::bench]
+    fn share(bencher: Bencher<'_, '_>) {
+        let frame = PreparedFrame::binary(&noise(20));
+        let first = frame.clone();
+        assert_eq!(frame.as_bytes().as_ptr(), first.as_bytes().as_ptr());
+        bencher.bench_local(|| black_box(&frame).clone());
+    }
+
+    /// So many publications of 20 bytes that waited together.
+    #[divan::bench(args = [1, 2, 16, 256])]
+    fn concat(bencher: Bencher<'_, '_>, count: usize) {
+        let frames = vec![PreparedFrame::binary(&noise(20)); count];
+        let run = PreparedFrame::concat(&frames);
+        assert_eq!((run.frames() as usize, run.len()), (count, count * 22));
+        bencher
+            .counter(ItemsCount::new(count))
+            .bench_local(|| PreparedFrame::concat(black_box(&frames)));
     }
 }
 
