@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::error::During;
 use crate::floor::Floor;
 use crate::load::{Opcode, Peer, Protocol, Window};
+use crate::scenario::Set;
 use crate::{Result, sys};
 
 /// Measures a WebSocket server next to the floors of this kernel.
@@ -26,7 +27,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Measure (the default)
-    Run(RunArgs),
+    Run(Box<RunArgs>),
+    /// List the scenarios of a set
+    List(ListArgs),
+    /// Compare two reports; fails if anything became slower or larger
+    Compare(CompareArgs),
+    /// Put the figures of a report into a README, between its `figures` comments
+    Quote(QuoteArgs),
     /// Serve as one of the floors until killed
     Floor(FloorArgs),
 }
@@ -35,7 +42,13 @@ enum Command {
 #[derive(Debug)]
 pub enum Task {
     /// Measure.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
+    /// Name the scenarios of a set.
+    List(Set),
+    /// Compare two reports.
+    Compare(CompareArgs),
+    /// Put figures into a README.
+    Quote(QuoteArgs),
     /// Be a floor.
     Floor(FloorArgs),
 }
@@ -44,11 +57,40 @@ impl Cli {
     /// The task, with `run` as the default.
     pub fn resolve(self) -> Task {
         match self.command {
-            None => Task::Run(self.run),
+            None => Task::Run(Box::new(self.run)),
             Some(Command::Run(args)) => Task::Run(args),
+            Some(Command::List(args)) => Task::List(args.set),
+            Some(Command::Compare(args)) => Task::Compare(args),
+            Some(Command::Quote(args)) => Task::Quote(args),
             Some(Command::Floor(args)) => Task::Floor(args),
         }
     }
+}
+
+/// The options of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Which scenarios
+    #[arg(long, value_enum, default_value_t = Set::Standard)]
+    pub set: Set,
+}
+
+/// The options of `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The earlier report.json
+    pub old: PathBuf,
+    /// The later one
+    pub new: PathBuf,
+}
+
+/// The options of `quote`.
+#[derive(Debug, Args)]
+pub struct QuoteArgs {
+    /// The report.json
+    pub report: PathBuf,
+    /// The file with the comments
+    pub readme: PathBuf,
 }
 
 /// The options of `floor`.
@@ -73,7 +115,7 @@ impl FloorArgs {
     pub fn serve(&self) -> Result<Infallible> {
         sys::raise_open_files().during("raising the limit of open files")?;
         if let Some(cpu) = self.cpu {
-            sys::pin_to_cpu(cpu).during(format!("pinning to core {cpu}"))?;
+            sys::pin_to_cpus(&[cpu]).during(format!("pinning to core {cpu}"))?;
         }
         let listener = Floor::listen(self.listen)?;
         self.floor.serve(listener, usize::from(self.unit))
@@ -105,19 +147,42 @@ impl Driver {
 /// The options of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
+    /// Which scenarios
+    #[arg(long, value_enum, default_value_t = Set::Standard)]
+    pub set: Set,
     /// The server's binary, started as `serve --listen … --shards 1 …`
     #[arg(long, value_name = "PATH", default_value = "target/release/corecast")]
     pub server: PathBuf,
+    /// The load generator's binary, for what the built-in load does not do
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "target/release/corecast-load"
+    )]
+    pub load: PathBuf,
+    /// The conventional server's binary, started as `--listen …`
+    #[arg(long, value_name = "PATH")]
+    pub baseline: Option<PathBuf>,
+    /// A list of other servers to start: on each line a name, a command and its
+    /// arguments, with tabs between them
+    #[arg(long, value_name = "FILE")]
+    pub rivals: Option<PathBuf>,
     /// Another argument for the server; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub server_arg: Vec<String>,
     /// The kernel interface the server is to use
-    #[arg(long, value_enum, default_value_t = Driver::Uring)]
+    #[arg(long, value_enum, default_value_t = Driver::Auto)]
     pub driver: Driver,
-    /// Leave the server out: floors and --against only
+    /// Also measure the server on epoll
+    #[arg(long)]
+    pub both_drivers: bool,
+    /// Leave the server out: floors and others only
     #[arg(long)]
     pub no_server: bool,
-    /// Another running server to compare with; may be repeated. Its CPU time is not known
+    /// Leave the floors out
+    #[arg(long)]
+    pub no_floors: bool,
+    /// Another running server to compare with; may be repeated
     #[arg(long, value_name = "NAME=ws://HOST:PORT[/PREFIX]")]
     pub against: Vec<Against>,
     /// Only scenarios whose name contains this; may be repeated
@@ -130,27 +195,51 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
-    /// Seconds measured in each round
-    #[arg(long, value_name = "S", default_value_t = 3.0)]
-    seconds: f64,
+    /// Seconds measured in each round [default: 3, or 1 for the standard set]
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
     /// Seconds of load before they count
     #[arg(long, value_name = "S", default_value_t = 0.5)]
     warm_up: f64,
     /// Send text messages instead of binary ones
     #[arg(long)]
     text: bool,
-    /// The core of the server and of the floors
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub server_cpu: usize,
-    /// The core of the load
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub load_cpu: usize,
-    /// Also write every figure to this file
+    /// Cores of servers and floors, such as 0-3,8 [default: half of them]
+    #[arg(long, value_name = "LIST", value_parser = cpu_list)]
+    server_cpus: Option<CpuList>,
+    /// Cores of the load [default: the other half]
+    #[arg(long, value_name = "LIST", value_parser = cpu_list)]
+    load_cpus: Option<CpuList>,
+    /// Write every figure of every round to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a page with charts to this file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write the short table, as Markdown, to this file
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+}
+
+/// Cores by their numbers. A type of its own, because a list of values would
+/// mean an option that can be repeated.
+type CpuList = std::sync::Arc<[usize]>;
+
+fn cpu_list(text: &str) -> std::result::Result<CpuList, String> {
+    corecast::cpus::parse(text).map(CpuList::from)
 }
 
 impl RunArgs {
+    /// The cores of servers and floors, if they were given.
+    pub fn server_cpus(&self) -> Option<Vec<usize>> {
+        self.server_cpus.as_deref().map(Vec::from)
+    }
+
+    /// The cores of the load, if they were given.
+    pub fn load_cpus(&self) -> Option<Vec<usize>> {
+        self.load_cpus.as_deref().map(Vec::from)
+    }
+
     /// How many rounds.
     pub fn rounds(&self) -> usize {
         if self.quick { 1 } else { self.rounds as usize }
@@ -165,9 +254,10 @@ impl RunArgs {
                 measured: Duration::from_secs(1),
             };
         }
+        let default = if self.set == Set::Standard { 1.0 } else { 3.0 };
         Window {
             warm_up: seconds(self.warm_up),
-            measured: seconds(self.seconds),
+            measured: seconds(self.seconds.unwrap_or(default)),
         }
     }
 

@@ -3,16 +3,18 @@
 //! Each reading is split into the file access and a function on its text, and
 //! the latter is tested.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use corecast::cpus;
+use serde::{Deserialize, Serialize};
 
 use crate::error::During;
 use crate::{Error, Result, sys};
 
 /// What the report says about the machine.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     /// When the run began.
     pub date: String,
@@ -24,7 +26,29 @@ pub struct Host {
     pub cores: usize,
     /// Memory in MiB.
     pub memory_mib: u64,
+    /// How the kernel sets the clock, where it says: `performance`, `powersave`.
+    pub governor: Option<String>,
+    /// Open files a process may have (`ulimit -Hn`).
+    pub open_files: u64,
+    /// The kernel's settings that bear on sockets, by name.
+    pub sysctls: BTreeMap<String, String>,
 }
+
+/// The settings that are recorded; those a kernel does not have are left out.
+const SYSCTLS: [&str; 12] = [
+    "fs.file-max",
+    "kernel.io_uring_disabled",
+    "net.core.netdev_max_backlog",
+    "net.core.rmem_max",
+    "net.core.somaxconn",
+    "net.core.wmem_max",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_max_syn_backlog",
+    "net.ipv4.tcp_mem",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+    "vm.max_map_count",
+];
 
 impl Host {
     /// Looks around.
@@ -37,8 +61,25 @@ impl Host {
             cpu,
             cores: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             memory_mib: memory / 1024,
+            governor: setting("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            open_files: sys::open_files_limit().during("reading the limit of open files")?,
+            sysctls: sysctls(),
         })
     }
+}
+
+fn sysctls() -> BTreeMap<String, String> {
+    let value = |name: &str| setting(&format!("/proc/sys/{}", name.replace('.', "/")));
+    SYSCTLS
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), value(name)?)))
+        .collect()
+}
+
+/// A file of one line, its columns joined by single spaces.
+fn setting(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Memory of a process and of the kernel at one moment.
@@ -60,14 +101,15 @@ pub fn memory(pid: u32) -> Result<Memory> {
             .ok_or_else(|| Error::Process(format!("{path} has no {name}")))
     };
     Ok(Memory {
-        resident_bytes: kib(format!("/proc/{pid}/status"), "VmRSS")?,
+        // Counted page by page; the running count in `status` is approximate.
+        resident_bytes: kib(format!("/proc/{pid}/smaps_rollup"), "Rss")?,
         proportional_bytes: kib(format!("/proc/{pid}/smaps_rollup"), "Pss")?,
         kernel_bytes: kib("/proc/meminfo".into(), "Slab")?,
     })
 }
 
-/// CPU time of all threads of process `pid`, to the nanosecond. Unlike
-/// `/proc/PID/stat` it does not count in ticks.
+/// CPU time of all threads of process `pid`, as of the scheduler's last tick on
+/// each. Unlike `/proc/PID/stat` it does not round to ticks.
 pub fn process_cpu_time(pid: u32) -> Result<Duration> {
     let directory = format!("/proc/{pid}/task");
     let tasks = fs::read_dir(&directory).during(format!("reading {directory}"))?;
@@ -81,6 +123,32 @@ pub fn process_cpu_time(pid: u32) -> Result<Duration> {
     Ok(total)
 }
 
+/// CPU time of each thread of process `pid` whose name is `prefix` and a number,
+/// in the order of the numbers.
+pub fn thread_cpu_times(pid: u32, prefix: &str) -> Result<Vec<Duration>> {
+    let directory = format!("/proc/{pid}/task");
+    let tasks = fs::read_dir(&directory).during(format!("reading {directory}"))?;
+    let mut times = BTreeMap::new();
+    for task in tasks.flatten() {
+        let text = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+        let number = text("comm").trim().strip_prefix(prefix).map(str::parse);
+        if let Some(Ok(number)) = number {
+            let number: usize = number;
+            times.insert(number, on_cpu(&text("schedstat")).unwrap_or_default());
+        }
+    }
+    Ok(times.into_values().collect())
+}
+
+/// The cores that process `pid` may use.
+pub fn allowed_cpus(pid: u32) -> Option<Vec<usize>> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    cpus::parse(list.trim()).ok()
+}
+
 /// Time that a set of cores was not idle.
 #[derive(Debug, Clone, Copy)]
 pub struct CoreTime {
@@ -88,16 +156,14 @@ pub struct CoreTime {
     pub busy: Duration,
 }
 
-/// Reads the busy time of two cores, which may be the same.
-pub fn core_time((one, other): (usize, usize)) -> Result<CoreTime> {
+/// Reads the busy time of some cores together.
+pub fn core_time(cores: &[usize]) -> Result<CoreTime> {
     let text = read("/proc/stat")?;
-    let busy =
-        |core| core_busy(&text, core).ok_or_else(|| Error::Process(format!("no core {core} here")));
-    let mut total = busy(one)?;
-    if other != one {
-        total += busy(other)?;
-    }
-    Ok(CoreTime { busy: total })
+    let busy = |&core: &usize| {
+        core_busy(&text, core).ok_or_else(|| Error::Process(format!("no core {core} here")))
+    };
+    let busy = cores.iter().map(busy).sum::<Result<Duration>>()?;
+    Ok(CoreTime { busy })
 }
 
 /// Whether somebody listens on a local port. Unlike a trial connection this

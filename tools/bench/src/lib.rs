@@ -7,11 +7,11 @@
 //!
 //! The modules in the order of a run:
 //!
-//! [`cli`] → [`run`] → [`scenario`] (what is measured, and the targets) →
-//! [`contest`] (who takes part, in which order, the medians) → [`process`]
-//! (starts a contestant; the floors themselves are in [`floor`]) → [`load`]
-//! (drives it and checks every byte) → [`host`] (whose CPU time it was) →
-//! [`report`].
+//! [`cli`] → [`run`] → [`scenario`] (what is measured, and the goals) →
+//! [`contestant`] (who takes part) → [`cores`] (where) → [`measure`] (one
+//! contestant, one round) → [`process`] (starts it; the floors themselves are in
+//! [`floor`]) → [`load`] or [`tool`] (drives it and checks what comes back) →
+//! [`host`], [`shards`] (whose CPU time it was) → [`results`] → [`report`].
 //!
 //! # Invariants worth naming
 //!
@@ -21,30 +21,48 @@
 //! - Children are ended by the id they were started with, and die with the driver.
 
 pub mod cli;
-pub mod contest;
+pub mod contestant;
+pub mod cores;
 mod error;
 pub mod floor;
 pub mod host;
 pub mod load;
+pub mod measure;
 pub mod process;
+pub mod progress;
 pub mod report;
+pub mod results;
 pub mod run;
 pub mod scenario;
+pub mod shards;
 pub mod sys;
+pub mod tool;
 pub mod watchdog;
 
 pub use error::{Error, Result};
 
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use error::During;
+use results::Results;
+use scenario::{Scenario, Set};
+
 /// Everything the binary does, with the exit status it ends with: 0 when every
-/// scenario ran (whether or not it met its target), 1 when one failed.
+/// scenario ran (whether or not it met its goals) and nothing regressed, else 1.
 pub fn main() -> ExitCode {
     let outcome = match cli::Cli::parse().resolve() {
         cli::Task::Floor(args) => args.serve().map(|_: std::convert::Infallible| true),
         cli::Task::Run(args) => run::run(&args),
+        cli::Task::List(set) => {
+            list(set);
+            Ok(true)
+        }
+        cli::Task::Compare(args) => compare(&args),
+        cli::Task::Quote(args) => quote(&args).map(|()| true),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -54,4 +72,42 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn list(set: Set) {
+    for scenario in Scenario::all(set) {
+        println!(
+            "{:28} {}: {}",
+            scenario.name, scenario.group, scenario.title
+        );
+    }
+}
+
+/// True when nothing became slower or larger.
+fn compare(args: &cli::CompareArgs) -> Result<bool> {
+    let comparison = report::compare(&read_results(&args.old)?, &read_results(&args.new)?);
+    println!("{comparison}");
+    Ok(comparison.regressions().next().is_none())
+}
+
+fn quote(args: &cli::QuoteArgs) -> Result<()> {
+    let results = read_results(&args.report)?;
+    if results.settings.is_partial || results.failures().next().is_some() {
+        return Err(Error::Usage(format!(
+            "{} is of a run that was quick, partial or failed; measure again without --quick \
+             and --only",
+            args.report.display()
+        )));
+    }
+    let markdown = report::markdown(&results);
+    let path = args.readme.display();
+    let readme = fs::read_to_string(&args.readme).during(format!("reading {path}"))?;
+    let readme = report::quote_in(&readme, &markdown)
+        .map_err(|error| Error::Usage(format!("{path}: {error}")))?;
+    fs::write(&args.readme, readme).during(format!("writing {path}"))
+}
+
+fn read_results(path: &Path) -> Result<Results> {
+    let text = fs::read_to_string(path).during(format!("reading {}", path.display()))?;
+    report::read_json(&text).map_err(|error| Error::Usage(format!("{}: {error}", path.display())))
 }

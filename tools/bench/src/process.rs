@@ -1,4 +1,5 @@
-//! A contestant as a child process: started on its core, ended by its own id.
+//! Child processes: contestants and the load generator, started on their cores,
+//! ended by their own ids.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -36,13 +37,24 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// Starts `program` pinned to `cpu` and waits until it listens on `address`.
+    /// Starts `program` pinned to `cpus` and waits until it listens on `address`.
     pub fn start(
         program: &Path,
         arguments: impl IntoIterator<Item = OsString>,
         pages: Pages,
-        cpu: usize,
+        cpus: &[usize],
         address: SocketAddrV4,
+    ) -> Result<Contender> {
+        let mut contender = Contender::spawn(program, arguments, pages, cpus)?;
+        contender.wait_until_listening(address.port())?;
+        Ok(contender)
+    }
+
+    fn spawn(
+        program: &Path,
+        arguments: impl IntoIterator<Item = OsString>,
+        pages: Pages,
+        cpus: &[usize],
     ) -> Result<Contender> {
         let name = program.display().to_string();
         let output = sys::memory_file().during("making a file for output")?;
@@ -53,6 +65,7 @@ impl Contender {
             .stdin(Stdio::null())
             .stdout(clone()?)
             .stderr(clone()?);
+        let cpus = cpus.to_vec();
         // SAFETY: the closure only makes system calls and allocates nothing.
         unsafe {
             command.pre_exec(move || {
@@ -60,17 +73,15 @@ impl Contender {
                 if pages == Pages::Small {
                     sys::disable_huge_pages()?;
                 }
-                sys::pin_to_cpu(cpu)
+                sys::pin_to_cpus(&cpus)
             });
         }
         let child = command.spawn().during(format!("starting {name}"))?;
-        let mut contender = Contender {
+        Ok(Contender {
             child,
             output,
             name,
-        };
-        contender.wait_until_listening(address.port())?;
-        Ok(contender)
+        })
     }
 
     /// The id of its process.
@@ -87,7 +98,10 @@ impl Contender {
                 self.name,
                 self.last_words()
             )),
-            _ => error,
+            _ => match self.last_words() {
+                words if words.is_empty() => error,
+                words => Error::Process(format!("{error}\n  {} wrote:\n{words}", self.name)),
+            },
         }
     }
 
@@ -146,6 +160,33 @@ impl Drop for Contender {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs `program` pinned to `cpus` to its end, whatever its exit status, and
+/// returns the end of what it wrote. After `limit` it is made to end.
+pub fn run(
+    program: &Path,
+    arguments: impl IntoIterator<Item = OsString>,
+    cpus: &[usize],
+    limit: Duration,
+) -> Result<String> {
+    let mut contender = Contender::spawn(program, arguments, Pages::Any, cpus)?;
+    let started = Instant::now();
+    while started.elapsed() < limit {
+        let status = contender.child.try_wait();
+        if status
+            .during(format!("waiting for {}", contender.name))?
+            .is_some()
+        {
+            return Ok(contender.last_words());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Err(Error::Stalled(format!(
+        "{} did not end within {limit:?}; it wrote:\n{}",
+        contender.name,
+        contender.last_words()
+    )))
 }
 
 /// A loopback address whose port nobody listens on now.

@@ -1,129 +1,221 @@
 //! One whole run: every scenario, every round, every contestant.
+//!
+//! Contestants are interleaved, because a machine's speed drifts by more than
+//! the differences that matter here, and each round begins with another one (A B
+//! C, B C A, …), because what ran before leaves its traces.
 
-use std::ffi::OsString;
-use std::io::IsTerminal;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use crate::cli::{Against, RunArgs};
-use crate::contest::{Contest, Entry, Role};
+use crate::cli::RunArgs;
+use crate::contestant::{Contestant, Means, Rival, line_up};
+use crate::cores::{self, Cores};
 use crate::error::During;
-use crate::floor::Floor;
 use crate::host::Host;
-use crate::load::{Account, Peer, Protocol};
-use crate::process::{Contender, free_address};
-use crate::report::Report;
-use crate::scenario::{Load, Outcome, Scenario};
+use crate::measure::measure;
+use crate::progress::Progress;
+use crate::results::{Contest, Entry, FORMAT, Results, Settings};
+use crate::scenario::Scenario;
 use crate::watchdog::Watchdog;
-use crate::{Error, Result, sys};
+use crate::{Error, Result, host, report, sys};
 
-/// Measures and prints. True when every scenario ran; whether it met its
-/// target is for the reader of the report.
+/// Connections of the largest scenario on one core, and some descriptors more.
+const WANTED_FILES: u64 = 18_500;
+
+/// Measures, prints and writes. True when every scenario ran; whether it met
+/// its goals is for the reader of the report.
 pub fn run(args: &RunArgs) -> Result<bool> {
-    let scenarios: Vec<_> = Scenario::all()
-        .into_iter()
-        .filter(|scenario| args.wants(scenario.name))
-        .collect();
-    if scenarios.is_empty() {
-        let names: Vec<_> = Scenario::all()
-            .iter()
-            .map(|scenario| scenario.name)
-            .collect();
-        return Err(Error::Usage(format!(
-            "no scenario has a name with that; there are {}",
-            names.join(", ")
-        )));
-    }
-    if !args.no_server && !args.server.is_file() {
-        return Err(Error::Usage(format!(
-            "there is no server at {}; build it with: cargo build --release",
-            args.server.display()
-        )));
-    }
-    let host = Host::read()?;
-    let open_files = sys::raise_open_files().during("raising the limit of open files")?;
-    if open_files < 18_500 {
-        eprintln!(
-            "corecast-bench: at most {open_files} open files; scenarios with 18,000 \
-             connections will fail. Raise it with: ulimit -Hn 20000"
-        );
-    }
-    // The host was read first: afterwards this process sees one core only.
-    sys::pin_to_cpu(args.load_cpu).during(format!("pinning to core {}", args.load_cpu))?;
-
-    let progress = Progress::new(args, &scenarios);
-    let contests: Vec<_> = scenarios
-        .into_iter()
-        .map(|scenario| contest(args, scenario, &progress))
-        .collect();
-    progress.finish();
-
-    let report = Report::new(args, host, &contests);
-    println!("{report}");
-    if let Some(path) = &args.json {
-        let file = std::fs::File::create(path).during(format!("creating {}", path.display()))?;
-        report
-            .write_json(file)
-            .during(format!("writing {}", path.display()))?;
-    }
-    Ok(contests.iter().all(|contest| contest.failures.is_empty()))
-}
-
-/// What takes part besides its [`Entry`]: how to bring it up.
-enum Contestant {
-    Server,
-    Against(Against),
-    Floor(Floor),
-}
-
-fn contestants(args: &RunArgs, scenario: &Scenario) -> Vec<(Contestant, Entry)> {
-    let mut all = Vec::new();
-    if !args.no_server {
-        let name = format!("server ({})", args.driver.as_str());
-        all.push((Contestant::Server, Entry::new(name, Role::Server)));
-    }
-    // Nothing is known about the memory of a process elsewhere.
-    if !matches!(scenario.load, Load::Idle(_)) {
-        for against in &args.against {
-            let entry = Entry::new(&against.name, Role::Against);
-            all.push((Contestant::Against(against.clone()), entry));
+    let scenarios = wanted(args)?;
+    for (what, path) in programs(args, &scenarios) {
+        if !path.is_file() {
+            return Err(Error::Usage(format!(
+                "there is no {what} at {}; build it with: make build-bench",
+                path.display()
+            )));
         }
     }
-    for &floor in scenario.floors {
-        all.push((Contestant::Floor(floor), Entry::floor(floor)));
+    let rivals = match &args.rivals {
+        Some(path) => Rival::read_list(path)?,
+        None => Vec::new(),
+    };
+    // Before hours of measuring, not after.
+    for path in [&args.json, &args.report, &args.markdown]
+        .into_iter()
+        .flatten()
+    {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        file.during(format!("opening {}", path.display()))?;
     }
-    all
+    // Afterwards this process sees one core only.
+    let host = Host::read()?;
+    let cores = Cores::resolve(args.server_cpus(), args.load_cpus())?;
+    let means = Means::find()?;
+    let load_cpu = cores.load[0];
+    sys::pin_to_cpus(&[load_cpu]).during(format!("pinning to core {load_cpu}"))?;
+    eprintln!("corecast-bench: {}", cores.how);
+
+    let mut absent = doubts(args, &cores, means);
+    let contests: Vec<_> = scenarios
+        .into_iter()
+        .map(|scenario| {
+            let (contestants, missing) = line_up(args, &scenario, &cores, &rivals, means);
+            absent.extend(missing);
+            (scenario, contestants)
+        })
+        .filter(|(_, contestants)| !contestants.is_empty())
+        .collect();
+    for sentence in &absent {
+        eprintln!("corecast-bench: {sentence}");
+    }
+    if contests.is_empty() {
+        return Err(Error::Usage("nobody takes part in these scenarios".into()));
+    }
+    let rounds = args.rounds();
+    let measurements: usize = contests.iter().map(|(_, all)| all.len() * rounds).sum();
+    let progress = Progress::new(measurements);
+    let mut results = Results {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").into(),
+        host,
+        settings: settings(args, cores.clone()),
+        contests: Vec::new(),
+        absent,
+    };
+    for (scenario, contestants) in &contests {
+        let contest = contest(args, &cores, scenario, contestants, &progress);
+        results.contests.push(contest);
+        // What was measured outlives whatever ends a long run.
+        write(&args.json, report::json, &results)?;
+    }
+    progress.finish();
+    println!("{}", report::table(&results));
+    let page = write(&args.report, report::page, &results);
+    write(&args.markdown, report::markdown, &results).and(page)?;
+    Ok(results.failures().next().is_none())
 }
 
-/// Number of measurements in a scenario, for the progress bar.
-fn measurements(args: &RunArgs, scenario: &Scenario) -> usize {
-    contestants(args, scenario).len() * args.rounds()
+fn write(path: &Option<PathBuf>, text: fn(&Results) -> String, results: &Results) -> Result<()> {
+    match path {
+        Some(path) => fs::write(path, text(results)).during(format!("writing {}", path.display())),
+        None => Ok(()),
+    }
 }
 
-fn contest(args: &RunArgs, scenario: Scenario, progress: &Progress) -> Contest {
-    let (contestants, entries): (Vec<_>, Vec<_>) = contestants(args, &scenario).into_iter().unzip();
-    let mut contest = Contest::new(scenario, entries);
-    for round in 0..args.rounds() {
-        for (contestant, entry) in contestants.iter().zip(&mut contest.entries) {
-            let work = format!(
-                "{}, {}, round {}",
-                contest.scenario.name,
-                entry.name,
-                round + 1
-            );
+/// What must be known to judge the figures, a sentence each.
+fn doubts(args: &RunArgs, cores: &Cores, means: Means) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if means.open_files < WANTED_FILES {
+        doubts.push(format!(
+            "at most {} open files; scenarios with 18,000 connections will fail. Raise it with: \
+             ulimit -Hn {WANTED_FILES}",
+            means.open_files
+        ));
+    }
+    if !means.io_uring {
+        doubts.push(
+            "io_uring cannot be had here: its floors are left out, and the server uses epoll \
+             with --driver auto"
+                .into(),
+        );
+    }
+    let wanted = &cores.one().server;
+    for against in &args.against {
+        let pid = corecast_load::host::find_server(&[against.peer.address.into()]);
+        let allowed = pid.and_then(host::allowed_cpus);
+        if let (Some(pid), Some(allowed)) = (pid, allowed)
+            && allowed.iter().any(|core| !wanted.contains(core))
+        {
+            let list = cores::list(wanted);
+            doubts.push(format!(
+                "{} (process {pid}) may use other cores than {list}, which the others have, the \
+                 load's among them. Pin it with: taskset -acp {list} {pid}",
+                against.name
+            ));
+        }
+    }
+    doubts
+}
+
+fn wanted(args: &RunArgs) -> Result<Vec<Scenario>> {
+    let all = Scenario::all(args.set);
+    let names = all.iter().map(|scenario| scenario.name.clone());
+    let names: Vec<String> = names.collect();
+    let wanted: Vec<_> = all
+        .into_iter()
+        .filter(|scenario| args.wants(&scenario.name))
+        .collect();
+    match wanted.is_empty() {
+        true => Err(Error::Usage(format!(
+            "no scenario has a name with that; there are {}",
+            names.join(", ")
+        ))),
+        false => Ok(wanted),
+    }
+}
+
+/// The programs that must be there.
+fn programs<'a>(args: &'a RunArgs, scenarios: &[Scenario]) -> Vec<(&'static str, &'a Path)> {
+    let mut programs = Vec::new();
+    if !args.no_server {
+        programs.push(("server", args.server.as_path()));
+    }
+    if scenarios.iter().any(Scenario::needs_tool) {
+        programs.push(("load generator", &args.load));
+    }
+    if let Some(baseline) = &args.baseline {
+        programs.push(("baseline", baseline));
+    }
+    programs
+}
+
+fn settings(args: &RunArgs, cores: Cores) -> Settings {
+    let window = args.window();
+    Settings {
+        set: args.set.as_str().into(),
+        command: std::env::args().collect(),
+        is_partial: args.quick || !args.only.is_empty(),
+        driver: args.driver.as_str().into(),
+        server_cpus: cores.server,
+        load_cpus: cores.load,
+        cores: cores.how,
+        rounds: args.rounds(),
+        warm_up_seconds: window.warm_up.as_secs_f64(),
+        measured_seconds: window.measured.as_secs_f64(),
+    }
+}
+
+fn contest(
+    args: &RunArgs,
+    cores: &Cores,
+    scenario: &Scenario,
+    contestants: &[Contestant],
+    progress: &Progress,
+) -> Contest {
+    let mut contest = Contest {
+        name: scenario.name.clone(),
+        title: scenario.title.clone(),
+        group: scenario.group.into(),
+        unit: scenario.unit.into(),
+        note: scenario.note.into(),
+        goals: scenario.goals.clone(),
+        entries: contestants.iter().map(Entry::from).collect(),
+        failures: Vec::new(),
+    };
+    for round in 1..=args.rounds() {
+        for place in 0..contestants.len() {
+            let next = (place + round - 1) % contestants.len();
+            let (contestant, entry) = (&contestants[next], &mut contest.entries[next]);
+            let work = format!("{}, {}, round {round}", scenario.name, contestant.name);
             progress.begin(&work);
-            let _watchdog = Watchdog::guard(&work, contest.scenario.limit(args.window()));
-            let outcome = measure(args, &contest.scenario, contestant);
-            match outcome {
-                Ok(outcome) => {
-                    progress.end(&work, &outcome, contest.scenario.unit);
-                    entry.rounds.push(Some(outcome));
+            let _watchdog = Watchdog::guard(&work, scenario.limit(args.window()));
+            match measure(args, cores, scenario, contestant) {
+                Ok(reading) => {
+                    progress.end(&work, &reading, scenario.unit);
+                    entry.rounds.push(Some(reading));
                 }
                 Err(error) => {
                     let failure = format!("{work}: {error}");
-                    progress.say(&format!("FAILED {failure}"));
+                    progress.fail(&failure);
                     contest.failures.push(failure);
                     entry.rounds.push(None);
                 }
@@ -131,129 +223,4 @@ fn contest(args: &RunArgs, scenario: Scenario, progress: &Progress) -> Contest {
         }
     }
     contest
-}
-
-/// Brings a contestant up, measures it and ends it.
-fn measure(args: &RunArgs, scenario: &Scenario, contestant: &Contestant) -> Result<Outcome> {
-    let account = |server| Account {
-        server,
-        cores: Some((args.server_cpu, args.load_cpu)),
-    };
-    let window = args.window();
-    let (program, protocol) = match contestant {
-        Contestant::Against(against) => {
-            let mut peer = against.peer.clone();
-            peer.opcode = args.opcode();
-            return scenario.measure(&peer, window, account(None));
-        }
-        Contestant::Server => (args.server.clone(), Protocol::WebSocket),
-        Contestant::Floor(_) => (own_binary()?, Protocol::Raw),
-    };
-    let mut peer = Peer::new(free_address()?, protocol);
-    peer.opcode = args.opcode();
-    let arguments = match contestant {
-        Contestant::Floor(floor) => floor_arguments(args, scenario, *floor, &peer),
-        _ => server_arguments(args, &peer),
-    };
-    let mut contender = Contender::start(
-        &program,
-        arguments.into_iter().map(OsString::from),
-        scenario.pages(),
-        args.server_cpu,
-        peer.address,
-    )?;
-    scenario
-        .measure(&peer, window, account(Some(contender.pid())))
-        .map_err(|error| contender.explain(error))
-}
-
-fn own_binary() -> Result<PathBuf> {
-    std::env::current_exe().during("looking for this program's own binary")
-}
-
-fn server_arguments(args: &RunArgs, peer: &Peer) -> Vec<String> {
-    let mut arguments: Vec<String> = ["serve", "--admin", "off", "--shards", "1", "--listen"]
-        .map(String::from)
-        .into();
-    arguments.push(peer.address.to_string());
-    arguments.extend(["--cpus".into(), args.server_cpu.to_string()]);
-    arguments.extend(["--driver".into(), args.driver.as_str().into()]);
-    arguments.extend(args.server_arg.iter().cloned());
-    arguments
-}
-
-fn floor_arguments(args: &RunArgs, scenario: &Scenario, floor: Floor, peer: &Peer) -> Vec<String> {
-    vec![
-        "floor".into(),
-        floor.as_str().into(),
-        "--listen".into(),
-        peer.address.to_string(),
-        "--cpu".into(),
-        args.server_cpu.to_string(),
-        "--unit".into(),
-        scenario.unit_bytes(peer).to_string(),
-    ]
-}
-
-/// A bar on a terminal, plain lines elsewhere. It never ticks by itself: the
-/// load's core has better things to do while a window is open.
-struct Progress {
-    bar: Option<ProgressBar>,
-}
-
-impl Progress {
-    fn new(args: &RunArgs, scenarios: &[Scenario]) -> Progress {
-        let total: usize = scenarios
-            .iter()
-            .map(|scenario| measurements(args, scenario))
-            .sum();
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(total as u64);
-            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")
-            {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Progress { bar }
-    }
-
-    fn begin(&self, work: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(work.to_owned());
-            bar.tick();
-        }
-    }
-
-    fn end(&self, work: &str, outcome: &Outcome, unit: &str) {
-        match &self.bar {
-            Some(bar) => bar.inc(1),
-            None => self.say(&format!("{work}: {}", summary(outcome, unit))),
-        }
-    }
-
-    fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-        // Lets the terminal settle before the report goes to another stream.
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn summary(outcome: &Outcome, unit: &str) -> String {
-    match outcome {
-        Outcome::Timed(sample) => format!("{:.0} {unit}/s", sample.rate()),
-        Outcome::Idle(sample) => format!(
-            "{:.0} B resident, {:.0} B kernel per session",
-            sample.resident_bytes, sample.kernel_bytes
-        ),
-    }
 }

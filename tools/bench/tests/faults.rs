@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use corecast_bench::floor::RESPONSE;
 use corecast_bench::load::echo::Echo;
-use corecast_bench::load::{Account, Peer, Protocol, Sample, Window};
+use corecast_bench::load::{Account, Peer, Protocol, Window};
+use corecast_bench::results::Sample;
 
 /// What the server does wrong, once, after this many messages.
 #[derive(Clone, Copy)]
@@ -47,11 +48,11 @@ fn run(fault: Fault, at: usize) -> corecast_bench::Result<Sample> {
         warm_up: Duration::from_millis(50),
         measured: Duration::from_millis(200),
     };
-    let account = Account {
-        server: None,
-        cores: None,
-    };
-    echo.measure(&Peer::new(address, Protocol::WebSocket), window, account)
+    echo.measure(
+        &Peer::new(address, Protocol::WebSocket),
+        window,
+        Account::default(),
+    )
 }
 
 fn serve(mut stream: TcpStream, fault: Fault, at: usize) -> std::io::Result<()> {

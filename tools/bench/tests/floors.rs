@@ -21,11 +21,6 @@ const WINDOW: Window = Window {
     measured: Duration::from_millis(200),
 };
 
-const NOBODY: Account = Account {
-    server: None,
-    cores: None,
-};
-
 /// Starts `floor` on a free port; it ends with the test's process.
 fn start(floor: Floor, unit_bytes: usize) -> Peer {
     let address = free_address().unwrap();
@@ -40,7 +35,9 @@ fn echo(floor: Floor, connections: usize, outstanding: usize, payload_bytes: usi
         outstanding,
         payload_bytes,
     };
-    let sample = echo.measure(&start(floor, 1), WINDOW, NOBODY).unwrap();
+    let sample = echo
+        .measure(&start(floor, 1), WINDOW, Account::default())
+        .unwrap();
     assert!(sample.messages > 0);
     assert!(sample.seconds >= 0.2);
     assert_eq!(sample.server_micros(), None);
@@ -76,7 +73,9 @@ fn broadcast_to_all_subscribers() {
         let unit_bytes = broadcast.unit_bytes(&Peer::new(somewhere, Protocol::Raw));
         assert_eq!(unit_bytes, 2 + 4 + 20);
         let peer = start(Floor::Sendloop, unit_bytes);
-        let sample = broadcast.measure(&peer, WINDOW, NOBODY).unwrap();
+        let sample = broadcast
+            .measure(&peer, WINDOW, Account::default())
+            .unwrap();
         assert!(sample.messages >= 200);
     }
 }
@@ -85,7 +84,7 @@ fn broadcast_to_all_subscribers() {
 fn handshakes_with_the_canned_response() {
     let peer = start(Floor::Accept, 1);
     let sample = Handshakes { in_flight: 16 }
-        .measure(&peer, WINDOW, NOBODY)
+        .measure(&peer, WINDOW, Account::default())
         .unwrap();
     assert!(sample.messages > 0);
 }
@@ -112,6 +111,6 @@ fn a_floor_that_answers_something_else_is_found_out() {
         outstanding: 1,
         payload_bytes: 20,
     };
-    let wrong = echo.measure(&start(Floor::Accept, 1), WINDOW, NOBODY);
+    let wrong = echo.measure(&start(Floor::Accept, 1), WINDOW, Account::default());
     assert!(wrong.unwrap_err().to_string().contains("closed"));
 }

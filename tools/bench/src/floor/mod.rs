@@ -64,6 +64,11 @@ impl Floor {
         }
     }
 
+    /// Whether it cannot run where io_uring is forbidden.
+    pub fn needs_io_uring(self) -> bool {
+        matches!(self, Floor::Uring | Floor::UringQueued)
+    }
+
     /// Begins to listen; connections queue from now on.
     pub fn listen(address: SocketAddrV4) -> Result<OwnedFd> {
         sys::listen(address).during(format!("listening on {address}"))

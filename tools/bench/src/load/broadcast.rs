@@ -5,9 +5,10 @@ use std::os::fd::AsFd;
 
 use super::{
     Account, CHECK_LIMIT, Deadline, Fleet, Hello, NAP, OPEN_LIMIT, Peer, Protocol, SCRATCH_BYTES,
-    Sample, Stopwatch, Window, payload,
+    Stopwatch, Window, payload,
 };
 use crate::error::During;
+use crate::results::Sample;
 use crate::{Error, Result, sys};
 
 /// What a broadcast scenario sends.

@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::{
     Account, CHECK_LIMIT, Deadline, Exchange, Fleet, Hello, NAP, OPEN_LIMIT, Opcode, Peer,
-    Protocol, SCRATCH_BYTES, Sample, Stopwatch, Window, payload,
+    Protocol, SCRATCH_BYTES, Stopwatch, Window, payload,
 };
 use crate::error::During;
+use crate::results::Sample;
 use crate::sys::{self, Event};
 use crate::{Error, Result};
 
@@ -24,6 +25,11 @@ pub struct Echo {
 }
 
 impl Echo {
+    /// Payload that is on its way at one time, at most.
+    pub fn bytes_under_way(self) -> usize {
+        self.connections * self.outstanding * self.payload_bytes
+    }
+
     /// Opens the connections, checks answers in full, then measures.
     pub fn measure(self, peer: &Peer, window: Window, account: Account) -> Result<Sample> {
         let mut hello = match peer.protocol {

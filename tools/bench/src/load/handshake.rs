@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::opening::Opening;
-use super::{Account, EVENT_BATCH, Fleet, Hello, NAP, Peer, Protocol, Sample, Stopwatch, Window};
+use super::{Account, EVENT_BATCH, Fleet, Hello, NAP, Peer, Protocol, Stopwatch, Window};
 use crate::error::During;
+use crate::results::Sample;
 use crate::sys::{self, Epoll, Interest, Source};
 use crate::{Error, Result};
 

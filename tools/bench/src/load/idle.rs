@@ -8,9 +8,8 @@
 use std::thread;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::{CHECK_LIMIT, Deadline, Fleet, Hello, OPEN_LIMIT, Peer, Protocol, payload};
+use crate::results::IdleSample;
 use crate::{Result, host};
 
 /// Time for freed kernel memory to come back and for the server to fall silent.
@@ -23,20 +22,6 @@ pub struct Idle {
     pub warm_up_sessions: usize,
     /// Sessions that are charged.
     pub sessions: usize,
-}
-
-/// Growth per idle session.
-#[derive(Debug, Clone, Serialize)]
-pub struct IdleSample {
-    /// The server's whole resident memory before, in bytes.
-    pub base_bytes: u64,
-    /// Growth of its resident memory, in bytes per session.
-    pub resident_bytes: f64,
-    /// The same with shared pages charged in part (Pss), and read page by
-    /// page where the kernel's running count of resident memory is approximate.
-    pub proportional_bytes: f64,
-    /// Kernel slab memory, halved for the two ends of a connection.
-    pub kernel_bytes: f64,
 }
 
 impl Idle {

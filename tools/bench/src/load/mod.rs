@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 pub use connect::Fleet;
 pub use frame::Opcode;
 pub use opening::Hello;
-pub use stopwatch::{Account, Sample, Stopwatch, Window};
+pub use stopwatch::{Account, Stopwatch, Window};
 
 use crate::{Error, Result};
 

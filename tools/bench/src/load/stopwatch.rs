@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
+use crate::cores::Layout;
 use crate::host::{self, CoreTime};
+use crate::results::Sample;
+use crate::shards::{ShardWork, Shards};
 use crate::{Error, Result, sys};
 
 /// Without any progress for this long a scenario has failed.
@@ -20,56 +21,14 @@ pub struct Window {
 }
 
 /// Whose CPU time is charged.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Account {
     /// The server's process; `None` if it is not ours to look into.
     pub server: Option<u32>,
-    /// The two cores of the measurement, to notice other work on them.
-    pub cores: Option<(usize, usize)>,
-}
-
-/// One measured window.
-#[derive(Debug, Clone, Serialize)]
-pub struct Sample {
-    /// Messages echoed, delivered, or handshakes made.
-    pub messages: u64,
-    /// Wall time of the window.
-    pub seconds: f64,
-    /// CPU time of all threads of the server.
-    pub server_cpu_seconds: Option<f64>,
-    /// CPU time of the load's thread.
-    pub load_cpu_seconds: f64,
-    /// CPU time on both cores that was neither the server's nor the load's.
-    pub other_cpu_seconds: Option<f64>,
-}
-
-impl Sample {
-    /// Messages per second.
-    pub fn rate(&self) -> f64 {
-        self.messages as f64 / self.seconds
-    }
-
-    /// Microseconds of server CPU time per message.
-    pub fn server_micros(&self) -> Option<f64> {
-        Some(self.server_cpu_seconds? * 1e6 / self.messages as f64)
-    }
-
-    /// Share of one core the server used.
-    pub fn server_busy(&self) -> Option<f64> {
-        Some(self.server_cpu_seconds? / self.seconds)
-    }
-
-    /// Share of its core the load used.
-    pub fn load_busy(&self) -> f64 {
-        self.load_cpu_seconds / self.seconds
-    }
-
-    /// The load was at its limit and the server was not, so the rate is the
-    /// load's and only the CPU time per message is the server's.
-    pub fn is_client_bound(&self) -> bool {
-        const FULL: f64 = 0.97;
-        self.load_busy() >= FULL && self.server_busy().is_some_and(|busy| busy < FULL)
-    }
+    /// The cores of the measurement, to notice other work on them.
+    pub cores: Option<Layout>,
+    /// Looks at each shard of the server.
+    pub shards: Option<Shards>,
 }
 
 /// What the accounts stood at when the window began.
@@ -79,6 +38,7 @@ struct Mark {
     server: Option<Duration>,
     load: Duration,
     cores: Option<CoreTime>,
+    shards: Option<ShardWork>,
 }
 
 /// Runs a [`Window`] as the load reports its progress.
@@ -154,7 +114,8 @@ impl Stopwatch {
                 .map(host::process_cpu_time)
                 .transpose()?,
             load: sys::thread_cpu_time(),
-            cores: self.account.cores.map(host::core_time).transpose()?,
+            cores: self.layout(|layout| host::core_time(&layout.all()))?,
+            shards: self.account.shards.as_ref().map(Shards::read).transpose()?,
         })
     }
 
@@ -167,45 +128,25 @@ impl Stopwatch {
             .cores
             .zip(now.cores)
             .map(|(a, b)| seconds(a.busy, b.busy));
+        let slowest = mark.shards.as_ref().zip(now.shards.as_ref());
+        let cores = self.account.cores.as_ref();
         Ok(Sample {
             messages: messages - mark.messages,
             seconds: (now.at - mark.at).as_secs_f64(),
             server_cpu_seconds: server,
+            server_cores: cores.map_or(1, |layout| layout.server.len()),
             load_cpu_seconds: load,
+            // The load is one thread.
+            load_cores: 1,
             other_cpu_seconds: server
                 .zip(busy)
                 .map(|(server, busy)| (busy - server - load).max(0.0)),
+            latency: None,
+            slowest_core_rate: slowest.and_then(|(before, now)| now.slowest_since(before)),
         })
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample(server: f64, load: f64) -> Sample {
-        Sample {
-            messages: 1_000_000,
-            seconds: 2.0,
-            server_cpu_seconds: Some(server),
-            load_cpu_seconds: load,
-            other_cpu_seconds: None,
-        }
-    }
-
-    #[test]
-    fn figures_follow_from_the_window() {
-        let sample = sample(1.0, 1.5);
-        assert_eq!(sample.rate(), 500_000.0);
-        assert_eq!(sample.server_micros(), Some(1.0));
-        assert_eq!(sample.server_busy(), Some(0.5));
-        assert_eq!(sample.load_busy(), 0.75);
-    }
-
-    #[test]
-    fn client_bound_means_that_only_the_load_is_full() {
-        assert!(sample(1.5, 1.99).is_client_bound());
-        assert!(!sample(1.99, 1.99).is_client_bound());
-        assert!(!sample(1.5, 1.5).is_client_bound());
+    fn layout<T>(&self, read: impl Fn(&Layout) -> Result<T>) -> Result<Option<T>> {
+        self.account.cores.as_ref().map(read).transpose()
     }
 }

@@ -9,8 +9,8 @@ mod socket;
 
 pub use epoll::{Epoll, Event, Interest};
 pub use process::{
-    die_with_parent, disable_huge_pages, memory_file, page_bytes, pin_to_cpu, raise_open_files,
-    terminate, thread_cpu_time, utc_date,
+    die_with_parent, disable_huge_pages, memory_file, open_files_limit, page_bytes, pin_to_cpus,
+    raise_open_files, terminate, thread_cpu_time, utc_date,
 };
 pub use socket::{Source, accept, close_with_reset, connect, listen, receive, send, wait_for};
 

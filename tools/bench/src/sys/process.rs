@@ -8,29 +8,41 @@ use std::time::{Duration, SystemTime};
 
 use super::check;
 
-/// Raises the limit of open files to the hard limit and returns it.
-pub fn raise_open_files() -> io::Result<u64> {
+/// Open files a process may have: the hard limit.
+pub fn open_files_limit() -> io::Result<u64> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: `limit` is valid for the write.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: `limit` is valid for the read.
-    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
-    Ok(limit.rlim_cur)
+    Ok(limit.rlim_max)
 }
 
-/// Pins the calling thread, and what it starts from now on, to one core.
-pub fn pin_to_cpu(cpu: usize) -> io::Result<()> {
-    if cpu >= libc::CPU_SETSIZE as usize {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
+/// Raises the limit of open files to the hard limit and returns it.
+pub fn raise_open_files() -> io::Result<u64> {
+    let hard = open_files_limit()?;
+    let limit = libc::rlimit {
+        rlim_cur: hard,
+        rlim_max: hard,
+    };
+    // SAFETY: `limit` is valid for the read.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
+    Ok(hard)
+}
+
+/// Pins the calling thread, and what it starts from now on, to some cores.
+/// Allocates nothing, so it may run between fork and exec.
+pub fn pin_to_cpus(cpus: &[usize]) -> io::Result<()> {
     // SAFETY: a cpu_set_t is a plain bit set for which all zeroes is the empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `cpu` was checked against the size of the set.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
+    for &cpu in cpus {
+        if cpu >= libc::CPU_SETSIZE as usize {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // SAFETY: `cpu` was checked against the size of the set.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
     // SAFETY: `set` lives through the call and its true size is passed.
     check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) })?;
     Ok(())

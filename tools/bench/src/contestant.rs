@@ -1,0 +1,362 @@
+//! Who takes part in a scenario, and how each is brought up.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use crate::cli::{Against, Driver, RunArgs};
+use crate::cores::{Cores, Layout};
+use crate::error::During;
+use crate::floor::Floor;
+use crate::results::{Entry, Role};
+use crate::scenario::{Load, Scenario};
+use crate::tool::ToolLoad;
+use crate::{Error, Result, sys};
+
+/// The server's name in the report.
+pub const SERVER: &str = "corecast";
+/// The server on the other kernel interface.
+pub const EPOLL: &str = "corecast (epoll)";
+/// The server with one shard, where it otherwise has two.
+pub const ONE_SHARD: &str = "corecast (1 shard)";
+/// The server under the other generator.
+pub const GENERATOR: &str = "corecast (by corecast-load)";
+/// The conventional server's name in the report.
+pub const BASELINE: &str = "baseline";
+/// The same as its library's examples would have it: default buffers, a flush
+/// for each message.
+pub const PLAIN: &str = "baseline (plain)";
+
+/// Who takes part in a scenario, on which cores.
+#[derive(Debug, Clone)]
+pub enum Field {
+    /// Everybody, each on one core, the load on another.
+    OneCore,
+    /// Those that speak the chat, on two cores.
+    Chat,
+    /// The server with two shards beside itself with one, and the baseline on
+    /// two cores.
+    TwoShards,
+    /// The server under the benchmark's load and under this one.
+    TwoGenerators(ToolLoad),
+    /// The server and the baseline on all cores there are for servers, beside
+    /// a figure that was printed elsewhere.
+    Seeds {
+        /// That figure, per second.
+        printed: f64,
+    },
+}
+
+impl Field {
+    /// The names under which the server itself takes part.
+    pub fn own_names(&self) -> Vec<&'static str> {
+        match self {
+            Field::OneCore => vec![SERVER, EPOLL],
+            Field::TwoShards => vec![SERVER, ONE_SHARD],
+            Field::TwoGenerators(_) => vec![SERVER, GENERATOR],
+            Field::Chat | Field::Seeds { .. } => vec![SERVER],
+        }
+    }
+
+    /// The cores of each side.
+    pub fn layout(&self, cores: &Cores) -> Layout {
+        match self {
+            Field::OneCore | Field::TwoGenerators(_) => cores.one(),
+            Field::Chat | Field::TwoShards => cores.two(),
+            Field::Seeds { .. } => cores.whole(),
+        }
+    }
+}
+
+/// One that takes part.
+#[derive(Debug, Clone)]
+pub struct Contestant {
+    /// Its name in the report.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// How it is brought up.
+    pub start: Start,
+    /// The load on it, if not the scenario's.
+    pub load: Option<Load>,
+}
+
+/// How a contestant is brought up.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// The server, with so many shards.
+    Corecast {
+        /// Threads that serve.
+        shards: usize,
+        /// The kernel interface.
+        driver: Driver,
+    },
+    /// This command with `--listen IP:PORT` behind it.
+    Command(Vec<OsString>),
+    /// It runs already.
+    Running(Against),
+    /// One of the floors.
+    Floor(Floor),
+    /// Not at all: this many per second are printed somewhere.
+    Printed(f64),
+}
+
+/// A server that others wrote, as `tools/bench/rivals/prepare` lists them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rival {
+    /// Its name in the report.
+    pub name: String,
+    /// Its command, without the address.
+    pub command: Vec<OsString>,
+}
+
+impl Rival {
+    /// Reads a list with a name, a command and its arguments on each line, with
+    /// tabs between them.
+    pub fn read_list(path: &Path) -> Result<Vec<Rival>> {
+        let text = fs::read_to_string(path).during(format!("reading {}", path.display()))?;
+        let rival = |line: &str| {
+            let mut words = line.split('\t');
+            let name = words.next().filter(|name| !name.is_empty())?.to_owned();
+            let command: Vec<_> = words.map(OsString::from).collect();
+            (!command.is_empty()).then_some(Rival { name, command })
+        };
+        text.lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| {
+                rival(line).ok_or_else(|| {
+                    Error::Usage(format!(
+                        "{}: '{line}' is not a name and a command with tabs between them",
+                        path.display()
+                    ))
+                })
+            })
+            .collect()
+    }
+}
+
+/// What the host allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Means {
+    /// Open files of one process.
+    pub open_files: u64,
+    /// io_uring can be had.
+    pub io_uring: bool,
+}
+
+impl Means {
+    /// Raises the limit of open files and tries io_uring.
+    pub fn find() -> Result<Means> {
+        Ok(Means {
+            open_files: sys::raise_open_files().during("raising the limit of open files")?,
+            io_uring: io_uring::IoUring::new(2).is_ok(),
+        })
+    }
+}
+
+/// Those that take part in `scenario`, in the order of the report, and a
+/// sentence for each that cannot.
+pub fn line_up(
+    args: &RunArgs,
+    scenario: &Scenario,
+    cores: &Cores,
+    rivals: &[Rival],
+    means: Means,
+) -> (Vec<Contestant>, Vec<String>) {
+    let open_files = means.open_files;
+    let mut all = Vec::new();
+    let mut absent = Vec::new();
+    let mut add = |name: &str, role, start| {
+        all.push(Contestant {
+            name: name.to_owned(),
+            role,
+            start,
+            load: None,
+        });
+    };
+    // Nothing is known about the memory of a process elsewhere.
+    let others = match scenario.load {
+        Load::Idle(_) => &[],
+        _ => &args.against[..],
+    };
+    let corecast = |shards| Start::Corecast {
+        shards,
+        driver: args.driver,
+    };
+    let baseline = |style: &str| {
+        let path = args.baseline.as_ref()?;
+        let command = vec![path.into(), "--style".into(), style.into()];
+        Some(Start::Command(command))
+    };
+    let layout = scenario.field.layout(cores);
+    if !args.no_server {
+        match &scenario.field {
+            Field::OneCore | Field::TwoGenerators(_) => add(SERVER, Role::Server, corecast(1)),
+            Field::Chat | Field::TwoShards => add(SERVER, Role::Server, corecast(2)),
+            Field::Seeds { .. } => {
+                let shards = shards_for(scenario.connections(), open_files, layout.server.len());
+                add(SERVER, Role::Server, corecast(shards));
+            }
+        }
+        match &scenario.field {
+            Field::TwoShards => add(ONE_SHARD, Role::Variant, corecast(1)),
+            Field::OneCore if args.both_drivers && args.driver != Driver::Epoll => {
+                let driver = Driver::Epoll;
+                add(EPOLL, Role::Variant, Start::Corecast { shards: 1, driver });
+            }
+            Field::TwoGenerators(_) => add(GENERATOR, Role::Variant, corecast(1)),
+            _ => {}
+        }
+    }
+    let fits = (scenario.connections() as u64) < open_files.saturating_sub(SPARE_FILES);
+    match baseline("tuned") {
+        Some(_) if !fits => absent.push(format!(
+            "{}: {BASELINE} is left out, because it holds all connections in one process and \
+             {open_files} open files are allowed (ulimit -Hn)",
+            scenario.name
+        )),
+        Some(start) if !matches!(scenario.field, Field::TwoGenerators(_)) => {
+            add(BASELINE, Role::Baseline, start);
+        }
+        _ => {}
+    }
+    if matches!(scenario.field, Field::OneCore) {
+        if let Some(start) = baseline("plain") {
+            add(PLAIN, Role::Rival, start);
+        }
+        for rival in rivals {
+            let command = rival.command.clone();
+            add(&rival.name, Role::Rival, Start::Command(command));
+        }
+    }
+    if matches!(scenario.field, Field::OneCore | Field::Chat) {
+        for against in others {
+            let start = Start::Running(against.clone());
+            add(&against.name, Role::Against, start);
+        }
+    }
+    let floors = if args.no_floors { &[] } else { scenario.floors };
+    for &floor in floors {
+        if floor.needs_io_uring() && !means.io_uring {
+            continue;
+        }
+        let name = format!("floor {}", floor.as_str());
+        add(&name, Role::Floor, Start::Floor(floor));
+    }
+    if let Field::Seeds { printed } = scenario.field {
+        add(
+            "printed in the seeds",
+            Role::Printed,
+            Start::Printed(printed),
+        );
+    }
+    if let Field::TwoGenerators(tool) = &scenario.field {
+        for contestant in all.iter_mut().filter(|it| it.name == GENERATOR) {
+            contestant.load = Some(Load::Tool(tool.clone()));
+        }
+    }
+    (all, absent)
+}
+
+/// Descriptors a process needs for other things than connections.
+const SPARE_FILES: u64 = 200;
+
+/// Enough shards that the table of each holds its share, however unevenly the
+/// kernel spreads the connections; one per core at least.
+fn shards_for(connections: usize, open_files: u64, cores: usize) -> usize {
+    let comfortable = (open_files.saturating_sub(SPARE_FILES) as usize * 4 / 5).max(1);
+    connections.div_ceil(comfortable).max(cores)
+}
+
+impl From<&Contestant> for Entry {
+    fn from(contestant: &Contestant) -> Entry {
+        Entry::new(contestant.name.clone(), contestant.role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Task};
+    use crate::scenario::Set;
+    use clap::Parser;
+
+    fn names(line: &str, scenario: &str, open_files: u64) -> (Vec<String>, Vec<String>) {
+        let line = format!("bench {line}");
+        let Task::Run(args) = Cli::try_parse_from(line.split_whitespace())
+            .unwrap()
+            .resolve()
+        else {
+            panic!("not a run");
+        };
+        let sets = [Set::Full, Set::Seeds].map(Scenario::all);
+        let scenario = sets.concat().into_iter().find(|it| it.name == scenario);
+        let rival = Rival {
+            name: "bun".into(),
+            command: vec!["bun".into()],
+        };
+        let cores = Cores {
+            server: vec![0],
+            load: vec![1],
+            how: String::new(),
+        };
+        let means = Means {
+            open_files,
+            io_uring: true,
+        };
+        let (all, absent) = line_up(&args, &scenario.unwrap(), &cores, &[rival], means);
+        (all.into_iter().map(|it| it.name).collect(), absent)
+    }
+
+    #[test]
+    fn everybody_takes_part_on_one_core() {
+        let (names, absent) = names(
+            "--baseline b --against uws=ws://127.0.0.1:1 --both-drivers",
+            "handshakes",
+            20_000,
+        );
+        let wanted = [SERVER, EPOLL, BASELINE, PLAIN, "bun", "uws", "floor accept"];
+        assert_eq!(names, wanted);
+        assert!(absent.is_empty());
+    }
+
+    #[test]
+    fn only_those_who_can_take_part_in_the_others() {
+        let all = "--baseline b --against uws=ws://127.0.0.1:1";
+        let lines_up = |scenario| names(all, scenario, 20_000).0;
+        assert_eq!(lines_up("chat-two-shards"), [SERVER, BASELINE, "uws"]);
+        assert_eq!(lines_up("cross-core-s10000"), [SERVER, ONE_SHARD, BASELINE]);
+        assert_eq!(lines_up("generators-echo"), [SERVER, GENERATOR]);
+        let memory = lines_up("idle-memory");
+        assert_eq!(memory, [SERVER, BASELINE, PLAIN, "bun", "floor epoll"]);
+    }
+
+    #[test]
+    fn who_cannot_hold_the_connections_is_left_out_and_named() {
+        let (names_here, absent) = names("--baseline b", "seed-connections", 20_000);
+        assert_eq!(names_here, [SERVER, "printed in the seeds"]);
+        assert!(absent[0].contains("20000 open files"), "{absent:?}");
+        let (names_there, absent) = names("--baseline b", "seed-connections", 1_000_000);
+        assert_eq!(names_there, [SERVER, BASELINE, "printed in the seeds"]);
+        assert!(absent.is_empty());
+    }
+
+    #[test]
+    fn shards_are_as_many_as_their_tables_need() {
+        assert_eq!(shards_for(50_000, 20_000, 1), 4);
+        assert_eq!(shards_for(50_000, 1_000_000, 1), 1);
+        assert_eq!(shards_for(50_000, 1_000_000, 8), 8);
+    }
+
+    #[test]
+    fn a_list_of_rivals_is_read_or_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "bun\tbun\trun\ta.js\n\nnode\tnode\tb c.js\n").unwrap();
+        let rivals = Rival::read_list(file.path()).unwrap();
+        assert_eq!(rivals[0].command, ["bun", "run", "a.js"]);
+        assert_eq!(rivals[1].command, ["node", "b c.js"]);
+        fs::write(file.path(), "bun bun run a.js\n").unwrap();
+        let error = Rival::read_list(file.path()).unwrap_err().to_string();
+        assert!(error.contains("with tabs between"), "{error}");
+    }
+}

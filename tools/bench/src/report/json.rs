@@ -1,0 +1,182 @@
+//! The results as JSON, and back.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::results::{Contest, Entry, FORMAT, Results, Spread, Verdict};
+
+/// The results as JSON, for scripts and for comparing runs.
+///
+/// Each entry also has a `summary`, so that a script need not compute medians;
+/// [`read_json`] passes over it.
+pub fn json(results: &Results) -> String {
+    let mut value = serde_json::to_value(results).expect("results have only string keys");
+    for (contest, in_json) in results.contests.iter().zip(items(&mut value["contests"])) {
+        for (entry, in_json) in contest.entries.iter().zip(items(&mut in_json["entries"])) {
+            in_json["summary"] = summary(contest, entry);
+        }
+    }
+    let mut text = format!("{value:#}");
+    text.push('\n');
+    text
+}
+
+fn items(array: &mut Value) -> impl Iterator<Item = &mut Value> {
+    array.as_array_mut().into_iter().flatten()
+}
+
+/// What the readings of an entry come to.
+fn summary(contest: &Contest, entry: &Entry) -> Value {
+    #[derive(Serialize)]
+    struct Summary {
+        per_second: Option<Spread>,
+        client_bound: bool,
+        server_cpu_micros: Option<Spread>,
+        rate_to_floor: Option<Spread>,
+        cpu_to_floor: Option<Spread>,
+        rate_to_baseline: Option<Spread>,
+        resident_bytes: Option<Spread>,
+        memory_to_baseline: Option<Spread>,
+        verdicts: Vec<Verdict>,
+    }
+    let (floor, baseline) = (contest.fastest_floor(), contest.baseline());
+    let summary = Summary {
+        per_second: entry.rate(),
+        client_bound: entry.is_client_bound(),
+        server_cpu_micros: entry.server_micros(),
+        rate_to_floor: floor.and_then(|floor| contest.rate_ratio(entry, floor)),
+        cpu_to_floor: floor.and_then(|floor| contest.cpu_ratio(entry, floor)),
+        rate_to_baseline: baseline.and_then(|baseline| contest.rate_ratio(entry, baseline)),
+        resident_bytes: entry.resident_bytes(),
+        memory_to_baseline: baseline.and_then(|baseline| contest.memory_ratio(entry, baseline)),
+        verdicts: contest.verdicts(entry),
+    };
+    serde_json::to_value(summary).expect("a summary has only string keys")
+}
+
+/// Why a text is not a report.
+#[derive(Debug)]
+pub enum ReadError {
+    /// It is not JSON at all.
+    NotJson(serde_json::Error),
+    /// It is JSON, but not of this tool: it has no `format`.
+    NotAReport,
+    /// It was written by another version of this tool, in this format.
+    OtherFormat(u32),
+    /// It has the right format, but a field is missing or of another kind.
+    Damaged(serde_json::Error),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::NotJson(error) => write!(f, "this is not JSON: {error}"),
+            ReadError::NotAReport => {
+                f.write_str("this is JSON, but no report of corecast-bench: it has no 'format'")
+            }
+            ReadError::OtherFormat(format) => write!(
+                f,
+                "this is a report in format {format}; this version of corecast-bench reads \
+                 format {FORMAT}"
+            ),
+            ReadError::Damaged(error) => write!(
+                f,
+                "this report of corecast-bench is damaged, or not one of it: {error}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ReadError::NotJson(error) | ReadError::Damaged(error) => Some(error),
+            ReadError::NotAReport | ReadError::OtherFormat(_) => None,
+        }
+    }
+}
+
+/// Reads what [`json`] has written.
+///
+/// # Errors
+///
+/// The text is not JSON, no report, of another format, or damaged.
+pub fn read_json(text: &str) -> Result<Results, ReadError> {
+    /// Read first, because another format may lack any other field.
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let value: Value = serde_json::from_str(text).map_err(ReadError::NotJson)?;
+    let head = Head::deserialize(&value).map_err(|_| ReadError::NotAReport)?;
+    if head.format != FORMAT {
+        return Err(ReadError::OtherFormat(head.format));
+    }
+    // Again from the text, so that an error names its line.
+    serde_json::from_str(text).map_err(ReadError::Damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{contest, entry, results, sample_results, window};
+    use crate::results::{Goal, Role};
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let windows = || [window(100, 0.5, 0.75), window(200, 0.25, 1.0)];
+        let mut contest = contest("echo", vec![entry("corecast", Role::Server, windows())]);
+        contest.entries[0].rounds.push(None);
+        contest.goals = vec![
+            Goal::OfFloor(0.97),
+            Goal::SlowestCore {
+                of: "one".into(),
+                share: 0.9,
+            },
+        ];
+        for results in [results(vec![contest]), results(Vec::new())] {
+            assert_eq!(read_json(&json(&results)).unwrap(), results);
+        }
+    }
+
+    #[test]
+    fn a_realistic_run_reads_the_same() {
+        let results = sample_results();
+        let read = read_json(&json(&results)).unwrap();
+        // Compared as text, because a fraction may differ in its last bit.
+        assert_eq!(crate::report::table(&read), crate::report::table(&results));
+    }
+
+    #[test]
+    fn each_entry_has_a_summary() {
+        let value: Value = serde_json::from_str(&json(&sample_results())).unwrap();
+        let summary = &value["contests"][0]["entries"][0]["summary"];
+        assert_eq!(summary["per_second"]["median"], 68_573.0);
+        assert_eq!(summary["verdicts"][0]["met"], true);
+        assert!(summary["rate_to_floor"]["median"].as_f64().unwrap() < 1.0);
+        assert!(summary["rate_to_baseline"]["median"].as_f64().unwrap() > 1.0);
+    }
+
+    #[test]
+    fn each_mistake_has_its_own_message() {
+        let other = json(&sample_results()).replace("\"format\": 2", "\"format\": 7");
+        for (text, wanted) in [
+            ("| what | thousand per s |", "not JSON"),
+            ("{\"scenarios\": []}", "no 'format'"),
+            ("[1, 2]", "no 'format'"),
+            (
+                other.as_str(),
+                "format 7; this version of corecast-bench reads format 2",
+            ),
+            (
+                "{\"format\": 2}",
+                "damaged, or not one of it: missing field",
+            ),
+        ] {
+            let error = read_json(text).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Everything that shows [`Results`](crate::results::Results) to people and to
+//! programs: a [`table`] for the terminal, a [`page`] with charts, a short
+//! [`markdown`] table that the README quotes, [`json`] to keep, and what
+//! [`compare`] finds between two of them.
+//!
+//! # Invariants worth naming
+//!
+//! - Nothing here measures. Every figure is derived from the results, and what
+//!   two of these show is put into words in one place (`facts`, `figures`), so
+//!   that they cannot disagree.
+//! - A rate that the load held back is marked as a lower bound wherever it
+//!   stands, and then the CPU time is what is compared.
+//! - A page is one file. It loads nothing, runs nothing, and what came from
+//!   outside is escaped.
+
+mod compare;
+mod facts;
+mod figures;
+mod grid;
+mod json;
+mod markdown;
+mod page;
+#[cfg(test)]
+pub(crate) mod sample;
+mod svg;
+mod table;
+
+pub use compare::{Change, Comparison, Judgement, Quantity, compare};
+pub use json::{ReadError, json, read_json};
+pub use markdown::{MarkerMissing, markdown, quote_in};
+pub use page::page;
+pub use table::table;

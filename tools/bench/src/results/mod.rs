@@ -1,0 +1,78 @@
+//! What a run has measured: one value that the table, the page, the JSON, the
+//! Markdown and the comparison all read, and nothing else.
+//!
+//! # Invariants worth naming
+//!
+//! - Only readings are stored. Medians, ratios and verdicts are computed from
+//!   them where they are shown, so that nothing can disagree.
+//! - Ratios are taken within a round, then the median of the ratios: a machine's
+//!   speed drifts by more than the differences that matter.
+//! - An entry has a reading or a `None` for each round, in the same order for
+//!   all entries of a contest.
+
+mod contest;
+mod goal;
+mod reading;
+mod spread;
+
+use serde::{Deserialize, Serialize};
+
+pub use contest::{Contest, Entry, Role};
+pub use goal::{Figure, Goal, Verdict};
+pub use reading::{IdleSample, Latency, Reading, Sample};
+pub use spread::Spread;
+
+use crate::host::Host;
+
+/// The version of this format; others are refused.
+pub const FORMAT: u32 = 2;
+
+/// Everything a run found out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The version of corecast this was measured with.
+    pub version: String,
+    /// The machine.
+    pub host: Host,
+    /// How it was measured.
+    pub settings: Settings,
+    /// The scenarios, in the order in which they ran.
+    pub contests: Vec<Contest>,
+    /// Who or what did not take part and why, a sentence each.
+    pub absent: Vec<String>,
+}
+
+/// How a run measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The set of scenarios: `standard`, `full`, `seeds`.
+    pub set: String,
+    /// The command line, as it was typed.
+    pub command: Vec<String>,
+    /// Only a part of the set was measured, or for too short a time to tell
+    /// anything but that it works.
+    pub is_partial: bool,
+    /// The kernel interface the server was told to use.
+    pub driver: String,
+    /// Cores of the servers and floors.
+    pub server_cpus: Vec<usize>,
+    /// Cores of the load.
+    pub load_cpus: Vec<usize>,
+    /// How the cores were split, a sentence.
+    pub cores: String,
+    /// How many times each contestant ran.
+    pub rounds: usize,
+    /// Load before each window that does not count, in seconds.
+    pub warm_up_seconds: f64,
+    /// The window, in seconds.
+    pub measured_seconds: f64,
+}
+
+impl Results {
+    /// What went wrong, a sentence each.
+    pub fn failures(&self) -> impl Iterator<Item = &String> {
+        self.contests.iter().flat_map(|contest| &contest.failures)
+    }
+}

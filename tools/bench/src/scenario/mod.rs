@@ -1,0 +1,172 @@
+//! What is measured, who takes part, and what would be good.
+
+mod table;
+
+use std::time::Duration;
+
+use crate::contestant::Field;
+use crate::floor::Floor;
+use crate::load::broadcast::Broadcast;
+use crate::load::echo::Echo;
+use crate::load::handshake::Handshakes;
+use crate::load::idle::Idle;
+use crate::load::{Peer, Window};
+use crate::process::Pages;
+use crate::results::Goal;
+use crate::tool::ToolLoad;
+
+/// The sets a run can measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Set {
+    /// The scenarios that tell servers apart, in a few minutes.
+    Standard,
+    /// Every size, number of connections and depth.
+    Full,
+    /// The load tests of the documents this project began with.
+    Seeds,
+}
+
+impl Set {
+    /// The word on the command line and in the report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Set::Standard => "standard",
+            Set::Full => "full",
+            Set::Seeds => "seeds",
+        }
+    }
+}
+
+/// What the clients do.
+#[derive(Debug, Clone)]
+pub enum Load {
+    /// See [`Echo`].
+    Echo(Echo),
+    /// See [`Broadcast`].
+    Broadcast(Broadcast),
+    /// See [`Handshakes`].
+    Handshakes(Handshakes),
+    /// See [`Idle`].
+    Idle(Idle),
+    /// Finds the highest rate of echoes, then offers this share of it in an
+    /// open loop and times the answers.
+    Latency {
+        /// The echo whose highest rate is found.
+        echo: Echo,
+        /// The share of it that is offered.
+        share: f64,
+    },
+    /// See [`ToolLoad`].
+    Tool(ToolLoad),
+}
+
+/// One contest of a run.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: String,
+    /// What its clients do, for people.
+    pub title: String,
+    /// Its family.
+    pub group: &'static str,
+    /// What one message is, in the plural.
+    pub unit: &'static str,
+    /// What a reader must know, or nothing.
+    pub note: &'static str,
+    /// What the clients do.
+    pub load: Load,
+    /// Who takes part, besides the floors.
+    pub field: Field,
+    /// What it is compared with; ratios are to the fastest of them.
+    pub floors: &'static [Floor],
+    /// What the server should reach.
+    pub goals: Vec<Goal>,
+    /// It belongs to [`Set::Standard`] too.
+    pub is_standard: bool,
+}
+
+impl Scenario {
+    /// The scenarios of a set in the order of the report.
+    pub fn all(set: Set) -> Vec<Scenario> {
+        match set {
+            Set::Seeds => table::seeds(),
+            Set::Full => table::full(),
+            Set::Standard => {
+                let mut scenarios = table::full();
+                scenarios.retain(|scenario| scenario.is_standard);
+                scenarios
+            }
+        }
+    }
+
+    /// Bytes of one publication on the wire towards `peer`, for the broadcast floor.
+    pub fn unit_bytes(&self, peer: &Peer) -> usize {
+        match &self.load {
+            Load::Broadcast(broadcast) => broadcast.unit_bytes(peer),
+            _ => 1,
+        }
+    }
+
+    /// Whether `corecast-load` is part of the load.
+    pub fn needs_tool(&self) -> bool {
+        matches!(self.load, Load::Tool(_) | Load::Latency { .. })
+            || matches!(self.field, Field::TwoGenerators(_))
+    }
+
+    /// The memory pages the contestants may use.
+    pub fn pages(&self) -> Pages {
+        match self.load {
+            Load::Idle(_) => Pages::Small,
+            _ => Pages::Any,
+        }
+    }
+
+    /// The most connections that are open at one time.
+    pub fn connections(&self) -> usize {
+        match &self.load {
+            Load::Echo(echo) | Load::Latency { echo, .. } => echo.connections,
+            Load::Broadcast(broadcast) => broadcast.subscribers,
+            Load::Handshakes(handshakes) => handshakes.in_flight,
+            Load::Idle(idle) => idle.warm_up_sessions + idle.sessions,
+            Load::Tool(tool) => tool.connections,
+        }
+    }
+
+    /// Time after which one measurement, with start and end of the contestant,
+    /// has certainly gone wrong: more than all deadlines on its way together.
+    pub fn limit(&self, window: Window) -> Duration {
+        let own = match &self.load {
+            Load::Tool(tool) => tool.limit(window),
+            _ => 2 * (window.warm_up + window.measured),
+        };
+        own + Duration::from_secs(300)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_scenario_has_a_name_of_its_own() {
+        for set in [Set::Standard, Set::Full, Set::Seeds] {
+            let scenarios = Scenario::all(set);
+            let names: BTreeSet<_> = scenarios.iter().map(|scenario| &scenario.name).collect();
+            assert_eq!(names.len(), scenarios.len());
+            assert!(!names.is_empty());
+        }
+    }
+
+    #[test]
+    fn goals_name_contestants_that_take_part() {
+        for scenario in Scenario::all(Set::Full) {
+            for goal in &scenario.goals {
+                if let Goal::SlowestCore { of, .. } | Goal::Within { of, .. } = goal {
+                    let names = scenario.field.own_names();
+                    assert!(names.contains(&of.as_str()), "{of}");
+                }
+            }
+        }
+    }
+}
