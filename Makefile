@@ -20,7 +20,7 @@ RAISE_OPEN_FILES = files=$$(ulimit -Hn); \
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build for speed: target/release/corecast and target/release/corecast-load
@@ -33,13 +33,26 @@ run: build ## Build and start the server; prints the address of its chat page
 	@echo
 	@exec $(TARGET)/release/corecast serve --listen 127.0.0.1:8080 $(ARGS)
 
+# The micro-benchmarks; `make test` runs each once, for what it asserts.
+MICRO := $(addprefix --bench ,codec utf8 ring fan_out)
+
 .PHONY: test
 test: test-clients ## Run all tests of the workspace and print a summary
 	@mkdir -p $(TARGET)
 	@$(RAISE_OPEN_FILES); \
-	$(CARGO) test --workspace --no-fail-fast $(ARGS) 2>&1 | tee $(TARGET)/test.log && status=0 || status=$$?; \
+	{ status=0; \
+	$(CARGO) test --workspace --no-fail-fast $(ARGS) || status=$$?; \
+	if [ -z "$(ARGS)" ]; then \
+		$(CARGO) test --package corecast $(MICRO) >$(TARGET)/micro.log 2>&1 || { status=$$?; cat $(TARGET)/micro.log; }; \
+		( $(BASELINE_CARGO) test --no-fail-fast ) || status=$$?; \
+	fi; \
+	exit $$status; } 2>&1 | tee $(TARGET)/test.log && status=0 || status=$$?; \
 	awk -f tools/test-summary.awk $(TARGET)/test.log; \
 	exit $$status
+
+# The conventional server has a workspace and a lock file of its own, so that
+# its dependencies stay out of the product's.
+BASELINE_CARGO := cd tools/baseline && CARGO_TARGET_DIR=$(abspath $(TARGET))/baseline $(CARGO)
 
 # Clients that somebody else wrote. Tests that need one that is missing say so and pass.
 CLIENTS := $(TARGET)/test-clients
@@ -71,6 +84,8 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package corecast --no-default-features --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+	$(BASELINE_CARGO) fmt --check
+	$(BASELINE_CARGO) clippy --all-targets -- -D warnings
 
 # Without the control plane: tokio leaves its sockets out under cfg(loom).
 .PHONY: loom
@@ -88,18 +103,81 @@ miri: ## Run the tests without I/O under Miri (long); needs a nightly toolchain 
 	MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-permissive-provenance' \
 		$(CARGO) +nightly miri test --lib --no-default-features -- ws:: upgrade:: hub:: send_queue:: mesh:: router::
 
+.PHONY: build-bench
+build-bench: ## Build everything that `make bench` starts
+	$(CARGO) build --release --package corecast --package corecast-load --package corecast-bench
+	$(BASELINE_CARGO) build --release
+
+.PHONY: rivals
+rivals: ## Install the servers of others that `make bench` measures beside ours, as far as their runtimes are here
+	@tools/bench/rivals/prepare $(TARGET)/rivals
+
+REPORT = $(TARGET)/bench
+BENCH = @mkdir -p $(REPORT); rm -f $(REPORT)/$(1).html; $(RAISE_OPEN_FILES); \
+	$(TARGET)/release/corecast-bench run --server $(TARGET)/release/corecast --load $(TARGET)/release/corecast-load \
+		--baseline $(TARGET)/baseline/release/corecast-baseline --rivals $(TARGET)/rivals/list \
+		$(foreach server,$(AGAINST),--against '$(server)') \
+		--json $(REPORT)/$(1).json --report $(REPORT)/$(1).html --markdown $(REPORT)/$(1).md $(2) $(ARGS) && status=0 || status=$$?; \
+	if [ -s $(REPORT)/$(1).html ]; then \
+		echo 'Charts: $(REPORT)/$(1).html  Every figure of every round: $(REPORT)/$(1).json'; fi; \
+	exit $$status
+
 .PHONY: bench
-bench: ## Measure the server beside this kernel's floors: a table and target/bench/report.json
-	$(CARGO) build --release --package corecast --package corecast-bench
-	@mkdir -p $(TARGET)/bench
+bench: build-bench rivals ## Measure the server beside floors, baseline and rivals: a table, target/bench/report.html and .json
+	$(call BENCH,report,)
+
+.PHONY: bench-full
+bench-full: build-bench rivals ## The same for every size, number of connections and depth, on both drivers: more than an hour
+	$(call BENCH,full,--set full --both-drivers)
+
+.PHONY: bench-seeds
+bench-seeds: build-bench rivals ## The three load tests of the documents the project began with
+	$(call BENCH,seeds,--set seeds)
+
+.PHONY: bench-compare
+bench-compare: build-bench ## Compare two reports: make bench-compare OLD=before.json NEW=target/bench/report.json
+	@if [ -z '$(OLD)' ] || [ -z '$(NEW)' ]; then \
+		echo 'bench-compare: name two reports: make bench-compare OLD=before.json NEW=target/bench/report.json' >&2; exit 2; fi
+	@$(TARGET)/release/corecast-bench compare '$(OLD)' '$(NEW)'
+
+.PHONY: bench-crosscheck
+bench-crosscheck: build-bench ## Open connections with tsung and with corecast-load at one rate and compare what the server saw
 	@$(RAISE_OPEN_FILES); \
-	$(TARGET)/release/corecast-bench run --server $(TARGET)/release/corecast --json $(TARGET)/bench/report.json \
-		$(foreach server,$(AGAINST),--against '$(server)') $(ARGS)
-	@echo 'Every figure of every round: $(TARGET)/bench/report.json'
+	tools/bench/crosscheck/connections.py --server $(TARGET)/release/corecast --load $(TARGET)/release/corecast-load $(ARGS)
+
+.PHONY: bench-quote
+bench-quote: build-bench ## Put the figures of the last `make bench` into README.md
+	@$(TARGET)/release/corecast-bench quote $(REPORT)/report.json README.md
 
 .PHONY: micro
-micro: ## Time single pieces of code, such as the codec
-	$(CARGO) bench --package corecast -- $(ARGS)
+micro: ## Time single pieces of code: codec, UTF-8, ring, fan-out; ARGS=utf8 picks by name
+	$(CARGO) bench --package corecast $(MICRO) -- $(ARGS)
+
+# The library and the program that drives valgrind for it must be of one version.
+.PHONY: bench-instructions
+bench-instructions: ## Count the instructions of the hot paths and compare with the run before
+	@command -v valgrind >/dev/null || { \
+		echo 'bench-instructions: no valgrind; install it with: apt-get install valgrind' >&2; exit 1; }
+	@version=$$(awk '/^name = "gungraun-runner"/ { getline; print $$3 }' Cargo.lock | tr -d '"'); \
+	if [ "$$($(TARGET)/tools/bin/gungraun-runner --version 2>&1)" != "gungraun-runner $$version" ]; then \
+		$(CARGO) install gungraun-runner --version "$$version" --locked --root $(TARGET)/tools; fi
+	@mkdir -p $(TARGET)/bench
+	@PATH="$(abspath $(TARGET))/tools/bin:$$PATH" GUNGRAUN_HOME="$(abspath $(TARGET))/bench/instructions" \
+	GUNGRAUN_SAVE_SUMMARY=json \
+		$(CARGO) bench --package corecast --bench instructions -- $(ARGS) \
+		| awk -f tools/instructions-table.awk | tee $(TARGET)/bench/instructions.txt
+	@echo 'The same as text: $(TARGET)/bench/instructions.txt; as JSON: $(TARGET)/bench/instructions/'
+
+# The load that `make flamegraph` draws: a scenario of `make bench`.
+SCENARIO ?= echo-20B-p16
+INFERNO := 0.12.8
+
+.PHONY: flamegraph
+flamegraph: ## Draw where the server's time goes under SCENARIO: target/bench/flamegraph.svg
+	$(CARGO) build --release --package corecast --package corecast-bench
+	@test -x $(TARGET)/tools/bin/inferno-flamegraph || \
+		$(CARGO) install inferno --version $(INFERNO) --locked --root $(TARGET)/tools
+	@$(RAISE_OPEN_FILES); tools/bench/flamegraph '$(SCENARIO)' $(TARGET)
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
