@@ -26,7 +26,7 @@ mod svg;
 mod table;
 
 pub use compare::{Change, Comparison, Judgement, Quantity, compare};
-pub use json::{ReadError, json, read_json};
+pub use json::{json, read_json};
 pub use markdown::{MarkerMissing, markdown, quote_in};
 pub use page::page;
 pub use table::table;

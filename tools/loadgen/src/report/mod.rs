@@ -3,7 +3,7 @@
 //! An [`Outcome`](crate::outcome::Outcome) goes in, text comes out: a [`table`]
 //! for the terminal, [`json`] for scripts and for joining runs, [`write_csv`]
 //! for a spreadsheet, and a [`page`] with [`charts`] for reading and printing.
-//! What they are made of, [`html`], [`ticks`] and [`units`], also serves the
+//! What they are made of, [`html`], [`stored`], [`ticks`] and [`units`], also serves the
 //! report of `corecast-bench`.
 //!
 //! # Invariants worth naming
@@ -22,12 +22,13 @@ mod page;
 #[cfg(test)]
 pub(crate) mod sample;
 mod series_csv;
+pub mod stored;
 mod table;
 pub mod ticks;
 pub mod units;
 
 pub use chart::{Chart, charts};
-pub use json::{ReadError, json, read_json};
+pub use json::{json, read_json};
 pub use page::page;
 pub(crate) use page::{Stage, document, heading, main_part};
 pub use series_csv::write_csv;
