@@ -29,10 +29,7 @@ pub fn measure(
 ) -> Result<Reading> {
     let mut layout = scenario.field.layout(cores);
     if let Start::Corecast { shards, .. } = &contestant.start {
-        // The last ones: where the load shares a core it is among these, so that
-        // one shard is measured on the slower core of two.
-        let spare = layout.server.len().saturating_sub(*shards);
-        layout.server.drain(..spare);
+        layout.server.truncate(*shards);
     }
     let round = Round {
         args,

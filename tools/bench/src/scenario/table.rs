@@ -180,8 +180,9 @@ fn shards() -> Scenario {
         unit: "deliveries",
         note: "Two cores for the server. On a host with two cores the load shares the second, \
                so rates are not comparable with those of one core; each core's deliveries per \
-               second of its own CPU time are. The one shard beside it runs on the second core, \
-               the slower.",
+               second of its own CPU time are. The one shard beside it has the first core for \
+               itself: on the core of the load it would find sockets in the cache that the \
+               load has just read, and be faster than any server on a core of its own.",
         load: Load::Broadcast(Broadcast {
             subscribers: 10_000,
             outstanding: 1,
