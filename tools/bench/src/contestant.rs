@@ -26,6 +26,8 @@ pub const BASELINE: &str = "baseline";
 /// The same as its library's examples would have it: default buffers, a flush
 /// for each message.
 pub const PLAIN: &str = "baseline (plain)";
+/// The figures of the documents the project began with.
+const PRINTED: &str = "printed in the seeds";
 
 /// Who takes part in a scenario, on which cores.
 #[derive(Debug, Clone)]
@@ -79,6 +81,17 @@ pub struct Contestant {
     pub start: Start,
     /// The load on it, if not the scenario's.
     pub load: Option<Load>,
+}
+
+impl Contestant {
+    fn new(name: &str, role: Role, start: Start) -> Contestant {
+        Contestant {
+            name: name.to_owned(),
+            role,
+            start,
+            load: None,
+        }
+    }
 }
 
 /// How a contestant is brought up.
@@ -163,99 +176,105 @@ pub fn line_up(
     rivals: &[Rival],
     means: Means,
 ) -> (Vec<Contestant>, Vec<String>) {
-    let open_files = means.open_files;
-    let mut all = Vec::new();
+    let mut all = own(args, scenario, cores, means);
     let mut absent = Vec::new();
-    let mut add = |name: &str, role, start| {
-        all.push(Contestant {
-            name: name.to_owned(),
-            role,
-            start,
-            load: None,
-        });
+    match conventional(args, scenario, means) {
+        Ok(baselines) => all.extend(baselines),
+        Err(sentence) => absent.push(sentence),
+    }
+    all.extend(others(args, scenario, rivals));
+    let floors = if args.no_floors { &[] } else { scenario.floors };
+    let floors = floors.iter();
+    let floors = floors.filter(|floor| means.io_uring || !floor.needs_io_uring());
+    all.extend(floors.map(|&floor| {
+        let name = format!("floor {}", floor.as_str());
+        Contestant::new(&name, Role::Floor, Start::Floor(floor))
+    }));
+    if let Field::Seeds { printed } = scenario.field {
+        let start = Start::Printed(printed);
+        all.push(Contestant::new(PRINTED, Role::Printed, start));
+    }
+    (all, absent)
+}
+
+/// The server, in the ways in which it takes part.
+fn own(args: &RunArgs, scenario: &Scenario, cores: &Cores, means: Means) -> Vec<Contestant> {
+    if args.no_server {
+        return Vec::new();
+    }
+    let corecast = |name, role, shards| {
+        let driver = args.driver;
+        Contestant::new(name, role, Start::Corecast { shards, driver })
     };
-    // Nothing is known about the memory of a process elsewhere.
-    let others = match scenario.load {
-        Load::Idle(_) => &[],
-        _ => &args.against[..],
-    };
-    let corecast = |shards| Start::Corecast {
-        shards,
-        driver: args.driver,
-    };
-    let baseline = |style: &str| {
-        let path = args.baseline.as_ref()?;
-        let command = vec![path.into(), "--style".into(), style.into()];
-        Some(Start::Command(command))
-    };
-    let layout = scenario.field.layout(cores);
-    if !args.no_server {
-        match &scenario.field {
-            Field::OneCore | Field::TwoGenerators(_) => add(SERVER, Role::Server, corecast(1)),
-            Field::Chat | Field::TwoShards => add(SERVER, Role::Server, corecast(2)),
-            Field::Seeds { .. } => {
-                let shards = shards_for(scenario.connections(), open_files, layout.server.len());
-                add(SERVER, Role::Server, corecast(shards));
-            }
+    let server = |shards| corecast(SERVER, Role::Server, shards);
+    match &scenario.field {
+        Field::OneCore if args.both_drivers && args.driver != Driver::Epoll => {
+            let (shards, driver) = (1, Driver::Epoll);
+            let start = Start::Corecast { shards, driver };
+            vec![server(1), Contestant::new(EPOLL, Role::Variant, start)]
         }
-        match &scenario.field {
-            Field::TwoShards => add(ONE_SHARD, Role::Variant, corecast(1)),
-            Field::OneCore if args.both_drivers && args.driver != Driver::Epoll => {
-                let driver = Driver::Epoll;
-                add(EPOLL, Role::Variant, Start::Corecast { shards: 1, driver });
-            }
-            Field::TwoGenerators(_) => add(GENERATOR, Role::Variant, corecast(1)),
-            _ => {}
+        Field::OneCore => vec![server(1)],
+        Field::Chat => vec![server(2)],
+        Field::TwoShards => vec![server(2), corecast(ONE_SHARD, Role::Variant, 1)],
+        Field::TwoGenerators(tool) => {
+            let mut other = corecast(GENERATOR, Role::Variant, 1);
+            other.load = Some(Load::Tool(tool.clone()));
+            vec![server(1), other]
+        }
+        Field::Seeds { .. } => {
+            let cores = scenario.field.layout(cores).server.len();
+            let shards = shards_for(scenario.connections(), means.open_files, cores);
+            vec![server(shards)]
         }
     }
-    let fits = (scenario.connections() as u64) < open_files.saturating_sub(SPARE_FILES);
-    match baseline("tuned") {
-        Some(_) if !fits => absent.push(format!(
+}
+
+/// The conventional server in its styles, or why it cannot take part.
+fn conventional(
+    args: &RunArgs,
+    scenario: &Scenario,
+    means: Means,
+) -> std::result::Result<Vec<Contestant>, String> {
+    let Some(path) = &args.baseline else {
+        return Ok(Vec::new());
+    };
+    let styled = |name, role, style: &str| {
+        let command = vec![path.into(), "--style".into(), style.into()];
+        Contestant::new(name, role, Start::Command(command))
+    };
+    let open_files = means.open_files;
+    if scenario.connections() as u64 > open_files.saturating_sub(SPARE_FILES) {
+        return Err(format!(
             "{}: {BASELINE} is left out, because it holds all connections in one process and \
              {open_files} open files are allowed (ulimit -Hn)",
             scenario.name
-        )),
-        Some(start) if !matches!(scenario.field, Field::TwoGenerators(_)) => {
-            add(BASELINE, Role::Baseline, start);
-        }
-        _ => {}
+        ));
     }
-    if matches!(scenario.field, Field::OneCore) {
-        if let Some(start) = baseline("plain") {
-            add(PLAIN, Role::Rival, start);
-        }
-        for rival in rivals {
-            let command = rival.command.clone();
-            add(&rival.name, Role::Rival, Start::Command(command));
-        }
+    let tuned = || styled(BASELINE, Role::Baseline, "tuned");
+    Ok(match scenario.field {
+        Field::OneCore => vec![tuned(), styled(PLAIN, Role::Rival, "plain")],
+        Field::TwoGenerators(_) => Vec::new(),
+        Field::Chat | Field::TwoShards | Field::Seeds { .. } => vec![tuned()],
+    })
+}
+
+/// Servers of others.
+fn others(args: &RunArgs, scenario: &Scenario, rivals: &[Rival]) -> Vec<Contestant> {
+    let started = rivals.iter().map(|rival| {
+        let start = Start::Command(rival.command.clone());
+        Contestant::new(&rival.name, Role::Rival, start)
+    });
+    let running = args.against.iter().map(|against| {
+        let start = Start::Running(against.clone());
+        Contestant::new(&against.name, Role::Against, start)
+    });
+    match (&scenario.field, &scenario.load) {
+        // Nothing is known about the memory of a process elsewhere.
+        (Field::OneCore, Load::Idle(_)) => started.collect(),
+        (Field::OneCore, _) => started.chain(running).collect(),
+        (Field::Chat, _) => running.collect(),
+        _ => Vec::new(),
     }
-    if matches!(scenario.field, Field::OneCore | Field::Chat) {
-        for against in others {
-            let start = Start::Running(against.clone());
-            add(&against.name, Role::Against, start);
-        }
-    }
-    let floors = if args.no_floors { &[] } else { scenario.floors };
-    for &floor in floors {
-        if floor.needs_io_uring() && !means.io_uring {
-            continue;
-        }
-        let name = format!("floor {}", floor.as_str());
-        add(&name, Role::Floor, Start::Floor(floor));
-    }
-    if let Field::Seeds { printed } = scenario.field {
-        add(
-            "printed in the seeds",
-            Role::Printed,
-            Start::Printed(printed),
-        );
-    }
-    if let Field::TwoGenerators(tool) = &scenario.field {
-        for contestant in all.iter_mut().filter(|it| it.name == GENERATOR) {
-            contestant.load = Some(Load::Tool(tool.clone()));
-        }
-    }
-    (all, absent)
 }
 
 /// Descriptors a process needs for other things than connections.
