@@ -123,23 +123,6 @@ pub fn process_cpu_time(pid: u32) -> Result<Duration> {
     Ok(total)
 }
 
-/// CPU time of each thread of process `pid` whose name is `prefix` and a number,
-/// in the order of the numbers.
-pub fn thread_cpu_times(pid: u32, prefix: &str) -> Result<Vec<Duration>> {
-    let directory = format!("/proc/{pid}/task");
-    let tasks = fs::read_dir(&directory).during(format!("reading {directory}"))?;
-    let mut times = BTreeMap::new();
-    for task in tasks.flatten() {
-        let text = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
-        let number = text("comm").trim().strip_prefix(prefix).map(str::parse);
-        if let Some(Ok(number)) = number {
-            let number: usize = number;
-            times.insert(number, on_cpu(&text("schedstat")).unwrap_or_default());
-        }
-    }
-    Ok(times.into_values().collect())
-}
-
 /// The cores that process `pid` may use.
 pub fn allowed_cpus(pid: u32) -> Option<Vec<usize>> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

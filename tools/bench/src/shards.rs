@@ -1,12 +1,14 @@
 //! What each shard of a corecast does per CPU time: its deliveries as the server
 //! counts them, its time as the kernel does.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
+use corecast_load::host::ServerLook;
 use corecast_load::host::stats::StatsClient;
 
-use crate::{Error, Result, host};
+use crate::{Error, Result};
 
 /// What the server names its threads, before the number.
 const THREAD: &str = "shard-";
@@ -36,9 +38,16 @@ impl Shards {
     pub fn read(&self) -> Result<ShardWork> {
         let stats = self.client.fetch();
         let stats = stats.map_err(|error| Error::Process(error.to_string()))?;
+        let look = ServerLook::read(self.pid)
+            .ok_or_else(|| Error::Process(format!("process {} cannot be read", self.pid)))?;
+        let number = |name: &str| name.strip_prefix(THREAD)?.parse::<usize>().ok();
+        let threads = look.threads.iter();
+        let by_number: BTreeMap<_, _> = threads
+            .filter_map(|thread| Some((number(&thread.name)?, thread.cpu)))
+            .collect();
         Ok(ShardWork {
             deliveries: stats.shard_deliveries,
-            cpu: host::thread_cpu_times(self.pid, THREAD)?,
+            cpu: by_number.into_values().collect(),
         })
     }
 }
