@@ -2,8 +2,8 @@
 //! floors that no server on this kernel can get under, and the load that
 //! measures both, interleaved in one run.
 //!
-//! It shares no code with the server it measures, so that a mistake in the
-//! server's codec cannot hide in the checker.
+//! Its own load ([`load`]) shares no code with the server it measures, so that a
+//! mistake in the server's codec cannot hide in the checker.
 //!
 //! The modules in the order of a run:
 //!

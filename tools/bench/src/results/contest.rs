@@ -196,18 +196,11 @@ fn ratio(
 mod tests {
     use super::super::Figure;
     use super::*;
+    use crate::report::sample::window;
 
-    /// A window of one second with this rate, and busy shares of both sides.
+    /// A round with such a window.
     fn sample(rate: u64, server: f64, load: f64) -> Option<Reading> {
-        Some(Reading::Timed(Sample {
-            messages: rate,
-            seconds: 1.0,
-            server_cpu_seconds: Some(server),
-            server_cores: 1,
-            load_cpu_seconds: load,
-            load_cores: 1,
-            ..Sample::default()
-        }))
+        Some(Reading::Timed(window(rate, server, load)))
     }
 
     fn contest(server: Vec<Option<Reading>>, floors: Vec<Vec<Option<Reading>>>) -> Contest {

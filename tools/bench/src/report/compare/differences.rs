@@ -36,6 +36,33 @@ fn measured(contest: &Contest) -> impl Iterator<Item = &str> {
     measured.map(|entry| entry.name.as_str())
 }
 
+/// Shows something of a run.
+type Show = fn(&Results) -> String;
+
+/// What must be the same in both, and how it is shown.
+const CONDITIONS: [(&str, Show); 10] = [
+    ("processor", |run| run.host.cpu.clone()),
+    ("number of cores", |run| run.host.cores.to_string()),
+    ("memory", |run| format!("{} MiB", run.host.memory_mib)),
+    ("kernel", |run| run.host.kernel.clone()),
+    ("governor", |run| {
+        run.host.governor.clone().unwrap_or("unknown".into())
+    }),
+    ("driver", |run| run.settings.driver.clone()),
+    ("choice of cores for the server", |run| {
+        format!("{:?}", run.settings.server_cpus)
+    }),
+    ("choice of cores for the load", |run| {
+        format!("{:?}", run.settings.load_cpus)
+    }),
+    ("length of a window", |run| {
+        format!("{} s", run.settings.measured_seconds)
+    }),
+    ("warm-up", |run| {
+        format!("{} s", run.settings.warm_up_seconds)
+    }),
+];
+
 /// Why the two may not be comparable, a sentence each.
 pub(super) fn warnings(old: &Results, new: &Results) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -46,48 +73,15 @@ pub(super) fn warnings(old: &Results, new: &Results) -> Vec<String> {
             ));
         }
     };
-    let governor = |results: &Results| results.host.governor.clone().unwrap_or("unknown".into());
-    differs("processor", old.host.cpu.clone(), new.host.cpu.clone());
-    differs(
-        "number of cores",
-        old.host.cores.to_string(),
-        new.host.cores.to_string(),
-    );
-    differs(
-        "memory",
-        format!("{} MiB", old.host.memory_mib),
-        format!("{} MiB", new.host.memory_mib),
-    );
-    differs("kernel", old.host.kernel.clone(), new.host.kernel.clone());
-    differs("governor", governor(old), governor(new));
-    let (was, is) = (&old.settings, &new.settings);
-    differs("driver", was.driver.clone(), is.driver.clone());
-    differs(
-        "choice of cores for the server",
-        format!("{:?}", was.server_cpus),
-        format!("{:?}", is.server_cpus),
-    );
-    differs(
-        "choice of cores for the load",
-        format!("{:?}", was.load_cpus),
-        format!("{:?}", is.load_cpus),
-    );
-    differs(
-        "length of a window",
-        format!("{} s", was.measured_seconds),
-        format!("{} s", is.measured_seconds),
-    );
-    differs(
-        "warm-up",
-        format!("{} s", was.warm_up_seconds),
-        format!("{} s", is.warm_up_seconds),
-    );
+    for (what, show) in CONDITIONS {
+        differs(what, show(old), show(new));
+    }
     for (name, value) in &old.host.sysctls {
         if let Some(other) = new.host.sysctls.get(name) {
             differs(&format!("setting {name}"), value.clone(), other.clone());
         }
     }
-    if was.rounds < 2 || is.rounds < 2 {
+    if old.settings.rounds < 2 || new.settings.rounds < 2 {
         warnings.push(
             "one of the runs has a single round: it has no range, so that noise looks like a \
              change"
