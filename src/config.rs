@@ -145,6 +145,9 @@ pub struct Config {
     pub max_handshakes_per_shard: usize,
     /// Size of a request's header block.
     pub max_header_bytes: usize,
+    /// Bytes taken from a socket in one read. One buffer of this size serves a
+    /// whole shard, and should fit in its core's cache.
+    pub max_read_bytes: usize,
     /// Payload of one frame.
     pub max_frame_bytes: usize,
     /// Payload of one message, all fragments together.
@@ -195,6 +198,7 @@ impl Default for Config {
             max_sessions_per_shard: 1_000_000,
             max_handshakes_per_shard: 4_096,
             max_header_bytes: 8 * 1024,
+            max_read_bytes: 64 * 1024,
             max_frame_bytes: 16 * 1024 * 1024,
             max_message_bytes: 16 * 1024 * 1024,
             high_water_mark_bytes: 64 * 1024,

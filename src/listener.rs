@@ -198,6 +198,8 @@ impl Handshake {
 
     /// Reads until there is an answer.
     async fn complete(&mut self, stream: &TcpStream, deadline: Instant) -> io::Result<Answer> {
+        let mut chunk = [0; 2_048];
+        let most = self.core.borrow().limits.max_read_bytes.min(chunk.len());
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(readable) = monoio::time::timeout(left, stream.readable(false)).await else {
@@ -207,8 +209,7 @@ impl Handshake {
                     .refuse(&self.buffer, HttpError::Timeout));
             };
             readable?;
-            let mut chunk = [0; 2_048];
-            match sys::recv(fd(stream), &mut chunk) {
+            match sys::recv(fd(stream), &mut chunk[..most]) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(received) => self.buffer.extend_from_slice(&chunk[..received]),
                 Err(error) if is_temporary(&error) => continue,

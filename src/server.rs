@@ -443,6 +443,7 @@ fn limits(config: &Config) -> Limits {
         max_sessions: config.max_sessions_per_shard,
         max_handshakes: config.max_handshakes_per_shard,
         max_header_bytes: config.max_header_bytes,
+        max_read_bytes: config.max_read_bytes,
         high_water_mark_bytes: config.high_water_mark_bytes,
         max_pending_bytes: config.max_pending_bytes,
         handshake_timeout: config.handshake_timeout,

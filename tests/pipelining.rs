@@ -128,3 +128,26 @@ fn many_frames_in_one_segment() {
         client.close();
     });
 }
+
+/// A server that reads a byte at a time sees every split there is.
+#[test]
+fn reads_of_one_byte_mean_the_same() {
+    let options = ["--shards", "1", "--max-read-bytes", "1"];
+    on_each_driver(&options, |server| {
+        let mut client = Client::open(server.address);
+        let mut bytes = request("/echo").into_bytes();
+        bytes.extend(text("behind the handshake"));
+        bytes.extend(encode(TEXT, true, "in pieces: \u{20ac}".as_bytes()));
+        bytes.extend(encode(FIN | PING, true, b"in between"));
+        bytes.extend(encode(FIN, true, &[b'x'; 5_000]));
+        client.send(&bytes);
+        assert!(client.response_head().starts_with("HTTP/1.1 101 "));
+        assert_eq!(client.read_text(), "behind the handshake");
+        let pong = client.frame();
+        assert_eq!((pong.opcode, &pong.payload[..]), (PONG, &b"in between"[..]));
+        let expected = format!("in pieces: \u{20ac}{}", "x".repeat(5_000));
+        assert_eq!(client.read_text(), expected);
+        client.close();
+        server.wait_for("sessions", 0);
+    });
+}

@@ -96,6 +96,11 @@ pub(super) struct Options {
     #[serde(deserialize_with = "from_text")]
     pub max_header_bytes: Option<Size>,
 
+    /// Bytes taken from a socket in one read; one buffer of this size serves a whole shard
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_read_bytes: Option<Size>,
+
     /// Payload of one frame; follows --max-message-bytes when that is less
     #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
     #[serde(deserialize_with = "from_text")]
@@ -204,6 +209,7 @@ impl Options {
             max_sessions_per_shard,
             max_handshakes,
             max_header_bytes,
+            max_read_bytes,
             max_frame_bytes,
             max_message_bytes,
             high_water_mark,
@@ -274,6 +280,7 @@ impl Options {
             max_sessions_per_shard: count(self.max_sessions_per_shard, base.max_sessions_per_shard),
             max_handshakes_per_shard: count(self.max_handshakes, base.max_handshakes_per_shard),
             max_header_bytes: size(self.max_header_bytes, base.max_header_bytes),
+            max_read_bytes: size(self.max_read_bytes, base.max_read_bytes),
             max_frame_bytes: size(
                 self.max_frame_bytes,
                 base.max_frame_bytes.min(max_message_bytes),

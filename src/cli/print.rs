@@ -86,6 +86,7 @@ pub(super) fn value_of(key: &str, resolved: &ServeOptions) -> Option<Value> {
         "max_sessions_per_shard" => count(config.max_sessions_per_shard),
         "max_handshakes" => count(config.max_handshakes_per_shard),
         "max_header_bytes" => size(config.max_header_bytes),
+        "max_read_bytes" => size(config.max_read_bytes),
         "max_frame_bytes" => size(config.max_frame_bytes),
         "max_message_bytes" => size(config.max_message_bytes),
         "high_water_mark" => size(config.high_water_mark_bytes),

@@ -38,7 +38,7 @@ pub(crate) struct Range {
 }
 
 /// Every range. The upper bounds catch a slipped unit, not a large machine.
-static RANGES: [Range; 19] = [
+static RANGES: [Range; 20] = [
     things("shards", 1, 1024),
     time("busy-poll", 0, 100 * MS),
     things("backlog", 1, 1 << 24),
@@ -46,6 +46,8 @@ static RANGES: [Range; 19] = [
     things("max-sessions-per-shard", 1, 1 << 24),
     things("max-handshakes", 1, 1 << 20),
     bytes("max-header-bytes", 512, MIB),
+    // A byte at a time is how tests see every split of the input.
+    bytes("max-read-bytes", 1, MIB),
     // A control frame may carry 125 bytes, so less would forbid what RFC 6455 grants.
     bytes("max-frame-bytes", 125, GIB),
     bytes("max-message-bytes", 125, GIB),

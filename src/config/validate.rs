@@ -36,6 +36,7 @@ impl Config {
             ("max-sessions-per-shard", self.max_sessions_per_shard as u64),
             ("max-handshakes", self.max_handshakes_per_shard as u64),
             ("max-header-bytes", self.max_header_bytes as u64),
+            ("max-read-bytes", self.max_read_bytes as u64),
             ("max-frame-bytes", self.max_frame_bytes as u64),
             ("max-message-bytes", self.max_message_bytes as u64),
             ("high-water-mark", self.high_water_mark_bytes as u64),

@@ -24,9 +24,6 @@ use crate::ws::{CloseCode, Rules};
 
 use super::sweep::{Drain, Sweep};
 
-/// Received bytes are read into one buffer of this size per shard.
-pub(super) const SCRATCH_BYTES: usize = 64 * 1024;
-
 /// A route as one shard runs it.
 pub(crate) struct ShardRoute {
     pub(crate) route: Box<dyn Route>,
@@ -42,6 +39,7 @@ pub(crate) struct Limits {
     pub(crate) max_sessions: usize,
     pub(crate) max_handshakes: usize,
     pub(crate) max_header_bytes: usize,
+    pub(crate) max_read_bytes: usize,
     pub(crate) high_water_mark_bytes: usize,
     pub(crate) max_pending_bytes: usize,
     pub(crate) handshake_timeout: Duration,
@@ -64,8 +62,8 @@ pub(super) struct Scratch(Vec<u8>);
 impl Scratch {
     const OFFSET: usize = 2_048;
 
-    fn new() -> Self {
-        Scratch(vec![0; Self::OFFSET + SCRATCH_BYTES])
+    fn new(max_read_bytes: usize) -> Self {
+        Scratch(vec![0; Self::OFFSET + max_read_bytes])
     }
 
     pub(super) fn bytes(&mut self) -> &mut [u8] {
@@ -163,6 +161,7 @@ impl Core {
         let sweep = Sweep::new(&parts.limits);
         Core {
             sweep,
+            scratch: Scratch::new(parts.limits.max_read_bytes),
             limits: parts.limits,
             rules: parts.rules,
             origins: parts.origins,
@@ -180,7 +179,6 @@ impl Core {
             next_generation: 0,
             highest_index: 0,
             drain: None,
-            scratch: Scratch::new(),
             collected: Vec::new(),
             ready: Vec::new(),
             doomed: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::core::{Core, SCRATCH_BYTES};
+use super::core::Core;
 use crate::config::SlowConsumerPolicy;
 use crate::handler::Context;
 use crate::metrics::{DropReason, EndReason};
@@ -54,7 +54,7 @@ impl Core {
             // A short read has emptied the socket, and the next byte will tell
             // of itself; only an end of stream that came with these bytes
             // would not.
-            if received < SCRATCH_BYTES && !hung_up {
+            if received < scratch.len() && !hung_up {
                 return;
             }
         }
