@@ -5,14 +5,16 @@
 //! environment, a TOML file) is the concern of [`crate::cli`] and becomes a
 //! `Config` before any thread starts.
 
+mod choice;
 mod range;
 mod validate;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
+pub use choice::{ClientAddress, Driver, OverRatePolicy, SlowConsumerPolicy};
+use ipnet::IpNet;
 pub(crate) use range::{Range, show_bytes, show_time};
 
 /// The handlers a route may name.
@@ -36,79 +38,6 @@ impl RouteSetting {
             path: path.to_owned(),
             handler: handler.to_owned(),
             slow_consumer: None,
-        }
-    }
-}
-
-/// The kernel interface the shards wait on (`--driver`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Driver {
-    /// io_uring where the host allows it, epoll otherwise. Says which in the log.
-    #[default]
-    Auto,
-    /// io_uring, or an error at start-up that names the cause and the remedy.
-    Uring,
-    /// epoll.
-    Epoll,
-}
-
-impl Driver {
-    /// The word used on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Driver::Auto => "auto",
-            Driver::Uring => "uring",
-            Driver::Epoll => "epoll",
-        }
-    }
-}
-
-impl FromStr for Driver {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(Driver::Auto),
-            "uring" => Ok(Driver::Uring),
-            "epoll" => Ok(Driver::Epoll),
-            other => Err(format!(
-                "'{other}' is not a driver; use auto, uring or epoll"
-            )),
-        }
-    }
-}
-
-/// What happens to a session whose send queue is full when a publication
-/// arrives for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SlowConsumerPolicy {
-    /// Close it with 1013 (Try Again Later).
-    #[default]
-    Close,
-    /// Drop the publication for this session, and count the drop.
-    Drop,
-}
-
-impl SlowConsumerPolicy {
-    /// The word used on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SlowConsumerPolicy::Close => "close",
-            SlowConsumerPolicy::Drop => "drop",
-        }
-    }
-}
-
-impl FromStr for SlowConsumerPolicy {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "close" => Ok(SlowConsumerPolicy::Close),
-            "drop" => Ok(SlowConsumerPolicy::Drop),
-            other => Err(format!(
-                "'{other}' is not a slow-consumer policy; use close or drop"
-            )),
         }
     }
 }
@@ -159,6 +88,27 @@ pub struct Config {
     /// What is done about a slow consumer.
     pub slow_consumer: SlowConsumerPolicy,
 
+    /// Where a connection's client address is taken from.
+    pub client_address: ClientAddress,
+    /// The proxies whose word is taken for it. Empty where nobody is asked.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Connections of one source at one time, sessions and handshakes in
+    /// flight. Zero: no limit.
+    pub max_connections_per_source: usize,
+    /// Opening handshakes of one source per second. Zero: no limit.
+    pub max_handshake_rate_per_source: usize,
+    /// Leading bits of an IPv6 address that make a source; of an IPv4 address
+    /// all do.
+    pub source_prefix_ipv6: u8,
+    /// Messages and pings of one session per second. Zero: no limit.
+    pub max_message_rate: usize,
+    /// Bytes of one session per second. Zero: no limit.
+    pub max_byte_rate: usize,
+    /// Time's worth of a rate that may be used at once after it was not used.
+    pub rate_burst: Duration,
+    /// What is done about a session over its rate.
+    pub over_rate: OverRatePolicy,
+
     /// Time a client has for its opening handshake.
     pub handshake_timeout: Duration,
     /// Silence after which a session is closed; any received byte ends the silence.
@@ -204,6 +154,15 @@ impl Default for Config {
             high_water_mark_bytes: 64 * 1024,
             max_pending_bytes: 1024 * 1024,
             slow_consumer: SlowConsumerPolicy::Close,
+            client_address: ClientAddress::Peer,
+            trusted_proxies: Vec::new(),
+            max_connections_per_source: 0,
+            max_handshake_rate_per_source: 0,
+            source_prefix_ipv6: 64,
+            max_message_rate: 0,
+            max_byte_rate: 0,
+            rate_burst: Duration::from_secs(1),
+            over_rate: OverRatePolicy::Pause,
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             ping_interval: Duration::from_secs(30),

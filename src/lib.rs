@@ -74,6 +74,7 @@ pub mod mesh;
 pub mod metrics;
 mod permits;
 pub mod plane;
+mod rate;
 pub mod router;
 pub mod runtime;
 pub mod send_queue;

@@ -82,6 +82,10 @@ labelled! {
         NotFound => "not_found",
         /// The origin is not on the list, or the handler refused (403 and the like).
         Forbidden => "forbidden",
+        /// Its source has as many connections as allowed (429).
+        SourceFull => "source_full",
+        /// Its source connects more often than allowed (429).
+        SourceTooFast => "source_too_fast",
         /// The shard or the process is full (503).
         Full => "full",
         /// The server is draining (503).
@@ -112,6 +116,8 @@ labelled! {
         WriteStalled => "write_stalled",
         /// Publications arrived faster than it read them (1013).
         SlowConsumer => "slow_consumer",
+        /// It sent more per second than allowed (1008).
+        OverRate => "over_rate",
         /// The server drained (1001 unless the handler says otherwise).
         Drained => "drained",
     }
@@ -184,6 +190,8 @@ pub struct ShardMetrics {
     pub turns: Counter,
     /// Nanoseconds spent working rather than waiting.
     pub busy_nanos: Counter,
+    /// Times a session was not read for a while because it was over its rate.
+    pub rate_pauses: Counter,
     /// Server pings sent to silent sessions.
     pub pings: Counter,
 }

@@ -27,7 +27,7 @@ use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver, resolve_driver};
 use crate::router::Router;
 use crate::runtime::{Unavailable, make_plane};
-use crate::shard::{Core, Limits, Loop, Parts, ShardRoute};
+use crate::shard::{Core, Limits, Loop, Meters, Parts, ShardRoute};
 use crate::shutdown::{Lifecycle, Phase};
 use crate::sys::{self, EventFd};
 use crate::upgrade::OriginPolicy;
@@ -411,6 +411,7 @@ impl StartingShard {
             metrics: Arc::clone(&self.metrics),
             lifecycle: Arc::clone(&handle.lifecycle),
             permits: Arc::clone(permits),
+            meters: Meters::new(config),
             router: server.router.clone(),
             routes,
             hub: Hub::new(self.end, config.ring_capacity, self.metrics),

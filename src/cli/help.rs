@@ -46,6 +46,7 @@ fn default_of(key: &str, defaults: &ServeOptions) -> Option<String> {
         "shards" => "one per core of --cpus".to_owned(),
         "origin" => "*".to_owned(),
         "busy_poll" => "0".to_owned(),
+        "trusted_proxy" => "none".to_owned(),
         "routes" => list(
             defaults
                 .config

@@ -14,14 +14,18 @@ use serde::Deserialize;
 use super::ServeOptions;
 use super::text::{from_text, list_from_text};
 use super::value::{
-    Address, AddressOrOff, Count, Cpus, Level, Microseconds, OFF, Origin, Route, Size, Time,
+    Address, AddressOrOff, Count, Cpus, Level, Microseconds, Network, OFF, Origin, Route, Size,
+    Time,
 };
-use crate::config::{Config, Driver, RouteSetting, SlowConsumerPolicy};
+use crate::config::{
+    ClientAddress, Config, Driver, OverRatePolicy, RouteSetting, SlowConsumerPolicy,
+};
 use crate::log::LogFormat;
 
 const LISTENING: &str = "Listening";
 const SHARDS: &str = "Shards";
 const LIMITS: &str = "Limits";
+const DEFENCE: &str = "Defence";
 const TIMEOUTS: &str = "Timeouts";
 const FAN_OUT: &str = "Fan-out";
 const LOGGING: &str = "Logging";
@@ -127,6 +131,55 @@ pub(super) struct Options {
     #[serde(deserialize_with = "from_text")]
     pub slow_consumer: Option<SlowConsumerPolicy>,
 
+    /// Where a client's address is taken from: peer, forwarded-for (the header
+    /// X-Forwarded-For of a trusted proxy) or proxy-protocol (its PROXY header, version 1 or 2;
+    /// others may not connect)
+    #[arg(long, value_name = "HOW", help_heading = DEFENCE)]
+    #[serde(deserialize_with = "from_text")]
+    pub client_address: Option<ClientAddress>,
+
+    /// A proxy's address or network, as in 10.0.0.0/8, whose word is taken for where its
+    /// connections come from; repeatable
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',', help_heading = DEFENCE)]
+    #[serde(deserialize_with = "list_from_text")]
+    pub trusted_proxy: Option<Vec<Network>>,
+
+    /// Connections of one source address at one time; over it they are refused (429)
+    #[arg(long, value_name = "N", help_heading = DEFENCE)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_connections_per_source: Option<Count>,
+
+    /// Opening handshakes of one source address per second; over it they are refused (429)
+    #[arg(long, value_name = "N", help_heading = DEFENCE)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_handshake_rate_per_source: Option<Count>,
+
+    /// Leading bits of an IPv6 address that make a source, because one customer has many addresses
+    #[arg(long, value_name = "BITS", help_heading = DEFENCE)]
+    #[serde(deserialize_with = "from_text")]
+    pub source_prefix_ipv6: Option<Count>,
+
+    /// Messages and pings of one session per second
+    #[arg(long, value_name = "N", help_heading = DEFENCE)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_message_rate: Option<Count>,
+
+    /// Bytes of one session per second
+    #[arg(long, value_name = "SIZE", help_heading = DEFENCE)]
+    #[serde(deserialize_with = "from_text")]
+    pub max_byte_rate: Option<Size>,
+
+    /// Time's worth of a rate that may be used at once
+    #[arg(long, value_name = "TIME", help_heading = DEFENCE)]
+    #[serde(deserialize_with = "from_text")]
+    pub rate_burst: Option<Time>,
+
+    /// What is done about a session over its rate: pause (it is not read for a while) or
+    /// close (1008)
+    #[arg(long, value_name = "POLICY", help_heading = DEFENCE)]
+    #[serde(deserialize_with = "from_text")]
+    pub over_rate: Option<OverRatePolicy>,
+
     /// Time a client has for its opening handshake
     #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
     #[serde(deserialize_with = "from_text")]
@@ -215,6 +268,15 @@ impl Options {
             high_water_mark,
             max_pending_bytes,
             slow_consumer,
+            client_address,
+            trusted_proxy,
+            max_connections_per_source,
+            max_handshake_rate_per_source,
+            source_prefix_ipv6,
+            max_message_rate,
+            max_byte_rate,
+            rate_burst,
+            over_rate,
             handshake_timeout,
             idle_timeout,
             ping_interval,
@@ -292,6 +354,29 @@ impl Options {
             ),
             max_pending_bytes,
             slow_consumer: self.slow_consumer.unwrap_or(base.slow_consumer),
+            client_address: self.client_address.unwrap_or(base.client_address),
+            trusted_proxies: self.trusted_proxy.map_or(base.trusted_proxies, |networks| {
+                networks
+                    .into_iter()
+                    .map(|Network(network)| network)
+                    .collect()
+            }),
+            max_connections_per_source: count(
+                self.max_connections_per_source,
+                base.max_connections_per_source,
+            ),
+            max_handshake_rate_per_source: count(
+                self.max_handshake_rate_per_source,
+                base.max_handshake_rate_per_source,
+            ),
+            // What does not fit is out of range and will be refused as such.
+            source_prefix_ipv6: count(self.source_prefix_ipv6, base.source_prefix_ipv6.into())
+                .try_into()
+                .unwrap_or(u8::MAX),
+            max_message_rate: count(self.max_message_rate, base.max_message_rate),
+            max_byte_rate: size(self.max_byte_rate, base.max_byte_rate),
+            rate_burst: time(self.rate_burst, base.rate_burst),
+            over_rate: self.over_rate.unwrap_or(base.over_rate),
             handshake_timeout: time(self.handshake_timeout, base.handshake_timeout),
             idle_timeout,
             ping_interval: time(self.ping_interval, default_ping),

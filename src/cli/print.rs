@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use ipnet::IpNet;
 use toml::Value;
 
 use super::ServeOptions;
@@ -92,6 +93,21 @@ pub(super) fn value_of(key: &str, resolved: &ServeOptions) -> Option<Value> {
         "high_water_mark" => size(config.high_water_mark_bytes),
         "max_pending_bytes" => size(config.max_pending_bytes),
         "slow_consumer" => Value::from(config.slow_consumer.as_str()),
+        "client_address" => Value::from(config.client_address.as_str()),
+        "trusted_proxy" => Value::from(
+            config
+                .trusted_proxies
+                .iter()
+                .map(IpNet::to_string)
+                .collect::<Vec<_>>(),
+        ),
+        "max_connections_per_source" => count(config.max_connections_per_source),
+        "max_handshake_rate_per_source" => count(config.max_handshake_rate_per_source),
+        "source_prefix_ipv6" => Value::from(i64::from(config.source_prefix_ipv6)),
+        "max_message_rate" => count(config.max_message_rate),
+        "max_byte_rate" => size(config.max_byte_rate),
+        "rate_burst" => time(config.rate_burst),
+        "over_rate" => Value::from(config.over_rate.as_str()),
         "handshake_timeout" => time(config.handshake_timeout),
         "idle_timeout" => time(config.idle_timeout),
         "ping_interval" => time(config.ping_interval),

@@ -9,7 +9,9 @@ use tempfile::NamedTempFile;
 
 use super::source::{option_of, variable_of};
 use super::*;
-use crate::config::{Driver, HANDLERS, RouteSetting, SlowConsumerPolicy};
+use crate::config::{
+    ClientAddress, Driver, HANDLERS, OverRatePolicy, RouteSetting, SlowConsumerPolicy,
+};
 use crate::cpus;
 
 /// Parses `corecast serve` with these flags and variables.
@@ -151,6 +153,24 @@ const EVERY_OPTION_BUT_CPUS: &[&str] = &[
     "128KiB",
     "--slow-consumer",
     "drop",
+    "--client-address",
+    "forwarded-for",
+    "--trusted-proxy",
+    "10.0.0.0/8,::1",
+    "--max-connections-per-source",
+    "20",
+    "--max-handshake-rate-per-source",
+    "5",
+    "--source-prefix-ipv6",
+    "56",
+    "--max-message-rate",
+    "100",
+    "--max-byte-rate",
+    "64KiB",
+    "--rate-burst",
+    "3s",
+    "--over-rate",
+    "close",
     "--handshake-timeout",
     "500ms",
     "--idle-timeout",
@@ -194,6 +214,15 @@ fn every_option() -> ServeOptions {
             high_water_mark_bytes: 32 << 10,
             max_pending_bytes: 128 << 10,
             slow_consumer: SlowConsumerPolicy::Drop,
+            client_address: ClientAddress::ForwardedFor,
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
+            max_connections_per_source: 20,
+            max_handshake_rate_per_source: 5,
+            source_prefix_ipv6: 56,
+            max_message_rate: 100,
+            max_byte_rate: 64 << 10,
+            rate_burst: Duration::from_secs(3),
+            over_rate: OverRatePolicy::Close,
             handshake_timeout: Duration::from_millis(500),
             idle_timeout: Duration::from_secs(120),
             ping_interval: Duration::from_secs(70),

@@ -7,11 +7,12 @@
 //! - An error says what was written and what may be written instead. Ranges
 //!   are not checked here but by [`Config::validate`](crate::config::Config::validate).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
 
 use super::text::from_text;
@@ -148,6 +149,26 @@ impl FromStr for Origin {
     }
 }
 
+/// A network, or an address, which is a network of one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Network(pub IpNet);
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map(Network)
+            .map_err(|_| {
+                format!(
+                    "'{text}' is not a network; write an address, as in 10.0.0.5, \
+                     or with its prefix's length, as in 10.0.0.0/8 or fd00::/8"
+                )
+            })
+    }
+}
+
 /// The least severe level that is logged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Level(pub LevelFilter);
@@ -252,6 +273,21 @@ mod tests {
             );
         }
         assert!("".parse::<Microseconds>().is_err());
+    }
+
+    #[test]
+    fn networks_are_addresses_with_or_without_a_prefix() {
+        for (text, shown) in [
+            ("10.0.0.5", "10.0.0.5/32"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("::1", "::1/128"),
+            ("fd00::/8", "fd00::/8"),
+        ] {
+            assert_eq!(text.parse::<Network>().unwrap().0.to_string(), shown);
+        }
+        for text in ["", "10.0.0", "10.0.0.0/33", "localhost", "10.0.0.0/8,::1"] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
+        }
     }
 
     #[test]

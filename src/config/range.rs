@@ -38,7 +38,7 @@ pub(crate) struct Range {
 }
 
 /// Every range. The upper bounds catch a slipped unit, not a large machine.
-static RANGES: [Range; 20] = [
+static RANGES: [Range; 26] = [
     things("shards", 1, 1024),
     time("busy-poll", 0, 100 * MS),
     things("backlog", 1, 1 << 24),
@@ -53,6 +53,13 @@ static RANGES: [Range; 20] = [
     bytes("max-message-bytes", 125, GIB),
     bytes("high-water-mark", KIB, GIB),
     bytes("max-pending-bytes", KIB, GIB),
+    things("max-connections-per-source", 1, 1 << 24).or_zero(),
+    things("max-handshake-rate-per-source", 1, 1 << 20).or_zero(),
+    things("source-prefix-ipv6", 16, 128),
+    things("max-message-rate", 1, 1 << 30).or_zero(),
+    // A read of --max-read-bytes over a slower rate would pause a session for minutes.
+    bytes("max-byte-rate", KIB, GIB).or_zero(),
+    time("rate-burst", 10 * MS, HOUR),
     time("handshake-timeout", 10 * MS, HOUR),
     time("idle-timeout", 10 * MS, 7 * DAY).or_zero(),
     time("ping-interval", 10 * MS, 7 * DAY).or_zero(),

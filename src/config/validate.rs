@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::range::Range;
-use super::{Config, ConfigError, HANDLERS, show_bytes, show_time};
+use super::{ClientAddress, Config, ConfigError, HANDLERS, show_bytes, show_time};
 use crate::cpus;
 
 impl Config {
@@ -24,6 +24,7 @@ impl Config {
         self.validate_cpus(&cpus::usable())?;
         self.validate_relations()?;
         self.validate_origins()?;
+        self.validate_proxies()?;
         self.validate_routes()
     }
 
@@ -41,6 +42,18 @@ impl Config {
             ("max-message-bytes", self.max_message_bytes as u64),
             ("high-water-mark", self.high_water_mark_bytes as u64),
             ("max-pending-bytes", self.max_pending_bytes as u64),
+            (
+                "max-connections-per-source",
+                self.max_connections_per_source as u64,
+            ),
+            (
+                "max-handshake-rate-per-source",
+                self.max_handshake_rate_per_source as u64,
+            ),
+            ("source-prefix-ipv6", self.source_prefix_ipv6.into()),
+            ("max-message-rate", self.max_message_rate as u64),
+            ("max-byte-rate", self.max_byte_rate as u64),
+            ("rate-burst", nanos(self.rate_burst)),
             ("handshake-timeout", nanos(self.handshake_timeout)),
             ("idle-timeout", nanos(self.idle_timeout)),
             ("ping-interval", nanos(self.ping_interval)),
@@ -138,6 +151,25 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Who believes a client's word about itself believes anything.
+    fn validate_proxies(&self) -> Result<(), ConfigError> {
+        let asks_proxies = self.client_address != ClientAddress::Peer;
+        match (asks_proxies, self.trusted_proxies.is_empty()) {
+            (true, true) => Err(ConfigError::new(
+                "client-address",
+                format!(
+                    "{} needs to know whom to believe; name the proxies' addresses or networks with --trusted-proxy",
+                    self.client_address.as_str()
+                ),
+            )),
+            (false, false) => Err(ConfigError::new(
+                "trusted-proxy",
+                "no proxy is asked; add --client-address forwarded-for or proxy-protocol, whichever it speaks",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn validate_routes(&self) -> Result<(), ConfigError> {
@@ -278,6 +310,25 @@ mod tests {
         for origin in ["https://a.example", "http://localhost:3000", "null"] {
             accepted(|config| config.allowed_origins = vec![origin.to_owned()]);
         }
+    }
+
+    #[test]
+    fn proxies_are_named_where_they_are_asked_and_only_there() {
+        let message = complaint(|config| config.client_address = ClientAddress::ProxyProtocol);
+        assert!(
+            message.starts_with("--client-address: proxy-protocol needs"),
+            "{message}"
+        );
+        let proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        let message = complaint(|config| config.trusted_proxies = proxies.clone());
+        assert!(
+            message.starts_with("--trusted-proxy: no proxy is asked"),
+            "{message}"
+        );
+        accepted(|config| {
+            config.client_address = ClientAddress::ForwardedFor;
+            config.trusted_proxies = proxies;
+        });
     }
 
     #[test]

@@ -170,6 +170,11 @@ pub(super) static FIELDS: &[Field] = &[
     counter("pings", "Pings sent to silent sessions.", |m| {
         m.pings.value()
     }),
+    counter(
+        "rate_pauses",
+        "Times a session was not read for a while because it sent more than its rate.",
+        |m| m.rate_pauses.value(),
+    ),
     gauge("topics", "Topics with a subscriber.", |m| m.topics.value()),
     gauge(
         "subscriptions",

@@ -26,7 +26,7 @@ use crate::config::Driver;
 use crate::sys::Socket;
 
 /// Names a session of one shard, unmistakably over the shard's whole life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey {
     /// Place in the shard's session table.
     pub index: u32,

@@ -12,7 +12,7 @@ mod outgoing;
 mod receive;
 
 pub(crate) use outgoing::Outgoing;
-pub(crate) use receive::{Flow, Received};
+pub(crate) use receive::{Allowance, Flow, Received};
 
 use crate::hub::Subscriptions;
 use crate::metrics::EndReason;
@@ -35,6 +35,17 @@ pub(crate) enum Stage {
     Lingering(EndReason),
 }
 
+/// Why an open session is not read, its own queue apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It is read.
+    No,
+    /// Its publications have no room; it is in the list of those that wait for it.
+    ForRoom,
+    /// It has used up its rate; it is in the list of those that are paused.
+    ForRate,
+}
+
 /// Input that was read but cannot be served yet.
 pub(crate) struct HeldInput {
     pub(crate) bytes: Vec<u8>,
@@ -50,7 +61,7 @@ pub(crate) struct Session {
     pub(crate) decoder: Decoder,
     /// Outgoing bytes the socket did not take.
     pub(crate) queue: Option<Box<SendQueue>>,
-    /// Input that was read but must wait: its publications have no room.
+    /// Input that was read but must wait, like the session.
     pub(crate) held: Option<Box<HeldInput>>,
     pub(crate) subscriptions: Subscriptions,
     /// The handler's state of this session.
@@ -64,8 +75,7 @@ pub(crate) struct Session {
     pub(crate) unread: bool,
     /// In the list of those to be read in the next turn.
     pub(crate) queued: bool,
-    /// In the list of those that wait until publications have room.
-    pub(crate) waiting: bool,
+    pub(crate) wait: Wait,
     /// A ping was sent since the last sign of life.
     pub(crate) pinged: bool,
 }
@@ -84,7 +94,7 @@ impl Session {
 
     /// Whether the session must not be read for now.
     pub(crate) fn is_paused(&self, high_water_mark_bytes: usize) -> bool {
-        self.waiting || self.held.is_some() || self.pending_bytes() > high_water_mark_bytes
+        self.wait != Wait::No || self.held.is_some() || self.pending_bytes() > high_water_mark_bytes
     }
 }
 

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Stage;
+use crate::config::OverRatePolicy;
 use crate::handler::{Context, Route};
 use crate::metrics::ShardMetrics;
 use crate::ws::{CloseCode, Decoder, Event, Input, OpCode, ProtocolError, Rules};
@@ -12,7 +13,8 @@ use crate::ws::{CloseCode, Decoder, Event, Input, OpCode, ProtocolError, Rules};
 pub(crate) enum Flow {
     /// All of it was served.
     Served,
-    /// The rest must wait: publications or this session's own queue are backed up.
+    /// The rest must wait: publications or this session's own queue are backed
+    /// up, or the session has used up its rate.
     Hold,
     /// The peer sent its close frame.
     PeerClosed(Option<CloseCode>),
@@ -22,6 +24,56 @@ pub(crate) enum Flow {
     Close(CloseCode, String),
     /// The handler panicked.
     Panicked,
+    /// More messages came than are allowed.
+    OverRate,
+}
+
+/// How many messages and pings of a session may still be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    granted: u64,
+    left: u64,
+    /// Whether one more is reason to close the session, rather than to wait.
+    is_strict: bool,
+}
+
+impl Allowance {
+    /// As many as come.
+    pub(crate) const UNLIMITED: Allowance = Allowance {
+        granted: u64::MAX,
+        left: u64::MAX,
+        is_strict: false,
+    };
+
+    /// So many, and what is to happen then.
+    pub(crate) fn new(left: u64, policy: OverRatePolicy) -> Self {
+        Allowance {
+            granted: left,
+            left,
+            is_strict: policy == OverRatePolicy::Close,
+        }
+    }
+
+    /// How many were served.
+    pub(crate) fn used(&self) -> u64 {
+        self.granted - self.left
+    }
+
+    /// Takes one. Returns `false` if there is none and it must not be served.
+    #[inline]
+    fn take(&mut self) -> bool {
+        if self.left == 0 {
+            return !self.is_strict;
+        }
+        self.left -= 1;
+        true
+    }
+
+    /// Whether what comes next must wait.
+    #[inline]
+    fn is_used_up(&self) -> bool {
+        self.left == 0 && !self.is_strict
+    }
 }
 
 /// Input being served: what serves it.
@@ -32,6 +84,7 @@ pub(crate) struct Received<'a, 'b> {
     pub(crate) route: &'a mut dyn Route,
     pub(crate) slot: u32,
     pub(crate) high_water_mark_bytes: usize,
+    pub(crate) allowance: &'a mut Allowance,
     pub(crate) metrics: &'a ShardMetrics,
     pub(crate) ctx: &'a mut Context<'b>,
 }
@@ -47,6 +100,7 @@ impl Received<'_, '_> {
             route,
             slot,
             high_water_mark_bytes,
+            allowance,
             metrics,
             ctx,
         } = self;
@@ -54,6 +108,9 @@ impl Received<'_, '_> {
         let flow = loop {
             match decoder.next(input, rules) {
                 Ok(Some(Event::Message(message))) if stage == Stage::Open => {
+                    if !allowance.take() {
+                        break Flow::OverRate;
+                    }
                     messages += 1;
                     let served =
                         catch_unwind(AssertUnwindSafe(|| route.message(slot, message, ctx)));
@@ -63,15 +120,18 @@ impl Received<'_, '_> {
                     if let Some((code, reason)) = ctx.close.take() {
                         break Flow::Close(code, reason);
                     }
-                    if must_wait(ctx, high_water_mark_bytes) {
+                    if must_wait(ctx, high_water_mark_bytes) || allowance.is_used_up() {
                         break Flow::Hold;
                     }
                 }
                 Ok(Some(Event::Ping(payload))) if stage == Stage::Open => {
+                    if !allowance.take() {
+                        break Flow::OverRate;
+                    }
                     if let Some(outgoing) = &mut ctx.outgoing {
                         outgoing.control(OpCode::Pong, payload);
                     }
-                    if must_wait(ctx, high_water_mark_bytes) {
+                    if must_wait(ctx, high_water_mark_bytes) || allowance.is_used_up() {
                         break Flow::Hold;
                     }
                 }

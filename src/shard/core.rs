@@ -22,6 +22,7 @@ use crate::shutdown::Lifecycle;
 use crate::upgrade::OriginPolicy;
 use crate::ws::{CloseCode, Rules};
 
+use super::meter::Meters;
 use super::sweep::{Drain, Sweep};
 
 /// A route as one shard runs it.
@@ -75,27 +76,33 @@ impl Scratch {
 /// of one session.
 pub(crate) struct Clock {
     epoch: Instant,
-    now_ms: u32,
+    elapsed_ms: u64,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
         Clock {
             epoch: Instant::now(),
-            now_ms: 0,
+            elapsed_ms: 0,
         }
     }
 
     pub(super) fn refresh(&mut self, now: Instant) {
-        self.now_ms = now.duration_since(self.epoch).as_millis() as u32;
+        self.elapsed_ms = now.duration_since(self.epoch).as_millis() as u64;
     }
 
+    /// The short form that sessions keep.
     pub(crate) fn now_ms(&self) -> u32 {
-        self.now_ms
+        self.elapsed_ms as u32
+    }
+
+    /// Milliseconds since the shard began; never wraps around.
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        self.elapsed_ms
     }
 
     pub(crate) fn since(&self, then_ms: u32) -> u32 {
-        self.now_ms.wrapping_sub(then_ms)
+        self.now_ms().wrapping_sub(then_ms)
     }
 }
 
@@ -115,6 +122,8 @@ pub(crate) struct Core {
     pub(crate) hub: Hub,
     pub(crate) sessions: Slab<Session>,
     pub(crate) clock: Clock,
+    /// What sessions may send per second, where that is limited.
+    pub(crate) meters: Option<Meters>,
     /// Wakes the shard's session loop from its other tasks.
     pub(crate) kick: Rc<Kick>,
     /// The sockets of opening handshakes that have a task, which takes its
@@ -152,6 +161,7 @@ pub(crate) struct Parts {
     pub(crate) routes: Vec<ShardRoute>,
     pub(crate) plane: Box<dyn Plane>,
     pub(crate) hub: Hub,
+    pub(crate) meters: Option<Meters>,
     /// Sessions to reserve room for; untouched room costs no memory.
     pub(crate) expected_sessions: usize,
 }
@@ -174,6 +184,7 @@ impl Core {
             hub: parts.hub,
             sessions: Slab::with_capacity(parts.expected_sessions),
             clock: Clock::new(),
+            meters: parts.meters,
             kick: Rc::default(),
             handshakes: Slab::new(),
             next_generation: 0,
@@ -198,6 +209,7 @@ impl Core {
         let began = Instant::now();
         self.clock.refresh(began);
         self.begin_drain_if_asked();
+        self.resume_paused();
         let more_ready = self.serve_ready()?;
         if self.hub.mesh().waker().begin() {
             self.hub.expect_incoming();

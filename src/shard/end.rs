@@ -6,7 +6,7 @@ use super::core::Core;
 use crate::handler::{Context, Ended};
 use crate::metrics::{DropReason, EndReason};
 use crate::plane::SessionKey;
-use crate::session::{Flow, Outgoing, Session, Stage};
+use crate::session::{Flow, Outgoing, Session, Stage, Wait};
 use crate::ws::{CloseCode, ProtocolError};
 
 impl Core {
@@ -28,6 +28,7 @@ impl Core {
                 self.say_close(key, Some((code, &text)), EndReason::HandlerClosed);
                 self.set_stage(key, Stage::Closing(EndReason::HandlerClosed));
             }
+            Flow::OverRate => self.close_over_rate(key),
             Flow::Panicked => {
                 let close = Some((CloseCode::INTERNAL_ERROR, "the handler failed"));
                 self.say_close(key, close, EndReason::HandlerPanicked);
@@ -215,7 +216,7 @@ impl Core {
         session.stage = stage;
         session.since = now_ms;
         let held = session.held.take();
-        session.waiting = false;
+        session.wait = Wait::No;
         if matches!(stage, Stage::Lingering(_)) && session.queue.is_none() {
             session.socket.shutdown_write();
         }

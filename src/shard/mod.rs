@@ -12,6 +12,7 @@
 
 mod core;
 mod end;
+mod meter;
 mod open;
 mod serve;
 mod sweep;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 use monoio::net::TcpStream;
 
 pub(crate) use self::core::{Core, Limits, Parts, ShardRoute};
+pub(crate) use self::meter::Meters;
 pub(crate) use self::open::Answer;
 use crate::error::StartError;
 use crate::listener::accept_connections;
@@ -128,13 +130,17 @@ impl Loop {
                 let_runtime_park(event, &waker).await;
                 continue;
             }
-            let woken = poll_fn(|cx| {
+            let wait = poll_fn(|cx| {
                 if kick.take(cx.waker()) {
                     return Poll::Ready(false);
                 }
                 readable.as_mut().poll(cx).map(|_| true)
-            })
-            .await;
+            });
+            let until_resume = core.borrow().until_resume();
+            let woken = match until_resume {
+                None => wait.await,
+                Some(limit) => monoio::time::timeout(limit, wait).await.unwrap_or(false),
+            };
             if woken {
                 readable.set(wake.readable(false));
             }

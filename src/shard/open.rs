@@ -11,7 +11,7 @@ use crate::handler::Context;
 use crate::hub::Subscriptions;
 use crate::metrics::RefusalReason;
 use crate::plane::SessionKey;
-use crate::session::{Flow, Outgoing, Session, Stage};
+use crate::session::{Flow, Outgoing, Session, Stage, Wait};
 use crate::sys::{Socket, is_temporary};
 use crate::upgrade::{self, HttpError, Kind, Method, Page, Parsed, Refusal, Request, Response};
 use crate::ws::Decoder;
@@ -210,9 +210,12 @@ impl Core {
             stage: Stage::Open,
             unread: false,
             queued: false,
-            waiting: false,
+            wait: Wait::No,
             pinged: false,
         });
+        if let Some(meters) = &mut self.meters {
+            meters.begin(key.index, self.clock.elapsed_ms());
+        }
         self.highest_index = self.highest_index.max(key.index as usize + 1);
         self.metrics.opened.add(1);
 
@@ -253,7 +256,10 @@ impl Core {
         match (opened, close) {
             (Err(_), _) => self.leave_open(key, Flow::Panicked),
             (Ok(_), Some((code, reason))) => self.leave_open(key, Flow::Close(code, reason)),
-            (Ok(_), None) if !early.is_empty() => self.serve_received(key, early),
+            (Ok(_), None) if !early.is_empty() => {
+                self.meter_bytes(key, early.len());
+                self.serve_received(key, early);
+            }
             (Ok(_), None) => {}
         }
         self.kick.set();

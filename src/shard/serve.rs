@@ -8,7 +8,7 @@ use crate::handler::Context;
 use crate::metrics::{DropReason, EndReason};
 use crate::plane::SessionKey;
 use crate::send_queue::SendQueue;
-use crate::session::{Flow, HeldInput, Outgoing, Received, Session, Stage};
+use crate::session::{Allowance, Flow, HeldInput, Outgoing, Received, Session, Stage, Wait};
 use crate::sys::is_temporary;
 use crate::ws::{Input, PreparedFrame};
 
@@ -27,6 +27,7 @@ impl Core {
         for _ in 0..READS_PER_TURN {
             let now_ms = self.clock.now_ms();
             let high_water_mark_bytes = self.limits.high_water_mark_bytes;
+            self.pause_over_rate(key);
             let Some(session) = self.session(key) else {
                 return;
             };
@@ -46,6 +47,7 @@ impl Core {
                 stage => {
                     if stage == Stage::Open {
                         session.since = now_ms;
+                        self.meter_bytes(key, received);
                     }
                     self.metrics.bytes_in.add(received as u64);
                     self.serve_received(key, &mut scratch[..received]);
@@ -98,6 +100,7 @@ impl Core {
             rules,
             limits,
             clock,
+            meters,
             ..
         } = self;
         let session = sessions
@@ -129,6 +132,10 @@ impl Core {
             published: false,
         };
         let mut input = Input::new(bytes);
+        let mut allowance = match meters {
+            Some(meters) => meters.allowance(key.index, clock.elapsed_ms()),
+            None => Allowance::UNLIMITED,
+        };
         let flow = Received {
             decoder,
             rules,
@@ -136,10 +143,14 @@ impl Core {
             route: &mut *routes[usize::from(*route)].route,
             slot: *slot,
             high_water_mark_bytes: limits.high_water_mark_bytes,
+            allowance: &mut allowance,
             metrics,
             ctx: &mut ctx,
         }
         .serve(&mut input);
+        if let Some(meters) = meters {
+            meters.took_messages(key.index, allowance.used());
+        }
         let broken = ctx.outgoing.take().is_some_and(Outgoing::finish);
         let unserved = input.remaining().len();
         let served = bytes.len() - unserved;
@@ -152,6 +163,7 @@ impl Core {
             Flow::Hold => {
                 decoder.release();
                 self.wait_for_room(key);
+                self.pause_over_rate(key);
                 Some(served)
             }
             flow => {
@@ -176,9 +188,9 @@ impl Core {
         let congested = self.hub.is_congested();
         if let Some(session) = self
             .session(key)
-            .filter(|session| congested && !session.waiting)
+            .filter(|session| congested && session.wait == Wait::No)
         {
-            session.waiting = true;
+            session.wait = Wait::ForRoom;
             self.waiting.push_back(key);
         }
     }
@@ -188,7 +200,13 @@ impl Core {
         let Some(session) = self.session(key) else {
             return;
         };
-        session.waiting = false;
+        session.wait = Wait::No;
+        if self.pause_over_rate(key) {
+            return;
+        }
+        let Some(session) = self.session(key) else {
+            return;
+        };
         if let Some(mut held) = session.held.take()
             && let Some(served) = self.serve(key, &mut held.bytes[held.served..])
         {
@@ -238,7 +256,7 @@ impl Core {
         self.metrics.bytes_out.add(sent as u64);
         let high_water_mark_bytes = self.limits.high_water_mark_bytes;
         let may_go_on = self.session(key).is_some_and(|session| {
-            !session.waiting && session.pending_bytes() <= high_water_mark_bytes
+            session.wait == Wait::No && session.pending_bytes() <= high_water_mark_bytes
         });
         if may_go_on {
             self.resume(key);

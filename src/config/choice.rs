@@ -1,0 +1,118 @@
+//! Settings that are one of a few words.
+
+use std::str::FromStr;
+
+/// Declares an enum whose variants each have a word, the same on the command
+/// line, in the environment and in the file.
+macro_rules! choice {
+    ($(#[$meta:meta])* $name:ident, $noun:literal, {
+        $($(#[$doc:meta])* $variant:ident => $word:literal,)+
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// The word used on the command line.
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word,)+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok($name::$variant),)+
+                    _ => Err(refusal(text, $noun, &[$($word),+])),
+                }
+            }
+        }
+    };
+}
+
+choice! {
+    /// The kernel interface the shards wait on (`--driver`).
+    Driver, "a driver", {
+        /// io_uring where the host allows it, epoll otherwise. Says which in the log.
+        #[default]
+        Auto => "auto",
+        /// io_uring, or an error at start-up that names the cause and the remedy.
+        Uring => "uring",
+        /// epoll.
+        Epoll => "epoll",
+    }
+}
+
+choice! {
+    /// What happens to a session whose send queue is full when a publication
+    /// arrives for it.
+    SlowConsumerPolicy, "a slow-consumer policy", {
+        /// Close it with 1013 (Try Again Later).
+        #[default]
+        Close => "close",
+        /// Drop the publication for this session, and count the drop.
+        Drop => "drop",
+    }
+}
+
+choice! {
+    /// What happens to a session that sends more than its rate.
+    OverRatePolicy, "what can be done about a session over its rate", {
+        /// It is not read until the rate allows more, so that the kernel's flow
+        /// control reaches the sender. Nothing is lost.
+        #[default]
+        Pause => "pause",
+        /// Close it with 1008 (Policy Violation).
+        Close => "close",
+    }
+}
+
+choice! {
+    /// Whose word is taken for where a connection comes from.
+    ClientAddress, "a way to find the client's address", {
+        /// The other end of the TCP connection.
+        #[default]
+        Peer => "peer",
+        /// The `X-Forwarded-For` header, where a trusted proxy sends it.
+        ForwardedFor => "forwarded-for",
+        /// The PROXY protocol header, version 1 or 2, with which a trusted proxy
+        /// begins each connection. Others may not connect.
+        ProxyProtocol => "proxy-protocol",
+    }
+}
+
+/// What is said of a word that is not one of `words`.
+fn refusal(text: &str, noun: &str, words: &[&str]) -> String {
+    let (last, others) = words.split_last().expect("a choice has words");
+    format!(
+        "'{text}' is not {noun}; use {} or {last}",
+        others.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_and_its_variant_name_each_other() {
+        for word in ["peer", "forwarded-for", "proxy-protocol"] {
+            assert_eq!(word.parse::<ClientAddress>().unwrap().as_str(), word);
+        }
+        assert_eq!(ClientAddress::default().as_str(), "peer");
+    }
+
+    #[test]
+    fn another_word_is_answered_with_all_there_are() {
+        assert_eq!(
+            "fast".parse::<Driver>().unwrap_err(),
+            "'fast' is not a driver; use auto, uring or epoll"
+        );
+        assert_eq!(
+            "wait".parse::<SlowConsumerPolicy>().unwrap_err(),
+            "'wait' is not a slow-consumer policy; use close or drop"
+        );
+    }
+}
