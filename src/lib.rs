@@ -82,6 +82,7 @@ pub mod server;
 mod session;
 mod shard;
 pub mod shutdown;
+pub mod source;
 pub mod sys;
 pub mod upgrade;
 pub mod ws;

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use monoio::net::{TcpListener, TcpStream};
 
 use crate::metrics::RefusalReason;
-use crate::shard::{Answer, Core};
+use crate::shard::{Answer, Arrival, Core};
 use crate::sys::{self, Socket, is_temporary};
 use crate::upgrade::HttpError;
 
@@ -133,14 +133,18 @@ fn begin(core: &Rc<RefCell<Core>>, socket: Socket, peer: SocketAddr) {
     let mut shard = core.borrow_mut();
     shard.metrics.accepted.add(1);
     let mut buffer = Vec::new();
-    match shard.first_bytes(&socket, peer, &mut buffer) {
+    let mut arrival = match shard.arrive(peer) {
+        Ok(arrival) => arrival,
+        Err(response) => return dismiss(&socket, &response),
+    };
+    match shard.first_bytes(&socket, &mut arrival, &mut buffer) {
         Ok(Answer::Open(opening)) => shard.open(*opening, socket, &mut buffer),
         Ok(answer) => {
             let place = shard.handshakes.insert(socket.as_raw_fd());
             shard.metrics.handshakes.set(shard.handshakes.len() as u64);
             let task = Handshake {
                 core: Rc::clone(core),
-                peer,
+                arrival,
                 place,
                 buffer,
             };
@@ -150,10 +154,17 @@ fn begin(core: &Rc<RefCell<Core>>, socket: Socket, peer: SocketAddr) {
     }
 }
 
+/// Answers a connection that must not cost anything more. What it has sent is
+/// read, because closing over unread bytes would destroy the answer on its way.
+fn dismiss(socket: &Socket, response: &[u8]) {
+    let _ = socket.recv(&mut [0; 2_048]);
+    let _ = socket.send_bytes(response);
+}
+
 /// A handshake that needs more than one look.
 struct Handshake {
     core: Rc<RefCell<Core>>,
-    peer: SocketAddr,
+    arrival: Arrival,
     /// Its place among the shard's handshakes.
     place: usize,
     /// What has arrived of the request.
@@ -215,7 +226,11 @@ impl Handshake {
                 Err(error) if is_temporary(&error) => continue,
                 Err(error) => return Err(error),
             }
-            match self.core.borrow_mut().answer(&self.buffer, self.peer) {
+            let answer = self
+                .core
+                .borrow_mut()
+                .answer(&self.buffer, &mut self.arrival);
+            match answer {
                 Answer::Wait => {}
                 answer => return Ok(answer),
             }

@@ -80,7 +80,8 @@ labelled! {
         Vanished => "vanished",
         /// No route for the path (404).
         NotFound => "not_found",
-        /// The origin is not on the list, or the handler refused (403 and the like).
+        /// The origin is not on the list, the connection came past the proxy, or
+        /// the handler refused (403 and the like).
         Forbidden => "forbidden",
         /// Its source has as many connections as allowed (429).
         SourceFull => "source_full",

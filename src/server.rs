@@ -25,10 +25,12 @@ use crate::mesh::{self, MeshEnd, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver, resolve_driver};
+use crate::rate::Rate;
 use crate::router::Router;
 use crate::runtime::{Unavailable, make_plane};
 use crate::shard::{Core, Limits, Loop, Meters, Parts, ShardRoute};
 use crate::shutdown::{Lifecycle, Phase};
+use crate::source::{AddressPolicy, SourceLimits, Sources};
 use crate::sys::{self, EventFd};
 use crate::upgrade::OriginPolicy;
 use crate::ws::{Role, Rules};
@@ -163,6 +165,7 @@ impl Server {
             .collect();
         let cpus = self.cpus();
         let starter = Arc::new(Starter {
+            sources: Sources::new(source_limits(&self.config)),
             permits: Arc::new(Permits::new(self.config.max_sessions)),
             handle: handle.clone(),
             driver,
@@ -313,6 +316,7 @@ fn start_control(
 /// What the threads of a starting server share.
 struct Starter {
     server: Server,
+    sources: Option<Arc<Sources>>,
     permits: Arc<Permits>,
     handle: ServerHandle,
     driver: ResolvedDriver,
@@ -377,6 +381,7 @@ impl StartingShard {
     fn parts(self, plane: Box<dyn Plane>) -> Parts {
         let Starter {
             server,
+            sources,
             permits,
             handle,
             descriptors,
@@ -408,9 +413,11 @@ impl StartingShard {
                 max_message_bytes: config.max_message_bytes,
             },
             origins: server.origins.clone(),
+            addresses: AddressPolicy::new(config.client_address, &config.trusted_proxies),
             metrics: Arc::clone(&self.metrics),
             lifecycle: Arc::clone(&handle.lifecycle),
             permits: Arc::clone(permits),
+            sources: sources.clone(),
             meters: Meters::new(config),
             router: server.router.clone(),
             routes,
@@ -454,6 +461,14 @@ fn limits(config: &Config) -> Limits {
         close_ms: ms(config.close_timeout),
         drain_ms: ms(config.drain_timeout),
         fan_out_slice: config.fan_out_slice,
+    }
+}
+
+fn source_limits(config: &Config) -> SourceLimits {
+    SourceLimits {
+        max_connections: config.max_connections_per_source,
+        handshakes: Rate::new(config.max_handshake_rate_per_source, config.rate_burst),
+        ipv6_prefix: config.source_prefix_ipv6,
     }
 }
 

@@ -65,7 +65,9 @@ fn a_flood_of_pings_is_slowed_down() {
     on_each_driver(&[&ONE_SHARD[..], &rates].concat(), |server| {
         let mut client = Client::connect(server.address, "/echo");
         let began = Instant::now();
-        let pings: Vec<u8> = (0..40u8).flat_map(|n| encode(FIN | PING, true, &[n])).collect();
+        let pings: Vec<u8> = (0..40u8)
+            .flat_map(|n| encode(FIN | PING, true, &[n]))
+            .collect();
         client.send(&pings);
         for number in 0..40u8 {
             let pong = client.frame();

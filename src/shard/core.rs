@@ -1,7 +1,7 @@
 //! What a shard is made of, and its turn.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use crate::plane::{Plane, Readiness, SessionKey};
 use crate::router::Router;
 use crate::session::Session;
 use crate::shutdown::Lifecycle;
+use crate::source::{AddressPolicy, Admission, Sources};
 use crate::upgrade::OriginPolicy;
 use crate::ws::{CloseCode, Rules};
 
@@ -113,9 +114,15 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) rules: Rules,
     pub(crate) origins: OriginPolicy,
+    pub(crate) addresses: AddressPolicy,
     pub(crate) metrics: Arc<ShardMetrics>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) permits: Arc<Permits>,
+    /// What all shards know of the sources of connections, where those are limited.
+    pub(crate) sources: Option<Arc<Sources>>,
+    /// The places that sessions have among those of their sources, by their
+    /// place in the table.
+    pub(crate) admissions: HashMap<u32, Admission>,
     pub(crate) router: Router<u16>,
     pub(crate) routes: Vec<ShardRoute>,
     pub(crate) plane: Box<dyn Plane>,
@@ -154,9 +161,11 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) rules: Rules,
     pub(crate) origins: OriginPolicy,
+    pub(crate) addresses: AddressPolicy,
     pub(crate) metrics: Arc<ShardMetrics>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) permits: Arc<Permits>,
+    pub(crate) sources: Option<Arc<Sources>>,
     pub(crate) router: Router<u16>,
     pub(crate) routes: Vec<ShardRoute>,
     pub(crate) plane: Box<dyn Plane>,
@@ -175,9 +184,12 @@ impl Core {
             limits: parts.limits,
             rules: parts.rules,
             origins: parts.origins,
+            addresses: parts.addresses,
             metrics: parts.metrics,
             lifecycle: parts.lifecycle,
             permits: parts.permits,
+            sources: parts.sources,
+            admissions: HashMap::new(),
             router: parts.router,
             routes: parts.routes,
             plane: parts.plane,

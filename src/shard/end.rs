@@ -239,6 +239,7 @@ impl Core {
         // peer should not have to wait.
         self.kick.set();
         self.permits.give_back();
+        self.admissions.remove(&key.index);
         self.metrics.end(reason);
         self.metrics.sessions.set(self.sessions.len() as u64);
     }

@@ -29,7 +29,7 @@ use monoio::net::TcpStream;
 
 pub(crate) use self::core::{Core, Limits, Parts, ShardRoute};
 pub(crate) use self::meter::Meters;
-pub(crate) use self::open::Answer;
+pub(crate) use self::open::{Answer, Arrival};
 use crate::error::StartError;
 use crate::listener::accept_connections;
 use crate::mesh::ShardWaker;

@@ -12,6 +12,7 @@ use crate::hub::Subscriptions;
 use crate::metrics::RefusalReason;
 use crate::plane::SessionKey;
 use crate::session::{Flow, Outgoing, Session, Stage, Wait};
+use crate::source::{Admission, Finding, SourceRefusal, proxy_protocol};
 use crate::sys::{Socket, is_temporary};
 use crate::upgrade::{self, HttpError, Kind, Method, Page, Parsed, Refusal, Request, Response};
 use crate::ws::Decoder;
@@ -29,9 +30,22 @@ pub(crate) enum Answer {
     Open(Box<Opening>),
 }
 
+/// A connection whose opening handshake is not answered yet.
+pub(crate) struct Arrival {
+    /// The other end.
+    peer: SocketAddr,
+    /// Where the client's address is to be found.
+    finding: Finding,
+    /// Length of the PROXY header before the request.
+    prefix: usize,
+    /// Its place among the connections of its source, once it has one.
+    admission: Option<Admission>,
+}
+
 /// A handshake that may become a session.
 pub(crate) struct Opening {
     request: Request,
+    admission: Option<Admission>,
     route: u16,
     /// The answer that makes it one.
     response: Vec<u8>,
@@ -40,6 +54,28 @@ pub(crate) struct Opening {
 }
 
 impl Core {
+    /// Looks at where a new connection comes from.
+    ///
+    /// # Errors
+    /// The answer to a connection that is refused for that. Whoever asks for too
+    /// much must not hold a place by not taking it, so it is sent as far as the
+    /// socket takes it, and not waited for.
+    pub(crate) fn arrive(&self, peer: SocketAddr) -> Result<Arrival, Vec<u8>> {
+        let arrival = self.addresses.find(peer).and_then(|finding| {
+            let mut arrival = Arrival {
+                peer,
+                finding,
+                prefix: 0,
+                admission: None,
+            };
+            if let Finding::Known(client) = finding {
+                self.admit(&mut arrival, client)?;
+            }
+            Ok(arrival)
+        });
+        arrival.map_err(|error| self.refusal(&[], error))
+    }
+
     /// Reads what a new connection has sent already, and decides what becomes
     /// of it. What must be kept is appended to `buffer`: the whole of an
     /// incomplete request, or what came behind a complete one.
@@ -49,7 +85,7 @@ impl Core {
     pub(crate) fn first_bytes(
         &mut self,
         socket: &Socket,
-        peer: SocketAddr,
+        arrival: &mut Arrival,
         buffer: &mut Vec<u8>,
     ) -> io::Result<Answer> {
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -57,7 +93,7 @@ impl Core {
         let answer = match socket.recv(bytes) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(received) => {
-                let answer = self.answer(&bytes[..received], peer);
+                let answer = self.answer(&bytes[..received], arrival);
                 let keep = match &answer {
                     Answer::Wait => 0..received,
                     Answer::Open(opening) => opening.consumed..received,
@@ -74,21 +110,65 @@ impl Core {
     }
 
     /// Reads an opening handshake and decides what becomes of it.
-    pub(crate) fn answer(&mut self, bytes: &[u8], peer: SocketAddr) -> Answer {
-        let parsed = match upgrade::parse(bytes, self.limits.max_header_bytes, peer) {
-            Ok(None) => return Answer::Wait,
-            Ok(Some(parsed)) => parsed,
-            Err(error) => return self.refuse(bytes, error),
+    pub(crate) fn answer(&mut self, bytes: &[u8], arrival: &mut Arrival) -> Answer {
+        self.try_answer(bytes, arrival)
+            .unwrap_or_else(|error| self.refuse(&bytes[arrival.prefix..], error))
+    }
+
+    fn try_answer(&mut self, bytes: &[u8], arrival: &mut Arrival) -> Result<Answer, HttpError> {
+        if arrival.finding == Finding::InProxyHeader {
+            let header = proxy_protocol::read(bytes).map_err(|_| HttpError::ProxyHeader)?;
+            let Some(header) = header else {
+                return Ok(Answer::Wait);
+            };
+            arrival.prefix = header.consumed;
+            self.admit(arrival, header.client.unwrap_or(arrival.peer))?;
+        }
+        let bytes = &bytes[arrival.prefix..];
+        let Some(mut parsed) = upgrade::parse(bytes, self.limits.max_header_bytes, arrival.peer)?
+        else {
+            return Ok(Answer::Wait);
         };
-        let opening = match parsed.kind {
+        if arrival.finding == Finding::InRequest {
+            let client = self.addresses.forwarded_for(&parsed.request);
+            self.admit(arrival, client.unwrap_or(arrival.peer))?;
+        }
+        if let Finding::Known(client) = arrival.finding {
+            parsed.request.set_client(client);
+        }
+        match parsed.kind {
             Kind::Plain => self.plain(&parsed.request).map(Answer::Respond),
-            Kind::WebSocket { accept } => self.accept(parsed, &accept),
+            Kind::WebSocket { accept } => self.accept(parsed, &accept, arrival),
+        }
+    }
+
+    /// Notes whose connection it is, and lets it in.
+    ///
+    /// # Errors
+    /// When its source is over a limit.
+    fn admit(&self, arrival: &mut Arrival, client: SocketAddr) -> Result<(), HttpError> {
+        arrival.finding = Finding::Known(client);
+        let Some(sources) = &self.sources else {
+            return Ok(());
         };
-        opening.unwrap_or_else(|error| self.refuse(bytes, error))
+        let admission = sources
+            .admit(client.ip())
+            .map_err(|refusal| match refusal {
+                SourceRefusal::Full => HttpError::SourceFull {
+                    retry_after: RETRY_AFTER,
+                },
+                SourceRefusal::TooFast { retry_after } => HttpError::SourceTooFast { retry_after },
+            })?;
+        arrival.admission = Some(admission);
+        Ok(())
     }
 
     /// Refuses a request, of which `bytes` have arrived.
     pub(crate) fn refuse(&mut self, bytes: &[u8], error: HttpError) -> Answer {
+        Answer::Respond(self.refusal(bytes, error))
+    }
+
+    fn refusal(&self, bytes: &[u8], error: HttpError) -> Vec<u8> {
         self.metrics.refuse(error.reason());
         let mut response = Vec::new();
         if upgrade::is_head(bytes) {
@@ -96,7 +176,7 @@ impl Core {
         } else {
             Response::Error(error).encode(&mut response);
         }
-        Answer::Respond(response)
+        response
     }
 
     /// Answers a plain request.
@@ -117,7 +197,12 @@ impl Core {
     }
 
     /// Finds out whether a request may become a session.
-    fn accept(&mut self, parsed: Parsed, accept: &[u8; 28]) -> Result<Answer, HttpError> {
+    fn accept(
+        &mut self,
+        parsed: Parsed,
+        accept: &[u8; 28],
+        arrival: &mut Arrival,
+    ) -> Result<Answer, HttpError> {
         let Parsed {
             mut request,
             consumed,
@@ -164,7 +249,8 @@ impl Core {
             request,
             route,
             response,
-            consumed,
+            consumed: arrival.prefix + consumed,
+            admission: arrival.admission.take(),
         })))
     }
 
@@ -176,6 +262,7 @@ impl Core {
             request,
             route,
             response,
+            admission,
             ..
         } = opening;
         let generation = self.next_generation;
@@ -191,10 +278,8 @@ impl Core {
             let full = HttpError::Full {
                 retry_after: RETRY_AFTER,
             };
-            if let Answer::Respond(response) = self.refuse(&[], full) {
-                // The kernel has no memory for a watch; it may have none for this.
-                let _ = socket.send_bytes(&response);
-            }
+            // The kernel has no memory for a watch; it may have none for this.
+            let _ = socket.send_bytes(&self.refusal(&[], full));
             return;
         }
         let session = entry.insert(Session {
@@ -213,6 +298,9 @@ impl Core {
             wait: Wait::No,
             pinged: false,
         });
+        if let Some(admission) = admission {
+            self.admissions.insert(key.index, admission);
+        }
         if let Some(meters) = &mut self.meters {
             meters.begin(key.index, self.clock.elapsed_ms());
         }

@@ -39,6 +39,9 @@ pub enum HttpError {
     /// 400: `Content-Length` above zero or any `Transfer-Encoding` on a GET or
     /// HEAD. The bytes behind a request are frames, so a body has no place.
     Body,
+    /// 400, *by the server*: a connection that should begin with a PROXY header
+    /// and does not.
+    ProxyHeader,
     /// 400: `Upgrade: websocket` without `Connection: upgrade` (RFC 6455 §4.2.1).
     ConnectionMissing,
     /// 400: no `Sec-WebSocket-Key` (RFC 6455 §4.2.1).
@@ -49,6 +52,8 @@ pub enum HttpError {
     KeyInvalid,
     /// 403, *by the server*: the [`OriginPolicy`](super::OriginPolicy) said no (RFC 6455 §10.2).
     OriginRefused,
+    /// 403, *by the server*: all connections must come through a proxy, and this one does not.
+    NotThroughProxy,
     /// 404, *by the server*: no route has this path.
     NotFound,
     /// 405 with `Allow: GET`: another method, or HEAD with `Upgrade: websocket`.
@@ -62,6 +67,18 @@ pub enum HttpError {
     WebSocketVersion,
     /// 426, *by the server*: a plain request for a path that speaks WebSocket only.
     UpgradeRequired,
+    /// 429 with `Retry-After`, *by the server*: the source has as many
+    /// connections as it may have.
+    SourceFull {
+        /// When to come back. Whole seconds are sent, rounded up.
+        retry_after: Duration,
+    },
+    /// 429 with `Retry-After`, *by the server*: the source connects more often
+    /// than it may.
+    SourceTooFast {
+        /// When to come back. Whole seconds are sent, rounded up.
+        retry_after: Duration,
+    },
     /// 431: the header block is larger than allowed (RFC 6585 §5).
     HeadersTooLarge,
     /// 431: more than [`MAX_HEADERS`](super::MAX_HEADERS) header lines.
@@ -86,14 +103,15 @@ impl HttpError {
         use HttpError::*;
         match self {
             RequestLine | LineEnding | HeaderLine | HeaderValue | Target | PathEncoding
-            | HostMissing | HostDuplicate | HostInvalid | Body | ConnectionMissing | KeyMissing
-            | KeyDuplicate | KeyInvalid => 400,
-            OriginRefused => 403,
+            | HostMissing | HostDuplicate | HostInvalid | Body | ProxyHeader
+            | ConnectionMissing | KeyMissing | KeyDuplicate | KeyInvalid => 400,
+            OriginRefused | NotThroughProxy => 403,
             NotFound => 404,
             MethodNotAllowed => 405,
             Timeout => 408,
             UriTooLong => 414,
             WebSocketVersion | UpgradeRequired => 426,
+            SourceFull { .. } | SourceTooFast { .. } => 429,
             HeadersTooLarge | TooManyHeaders => 431,
             Full { .. } | Draining { .. } => 503,
             HttpVersion => 505,
@@ -136,6 +154,10 @@ impl HttpError {
                 "A request body was announced by Content-Length or Transfer-Encoding. Send \
                  none: a GET here has no body, and messages follow as WebSocket frames."
             }
+            ProxyHeader => {
+                "The connection does not begin with a PROXY protocol header, version 1 or 2, \
+                 which this server expects of its proxy. Let the proxy send one."
+            }
             ConnectionMissing => {
                 "The request has 'Upgrade: websocket' but no 'Connection: Upgrade'. Send both; \
                  if a proxy stands in front, let it forward them."
@@ -153,6 +175,10 @@ impl HttpError {
             OriginRefused => {
                 "Pages of this origin may not connect to this server. Its operator can add the \
                  origin to the list of allowed origins."
+            }
+            NotThroughProxy => {
+                "This server takes connections through its proxy only. Connect to that, or let \
+                 its operator add this address to the trusted proxies."
             }
             NotFound => "There is nothing at this path. Check its spelling and trailing slash.",
             MethodNotAllowed => {
@@ -173,6 +199,14 @@ impl HttpError {
             UpgradeRequired => {
                 "This path speaks WebSocket only. Connect with a WebSocket client; if you did, \
                  a proxy in front removed the Upgrade header."
+            }
+            SourceFull { .. } => {
+                "This address has as many connections here as one address may have. Close one, \
+                 or try again after the time in Retry-After."
+            }
+            SourceTooFast { .. } => {
+                "This address connects more often than it may. Try again after the time in \
+                 Retry-After."
             }
             HeadersTooLarge => {
                 "The header block is larger than this server's limit. Send fewer or smaller \
@@ -200,7 +234,9 @@ impl HttpError {
             UriTooLong | HeadersTooLarge | TooManyHeaders => RefusalReason::TooLarge,
             Timeout => RefusalReason::Timeout,
             NotFound => RefusalReason::NotFound,
-            OriginRefused => RefusalReason::Forbidden,
+            OriginRefused | NotThroughProxy => RefusalReason::Forbidden,
+            SourceFull { .. } => RefusalReason::SourceFull,
+            SourceTooFast { .. } => RefusalReason::SourceTooFast,
             Full { .. } => RefusalReason::Full,
             Draining { .. } => RefusalReason::Draining,
             _ => RefusalReason::BadRequest,
@@ -210,9 +246,10 @@ impl HttpError {
     /// The time to come back after, where there is one.
     pub fn retry_after(self) -> Option<Duration> {
         match self {
-            HttpError::Full { retry_after } | HttpError::Draining { retry_after } => {
-                Some(retry_after)
-            }
+            HttpError::SourceFull { retry_after }
+            | HttpError::SourceTooFast { retry_after }
+            | HttpError::Full { retry_after }
+            | HttpError::Draining { retry_after } => Some(retry_after),
             _ => None,
         }
     }

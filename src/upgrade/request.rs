@@ -28,6 +28,8 @@ pub enum Method {
 pub struct Request {
     method: Method,
     peer: SocketAddr,
+    /// The client behind trusted proxies; the peer where there are none.
+    client: SocketAddr,
     /// The header lines as received, the empty line at their end included.
     lines: Box<[u8]>,
     /// Path, query and host, one behind the other.
@@ -55,6 +57,7 @@ impl Request {
         Request {
             method,
             peer,
+            client: peer,
             lines: lines.into(),
             path_end: path.len(),
             query_end: text.len() - host.len(),
@@ -120,7 +123,7 @@ impl Request {
     }
 
     /// The values of all headers of this name, in the order sent.
-    pub(super) fn headers_named(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn headers_named(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.fields()
             .filter(move |(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
@@ -155,6 +158,19 @@ impl Request {
         self.peer
     }
 
+    /// Where the connection comes from: the peer, or the client on whose behalf
+    /// a trusted proxy says that it connects
+    /// ([`Config::client_address`](crate::config::Config::client_address)). The
+    /// port is 0 where the proxy does not tell it.
+    pub fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    /// Notes on whose behalf the peer connects.
+    pub(crate) fn set_client(&mut self, client: SocketAddr) {
+        self.client = client;
+    }
+
     /// The decoded part of the path that stands where the route's pattern has
     /// `{name}`.
     pub fn param(&self, name: &str) -> Option<&str> {
@@ -180,6 +196,7 @@ impl fmt::Debug for Request {
             .field("method", &self.method)
             .field("path", &self.path())
             .field("peer", &self.peer)
+            .field("client", &self.client)
             .field("params", &self.params)
             .finish_non_exhaustive()
     }
