@@ -135,10 +135,12 @@ mod tests {
             "PROXY TCP4 192.0.2.700 198.51.100.1 56324 443\r\n",
             "PROXY TCP4 ::1 ::1 56324 443\r\n",
             "PROXY TCP4 192.0.2.7 198.51.100.1 65536 443\r\n",
-            "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\n.............",
+            "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\n",
             "PROXY TCP4  192.0.2.7 198.51.100.1 56324 443\r\n",
         ] {
-            assert_eq!(verdict(text.as_bytes()), Err(NotAHeader), "{text}");
+            // The request behind it shows a line that does not end.
+            let bytes = [text.as_bytes(), &[b'x'; MAX_V1_BYTES]].concat();
+            assert_eq!(verdict(&bytes), Err(NotAHeader), "{text}");
         }
         let endless = format!("PROXY UNKNOWN {}\r\n", "x".repeat(100));
         assert_eq!(verdict(endless.as_bytes()), Err(NotAHeader));
@@ -183,7 +185,10 @@ mod tests {
             ("an unknown family", v2(0x21, 0x41, &v4)),
             ("an unknown transport", v2(0x21, 0x13, &v4)),
             ("UDP", v2(0x21, 0x12, &v4)),
-            ("too short for its addresses", v2(0x21, 0x11, &v4[..11])),
+            (
+                "too short for its addresses",
+                [v2(0x21, 0x11, &v4[..11]), b"GET".to_vec()].concat(),
+            ),
             ("longer than is taken", v2(0x21, 0x11, &[0; 5_000])),
             (
                 "a spoilt signature",
