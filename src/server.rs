@@ -405,6 +405,7 @@ impl StartingShard {
             })
             .collect();
         let room = usize::try_from(*descriptors).unwrap_or(usize::MAX);
+        let expected_sessions = config.max_sessions_per_shard.min(room);
         Parts {
             limits: limits(config),
             rules: Rules {
@@ -418,11 +419,11 @@ impl StartingShard {
             lifecycle: Arc::clone(&handle.lifecycle),
             permits: Arc::clone(permits),
             sources: sources.clone(),
-            meters: Meters::new(config),
+            meters: Meters::new(config, expected_sessions),
             router: server.router.clone(),
             routes,
             hub: Hub::new(self.end, config.ring_capacity, self.metrics),
-            expected_sessions: config.max_sessions_per_shard.min(room),
+            expected_sessions,
             plane,
         }
     }

@@ -239,7 +239,9 @@ impl Core {
         // peer should not have to wait.
         self.kick.set();
         self.permits.give_back();
-        self.admissions.remove(&key.index);
+        if let Some(place) = self.admissions.get_mut(key.index as usize) {
+            *place = None;
+        }
         self.metrics.end(reason);
         self.metrics.sessions.set(self.sessions.len() as u64);
     }

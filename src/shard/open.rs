@@ -298,8 +298,12 @@ impl Core {
             wait: Wait::No,
             pinged: false,
         });
-        if let Some(admission) = admission {
-            self.admissions.insert(key.index, admission);
+        if self.sources.is_some() {
+            let index = key.index as usize;
+            if index >= self.admissions.len() {
+                self.admissions.resize_with(index + 1, || None);
+            }
+            self.admissions[index] = admission;
         }
         if let Some(meters) = &mut self.meters {
             meters.begin(key.index, self.clock.elapsed_ms());
