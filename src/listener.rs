@@ -214,10 +214,8 @@ impl Handshake {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(readable) = monoio::time::timeout(left, stream.readable(false)).await else {
-                return Ok(self
-                    .core
-                    .borrow_mut()
-                    .refuse(&self.buffer, HttpError::Timeout));
+                let core = self.core.borrow();
+                return Ok(core.refuse(&self.buffer, &self.arrival, HttpError::Timeout));
             };
             readable?;
             match sys::recv(fd(stream), &mut chunk[..most]) {
