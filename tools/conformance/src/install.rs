@@ -45,7 +45,12 @@ pub fn install(
                 say(&format!("suite: {suite} {} ({why})", suite.version()));
                 return Ok(installed);
             }
-            Err(error) => why = format!("not {suite} {}: {error}", suite.version()),
+            Err(error) => {
+                let error = error.to_string();
+                let reason = error.lines().next().unwrap_or_default();
+                let reason = reason.trim_end_matches("; it wrote:");
+                why = format!("not {suite} {}: {reason}", suite.version());
+            }
         }
     }
     let installed = install_one(*last, directory, places)?;
@@ -131,4 +136,107 @@ fn pip(python: &Path) -> Command {
 
 fn run(command: &mut Command, log: &Path) -> Result<()> {
     process::succeed(command, log, LIMIT).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::test_support::Fakes;
+
+    const ALL: &[&str] = &["pip", "install", "environment"];
+
+    /// What is installed on such a machine, and what is said about it.
+    fn install_there(fakes: &Fakes, wanted: Option<Suite>) -> (Result<Installed>, Vec<String>) {
+        let mut said = Vec::new();
+        let directory = fakes.path("target");
+        let say = |line: &str| said.push(line.to_owned());
+        let installed = install(wanted, &directory, &fakes.places(), say);
+        (installed, said)
+    }
+
+    #[test]
+    fn the_original_comes_first() {
+        let fakes = Fakes::new();
+        fakes.add("bin/python2.7", "echo 2.7", ALL);
+        fakes.add("bin/python3", "echo 3.11", ALL);
+        let (installed, said) = install_there(&fakes, None);
+        let program = fakes.path("target/autobahntestsuite/bin/wstest");
+        assert_eq!(installed.unwrap().program, program);
+        assert_eq!(said, ["suite: autobahntestsuite 25.10.1 (the original)"]);
+
+        // Once is enough, even if the Python is gone.
+        std::fs::remove_file(fakes.path("bin/python2.7")).unwrap();
+        let (again, _) = install_there(&fakes, None);
+        assert_eq!(again.unwrap().program, program);
+        let log = fakes.path("target/autobahntestsuite/bin/installed.log");
+        let log = std::fs::read_to_string(log).unwrap();
+        assert_eq!(log.lines().count(), 1, "{log}");
+        assert!(log.contains("--no-deps --requirement"), "{log}");
+    }
+
+    #[test]
+    fn without_python_2_there_is_the_other() {
+        let fakes = Fakes::new();
+        fakes.add("bin/python3", "echo 3.11", ALL);
+        let (installed, said) = install_there(&fakes, None);
+        let program = fakes.path("target/kosoku/bin/kosoku");
+        assert_eq!(installed.unwrap().program, program);
+        let reason = "not autobahntestsuite 25.10.1: there is no Python 2.7 here";
+        assert_eq!(said, [format!("suite: kosoku 0.1.0 ({reason})")]);
+    }
+
+    #[test]
+    fn an_original_that_cannot_be_installed_is_told_in_one_line() {
+        for can in [&["pip"][..], &["pip", "install"], &["pip", "environment"]] {
+            let fakes = Fakes::new();
+            fakes.add("bin/python2.7", "echo 2.7", can);
+            fakes.add("bin/python3", "echo 3.11", ALL);
+            let (installed, said) = install_there(&fakes, None);
+            assert_eq!(installed.unwrap().suite, Suite::Kosoku);
+            assert_eq!(said.len(), 1);
+            assert!(
+                said[0].contains("not autobahntestsuite 25.10.1: "),
+                "{said:?}"
+            );
+            assert!(said[0].contains("python2.7 failed"), "{said:?}");
+            assert_eq!(said[0].lines().count(), 1, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_not_replaced() {
+        let fakes = Fakes::new();
+        fakes.add("bin/python3", "echo 3.11", ALL);
+        let (installed, said) = install_there(&fakes, Some(Suite::AutobahnTestSuite));
+        assert!(installed.unwrap_err().to_string().contains("no Python 2.7"));
+        assert_eq!(said, [""; 0]);
+        let (installed, said) = install_there(&fakes, Some(Suite::Kosoku));
+        assert_eq!(installed.unwrap().suite, Suite::Kosoku);
+        assert_eq!(said, ["suite: kosoku 0.1.0 (as asked for)"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_the_remedy() {
+        let fakes = Fakes::new();
+        let (installed, _) = install_there(&fakes, None);
+        let error = installed.unwrap_err().to_string();
+        assert!(error.contains("apt-get install python3"), "{error}");
+
+        fakes.add("bin/python3", "echo 3.11", &["pip", "install"]);
+        let (installed, _) = install_there(&fakes, None);
+        let error = installed.unwrap_err().to_string();
+        assert!(error.contains("no environment today"), "{error}");
+        assert!(error.contains("apt-get install python3-venv"), "{error}");
+    }
+
+    #[test]
+    fn an_installation_that_failed_is_tried_again() {
+        let fakes = Fakes::new();
+        fakes.add("bin/python3", "echo 3.11", &["pip", "environment"]);
+        let (installed, _) = install_there(&fakes, Some(Suite::Kosoku));
+        assert!(installed.is_err());
+        fakes.add("bin/python3", "echo 3.11", ALL);
+        let (installed, _) = install_there(&fakes, Some(Suite::Kosoku));
+        assert_eq!(installed.unwrap().suite, Suite::Kosoku);
+    }
 }

@@ -69,6 +69,18 @@ impl Process {
         }
     }
 
+    /// That it has not ended.
+    ///
+    /// # Errors
+    ///
+    /// It has, and should not.
+    pub fn still_runs(&mut self) -> Result<()> {
+        match self.child.try_wait() {
+            Ok(Some(status)) => Err(self.complain(&format!("ended ({status})"))),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits until it has written where it listens: the address behind `words`.
     ///
     /// # Errors
@@ -100,9 +112,7 @@ impl Process {
             if let Some(value) = seen(&self.written()) {
                 return Ok(value);
             }
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(self.complain(&format!("ended ({status})")));
-            }
+            self.still_runs()?;
             if started.elapsed() > START {
                 return Err(self.complain(&format!("does not {what} after {START:?}")));
             }

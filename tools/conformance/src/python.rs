@@ -139,60 +139,74 @@ fn version(program: &Path, scratch: &Path) -> Option<Version> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
+/// Programs that pretend to be Pythons, for the tests of several modules.
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(crate) mod test_support {
     use std::os::unix::fs::symlink;
 
-    /// A folder with programs that pretend to be Pythons.
-    struct Fakes {
+    use super::*;
+
+    /// A folder with such programs, as a machine may have them.
+    pub struct Fakes {
         folder: tempfile::TempDir,
     }
 
     impl Fakes {
-        fn new() -> Fakes {
-            Fakes {
-                folder: tempfile::tempdir().unwrap(),
-            }
+        pub fn new() -> Fakes {
+            let folder = tempfile::tempdir().unwrap();
+            Fakes { folder }
         }
 
-        fn scratch(&self) -> PathBuf {
-            self.folder.path().join("scratch")
+        pub fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
         }
 
-        /// A program that answers a question for its version so, and may have
-        /// pip. It is a link, because a file that was just written may still be
-        /// open in a child of another test, and cannot be executed then.
-        fn add(&self, path: &str, version: &str, has_pip: bool) -> PathBuf {
-            let program = self.folder.path().join(path);
+        pub fn scratch(&self) -> PathBuf {
+            self.path("scratch")
+        }
+
+        /// A program that answers so when asked for its version, and with good
+        /// or bad for each question in `can`: pip, install, environment.
+        pub fn add(&self, path: &str, version: &str, can: &[&str]) -> PathBuf {
+            let program = self.path(path);
             fs::create_dir_all(program.parent().unwrap()).unwrap();
-            let answers = format!("version() {{ {version}; }}\npip() {{ {has_pip}; }}\n");
+            let answer =
+                |question: &str| format!("{question}() {{ {}; }}\n", can.contains(&question));
+            let answers = ["pip", "install", "environment"].map(answer).concat();
+            let answers = format!("version() {{ {version}; }}\n{answers}");
             fs::write(format!("{}.answers", program.display()), answers).unwrap();
             let _ = fs::remove_file(&program);
+            // A file that was just written may still be open in a child of
+            // another test, and cannot be executed then. A link can.
             let fake = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fake-python");
             symlink(fake, &program).unwrap();
             program
         }
 
-        fn places(&self) -> Places {
+        pub fn places(&self) -> Places {
             Places {
-                path: self.folder.path().join("bin").into_os_string(),
-                pyenv: Some(self.folder.path().join("pyenv")),
+                path: self.path("bin").into_os_string(),
+                pyenv: Some(self.path("pyenv")),
                 ..Places::default()
             }
         }
 
-        fn python2(&self) -> std::result::Result<PathBuf, String> {
+        pub fn python2(&self) -> std::result::Result<PathBuf, String> {
             let found = self.places().python2(&self.scratch());
             found.map_err(|error| error.to_string())
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::test_support::Fakes;
 
     #[test]
     fn a_python_2_on_the_path_is_found() {
         let fakes = Fakes::new();
         assert!(fakes.python2().unwrap_err().contains("no Python 2.7"));
-        let python = fakes.add("bin/python2.7", "echo 2.7", true);
+        let python = fakes.add("bin/python2.7", "echo 2.7", &["pip"]);
         assert_eq!(fakes.python2(), Ok(python));
     }
 
@@ -202,33 +216,33 @@ mod tests {
         fakes.add(
             "bin/python2.7",
             "echo 'not switched on' >&2; exit 127",
-            true,
+            &["pip"],
         );
         assert!(fakes.python2().unwrap_err().contains("no Python 2.7"));
-        let python = fakes.add("pyenv/versions/2.7.18/bin/python", "echo 2.7", true);
-        fakes.add("pyenv/versions/3.11.7/bin/python", "echo 3.11", true);
+        let python = fakes.add("pyenv/versions/2.7.18/bin/python", "echo 2.7", &["pip"]);
+        fakes.add("pyenv/versions/3.11.7/bin/python", "echo 3.11", &["pip"]);
         assert_eq!(fakes.python2(), Ok(python));
     }
 
     #[test]
     fn another_version_under_the_name_is_passed_over() {
         let fakes = Fakes::new();
-        fakes.add("bin/python2", "echo 3.11", true);
+        fakes.add("bin/python2", "echo 3.11", &["pip"]);
         assert!(fakes.python2().unwrap_err().contains("no Python 2.7"));
     }
 
     #[test]
     fn one_without_pip_is_named() {
         let fakes = Fakes::new();
-        fakes.add("bin/python2.7", "echo 2.7", false);
+        fakes.add("bin/python2.7", "echo 2.7", &[]);
         assert!(fakes.python2().unwrap_err().contains("has no pip"));
     }
 
     #[test]
     fn what_somebody_chose_is_all_that_counts() {
         let fakes = Fakes::new();
-        fakes.add("bin/python2.7", "echo 2.7", true);
-        let chosen = fakes.add("elsewhere/python", "echo 2.7", true);
+        fakes.add("bin/python2.7", "echo 2.7", &["pip"]);
+        let chosen = fakes.add("elsewhere/python", "echo 2.7", &["pip"]);
         let mut places = fakes.places();
         places.python2 = Some(chosen.clone());
         assert_eq!(places.python2(&fakes.scratch()).unwrap(), chosen);
@@ -239,13 +253,13 @@ mod tests {
     #[test]
     fn a_python_3_is_new_enough() {
         let fakes = Fakes::new();
-        fakes.add("bin/python3", "echo 3.9", true);
+        fakes.add("bin/python3", "echo 3.9", &["pip"]);
         let error = fakes.places().python3(&fakes.scratch()).unwrap_err();
         assert!(
             error.to_string().contains("apt-get install python3"),
             "{error}"
         );
-        let python = fakes.add("bin/python3", "echo 3.10", true);
+        let python = fakes.add("bin/python3", "echo 3.10", &["pip"]);
         assert_eq!(fakes.places().python3(&fakes.scratch()).unwrap(), python);
     }
 }

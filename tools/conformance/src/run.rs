@@ -134,6 +134,7 @@ impl Attempt<'_> {
         let mut ticker = Ticker::default();
         // Its exit status says whether cases failed; the report says which.
         suite.wait(self.options.limit, |passed| ticker.tell(passed, || None))?;
+        server.still_runs()?;
         self.expect_report(&log)
     }
 

@@ -15,15 +15,15 @@ const HEAD: &str = "\
 
 <!-- Written by `make conformance-table` from the results of `make conformance`; do not edit. -->
 
-The test cases of the Autobahn project are what WebSocket servers and clients are commonly judged by. `make conformance` runs all 301 of them outside of compression against the release binary of `corecast serve`, on both drivers, as it is and with reads forced to one byte (`--max-read-bytes 1`, so that every frame arrives in every possible split), and against a client built on the library's codec, again as it is and reading single bytes.
+The test cases of the Autobahn project are what WebSocket servers and clients are commonly judged by. `make conformance` runs all 301 of them outside of compression against the release binary of `corecast serve`, on both drivers, as it is and with reads forced to one byte (`--max-read-bytes 1`, so that no header, no character and no message arrives whole), and against a client built on the library's codec, again as it is and reading single bytes.
 
-Each cell counts the cases *passed / informational / failed*. Informational are cases in which the RFC leaves open what should happen; the suites only tell what did. A NON-STRICT verdict (allowed, but not what the RFC recommends) counts as failed here unless `tools/conformance/non-strict.toml` names the case with a reason.
+Each cell counts the cases *passed / informational / failed*. Informational are cases in which the RFC leaves open what should happen; the suites only tell what did: 7.1.6 sends a message, a close frame and a ping in one go (corecast returns the message, then the close frame), 7.13.1 and 7.13.2 close with the codes 5000 and 65535 (answered with 1002). A NON-STRICT verdict (allowed, but not what the RFC recommends) counts as failed here unless `tools/conformance/non-strict.toml` names the case with a reason.
 ";
 
 const TAIL: &str = "\
 ## What is not run
 
-Groups 12 and 13, compression: corecast never agrees to permessage-deflate, so they have nothing to test. A suite would count all of them as unimplemented.
+Groups 12 and 13, compression: corecast never agrees to permessage-deflate, so they have nothing to test and the suites call all of them UNIMPLEMENTED.
 
 ## Repeating it
 
@@ -32,7 +32,7 @@ make conformance         # install the suite, run everything, fail on any verdic
 make conformance-table   # write this page from the results
 ```
 
-It needs cargo, make, and a python3 of version 3.10 or newer with venv and pip; the suite comes from the Python package index, and everything is kept below `target/conformance/`. Where there is a Python 2.7 with pip and a C compiler (or `PYTHON2` names one), the original `autobahntestsuite` is used, else `kosoku`, which runs the original's case files with a runner of its own on Python 3; the first line of the output says which and why. `make conformance ARGS='--suite kosoku'` chooses, `ARGS='--only uring'` runs a part, and `ARGS='-- --max-message-bytes 64KiB'` gives the server more options, here one with which cases of group 9 must fail.
+It needs cargo, make, and a python3 of version 3.10 or newer with venv and pip; the suite comes from the Python package index, and everything is kept below `target/conformance/`. Where there is a Python 2.7 with pip and a C compiler (on the `PATH`, in pyenv, or named by `PYTHON2`), the original `autobahntestsuite` is used, else `kosoku`, which runs the original's case files with a runner of its own on Python 3; the first line of the output says which and why. `make conformance ARGS='--suite kosoku'` chooses, `ARGS='--only uring'` runs a part, and `ARGS='-- --max-message-bytes 64KiB'` gives the server more options, here one with which cases of group 9 must fail.
 ";
 
 /// The page about these runs, sorted by suite and configuration.

@@ -89,14 +89,17 @@ pub fn summary(run: &Run, problems: &[Problem]) -> String {
         let verdicts = run.verdicts.values();
         verdicts.filter(|one| one.meaning() == meaning).count()
     };
+    let missing = problems.iter();
+    let missing = missing.filter(|problem| matches!(problem, Problem::Missing(_)));
     let mut text = format!(
-        "{} ({}): {} passed, {} informational, {} NON-STRICT, {} failed, in {:.1} s",
+        "{} ({}): {} passed, {} informational, {} NON-STRICT, {} failed, {} missing, in {:.1} s",
         run.record.configuration,
         run.record.suite,
         of(Meaning::Passed),
         of(Meaning::Informational),
         of(Meaning::NonStrict),
         of(Meaning::Failed),
+        missing.count(),
         run.record.seconds,
     );
     for problem in problems {
@@ -172,7 +175,10 @@ mod tests {
         let missing = Problem::Missing(case("6.22.34"));
         assert_eq!(problems(&run, &no_excuse()), [missing]);
         run.verdicts.clear();
-        assert_eq!(problems(&run, &no_excuse()).len(), 301);
+        let found = problems(&run, &no_excuse());
+        assert_eq!(found.len(), 301);
+        assert!(summary(&run, &found).contains(" 0 passed"));
+        assert!(summary(&run, &found).contains(" 301 missing"));
     }
 
     #[test]
