@@ -40,7 +40,7 @@ pub fn install(
     };
     let (last, better) = suites.split_last().expect("there is a suite");
     for suite in better {
-        match install_one(*suite, directory, places) {
+        match install_one(*suite, directory, places, &mut say) {
             Ok(installed) => {
                 say(&format!("suite: {suite} {} ({why})", suite.version()));
                 return Ok(installed);
@@ -53,12 +53,17 @@ pub fn install(
             }
         }
     }
-    let installed = install_one(*last, directory, places)?;
+    let installed = install_one(*last, directory, places, &mut say)?;
     say(&format!("suite: {last} {} ({why})", last.version()));
     Ok(installed)
 }
 
-fn install_one(suite: Suite, directory: &Path, places: &Places) -> Result<Installed> {
+fn install_one(
+    suite: Suite,
+    directory: &Path,
+    places: &Places,
+    say: &mut impl FnMut(&str),
+) -> Result<Installed> {
     let home = directory.join(suite.name());
     let (program, python) = match suite {
         Suite::AutobahnTestSuite => ("bin/wstest", "bin/python"),
@@ -79,34 +84,14 @@ fn install_one(suite: Suite, directory: &Path, places: &Places) -> Result<Instal
     }
     fs::create_dir_all(directory).during(during())?;
     let log = directory.join(format!("{suite}-install.log"));
+    let interpreter = match suite {
+        Suite::AutobahnTestSuite => places.python2(&log)?,
+        Suite::Kosoku => places.python3(&log)?,
+    };
+    say(&format!("installing {suite} {}", suite.version()));
     match suite {
-        Suite::AutobahnTestSuite => {
-            let python2 = places.python2(&log)?;
-            let tools = directory.join("virtualenv");
-            run(
-                pip(&python2)
-                    .arg("--target")
-                    .arg(&tools)
-                    .args(["--upgrade", VIRTUALENV]),
-                &log,
-            )?;
-            let mut virtualenv = Command::new(&python2);
-            virtualenv.env("PYTHONPATH", &tools);
-            run(
-                virtualenv.args(["-m", "virtualenv", "--quiet"]).arg(&home),
-                &log,
-            )?;
-        }
-        Suite::Kosoku => {
-            let python3 = places.python3(&log)?;
-            let mut venv = Command::new(&python3);
-            run(venv.args(["-m", "venv"]).arg(&home), &log).map_err(|error| {
-                Error::Missing(format!(
-                    "{error}  python3 cannot make virtual environments; \
-                     install what it needs with: apt-get install python3-venv"
-                ))
-            })?;
-        }
+        Suite::AutobahnTestSuite => make_old_environment(&interpreter, directory, &home, &log)?,
+        Suite::Kosoku => make_environment(&interpreter, &home, &log)?,
     }
     let requirements = directory.join(format!("{suite}-requirements.txt"));
     fs::write(&requirements, suite.requirements()).during(during())?;
@@ -118,6 +103,30 @@ fn install_one(suite: Suite, directory: &Path, places: &Places) -> Result<Instal
     )?;
     fs::write(&stamp, suite.requirements()).during(during())?;
     Ok(installed)
+}
+
+fn make_environment(python3: &Path, home: &Path, log: &Path) -> Result<()> {
+    let mut venv = Command::new(python3);
+    run(venv.args(["-m", "venv"]).arg(home), log).map_err(|error| {
+        Error::Missing(format!(
+            "{error}  python3 cannot make virtual environments; \
+             install what it needs with: apt-get install python3-venv"
+        ))
+    })
+}
+
+/// Python 2.7 has nothing of its own for this, so a tool is installed beside it.
+fn make_old_environment(python2: &Path, directory: &Path, home: &Path, log: &Path) -> Result<()> {
+    let tools = directory.join("virtualenv");
+    let mut pip = pip(python2);
+    pip.arg("--target").arg(&tools);
+    run(pip.args(["--upgrade", VIRTUALENV]), log)?;
+    let mut virtualenv = Command::new(python2);
+    virtualenv.env("PYTHONPATH", &tools);
+    run(
+        virtualenv.args(["-m", "virtualenv", "--quiet"]).arg(home),
+        log,
+    )
 }
 
 fn pip(python: &Path) -> Command {
@@ -145,12 +154,13 @@ mod tests {
 
     const ALL: &[&str] = &["pip", "install", "environment"];
 
-    /// What is installed on such a machine, and what is said about it.
+    /// What is installed on such a machine, and what is said about the choice.
     fn install_there(fakes: &Fakes, wanted: Option<Suite>) -> (Result<Installed>, Vec<String>) {
         let mut said = Vec::new();
         let directory = fakes.path("target");
         let say = |line: &str| said.push(line.to_owned());
         let installed = install(wanted, &directory, &fakes.places(), say);
+        said.retain(|line| !line.starts_with("installing "));
         (installed, said)
     }
 

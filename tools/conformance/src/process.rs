@@ -16,8 +16,8 @@ use crate::{Error, Result};
 const GLANCE: Duration = Duration::from_millis(20);
 /// Time a server has to listen. A suite loads its cases first.
 const START: Duration = Duration::from_secs(60);
-/// The end of a child's output that an error shows.
-const LAST_WORDS: usize = 2000;
+/// The lines at the end of a child's output that an error shows.
+const LAST_WORDS: usize = 12;
 
 /// A child whose output goes to a file. Dropping it ends it.
 pub struct Process {
@@ -164,11 +164,10 @@ pub fn succeed(command: &mut Command, log: &Path, limit: Duration) -> Result<Str
 /// The end of what a child wrote, indented.
 pub fn last_words(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
-    let end = &bytes[bytes.len().saturating_sub(LAST_WORDS)..];
-    String::from_utf8_lossy(end)
-        .lines()
-        .map(|line| format!("    {line}\n"))
-        .collect()
+    let written = String::from_utf8_lossy(&bytes);
+    let first = written.lines().count().saturating_sub(LAST_WORDS);
+    let lines = written.lines().skip(first);
+    lines.map(|line| format!("    {line}\n")).collect()
 }
 
 /// Has the kernel kill the calling process when the thread that started it ends.

@@ -29,7 +29,8 @@ const REPORT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 ///
-/// Something kept a configuration from being judged.
+/// No suite is to be had, or the file of excuses says what cannot be. What keeps
+/// a configuration from being judged is printed, and the others go on.
 pub fn run(options: &RunOptions) -> Result<bool> {
     let excuses = Excuses::read(&options.excuses)?;
     let directory = absolute(&options.directory)?;
@@ -44,7 +45,7 @@ pub fn run(options: &RunOptions) -> Result<bool> {
     let mut failed = Vec::new();
     for (index, &configuration) in picked.iter().enumerate() {
         println!("[{}/{}] {configuration}", index + 1, picked.len());
-        let run = Attempt {
+        let attempt = Attempt {
             options,
             installed: &installed,
             configuration,
@@ -52,11 +53,19 @@ pub fn run(options: &RunOptions) -> Result<bool> {
                 .join(RESULTS)
                 .join(installed.suite.name())
                 .join(configuration.name()),
-        }
-        .run()?;
-        let problems = validate::problems(&run, &excuses);
-        println!("  {}", validate::summary(&run, &problems));
-        if !problems.is_empty() {
+        };
+        let is_good = match attempt.run() {
+            Ok(run) => {
+                let problems = validate::problems(&run, &excuses);
+                println!("  {}", validate::summary(&run, &problems));
+                problems.is_empty()
+            }
+            Err(error) => {
+                println!("  {configuration}: no verdict: {error}");
+                false
+            }
+        };
+        if !is_good {
             failed.push(configuration.name());
         }
     }
