@@ -12,6 +12,10 @@ use crate::cases::EXCLUDED;
 use crate::error::During;
 use crate::suite::Suite;
 
+/// Seconds the original waits for the other end to open or close. It would wait
+/// one for a close frame, and blame a busy machine on the other end.
+const PATIENCE: u32 = 30;
+
 /// A suite that can be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
@@ -40,7 +44,9 @@ impl Installed {
     pub fn fuzzing_client(&self, server: SocketAddr, results: &Path) -> Result<Command> {
         Ok(match self.suite {
             Suite::AutobahnTestSuite => {
-                let server = json!({"agent": "corecast", "url": format!("ws://{server}/")});
+                let options = json!({"serverConnectionDropTimeout": PATIENCE});
+                let url = format!("ws://{server}/");
+                let server = json!({"agent": "corecast", "url": url, "options": options});
                 self.original("fuzzingclient", results, json!({"servers": [server]}))?
             }
             Suite::Kosoku => {
@@ -82,6 +88,7 @@ impl Installed {
     fn original(&self, mode: &str, results: &Path, settings: Value) -> Result<Command> {
         let mut spec = json!({
             "outdir": results,
+            "options": {"openHandshakeTimeout": PATIENCE, "closeHandshakeTimeout": PATIENCE},
             "cases": ["*"],
             "exclude-cases": EXCLUDED,
             "exclude-agent-cases": {},

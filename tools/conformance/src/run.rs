@@ -169,9 +169,9 @@ impl Attempt<'_> {
 
     /// The client is a process of its own, so that it, too, can be ended.
     fn run_client(&self, server: SocketAddr) -> Result<()> {
-        let program = std::env::current_exe().during("looking for this program")?;
         let log = self.log("client");
-        let mut command = Command::new(program);
+        // This program, even if its file was replaced by a newer one meanwhile.
+        let mut command = Command::new("/proc/self/exe");
         command.arg("client").arg(server.to_string());
         if self.configuration.is_bytewise() {
             command.args(["--max-read-bytes", "1"]);

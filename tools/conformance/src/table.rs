@@ -32,7 +32,7 @@ make conformance         # install the suite, run everything, fail on any verdic
 make conformance-table   # write this page from the results
 ```
 
-It needs cargo, make, and a python3 of version 3.10 or newer with venv and pip; the suite comes from the Python package index, and everything is kept below `target/conformance/`. Where there is a Python 2.7 with pip and a C compiler (on the `PATH`, in pyenv, or named by `PYTHON2`), the original `autobahntestsuite` is used, else `kosoku`, which runs the original's case files with a runner of its own on Python 3; the first line of the output says which and why. `make conformance ARGS='--suite kosoku'` chooses, `ARGS='--only uring'` runs a part, and `ARGS='-- --max-message-bytes 64KiB'` gives the server more options, here one with which cases of group 9 must fail.
+It needs cargo, make, and a python3 of version 3.10 or newer with venv and pip; the suite comes from the Python package index, and everything is kept below `target/conformance/`. Where there is a Python 2.7 with pip and a C compiler (on the `PATH`, in pyenv, or named by `PYTHON2`), the original `autobahntestsuite` is used, else `kosoku`, which runs the original's case files with a runner of its own on Python 3; the first line of the output says which and why. The original is told to wait 30 seconds for a close frame instead of one; kosoku has no such setting and may call a case UNCLEAN on a machine that is very busy. `make conformance ARGS='--suite kosoku'` chooses, `ARGS='--only uring'` runs a part, and `ARGS='-- --max-message-bytes 64KiB'` gives the server more options, here one with which cases of group 9 must fail.
 ";
 
 /// The page about these runs, sorted by suite and configuration.
