@@ -103,6 +103,23 @@ miri: ## Run the tests without I/O under Miri (long); needs a nightly toolchain 
 	MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-permissive-provenance' \
 		$(CARGO) +nightly miri test --lib --no-default-features -- ws:: upgrade:: hub:: send_queue:: mesh:: router::
 
+# Not part of `make test`, because it installs the suite from the package index.
+CONFORMANCE = $(TARGET)/release/corecast-conformance
+EXCUSES := tools/conformance/non-strict.toml
+
+.PHONY: build-conformance
+build-conformance:
+	$(CARGO) build --release --package corecast --package corecast-conformance
+
+.PHONY: conformance
+conformance: build-conformance ## Run Autobahn's cases against server and client, both drivers, also reading single bytes
+	@$(CONFORMANCE) run --server $(TARGET)/release/corecast --directory $(TARGET)/conformance \
+		--excuses $(EXCUSES) $(ARGS)
+
+.PHONY: conformance-table
+conformance-table: build-conformance ## Write docs/conformance.md from the results of `make conformance`
+	@$(CONFORMANCE) table --directory $(TARGET)/conformance --excuses $(EXCUSES) --output docs/conformance.md
+
 .PHONY: build-bench
 build-bench: ## Build everything that `make bench` starts
 	$(CARGO) build --release --package corecast --package corecast-load --package corecast-bench

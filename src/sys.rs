@@ -70,6 +70,14 @@ impl Socket {
         send(self.0.as_fd(), bytes)
     }
 
+    /// Whether bytes have arrived that were not read, the end of the stream aside.
+    pub fn has_unread(&self) -> bool {
+        let mut unread: libc::c_int = 0;
+        // SAFETY: FIONREAD writes one int, to which the pointer points.
+        let asked = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::FIONREAD, &mut unread) };
+        asked == 0 && unread > 0
+    }
+
     /// Tells the peer that nothing more will be sent.
     pub fn shutdown_write(&self) {
         shutdown_write(self.0.as_fd());
