@@ -7,7 +7,9 @@
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod aftermath;
 pub mod client;
+pub mod hostile;
 pub mod http;
 
 use std::io::{BufRead, BufReader, Write};
