@@ -16,7 +16,7 @@ use support::client::{BINARY, CLOSE, CONTINUATION, Client, FIN, PING, PONG, TEXT
 
 /// Cuts are made behind each of so many bytes; frames are cut apart there, what
 /// comes later is payload.
-const CUTS: usize = 24;
+const CUTS: usize = 15;
 
 /// What is sent behind a good handshake, and the code of the close frame that
 /// comes back.
