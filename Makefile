@@ -33,6 +33,19 @@ run: build ## Build and start the server; prints the address of its chat page
 	@echo
 	@exec $(TARGET)/release/corecast serve --listen 127.0.0.1:8080 $(ARGS)
 
+BOOFUZZ := boofuzz==0.4.2
+
+.PHONY: hostile
+hostile: ## Attack the release binary with boofuzz, zzuf and slowhttptest: a table, under five minutes
+	$(CARGO) build --release --package corecast
+	@mkdir -p $(TARGET)/hostile; \
+	if [ "$$(cat $(TARGET)/hostile/venv/installed 2>&1)" != "$(BOOFUZZ)" ]; then \
+		{ python3 -m venv $(TARGET)/hostile/venv && \
+		$(TARGET)/hostile/venv/bin/pip install --quiet --disable-pip-version-check $(BOOFUZZ) && \
+		echo "$(BOOFUZZ)" > $(TARGET)/hostile/venv/installed; } || rm -rf $(TARGET)/hostile/venv; fi
+	@$(RAISE_OPEN_FILES); \
+	python3 -B tools/hostile/run.py --server $(TARGET)/release/corecast --venv $(TARGET)/hostile/venv $(ARGS)
+
 # The micro-benchmarks; `make test` runs each once, for what it asserts.
 MICRO := $(addprefix --bench ,codec utf8 ring fan_out)
 
