@@ -17,7 +17,7 @@ use support::hostile::refusal;
 /// A visit of one of eight kinds.
 fn visit(server: &support::Server, source: Ipv4Addr, number: usize) {
     let mut client = Client::open_from(source, server.address, None).expect("a connection");
-    let request = request(if number % 3 == 0 {
+    let request = request(if number.is_multiple_of(3) {
         "/broadcast"
     } else {
         "/echo"

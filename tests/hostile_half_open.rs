@@ -18,7 +18,11 @@ fn open(server: &support::Server, count: usize) -> Vec<Client> {
         .map(|number| {
             let mut client = Client::open(server.address);
             let most = request.len() - 1;
-            let said = if number % 2 == 0 { 0 } else { number % most };
+            let said = if number.is_multiple_of(2) {
+                0
+            } else {
+                number % most
+            };
             // Who waited long to be accepted may be answered already.
             let _ = std::io::Write::write_all(&mut client.stream, &request.as_bytes()[..said]);
             client
