@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::client::Client;
+use super::client::{Client, FIN, PING, PONG, encode, request};
 use super::{DEADLINE, Server, drivers, poll_until};
 
 /// Two shards, so that what one of them suffers must not reach the other, and a
@@ -21,17 +21,20 @@ use super::{DEADLINE, Server, drivers, poll_until};
 const OPTIONS: &[&str] = &["--shards", "2", "--route", "/witness=broadcast"];
 /// Sessions that hear every publication; the first of them publishes.
 const WITNESSES: usize = 4;
-/// Repetitions after the first, which only warms up.
+/// Rounds after the first, which only warms up.
 const ROUNDS: usize = 2;
-/// What a server may have grown by in the rounds after the first. The allocator
-/// keeps a few pages of each size for each shard, and the kernel chooses anew
-/// in each round which shard gets which connection; a leak of 1 KiB in each of
-/// a few thousand cases would be more.
-const MAX_GROWTH: u64 = 4 << 20;
+/// Further rounds for a server that still grows: on a busy machine a round may
+/// hold more connections at once than all before it.
+const MAX_ROUNDS: usize = 6;
+/// What a server may grow by in its last round. The allocator keeps a few pages
+/// of each size for each shard, and the kernel chooses anew in each round which
+/// shard gets which connection; a leak of 1 KiB in each of a few thousand cases
+/// would be more, in every round.
+const MAX_GROWTH: u64 = 2 << 20;
 /// What it may need while it is attacked, beyond what it had before.
 const MAX_PEAK: u64 = 64 << 20;
 
-/// Attacks a fresh server on each driver, side by side, three times over, and
+/// Attacks a fresh server on each driver, side by side, three times or more, and
 /// checks after each round that nothing has come of it. The attack returns how
 /// many cases it was; when it returns, its connections are closed.
 pub fn withstand(kind: &str, options: &[&str], attack: impl Fn(&Server) -> usize + Sync) {
@@ -48,17 +51,19 @@ fn withstand_on(driver: &str, kind: &str, options: &[&str], attack: &impl Fn(&Se
     let watch = Watch::begin(&server);
     let mut cases = attack(&server);
     watch.settle(&server);
-    let warm = server.resident_bytes();
-    for _ in 0..ROUNDS {
+    let mut most = server.resident_bytes();
+    let mut growth = 0;
+    for round in 1.. {
         cases += attack(&server);
         watch.settle(&server);
+        let resident = server.resident_bytes();
+        growth = resident.saturating_sub(most);
+        most = most.max(resident);
+        if round >= ROUNDS && growth <= MAX_GROWTH {
+            break;
+        }
+        assert!(round < MAX_ROUNDS, "{growth} bytes more in round {round}");
     }
-    let mut growth = 0;
-    let returns = poll_until(DEADLINE / 4, || {
-        growth = server.resident_bytes().saturating_sub(warm);
-        growth <= MAX_GROWTH
-    });
-    assert!(returns, "{growth} bytes more after {ROUNDS} more rounds");
     let before = watch.resident;
     let heard = watch.end();
     let peak = heard.peak.saturating_sub(before);
@@ -77,14 +82,28 @@ fn withstand_on(driver: &str, kind: &str, options: &[&str], attack: &impl Fn(&Se
 /// A newcomer is served: an echo, and a publication that comes back.
 #[track_caller]
 pub fn good_client(server: &Server) {
-    let mut client = Client::connect(server.address, "/echo");
+    let mut client = connect(server, "/echo");
     client.expect_echo("good");
     client.close();
-    let mut client = Client::connect(server.address, "/broadcast");
+    let mut client = connect(server, "/broadcast");
     client.send_text("to all");
     // What was published before may still be on its way from the other shard.
     while client.read_text() != "to all" {}
     client.close();
+}
+
+/// Opens a session, again if our own request came too late: some of these
+/// servers give little time for it, and the machine may be busy.
+fn connect(server: &Server, path: &str) -> Client {
+    loop {
+        let mut client = Client::open(server.address);
+        client.send(request(path).as_bytes());
+        let head = client.response_head();
+        if head.starts_with("HTTP/1.1 101 ") {
+            return client;
+        }
+        assert!(head.starts_with("HTTP/1.1 408 "), "refused: {head}");
+    }
 }
 
 /// Leaves a line that can be collected from the log of `make test`; the harness
@@ -112,7 +131,7 @@ struct Heard {
 impl Watch {
     fn begin(server: &Server) -> Watch {
         let clients: Vec<Client> = (0..WITNESSES)
-            .map(|_| Client::connect(server.address, "/witness"))
+            .map(|_| connect(server, "/witness"))
             .collect();
         server.wait_for("sessions", WITNESSES as u64);
         server.wait_for("handshakes", 0);
@@ -173,7 +192,12 @@ fn bear_witness(mut clients: Vec<Client>, pid: u32, stop: &AtomicBool) -> Heard 
         let (began, text) = (Instant::now(), number.to_string());
         clients[0].send_text(&text);
         for client in &mut clients {
-            assert_eq!(client.read_text(), text, "a witness lost something");
+            let mut frame = client.frame();
+            while frame.opcode == PING {
+                client.send(&encode(FIN | PONG, true, &frame.payload));
+                frame = client.frame();
+            }
+            assert_eq!(frame.text(), text, "a witness lost something");
             heard.deliveries += 1;
         }
         heard.slowest = heard.slowest.max(began.elapsed());
