@@ -30,31 +30,47 @@ OPTIONS = ["--shards", "2", "--handshake-timeout", "2s", "--idle-timeout", "4s",
            "--close-timeout", "1s", "--route", "/fuzzed=broadcast"]
 
 
+def tool(command, target, limit):
+    """Runs a tool to its end, but no longer than the server lives: what it
+    printed, its exit code, and what is wrong with that."""
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        until, fault = time.monotonic() + limit, None
+        while process.poll() is None and not fault:
+            time.sleep(0.05)
+            if target.process.poll() is not None:
+                fault = "the server has ended"
+            elif time.monotonic() > until:
+                fault = f"took longer than {limit} s"
+        process.kill()
+        code = process.wait()
+        output.seek(0)
+        return output.read(), code, fault
+
+
 def scripted(python, script, *arguments):
     """An attack by a script of this folder, which says how many cases it was."""
-    def run(port):
-        command = [python, "-B", str(HERE / script), str(port), *map(str, arguments)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=200)
-        said = ended.stdout + ended.stderr
+    def run(target):
+        command = [python, "-B", str(HERE / script), str(target.port), *map(str, arguments)]
+        said, code, fault = tool(command, target, 150)
         found = re.search(r"^cases (\d+)$", said, re.MULTILINE)
-        if ended.returncode or not found:
-            return 0, said[-2_000:]
+        if fault or code or not found:
+            return 0, fault or said[-2_000:]
         return int(found[1]), None
     return run
 
 
 def slow(kind, connections, *arguments):
     """An attack by slowhttptest; its own probe must find the server available."""
-    def run(port):
+    def run(target):
         command = ["slowhttptest", kind, "-c", str(connections), "-r", "400", "-l", "8", "-p", "3",
-                   "-u", f"http://127.0.0.1:{port}/", *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60,
-                               stdin=subprocess.DEVNULL)
-        said = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", ended.stdout + ended.stderr)
+                   "-u", f"http://127.0.0.1:{target.port}/", *arguments]
+        said, _, fault = tool(command, target, 60)
+        said = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", said)
         available = set(re.findall(r"service available:\s+(\w+)", said))
         ended_well = re.search(r"Exit status:\s+(No open connections left|Hit test time limit)", said)
-        if available != {"YES"} or not ended_well:
-            return 0, said[-2_000:]
+        if fault or available != {"YES"} or not ended_well:
+            return 0, fault or said[-2_000:]
         return connections, None
     return run
 
@@ -105,10 +121,7 @@ def attack(target, run):
     descriptors = target.descriptors()
     witness = Witness(target)
     witness.start()
-    try:
-        cases, fault = run(target.port)
-    except subprocess.TimeoutExpired as late:
-        cases, fault = 0, f"took longer than {late.timeout} s"
+    cases, fault = run(target)
     witness.end()
     return cases, witness, fault or witness.fault or settle(target, before, descriptors)
 
@@ -136,12 +149,19 @@ def main():
                     print(f"SKIPPED: {name}: there is no {program}; {remedy}")
                     continue
                 warming, _, fault = attack(target, run)
+                if fault:
+                    row(name, warming, "", "FAILED", "", "", "", "")
+                    failures.append(f"{name}: {fault}")
+                    break
                 size, descriptors = target.resident(), sum(target.descriptors().values())
                 begun = time.monotonic()
-                cases, witness, second = attack(target, run)
+                cases, witness, fault = attack(target, run)
+                if fault:
+                    row(name, warming + cases, "", "FAILED", "", "", "", "")
+                    failures.append(f"{name}: {fault}")
+                    break
                 took, after = time.monotonic() - begun, target.resident()
-                fault = fault or second
-                if not fault and after - size > GROWTH_KIB:
+                if after - size > GROWTH_KIB:
                     fault = f"{after - size} KiB more than before"
                 row(name, warming + cases, f"{took:.1f}", "FAILED" if fault else "ok",
                     f"{witness.deliveries}, {witness.newcomers}", f"{witness.slowest * 1000:.0f} ms",
@@ -149,8 +169,6 @@ def main():
                     f"{descriptors}/{sum(target.descriptors().values())}")
                 if fault:
                     failures.append(f"{name}: {fault}")
-                if target.process.poll() is not None:
-                    break
     finally:
         target.stop()
     if failures:
