@@ -57,6 +57,10 @@ pub(crate) async fn accept_connections(core: Weak<RefCell<Core>>, listener: TcpL
         let Some(core) = core.upgrade() else { return };
         let mut exhausted = false;
         for _ in 0..BATCH {
+            // The one before may have taken the last place.
+            if is_full(&Rc::downgrade(&core)) {
+                break;
+            }
             match sys::accept(&fd(&listener)) {
                 Ok((socket, peer)) => {
                     if std::mem::take(&mut paused) {
