@@ -58,7 +58,7 @@ pub(crate) async fn accept_connections(core: Weak<RefCell<Core>>, listener: TcpL
         let mut exhausted = false;
         for _ in 0..BATCH {
             // The one before may have taken the last place.
-            if is_full(&Rc::downgrade(&core)) {
+            if core.borrow().is_full() {
                 break;
             }
             match sys::accept(&fd(&listener)) {
@@ -111,12 +111,9 @@ async fn give_way() {
     .await;
 }
 
-/// Whether the shard can take no new connection for now.
+/// Whether the shard is there and can take no new connection for now.
 fn is_full(core: &Weak<RefCell<Core>>) -> bool {
-    core.upgrade().is_some_and(|core| {
-        let core = core.borrow();
-        core.handshakes.len() >= core.limits.max_handshakes || core.hub.is_overloaded()
-    })
+    core.upgrade().is_some_and(|core| core.borrow().is_full())
 }
 
 /// A descriptor of the runtime's, for calls that do not go through it.

@@ -303,6 +303,11 @@ impl Core {
         self.hub.flush_mesh();
     }
 
+    /// Whether the shard can take no new connection for now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.handshakes.len() >= self.limits.max_handshakes || self.hub.is_overloaded()
+    }
+
     /// Whether the shard takes no new sessions any more.
     pub(crate) fn is_draining(&self) -> bool {
         self.drain.is_some()
