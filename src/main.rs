@@ -1,5 +1,6 @@
 //! The `corecast` binary: reads what was typed, runs a server, ends it on a signal.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
 
@@ -13,11 +14,26 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match cli::parse() {
-        Command::PrintConfig(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Command::PrintConfig(text) => print(&text),
         Command::Serve(options) => serve(options),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where this fails too there is nobody left to tell.
+            let _ = writeln!(
+                io::stderr(),
+                "error: cannot write to standard output: {error}"
+            );
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -157,6 +157,18 @@ impl AsRawFd for Socket {
     }
 }
 
+/// Whether a write of one line would not have to wait. What has failed for good
+/// counts as yes: a write then says so at once.
+pub fn takes_bytes(fd: &impl AsFd) -> bool {
+    let mut poll = libc::pollfd {
+        fd: fd.as_fd().as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: `poll` is one valid pollfd.
+    unsafe { libc::poll(&mut poll, 1, 0) > 0 }
+}
+
 /// A counter in the kernel that wakes whoever waits for it to be non-zero.
 #[derive(Debug)]
 pub struct EventFd(OwnedFd);
