@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use corecast::cli::{self, Command, ServeOptions};
+use corecast::error::StartError;
 use corecast::log;
 use corecast::server::{Server, ServerHandle};
 use corecast::sys::{self, StopSignals};
@@ -61,7 +62,12 @@ fn serve(options: ServeOptions) -> ExitCode {
         tracing::info!("metrics and health on http://{admin}/");
     }
     let handle = server.handle();
-    thread::spawn(move || drain_on_signals(&signals, &handle));
+    let waiting = thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || drain_on_signals(&signals, &handle));
+    if let Err(error) = waiting {
+        return fail(&StartError::Thread(error));
+    }
     let drained = server.wait();
     tracing::info!("stopped");
     if drained {
