@@ -117,6 +117,13 @@ impl StoppedThread {
             _not_send: PhantomData,
         })
     }
+
+    /// Takes note of the thread's end, without which its process cannot end.
+    pub fn hear_of_its_end(&self) {
+        let nothing = std::ptr::null_mut();
+        // SAFETY: nothing is written through a null pointer.
+        unsafe { libc::waitpid(self.thread, nothing, libc::__WALL | libc::WNOHANG) };
+    }
 }
 
 impl Drop for StoppedThread {
