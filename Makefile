@@ -179,6 +179,10 @@ flamegraph: ## Draw where the server's time goes under SCENARIO: target/bench/fl
 		$(CARGO) install inferno --version $(INFERNO) --locked --root $(TARGET)/tools
 	@$(RAISE_OPEN_FILES); tools/bench/flamegraph '$(SCENARIO)' $(TARGET)
 
+.PHONY: reconnects
+reconnects: ## Kill a server and let 20,000 clients come back at once; `make test` does it with 2,000
+	@$(RAISE_OPEN_FILES); CORECAST_TEST_RECONNECTS=20000 $(CARGO) test --test fault_kill_and_reconnect -- --nocapture
+
 # How long `make soak` holds its load.
 MINUTES ?= 30
 
