@@ -142,6 +142,16 @@ fn trace(request: libc::c_uint, thread: libc::pid_t) -> io::Result<()> {
     }
 }
 
+/// Waits until every shard has taken in what the others published. Who joins
+/// before that may still get a publication that was made before.
+pub fn wait_until_settled(server: &Server) {
+    wait_until("all publications have arrived", || {
+        let others = server.per_shard("publications").len() as u64 - 1;
+        let on_their_way = server.total("publications") * others;
+        server.total("ring_received") == on_their_way && server.total("pending_publications") == 0
+    });
+}
+
 /// What a server holds when nobody is there, to be compared with later.
 #[derive(Debug)]
 pub struct Before {
@@ -159,6 +169,7 @@ impl Before {
             client.close();
         }
         server.wait_for("sessions", 0);
+        wait_until_settled(server);
         Before {
             resident_bytes: server.resident_bytes(),
             descriptors: descriptors(server.pid()),
