@@ -31,11 +31,12 @@ const OPTIONS: &[&str] = &[
 ];
 
 /// Stops the process for so long, and does something meanwhile.
-fn stop_for(server: &Server, time: Duration, meanwhile: impl FnOnce()) {
+fn stop_for<T>(server: &Server, time: Duration, meanwhile: impl FnOnce() -> T) -> T {
     server.signal(libc::SIGSTOP);
-    meanwhile();
+    let result = meanwhile();
     thread::sleep(time);
     server.signal(libc::SIGCONT);
+    result
 }
 
 /// The next frame that is no ping; pings are answered, as any client does.
@@ -95,14 +96,16 @@ fn nobody_who_lives_is_closed() {
                 .collect();
             // Some are stopped just when they have been asked for a sign of life.
             thread::sleep(LIMIT * 6 / 10);
-            let mut late = Client::open(server.address);
-            stop_for(server, LIMIT * 3, || {
+            let mut late = stop_for(server, LIMIT * 3, || {
                 for (number, talker) in talkers.iter_mut().enumerate() {
                     for message in 0..20 {
                         talker.send_text(&format!("{number}: {message}"));
                     }
                 }
+                // The kernel accepts it; the server has yet to hear of it.
+                let mut late = Client::open(server.address);
                 late.send(request("/echo").as_bytes());
+                late
             });
             for (number, talker) in talkers.iter_mut().enumerate() {
                 for message in 0..20 {

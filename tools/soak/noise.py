@@ -167,7 +167,8 @@ class Noise:
         # One publishes to a path of its own, the other does not listen.
         with await self.session("/noise") as deaf, await self.session("/noise") as loud:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            for _ in range(100):
+            # More than the server and the kernel keep for one session.
+            for _ in range(500):
                 await self.send(loud, frame(0x82, b"x" * 20_000))
                 received = 0
                 while received < 20_000:
