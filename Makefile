@@ -221,6 +221,17 @@ flamegraph: ## Draw where the server's time goes under SCENARIO: target/bench/fl
 		$(CARGO) install inferno --version $(INFERNO) --locked --root $(TARGET)/tools
 	@$(RAISE_OPEN_FILES); tools/bench/flamegraph '$(SCENARIO)' $(TARGET)
 
+.PHONY: reconnects
+reconnects: ## Kill a server and let 20,000 clients come back at once; `make test` does it with 2,000
+	@$(RAISE_OPEN_FILES); CORECAST_TEST_RECONNECTS=20000 $(CARGO) test --test fault_kill_and_reconnect -- --nocapture
+
+# How long `make soak` holds its load.
+MINUTES ?= 30
+
+.PHONY: soak
+soak: build ## Hold a load under attack for half an hour; fails if anything climbs: make soak MINUTES=5
+	@$(RAISE_OPEN_FILES); tools/soak/run '$(MINUTES)' $(TARGET)
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
 	$(CARGO) clean

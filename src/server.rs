@@ -369,7 +369,9 @@ impl StartingShard {
         match plane {
             Ok(plane) => {
                 let core = Core::new(self.parts(plane));
-                shard_loop.run(core, |outcome| {
+                // Gone once told: only so can the start see that a shard has
+                // ended without a word, as when its handlers cannot be made.
+                shard_loop.run(core, move |outcome| {
                     // Nobody listens any more when another shard failed first.
                     let _ = ready.send(outcome);
                 });

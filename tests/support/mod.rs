@@ -10,6 +10,7 @@
 pub mod aftermath;
 pub mod client;
 pub mod hostile;
+pub mod fault;
 pub mod http;
 
 use std::io::{BufRead, BufReader, Write};
