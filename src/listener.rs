@@ -28,7 +28,6 @@ use monoio::net::{TcpListener, TcpStream};
 use crate::metrics::RefusalReason;
 use crate::shard::{Answer, Arrival, Core};
 use crate::sys::{self, Socket, is_temporary};
-use crate::upgrade::HttpError;
 
 /// Connections accepted before the shard's other tasks have their turn.
 const BATCH: usize = 64;
@@ -214,10 +213,7 @@ impl Handshake {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(readable) = monoio::time::timeout(left, stream.readable(false)).await else {
-                return Ok(self
-                    .core
-                    .borrow_mut()
-                    .refuse(&self.buffer, HttpError::Timeout));
+                return Ok(self.core.borrow_mut().time_out(&self.buffer, &self.arrival));
             };
             readable?;
             match sys::recv(fd(stream), &mut chunk[..most]) {

@@ -163,8 +163,13 @@ impl Core {
         Ok(())
     }
 
+    /// Refuses a connection that has not made its request in time.
+    pub(crate) fn time_out(&mut self, bytes: &[u8], arrival: &Arrival) -> Answer {
+        self.refuse(&bytes[arrival.prefix..], HttpError::Timeout)
+    }
+
     /// Refuses a request, of which `bytes` have arrived.
-    pub(crate) fn refuse(&mut self, bytes: &[u8], error: HttpError) -> Answer {
+    fn refuse(&mut self, bytes: &[u8], error: HttpError) -> Answer {
         Answer::Respond(self.refusal(bytes, error))
     }
 
