@@ -56,6 +56,10 @@ pub(crate) async fn accept_connections(core: Weak<RefCell<Core>>, listener: TcpL
         let Some(core) = core.upgrade() else { return };
         let mut exhausted = false;
         for _ in 0..BATCH {
+            // The connections of this batch may have taken the last places.
+            if has_no_place(&core.borrow()) {
+                break;
+            }
             match sys::accept(&fd(&listener)) {
                 Ok((socket, peer)) => {
                     if std::mem::take(&mut paused) {
@@ -108,10 +112,12 @@ async fn give_way() {
 
 /// Whether the shard can take no new connection for now.
 fn is_full(core: &Weak<RefCell<Core>>) -> bool {
-    core.upgrade().is_some_and(|core| {
-        let core = core.borrow();
-        core.handshakes.len() >= core.limits.max_handshakes || core.hub.is_overloaded()
-    })
+    core.upgrade()
+        .is_some_and(|core| has_no_place(&core.borrow()))
+}
+
+fn has_no_place(core: &Core) -> bool {
+    core.handshakes.len() >= core.limits.max_handshakes || core.hub.is_overloaded()
 }
 
 /// A descriptor of the runtime's, for calls that do not go through it.
