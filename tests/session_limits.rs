@@ -91,3 +91,18 @@ fn handshakes_in_flight() {
         assert_eq!(server.total("refused.vanished"), 2);
     });
 }
+
+/// The limit holds when very many connections are taken from the queue at once.
+#[test]
+fn handshakes_that_come_together() {
+    let options = ["--shards", "1", "--max-handshakes", "2"];
+    on_each_driver(&options, |server| {
+        server.signal(libc::SIGSTOP);
+        let dawdlers: Vec<Client> = (0..20).map(|_| Client::open(server.address)).collect();
+        server.signal(libc::SIGCONT);
+        server.wait_for("handshakes", 2);
+        assert_eq!(server.total("accepted"), 2);
+        drop(dawdlers);
+        server.wait_for("refused.vanished", 20);
+    });
+}

@@ -317,3 +317,19 @@ impl Drop for Haproxy {
         let _ = self.child.wait();
     }
 }
+
+/// The answer to HEAD has no body, also behind a PROXY header (RFC 9110 §9.3.2).
+#[test]
+fn a_head_request_that_is_late_gets_no_body() {
+    let server = mirror(Config {
+        handshake_timeout: std::time::Duration::from_millis(300),
+        ..config(ClientAddress::ProxyProtocol)
+    });
+    for header in [V1, V2] {
+        let mut client = open(&server, PROXY);
+        client.send(&[header, b"HEAD / HTTP/1.1\r\nHost: h\r\n"].concat());
+        let head = client.response_head();
+        assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+        client.expect_end();
+    }
+}

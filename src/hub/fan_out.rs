@@ -26,6 +26,7 @@ struct Running {
     except: Option<u32>,
     frames: Rc<PreparedFrame>,
     publications: usize,
+    bytes: usize,
 }
 
 /// All fan-outs of a shard: one under way, the others waiting in order.
@@ -34,12 +35,18 @@ pub(super) struct FanOutQueue {
     running: Option<Running>,
     waiting: VecDeque<Waiting>,
     pending: usize,
+    pending_bytes: usize,
 }
 
 impl FanOutQueue {
     /// Publications not yet delivered to all their subscribers.
     pub(super) fn pending(&self) -> usize {
         self.pending
+    }
+
+    /// Their bytes.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.pending_bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -57,6 +64,7 @@ impl FanOutQueue {
     ) {
         self.pending += 1;
         let len = frame.len();
+        self.pending_bytes += len;
         match self.waiting.back_mut() {
             Some(last)
                 if last.topic == topic
@@ -105,6 +113,7 @@ impl FanOutQueue {
                 topic.visited = 0;
                 topic.queued -= 1;
                 self.pending -= running.publications;
+                self.pending_bytes -= running.bytes;
                 table.remove_if_unused(running.topic);
                 self.running = None;
             }
@@ -121,6 +130,7 @@ fn start(waiting: Waiting) -> Running {
         except: waiting.except,
         frames: Rc::new(frames),
         publications,
+        bytes: waiting.bytes,
     }
 }
 

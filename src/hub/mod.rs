@@ -38,6 +38,11 @@ use fan_out::FanOutQueue;
 /// which a shard takes no new sessions.
 const OVERLOAD_FACTOR: usize = 4;
 
+/// Bytes of pending publications that make publishers wait, for each publication
+/// that may be pending. Small ones are counted, large ones are weighed, or as
+/// many of the largest messages could be kept as of the smallest.
+const BYTES_PER_PENDING: usize = 64 * 1024;
+
 /// A message on its way to all subscribers of a topic.
 #[derive(Debug)]
 pub struct Publication {
@@ -110,7 +115,7 @@ impl Hub {
     /// back its publishers.
     pub fn receive(&mut self) {
         let room = self.max_pending.saturating_sub(self.queue.pending());
-        if !self.incoming || room == 0 {
+        if !self.incoming || room == 0 || self.is_heavy() {
             return;
         }
         let Hub {
@@ -162,7 +167,12 @@ impl Hub {
 
     /// Whether publishers should wait before they publish more.
     pub fn is_congested(&self) -> bool {
-        self.mesh.backlogged() > 0 || self.queue.pending() >= self.max_pending
+        self.mesh.backlogged() > 0 || self.queue.pending() >= self.max_pending || self.is_heavy()
+    }
+
+    /// Whether as many bytes are pending as may be.
+    fn is_heavy(&self) -> bool {
+        self.queue.pending_bytes() >= self.max_pending.saturating_mul(BYTES_PER_PENDING)
     }
 
     /// Whether so much is pending that not even new sessions should come, each
@@ -198,5 +208,40 @@ fn publish_local(
 ) {
     if let Some(topic) = table.find(topic) {
         queue.push(table, topic, frame, except);
+    }
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use super::*;
+    use crate::mesh::{self, ShardWaker};
+    use crate::sys::EventFd;
+
+    /// Few large publications hold their publishers back as many small ones do,
+    /// and delivering them ends that.
+    #[test]
+    fn pending_publications_are_weighed() {
+        let event = Arc::new(EventFd::new().unwrap());
+        let wakers = Arc::from([Arc::new(ShardWaker::new(event))]);
+        let end = mesh::connect(wakers, 16).pop().unwrap();
+        let mut hub = Hub::new(end, 16, Arc::default());
+        let topic = Topic::new("topic");
+        let mut own = Subscriptions::default();
+        hub.subscribe(0, &mut own, &topic);
+
+        let large = PreparedFrame::binary(&vec![0; 600 * 1024]);
+        hub.publish(&topic, large.clone(), None);
+        assert!(!hub.is_congested(), "600 KiB of 1 MiB");
+        hub.publish(&topic, large, None);
+        assert!(hub.is_congested(), "1200 KiB of 1 MiB");
+        let mut deliveries = 0;
+        hub.run_slice(2, |_, _| deliveries += 1);
+        assert_eq!(deliveries, 2);
+        assert!(!hub.is_congested());
+        for _ in 0..16 {
+            assert!(!hub.is_congested());
+            hub.publish(&topic, PreparedFrame::text("small"), None);
+        }
+        assert!(hub.is_congested());
     }
 }

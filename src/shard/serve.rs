@@ -210,7 +210,12 @@ impl Core {
         if self.pause_over_rate(key) {
             return;
         }
-        let Some(session) = self.session(key) else {
+        let high_water_mark_bytes = self.limits.high_water_mark_bytes;
+        let Some(session) = self
+            .session(key)
+            // Until its own queue has room it waits for that; see `write`.
+            .filter(|session| session.pending_bytes() <= high_water_mark_bytes)
+        else {
             return;
         };
         if let Some(mut held) = session.held.take()
@@ -223,7 +228,6 @@ impl Core {
                 session.held = Some(held);
             }
         }
-        let high_water_mark_bytes = self.limits.high_water_mark_bytes;
         if let Some(session) = self.session(key)
             && !session.is_paused(high_water_mark_bytes)
             && std::mem::take(&mut session.unread)

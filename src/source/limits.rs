@@ -152,7 +152,9 @@ impl Sources {
     }
 
     fn stripe_of(&self, key: &IpAddr) -> MutexGuard<'_, Stripe> {
-        let stripe = self.hasher.hash_one(key) as usize % STRIPES;
+        // The table in the stripe has the same hasher and begins at the lowest
+        // bits; were they to choose the stripe, its sources would all collide.
+        let stripe = (self.hasher.hash_one(key) >> 32) as usize % STRIPES;
         // What it protects is whole at every step that could panic.
         self.stripes[stripe]
             .lock()

@@ -9,8 +9,8 @@
 
 pub mod aftermath;
 pub mod client;
-pub mod hostile;
 pub mod fault;
+pub mod hostile;
 pub mod http;
 
 use std::io::{BufRead, BufReader, Write};
