@@ -111,6 +111,7 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	$(BASELINE_CARGO) fmt --check
 	$(BASELINE_CARGO) clippy --all-targets -- -D warnings
+	cd tools/fuzz && $(CARGO) fmt --check
 
 # Without the control plane: tokio leaves its sockets out under cfg(loom).
 .PHONY: loom
@@ -144,6 +145,34 @@ conformance: build-conformance ## Run Autobahn's cases against server and client
 .PHONY: conformance-table
 conformance-table: build-conformance ## Write docs/conformance.md from the results of `make conformance`
 	@$(CONFORMANCE) table --directory $(TARGET)/conformance --excuses $(EXCUSES) --output docs/conformance.md
+
+# The fuzz targets have a workspace of their own, like the baseline. Their clippy is
+# here and not in `lint`, because libFuzzer is C++ and built before anything is checked.
+CARGO_FUZZ := 0.13.2
+SECONDS ?= 60
+MINUTES ?= 30
+TARGETS ?= $(basename $(notdir $(wildcard tools/fuzz/fuzz_targets/*.rs)))
+FUZZ = @if ! $(CARGO) +nightly --version >/dev/null 2>&1; then \
+		echo '$@: skipped; it needs: rustup toolchain install nightly'; exit 0; fi; \
+	if ! command -v c++ >/dev/null; then \
+		echo '$@: skipped; libFuzzer is C++: apt-get install g++'; exit 0; fi; \
+	if [ "$$($(TARGET)/tools/bin/cargo-fuzz --version 2>&1)" != 'cargo-fuzz $(CARGO_FUZZ)' ] && \
+		! $(CARGO) install cargo-fuzz --version $(CARGO_FUZZ) --locked --force --root $(TARGET)/tools; then \
+		echo '$@: skipped; cargo-fuzz $(CARGO_FUZZ) cannot be installed'; exit 0; fi; \
+	PATH="$(abspath $(TARGET))/tools/bin:$$PATH" CARGO=$(CARGO) tools/fuzz/run $(TARGET) $(1)
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## Fuzz each target for SECONDS=60, then a table; TARGETS='decoder hub' picks some
+	$(call FUZZ,$(SECONDS) $(TARGETS))
+
+.PHONY: fuzz
+fuzz: ## Fuzz one target for long: make fuzz TARGETS=decoder MINUTES=30
+	$(call FUZZ,$$(( $(MINUTES) * 60 )) $(TARGETS))
+
+.PHONY: fuzz-lint
+fuzz-lint: ## Check the fuzz targets with clippy, on the usual toolchain
+	cd tools/fuzz && RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=$(abspath $(TARGET))/fuzz-lint \
+		$(CARGO) clippy --all-targets -- -D warnings
 
 .PHONY: build-bench
 build-bench: ## Build everything that `make bench` starts

@@ -42,6 +42,8 @@ mod broadcast;
 mod chat;
 mod context;
 mod echo;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod route;
 
 pub use broadcast::Broadcast;

@@ -196,6 +196,13 @@ impl Hub {
     pub fn mesh(&self) -> &MeshEnd {
         &self.mesh
     }
+
+    /// Checks what the table of subscribers promises; for the fuzz target, which
+    /// otherwise sees deliveries only.
+    #[cfg(fuzzing)]
+    pub fn check_invariants(&self) {
+        self.table.check_invariants();
+    }
 }
 
 /// Queues a publication for this shard's subscribers, whichever shard made it.

@@ -213,7 +213,7 @@ impl SubscriberTable {
     }
 
     /// Checks everything the module promises.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn check_invariants(&self) {
         let mut total = 0;
         for (id, entry) in &self.topics {
