@@ -9,6 +9,7 @@
 
 pub mod client;
 pub mod http;
+pub mod phoenix;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
