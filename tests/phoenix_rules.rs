@@ -57,7 +57,7 @@ fn the_first_rule_that_matches_counts_and_none_is_unmatched() {
                 error(Value::Null, "2", topic, "unmatched topic")
             );
         }
-        assert_eq!(server.total("subscriptions"), 1);
+        server.wait_for("subscriptions", 1);
     });
 }
 
