@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::client::{BINARY, Client, FIN, Frame, TEXT, encode};
+use super::client::{BINARY, Client, FIN, Frame, encode};
 
 /// A session on the default path in version 2.
 #[track_caller]
@@ -114,10 +114,4 @@ pub fn on_all_shards(server: &super::Server, each: u64, open: impl Fn() -> Clien
         assert!(clients.len() < 200, "the kernel puts all on one shard");
     }
     clients
-}
-
-/// Sends any bytes as one message of text.
-#[track_caller]
-pub fn send_raw_text(client: &mut Client, bytes: &[u8]) {
-    client.send(&encode(FIN | TEXT, true, bytes));
 }
