@@ -33,6 +33,19 @@ run: build ## Build and start the server; prints the address of its chat page
 	@echo
 	@exec $(TARGET)/release/corecast serve --listen 127.0.0.1:8080 $(ARGS)
 
+BOOFUZZ := boofuzz==0.4.2
+
+.PHONY: hostile
+hostile: ## Attack the release binary with boofuzz, zzuf and slowhttptest: a table, under five minutes
+	$(CARGO) build --release --package corecast
+	@mkdir -p $(TARGET)/hostile; \
+	if [ "$$(cat $(TARGET)/hostile/venv/installed 2>&1)" != "$(BOOFUZZ)" ]; then \
+		{ python3 -m venv $(TARGET)/hostile/venv && \
+		$(TARGET)/hostile/venv/bin/pip install --quiet --disable-pip-version-check $(BOOFUZZ) && \
+		echo "$(BOOFUZZ)" > $(TARGET)/hostile/venv/installed; } || rm -rf $(TARGET)/hostile/venv; fi
+	@$(RAISE_OPEN_FILES); \
+	python3 -B tools/hostile/run.py --server $(TARGET)/release/corecast --venv $(TARGET)/hostile/venv $(ARGS)
+
 # The micro-benchmarks; `make test` runs each once, for what it asserts.
 MICRO := $(addprefix --bench ,codec utf8 ring fan_out)
 
@@ -58,9 +71,11 @@ BASELINE_CARGO := cd tools/baseline && CARGO_TARGET_DIR=$(abspath $(TARGET))/bas
 CLIENTS := $(TARGET)/test-clients
 PYTHON_CLIENT := websockets==15.0.1
 NPM_CLIENTS := ws@8.18.3 $(if $(shell command -v chromium chromium-browser google-chrome),puppeteer-core@24.10.0)
+# A web server's source, for the good and bad requests its tests have as files.
+REQUESTS := gunicorn==23.0.0
 
 .PHONY: test-clients
-test-clients: ## Install the foreign WebSocket clients that the tests use into target/
+test-clients: ## Install the clients and requests of others that the tests use into target/
 	@mkdir -p $(CLIENTS)
 	@installed="$(PYTHON_CLIENT)"; \
 	if [ "$$(cat $(CLIENTS)/python/installed 2>&1)" = "$$installed" ]; then :; \
@@ -77,6 +92,16 @@ test-clients: ## Install the foreign WebSocket clients that the tests use into t
 	elif npm install --silent --no-save --no-audit --no-fund --prefix $(CLIENTS) $(NPM_CLIENTS); then \
 		echo "$$installed" > $(CLIENTS)/node_modules/installed; \
 	else echo 'test-clients: npm failed: tests with the npm clients will be skipped'; fi
+	@installed="$(REQUESTS)"; \
+	if [ "$$(cat $(CLIENTS)/requests/installed 2>&1)" = "$$installed" ]; then :; \
+	elif ! python3 -m pip --version >/dev/null 2>&1; then \
+		echo 'test-clients: no python3 with pip: the test with requests of others will be skipped'; \
+	elif mkdir -p $(CLIENTS)/requests && \
+		python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary gunicorn \
+			--dest $(CLIENTS)/requests $(REQUESTS) && \
+		tar -xzf $(CLIENTS)/requests/*.tar.gz -C $(CLIENTS)/requests --strip-components 3 --wildcards '*/tests/requests/*.http'; then \
+		echo "$$installed" > $(CLIENTS)/requests/installed; \
+	else echo 'test-clients: pip failed: the test with requests of others will be skipped'; fi
 
 .PHONY: lint
 lint: ## Check formatting, clippy and the documentation; any warning fails
@@ -102,6 +127,23 @@ miri: ## Run the tests without I/O under Miri (long); needs a nightly toolchain 
 	set -x; CARGO_TARGET_DIR=$(TARGET)/miri PROPTEST_CASES=4 \
 	MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-permissive-provenance' \
 		$(CARGO) +nightly miri test --lib --no-default-features -- ws:: upgrade:: hub:: send_queue:: mesh:: router::
+
+# Not part of `make test`, because it installs the suite from the package index.
+CONFORMANCE = $(TARGET)/release/corecast-conformance
+EXCUSES := tools/conformance/non-strict.toml
+
+.PHONY: build-conformance
+build-conformance:
+	$(CARGO) build --release --package corecast --package corecast-conformance
+
+.PHONY: conformance
+conformance: build-conformance ## Run Autobahn's cases against server and client, both drivers, also reading single bytes
+	@$(CONFORMANCE) run --server $(TARGET)/release/corecast --directory $(TARGET)/conformance \
+		--excuses $(EXCUSES) $(ARGS)
+
+.PHONY: conformance-table
+conformance-table: build-conformance ## Write docs/conformance.md from the results of `make conformance`
+	@$(CONFORMANCE) table --directory $(TARGET)/conformance --excuses $(EXCUSES) --output docs/conformance.md
 
 .PHONY: build-bench
 build-bench: ## Build everything that `make bench` starts
@@ -178,6 +220,17 @@ flamegraph: ## Draw where the server's time goes under SCENARIO: target/bench/fl
 	@test -x $(TARGET)/tools/bin/inferno-flamegraph || \
 		$(CARGO) install inferno --version $(INFERNO) --locked --root $(TARGET)/tools
 	@$(RAISE_OPEN_FILES); tools/bench/flamegraph '$(SCENARIO)' $(TARGET)
+
+.PHONY: reconnects
+reconnects: ## Kill a server and let 20,000 clients come back at once; `make test` does it with 2,000
+	@$(RAISE_OPEN_FILES); CORECAST_TEST_RECONNECTS=20000 $(CARGO) test --test fault_kill_and_reconnect -- --nocapture
+
+# How long `make soak` holds its load.
+MINUTES ?= 30
+
+.PHONY: soak
+soak: build ## Hold a load under attack for half an hour; fails if anything climbs: make soak MINUTES=5
+	@$(RAISE_OPEN_FILES); tools/soak/run '$(MINUTES)' $(TARGET)
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here

@@ -56,12 +56,11 @@ impl fmt::Display for StartError {
                 "descriptors or memory ran out at start: {error}; raise the limit with 'ulimit -n' \
                  (LimitNOFILE= in a unit)"
             ),
-            StartError::Thread(error) => {
-                write!(
-                    f,
-                    "a thread could not be started: {error}; use fewer --shards"
-                )
-            }
+            StartError::Thread(error) => write!(
+                f,
+                "a thread could not be started: {error}; raise the limit on threads with 'ulimit -u' \
+                 (TasksMax= in a unit, pids.max of a container), or use fewer --shards"
+            ),
             StartError::ShardLost => f.write_str("a shard ended before it ran; its log says why"),
         }
     }

@@ -47,8 +47,9 @@
 //!
 //! The modules stand in the order in which a message meets them:
 //!
-//! 1. `listener` accepts on each shard and reads the opening handshake
-//!    ([`upgrade`]), for which [`router`] finds the route.
+//! 1. `listener` accepts on each shard, looks at where a connection comes from
+//!    ([`source`]) and reads the opening handshake ([`upgrade`]), for which
+//!    [`router`] finds the route.
 //! 2. [`plane`] tells which sessions became readable; `session` reads them.
 //! 3. [`ws`] turns bytes into messages, without any I/O of its own.
 //! 4. [`handler`] decides what a message means.

@@ -57,6 +57,10 @@ pub(crate) async fn accept_connections(core: Weak<RefCell<Core>>, listener: TcpL
         let Some(core) = core.upgrade() else { return };
         let mut exhausted = false;
         for _ in 0..BATCH {
+            // The one before may have taken the last place.
+            if core.borrow().is_full() {
+                break;
+            }
             match sys::accept(&fd(&listener)) {
                 Ok((socket, peer)) => {
                     if std::mem::take(&mut paused) {
@@ -107,12 +111,9 @@ async fn give_way() {
     .await;
 }
 
-/// Whether the shard can take no new connection for now.
+/// Whether the shard is there and can take no new connection for now.
 fn is_full(core: &Weak<RefCell<Core>>) -> bool {
-    core.upgrade().is_some_and(|core| {
-        let core = core.borrow();
-        core.handshakes.len() >= core.limits.max_handshakes || core.hub.is_overloaded()
-    })
+    core.upgrade().is_some_and(|core| core.borrow().is_full())
 }
 
 /// A descriptor of the runtime's, for calls that do not go through it.
@@ -214,10 +215,8 @@ impl Handshake {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(readable) = monoio::time::timeout(left, stream.readable(false)).await else {
-                return Ok(self
-                    .core
-                    .borrow_mut()
-                    .refuse(&self.buffer, HttpError::Timeout));
+                let core = self.core.borrow();
+                return Ok(core.refuse(&self.buffer, &self.arrival, HttpError::Timeout));
             };
             readable?;
             match sys::recv(fd(stream), &mut chunk[..most]) {

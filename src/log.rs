@@ -2,14 +2,27 @@
 //!
 //! Standard output stays free for what a person asked for, such as
 //! `--print-config`.
+//!
+//! # Invariants worth naming
+//!
+//! - Nobody waits for the log and nobody fails with it. A line that standard
+//!   error does not take at once is lost: its reader may have stopped reading,
+//!   its disk may be full, and shards must go on.
+//! - The next line that gets through says how many were lost.
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::sys;
+
+/// Lines that were lost since one last got through.
+static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// The form of the log (`--log`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,7 +72,7 @@ pub fn init(format: LogFormat, level: LevelFilter) {
         LogFormat::Human => !colours_refused(),
         LogFormat::Json => false,
     };
-    let subscriber = subscriber(format, level, colours, io::stderr);
+    let subscriber = subscriber(format, level, colours, move || StandardError { format });
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
@@ -80,6 +93,8 @@ where
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_ansi(colours)
+        // It would tell on standard error, and panic when that fails.
+        .log_internal_errors(false)
         .with_writer(writer);
     match format {
         LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
@@ -87,9 +102,44 @@ where
     }
 }
 
+/// Standard error without waiting. It takes one whole line per write.
+struct StandardError {
+    format: LogFormat,
+}
+
+impl Write for StandardError {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // Held from the look to the write, so that no other thread of ours
+        // takes the room in between.
+        let mut stderr = io::stderr().lock();
+        let lost = LOST.load(Ordering::Relaxed);
+        let told = lost == 0 || (sys::takes_bytes(&stderr) && tell(&mut stderr, self.format, lost));
+        if told {
+            LOST.fetch_sub(lost, Ordering::Relaxed);
+        }
+        if !(told && sys::takes_bytes(&stderr) && stderr.write_all(line).is_ok()) {
+            LOST.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Says how many lines were lost, in the log's own form. Returns whether it could.
+fn tell(stderr: &mut impl Write, format: LogFormat, lost: u64) -> bool {
+    let what = "lines were lost because standard error did not take them";
+    let line = match format {
+        LogFormat::Json => format!("{{\"level\":\"WARN\",\"message\":\"{lost} {what}\"}}\n"),
+        LogFormat::Auto | LogFormat::Human => format!("WARN corecast: {lost} {what}\n"),
+    };
+    stderr.write_all(line.as_bytes()).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     use super::*;

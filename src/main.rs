@@ -1,9 +1,11 @@
 //! The `corecast` binary: reads what was typed, runs a server, ends it on a signal.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
 
 use corecast::cli::{self, Command, ServeOptions};
+use corecast::error::StartError;
 use corecast::log;
 use corecast::server::{Server, ServerHandle};
 use corecast::sys::{self, StopSignals};
@@ -13,11 +15,26 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match cli::parse() {
-        Command::PrintConfig(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Command::PrintConfig(text) => print(&text),
         Command::Serve(options) => serve(options),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where this fails too there is nobody left to tell.
+            let _ = writeln!(
+                io::stderr(),
+                "error: cannot write to standard output: {error}"
+            );
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -45,7 +62,12 @@ fn serve(options: ServeOptions) -> ExitCode {
         tracing::info!("metrics and health on http://{admin}/");
     }
     let handle = server.handle();
-    thread::spawn(move || drain_on_signals(&signals, &handle));
+    let waiting = thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || drain_on_signals(&signals, &handle));
+    if let Err(error) = waiting {
+        return fail(&StartError::Thread(error));
+    }
     let drained = server.wait();
     tracing::info!("stopped");
     if drained {

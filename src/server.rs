@@ -373,7 +373,9 @@ impl StartingShard {
         match plane {
             Ok(plane) => {
                 let core = Core::new(self.parts(plane));
-                shard_loop.run(core, |outcome| {
+                // Gone once told: only so can the start see that a shard has
+                // ended without a word, as when its handlers cannot be made.
+                shard_loop.run(core, move |outcome| {
                     // Nobody listens any more when another shard failed first.
                     let _ = ready.send(outcome);
                 });
@@ -410,6 +412,7 @@ impl StartingShard {
             })
             .collect();
         let room = usize::try_from(*descriptors).unwrap_or(usize::MAX);
+        let expected_sessions = config.max_sessions_per_shard.min(room);
         Parts {
             limits: limits(config),
             rules: Rules {
@@ -423,11 +426,11 @@ impl StartingShard {
             lifecycle: Arc::clone(&handle.lifecycle),
             permits: Arc::clone(permits),
             sources: sources.clone(),
-            meters: Meters::new(config),
+            meters: Meters::new(config, expected_sessions),
             router: server.router.clone(),
             routes,
             hub: Hub::new(self.end, config.ring_capacity, self.metrics),
-            expected_sessions: config.max_sessions_per_shard.min(room),
+            expected_sessions,
             plane,
         }
     }

@@ -16,9 +16,20 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     }
 }
 
-/// Turns a transfer's −1 into the error it stands for.
-fn check_len(result: libc::ssize_t) -> io::Result<usize> {
-    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+/// Makes a transfer, and turns its −1 into the error it stands for. One that
+/// was interrupted is made again at once: readiness comes as edges, so nothing
+/// would tell of what is left.
+#[inline]
+fn transfer(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
+    loop {
+        if let Ok(len) = usize::try_from(call()) {
+            return Ok(len);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
 }
 
 /// Whether an error only says 'not now'.
@@ -70,6 +81,14 @@ impl Socket {
         send(self.0.as_fd(), bytes)
     }
 
+    /// Whether bytes have arrived that were not read, the end of the stream aside.
+    pub fn has_unread(&self) -> bool {
+        let mut unread: libc::c_int = 0;
+        // SAFETY: FIONREAD writes one int, to which the pointer points.
+        let asked = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::FIONREAD, &mut unread) };
+        asked == 0 && unread > 0
+    }
+
     /// Tells the peer that nothing more will be sent.
     pub fn shutdown_write(&self) {
         shutdown_write(self.0.as_fd());
@@ -88,17 +107,18 @@ impl Socket {
 /// `WouldBlock` when nothing has arrived; otherwise what the connection died of.
 #[inline]
 pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: the pointer and length describe `buffer`, which is writable for
-    // the whole call.
-    let received = unsafe {
-        libc::recv(
-            fd.as_raw_fd(),
-            buffer.as_mut_ptr().cast(),
-            buffer.len(),
-            libc::MSG_DONTWAIT,
-        )
-    };
-    check_len(received)
+    transfer(|| {
+        // SAFETY: the pointer and length describe `buffer`, which is writable
+        // for the whole call.
+        unsafe {
+            libc::recv(
+                fd.as_raw_fd(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                libc::MSG_DONTWAIT,
+            )
+        }
+    })
 }
 
 /// Sends one run of bytes, or as much of it as the socket takes, without waiting.
@@ -108,9 +128,10 @@ pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 #[inline]
 pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: the pointer and length describe `bytes`, which outlives the call.
-    let sent = unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
-    check_len(sent)
+    transfer(|| {
+        // SAFETY: the pointer and length describe `bytes`, which outlives the call.
+        unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) }
+    })
 }
 
 /// Tells a socket's peer that nothing more will be sent. That the peer may
@@ -133,15 +154,9 @@ impl Sink for Socket {
         // `IoSlice` is guaranteed to have the layout of `iovec`, and sendmsg does not write through it.
         message.msg_iov = parts.as_ptr().cast_mut().cast();
         message.msg_iovlen = parts.len();
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         // SAFETY: `message` points at `parts`, which outlive the call.
-        let sent = unsafe {
-            libc::sendmsg(
-                self.0.as_raw_fd(),
-                &message,
-                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-            )
-        };
-        check_len(sent)
+        transfer(|| unsafe { libc::sendmsg(self.0.as_raw_fd(), &message, flags) })
     }
 }
 
@@ -155,6 +170,18 @@ impl AsRawFd for Socket {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
+}
+
+/// Whether a write of one line would not have to wait. What has failed for good
+/// counts as yes: a write then says so at once.
+pub fn takes_bytes(fd: &impl AsFd) -> bool {
+    let mut poll = libc::pollfd {
+        fd: fd.as_fd().as_raw_fd(),
+        events: libc::POLLOUT,
+        revents: 0,
+    };
+    // SAFETY: `poll` is one valid pollfd.
+    unsafe { libc::poll(&mut poll, 1, 0) > 0 }
 }
 
 /// A counter in the kernel that wakes whoever waits for it to be non-zero.

@@ -7,20 +7,11 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::{on_each_driver, poll_until, skip};
-
-/// Where `make test-clients` installs: beside the folder of the profile the
-/// tests were built with.
-fn clients() -> PathBuf {
-    let profile = Path::new(env!("CARGO_BIN_EXE_corecast")).ancestors().nth(2);
-    profile
-        .expect("the binary lies in target/PROFILE")
-        .join("test-clients")
-}
+use support::{clients, on_each_driver, poll_until, skip};
 
 /// Whether a program can be run and its package is installed.
 fn is_there(program: &str, package: &Path) -> bool {

@@ -127,3 +127,35 @@ fn a_panic_ends_one_session() {
         server.wait();
     }
 }
+
+/// A handler that cannot even be made is an error of the start, which does not
+/// wait for ever for the shard that it ended, and leaves no other running.
+#[test]
+fn a_handler_that_cannot_be_made() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    for driver in [Driver::Auto, Driver::Epoll] {
+        let (tells, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let config = Config {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                admin: None,
+                shards: 2,
+                driver,
+                ..Config::default()
+            };
+            let made_one = AtomicBool::new(false);
+            let started = Server::new(config)
+                .unwrap()
+                .route("/fragile/{where}", move || {
+                    assert!(!made_one.swap(true, Ordering::Relaxed), "as told");
+                    Fragile
+                })
+                .unwrap()
+                .start();
+            let _ = tells.send(started.map(drop).map_err(|error| error.to_string()));
+        });
+        let outcome = told.recv_timeout(support::DEADLINE);
+        let error = outcome.expect("the start ends").expect_err("it fails");
+        assert!(error.contains("a shard ended before it ran"), "{error}");
+    }
+}

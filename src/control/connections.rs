@@ -43,6 +43,7 @@ impl Default for Limits {
 /// Serves until it is dropped.
 pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let mut paused = false;
     loop {
         let place = Arc::clone(&places)
             .acquire_owned()
@@ -50,6 +51,9 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits)
             .expect("the semaphore is never closed");
         match listener.accept().await {
             Ok((stream, _)) => {
+                if std::mem::take(&mut paused) {
+                    tracing::info!("the control plane accepts again");
+                }
                 let connection = serve_one(stream, router.clone(), limits.clone());
                 tokio::spawn(async move {
                     connection.await;
@@ -58,7 +62,9 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits)
             }
             Err(cause) => {
                 // Descriptors that ran out come back with time; without a pause this would spin.
-                tracing::warn!(%cause, "the control plane cannot accept");
+                if !std::mem::replace(&mut paused, true) {
+                    tracing::warn!(%cause, "the control plane cannot accept");
+                }
                 sleep(Duration::from_secs(1)).await;
             }
         }

@@ -20,9 +20,9 @@ mod tests;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use tokio::runtime;
@@ -31,6 +31,9 @@ use tokio::sync::oneshot;
 use crate::metrics::ShardMetrics;
 use crate::shutdown::Lifecycle;
 use connections::Limits;
+
+/// How long the end of the thread is waited for.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the control plane can see of a server.
 #[derive(Debug, Clone)]
@@ -65,6 +68,8 @@ pub struct ControlHandle {
     /// Dropping it is the signal to stop.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    /// Closed by the thread's end.
+    ended: mpsc::Receiver<()>,
 }
 
 impl ControlHandle {
@@ -73,13 +78,19 @@ impl ControlHandle {
         self.address
     }
 
-    /// Closes the listener and every connection, and waits for the thread to end.
+    /// Closes the listener and every connection, and waits for the thread to
+    /// end; but not for ever, as a thread that hangs must not keep a server
+    /// that has drained.
     pub fn stop(self) {}
 }
 
 impl Drop for ControlHandle {
     fn drop(&mut self) {
         self.stop.take();
+        if self.ended.recv_timeout(LAST_WAIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            tracing::warn!("the control plane hangs and is left behind");
+            return;
+        }
         if let Some(thread) = self.thread.take() {
             // A panic of that thread has been reported by its hook already.
             let _ = thread.join();
@@ -109,9 +120,11 @@ fn spawn_pages(address: SocketAddr, router: Router, limits: Limits) -> io::Resul
         tokio::net::TcpListener::from_std(listener)?
     };
     let (stop, stopped) = oneshot::channel::<()>();
+    let (ends, ended) = mpsc::channel();
     let thread = thread::Builder::new()
         .name("control".to_owned())
         .spawn(move || {
+            let _ends: mpsc::Sender<()> = ends;
             // The runtime is dropped at the end and takes the open connections with it.
             runtime.block_on(async {
                 tokio::select! {
@@ -119,11 +132,17 @@ fn spawn_pages(address: SocketAddr, router: Router, limits: Limits) -> io::Resul
                     _ = stopped => {}
                 }
             });
+        })
+        .map_err(|cause| {
+            let remedy = "raise the limit on threads with 'ulimit -u' (TasksMax= in a unit, pids.max of a \
+                          container), or use --admin off";
+            io::Error::new(cause.kind(), format!("no thread for it: {cause}; {remedy}"))
         })?;
     Ok(ControlHandle {
         address,
         stop: Some(stop),
         thread: Some(thread),
+        ended,
     })
 }
 

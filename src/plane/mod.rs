@@ -158,7 +158,10 @@ pub fn resolve_driver(driver: Driver) -> Result<ResolvedDriver, uring::Unavailab
 /// Probes on a thread that ends, because taking a ring down interrupts the
 /// next blocking call of the thread that made it.
 fn probe_apart() -> Result<(), uring::Unavailable> {
-    std::thread::spawn(uring::probe)
+    std::thread::Builder::new()
+        .name("probe".to_owned())
+        .spawn(uring::probe)
+        .map_err(uring::Unavailable::no_thread)?
         .join()
         .expect("probing does not panic")
 }

@@ -103,6 +103,11 @@ impl fmt::Display for Unavailable {
 impl std::error::Error for Unavailable {}
 
 impl Unavailable {
+    /// There was no thread to find out on.
+    pub(super) fn no_thread(error: io::Error) -> Self {
+        Unavailable { error }
+    }
+
     /// The likely cause and what to do about it.
     fn remedy(&self) -> &'static str {
         match self.error.raw_os_error() {
@@ -128,6 +133,10 @@ impl Unavailable {
                 "no memory for its rings; on kernels before 5.12 they count against the limit on locked \
                  memory: raise it with 'ulimit -l unlimited' (LimitMEMLOCK=infinity in a unit), or use \
                  fewer --shards, or --driver epoll"
+            }
+            Some(libc::EAGAIN) => {
+                "no thread could be started to try it; raise the limit on threads with 'ulimit -u' \
+                 (TasksMax= in a unit, pids.max of a container)"
             }
             Some(libc::EMFILE | libc::ENFILE) => {
                 "descriptors ran out; raise the limit with 'ulimit -n' (LimitNOFILE= in a unit)"

@@ -28,13 +28,14 @@ pub(crate) enum Flow {
     OverRate,
 }
 
-/// How many messages and pings of a session may still be served.
+/// How many messages and pings of a session may be served now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowance {
     granted: u64,
     left: u64,
-    /// Whether one more is reason to close the session, rather than to wait.
-    is_strict: bool,
+    /// What `left` is when the rest has to wait; never reached where one more
+    /// is reason to close the session instead.
+    hold_at: u64,
 }
 
 impl Allowance {
@@ -42,37 +43,26 @@ impl Allowance {
     pub(crate) const UNLIMITED: Allowance = Allowance {
         granted: u64::MAX,
         left: u64::MAX,
-        is_strict: false,
+        hold_at: u64::MAX,
     };
 
-    /// So many, and what is to happen then.
-    pub(crate) fn new(left: u64, policy: OverRatePolicy) -> Self {
+    /// So many, and what is to happen then. A session that is to wait is not
+    /// read while it has none, so it has one at least.
+    pub(crate) fn new(tokens: u64, policy: OverRatePolicy) -> Self {
+        let (granted, hold_at) = match policy {
+            OverRatePolicy::Pause => (tokens.max(1), 0),
+            OverRatePolicy::Close => (tokens, u64::MAX),
+        };
         Allowance {
-            granted: left,
-            left,
-            is_strict: policy == OverRatePolicy::Close,
+            granted,
+            left: granted,
+            hold_at,
         }
     }
 
     /// How many were served.
     pub(crate) fn used(&self) -> u64 {
         self.granted - self.left
-    }
-
-    /// Takes one. Returns `false` if there is none and it must not be served.
-    #[inline]
-    fn take(&mut self) -> bool {
-        if self.left == 0 {
-            return !self.is_strict;
-        }
-        self.left -= 1;
-        true
-    }
-
-    /// Whether what comes next must wait.
-    #[inline]
-    fn is_used_up(&self) -> bool {
-        self.left == 0 && !self.is_strict
     }
 }
 
@@ -105,12 +95,16 @@ impl Received<'_, '_> {
             ctx,
         } = self;
         let mut messages = 0;
+        let Allowance {
+            mut left, hold_at, ..
+        } = *allowance;
         let flow = loop {
             match decoder.next(input, rules) {
                 Ok(Some(Event::Message(message))) if stage == Stage::Open => {
-                    if !allowance.take() {
+                    if left == 0 {
                         break Flow::OverRate;
                     }
+                    left -= 1;
                     messages += 1;
                     let served =
                         catch_unwind(AssertUnwindSafe(|| route.message(slot, message, ctx)));
@@ -120,18 +114,19 @@ impl Received<'_, '_> {
                     if let Some((code, reason)) = ctx.close.take() {
                         break Flow::Close(code, reason);
                     }
-                    if must_wait(ctx, high_water_mark_bytes) || allowance.is_used_up() {
+                    if must_wait(ctx, high_water_mark_bytes) || left == hold_at {
                         break Flow::Hold;
                     }
                 }
                 Ok(Some(Event::Ping(payload))) if stage == Stage::Open => {
-                    if !allowance.take() {
+                    if left == 0 {
                         break Flow::OverRate;
                     }
+                    left -= 1;
                     if let Some(outgoing) = &mut ctx.outgoing {
                         outgoing.control(OpCode::Pong, payload);
                     }
-                    if must_wait(ctx, high_water_mark_bytes) || allowance.is_used_up() {
+                    if must_wait(ctx, high_water_mark_bytes) || left == hold_at {
                         break Flow::Hold;
                     }
                 }
@@ -144,6 +139,7 @@ impl Received<'_, '_> {
                 Err(fault) => break Flow::Fault(fault),
             }
         };
+        allowance.left = left;
         metrics.messages_in.add(messages);
         flow
     }

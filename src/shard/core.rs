@@ -1,7 +1,7 @@
 //! What a shard is made of, and its turn.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -123,7 +123,7 @@ pub(crate) struct Core {
     pub(crate) sources: Option<Arc<Sources>>,
     /// The places that sessions have among those of their sources, by their
     /// place in the table.
-    pub(crate) admissions: HashMap<u32, Admission>,
+    pub(super) admissions: Vec<Option<Admission>>,
     pub(crate) router: Router<u16>,
     pub(crate) routes: Vec<ShardRoute>,
     pub(crate) plane: Box<dyn Plane>,
@@ -189,8 +189,11 @@ impl Core {
             metrics: parts.metrics,
             lifecycle: parts.lifecycle,
             permits: parts.permits,
+            admissions: match &parts.sources {
+                Some(_) => Vec::with_capacity(parts.expected_sessions),
+                None => Vec::new(),
+            },
             sources: parts.sources,
-            admissions: HashMap::new(),
             router: parts.router,
             routes: parts.routes,
             plane: parts.plane,
@@ -300,6 +303,11 @@ impl Core {
         }
         // What they published has yet to reach the other shards.
         self.hub.flush_mesh();
+    }
+
+    /// Whether the shard can take no new connection for now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.handshakes.len() >= self.limits.max_handshakes || self.hub.is_overloaded()
     }
 
     /// Whether the shard takes no new sessions any more.

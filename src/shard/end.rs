@@ -92,10 +92,13 @@ impl Core {
         }
     }
 
-    /// Both close frames are exchanged: the connection can go once ours has left.
+    /// Both close frames are exchanged: the connection can go once ours has left,
+    /// and with it what a peer has said that talks on behind its own.
     fn finish(&mut self, key: SessionKey, reason: EndReason) {
         match self.session(key) {
-            Some(session) if session.queue.is_some() => {
+            Some(session)
+                if session.queue.is_some() || session.unread || session.socket.has_unread() =>
+            {
                 self.set_stage(key, Stage::Lingering(reason))
             }
             Some(_) => self.end(key, reason),
@@ -240,7 +243,9 @@ impl Core {
         // peer should not have to wait.
         self.kick.set();
         self.permits.give_back();
-        self.admissions.remove(&key.index);
+        if let Some(place) = self.admissions.get_mut(key.index as usize) {
+            *place = None;
+        }
         self.metrics.end(reason);
         self.metrics.sessions.set(self.sessions.len() as u64);
     }

@@ -42,15 +42,16 @@ struct Meter {
 }
 
 impl Meters {
-    /// The meters of a shard, or `None` where nothing is limited.
-    pub(crate) fn new(config: &Config) -> Option<Meters> {
+    /// The meters of a shard, or `None` where nothing is limited. Room for
+    /// `expected_sessions` is reserved; untouched it costs no memory.
+    pub(crate) fn new(config: &Config, expected_sessions: usize) -> Option<Meters> {
         let messages = Rate::new(config.max_message_rate, config.rate_burst);
         let bytes = Rate::new(config.max_byte_rate, config.rate_burst);
         (messages.is_some() || bytes.is_some()).then(|| Meters {
             messages,
             bytes,
             policy: config.over_rate,
-            meters: Vec::new(),
+            meters: Vec::with_capacity(expected_sessions),
             paused: BinaryHeap::new(),
         })
     }

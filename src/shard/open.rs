@@ -112,7 +112,7 @@ impl Core {
     /// Reads an opening handshake and decides what becomes of it.
     pub(crate) fn answer(&mut self, bytes: &[u8], arrival: &mut Arrival) -> Answer {
         self.try_answer(bytes, arrival)
-            .unwrap_or_else(|error| self.refuse(&bytes[arrival.prefix..], error))
+            .unwrap_or_else(|error| self.refuse(bytes, arrival, error))
     }
 
     fn try_answer(&mut self, bytes: &[u8], arrival: &mut Arrival) -> Result<Answer, HttpError> {
@@ -163,15 +163,15 @@ impl Core {
         Ok(())
     }
 
-    /// Refuses a request, of which `bytes` have arrived.
-    pub(crate) fn refuse(&mut self, bytes: &[u8], error: HttpError) -> Answer {
-        Answer::Respond(self.refusal(bytes, error))
+    /// Refuses a connection, of which `bytes` have arrived.
+    pub(crate) fn refuse(&self, bytes: &[u8], arrival: &Arrival, error: HttpError) -> Answer {
+        Answer::Respond(self.refusal(&bytes[arrival.prefix..], error))
     }
 
-    fn refusal(&self, bytes: &[u8], error: HttpError) -> Vec<u8> {
+    fn refusal(&self, request: &[u8], error: HttpError) -> Vec<u8> {
         self.metrics.refuse(error.reason());
         let mut response = Vec::new();
-        if upgrade::is_head(bytes) {
+        if upgrade::is_head(request) {
             Response::Error(error).encode_head(&mut response);
         } else {
             Response::Error(error).encode(&mut response);
@@ -298,8 +298,12 @@ impl Core {
             wait: Wait::No,
             pinged: false,
         });
-        if let Some(admission) = admission {
-            self.admissions.insert(key.index, admission);
+        if self.sources.is_some() {
+            let index = key.index as usize;
+            if index >= self.admissions.len() {
+                self.admissions.resize_with(index + 1, || None);
+            }
+            self.admissions[index] = admission;
         }
         if let Some(meters) = &mut self.meters {
             meters.begin(key.index, self.clock.elapsed_ms());

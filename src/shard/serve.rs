@@ -168,6 +168,12 @@ impl Core {
                 Some(served)
             }
             flow => {
+                if unserved > 0
+                    && let Some(session) = self.session(key)
+                {
+                    // Who says more than the last word may not have ended yet.
+                    session.unread = true;
+                }
                 self.leave_open(key, flow);
                 self.find_close_frame(key, &mut bytes[served..]);
                 None

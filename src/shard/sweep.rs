@@ -11,6 +11,8 @@
 //!   as on a host with many more threads than cores, looks at as much more.
 //! - Nobody is closed for silence who was not asked for a sign of life, where
 //!   the server asks.
+//! - Nobody is given up for what the shard itself is behind with: it writes to
+//!   and reads from a session once more before it ends it for being late.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -165,23 +167,36 @@ impl Core {
             }
             Due::Ping => self.ping(key),
             Due::Idle => {
-                // A shard that is behind has not read every sign of life yet.
-                self.read(key, false);
-                if !self.is_idle(key) {
+                self.catch_up(key);
+                if !matches!(self.due_again(key), Some(Due::Idle)) {
                     return;
                 }
                 let text = "nothing was received within the idle limit";
                 self.close(key, CloseCode::GOING_AWAY, text, EndReason::Idle);
             }
-            Due::Abort(reason) => self.abort(key, reason),
+            Due::Abort(reason) => {
+                self.catch_up(key);
+                if matches!(self.due_again(key), Some(Due::Abort(_))) {
+                    self.abort(key, reason);
+                }
+            }
         }
     }
 
-    fn is_idle(&self, key: SessionKey) -> bool {
+    /// Looks at a session before it is given up: a shard that is behind, or a
+    /// process that stood still, has not yet written what there is room for nor
+    /// read every sign of life.
+    fn catch_up(&mut self, key: SessionKey) {
+        self.write(key);
+        self.read(key, false);
+    }
+
+    /// What is due of a session after it has caught up.
+    fn due_again(&self, key: SessionKey) -> Option<Due> {
         self.sessions
             .get(key.index as usize)
             .filter(|session| session.generation == key.generation)
-            .is_some_and(|session| matches!(self.due(session), Some(Due::Idle)))
+            .and_then(|session| self.due(session))
     }
 
     fn ping(&mut self, key: SessionKey) {

@@ -372,6 +372,7 @@ fn soak(args: &SoakArgs, stop: &Stop) -> Result<bool, Error> {
         message_rate: Some(rate),
         connection_rate: args.arrival.arrival_rate,
         soak: Some((sample, args.tolerance / 100.0)),
+        shared_host: args.shared_host,
         // The JSON chat counts these messages and does not answer them.
         confirms: dialect == Dialect::Chat,
         latency: Some("echo"),

@@ -445,6 +445,10 @@ pub struct SoakArgs {
     /// By how much, in percent, something may rise over the run
     #[arg(long, value_name = "PERCENT", default_value = "2")]
     pub tolerance: f64,
+    /// Others use this host too: the kernel's memory, which is that of the whole
+    /// host, may climb
+    #[arg(long)]
+    pub shared_host: bool,
     #[command(flatten)]
     /// How messages are written.
     pub form: MessageForm,

@@ -1,0 +1,50 @@
+//! What can keep a run from coming to a verdict.
+
+use std::{fmt, io};
+
+/// The result of everything here that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why there is no verdict.
+#[derive(Debug)]
+pub enum Error {
+    /// The operating system refused something: what was being done, and its answer.
+    System {
+        /// What was being done, as a gerund phrase: 'connecting to …'.
+        during: String,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// A process did not come up, did not end in time, or left nothing behind.
+    Process(String),
+    /// A suite is not to be had here; the text says what is missing.
+    Missing(String),
+    /// A file or an argument says something that cannot be.
+    Usage(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::System { during, source } => write!(f, "{during}: {source}"),
+            Error::Process(text) | Error::Missing(text) | Error::Usage(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Adds to an operating system's error what was being done.
+pub(crate) trait During<T> {
+    /// Turns the error into [`Error::System`].
+    fn during(self, during: impl Into<String>) -> Result<T>;
+}
+
+impl<T> During<T> for io::Result<T> {
+    fn during(self, during: impl Into<String>) -> Result<T> {
+        self.map_err(|source| Error::System {
+            during: during.into(),
+            source,
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! `corecast-conformance`: reads the command line and hands over to the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    corecast_conformance::main()
+}
