@@ -25,7 +25,8 @@ impl Config {
         self.validate_relations()?;
         self.validate_origins()?;
         self.validate_proxies()?;
-        self.validate_routes()
+        self.validate_routes()?;
+        self.phoenix.validate()
     }
 
     fn validate_ranges(&self) -> Result<(), ConfigError> {
@@ -336,7 +337,7 @@ mod tests {
         for (path, handler, part) in [
             ("chat", "chat", "is not a path"),
             ("/a b", "chat", "is not a path"),
-            ("/chat", "talk", "allowed: echo, broadcast, chat"),
+            ("/chat", "talk", "allowed: echo, broadcast, chat, phoenix"),
             ("/echo", "chat", "'/echo' cannot be served"),
             ("/{", "chat", "'/{' cannot be served"),
         ] {

@@ -23,13 +23,15 @@ mod fan_out;
 mod subscribers;
 mod topic;
 
+use std::any::Any;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
 pub use subscribers::{SubscriberTable, Subscriptions};
 pub use topic::Topic;
 
-use crate::mesh::{MeshEnd, ShardMessage};
+use crate::mesh::{MeshEnd, Notice, ShardMessage};
 use crate::metrics::ShardMetrics;
 use crate::ws::PreparedFrame;
 use fan_out::FanOutQueue;
@@ -59,6 +61,9 @@ pub struct Hub {
     mesh: MeshEnd,
     /// Publications may be waiting in the rings from other shards.
     incoming: bool,
+    /// A notice that was taken from a ring, and what was taken behind it: its
+    /// handler is called before anything behind it is published.
+    inbox: VecDeque<ShardMessage>,
     /// Publications that may wait for their fan-out before publishers wait.
     max_pending: usize,
     metrics: Arc<ShardMetrics>,
@@ -73,9 +78,16 @@ impl Hub {
             queue: FanOutQueue::default(),
             mesh,
             incoming: false,
+            inbox: VecDeque::new(),
             max_pending,
             metrics,
         }
+    }
+
+    /// The topic of this name, if it has subscribers on this shard, with whom
+    /// the caller shares its memory then.
+    pub fn topic_here(&self, name: &str) -> Option<Topic> {
+        self.table.topic(name).cloned()
     }
 
     /// Enters a session into a topic. Returns `false` if it was in it already.
@@ -110,6 +122,40 @@ impl Hub {
         publish_local(&mut self.table, &mut self.queue, topic, frame, except);
     }
 
+    /// Publishes to the subscribers of a topic on this shard only.
+    pub fn publish_here(&mut self, topic: &Topic, frame: PreparedFrame) {
+        self.metrics.publications.add(1);
+        publish_local(&mut self.table, &mut self.queue, topic, frame, None);
+    }
+
+    /// Tells the handlers of a route on all other shards something, in order
+    /// with what this shard publishes.
+    pub fn tell(&mut self, route: u16, content: impl Any + Send + Sync) {
+        if self.mesh.has_peers() {
+            let content = Box::new(content);
+            let notice = Arc::new(Notice { route, content });
+            let full = self.mesh.broadcast(&ShardMessage::Tell(notice));
+            self.metrics.ring_full.add(full as u64);
+        }
+    }
+
+    /// The next notice of those received, for the handler of its route. To be
+    /// called after [`receive`](Hub::receive) until there is none: what was
+    /// received between two notices is published between them.
+    pub fn next_notice(&mut self) -> Option<Arc<Notice>> {
+        loop {
+            match self.inbox.pop_front()? {
+                ShardMessage::Tell(notice) => return Some(notice),
+                ShardMessage::Publish(publication) => self.publish_received(&publication),
+            }
+        }
+    }
+
+    fn publish_received(&mut self, publication: &Publication) {
+        let Publication { topic, frame } = publication;
+        publish_local(&mut self.table, &mut self.queue, topic, frame.clone(), None);
+    }
+
     /// Takes what other shards have published, as long as not too much is
     /// pending here. What is not taken stays in the rings, and in time holds
     /// back its publishers.
@@ -122,13 +168,17 @@ impl Hub {
             table,
             queue,
             mesh,
+            inbox,
             metrics,
             ..
         } = self;
         metrics.ring_depth.set(mesh.depth() as u64);
-        let taken = mesh.receive(room, |ShardMessage::Publish(publication)| {
-            let frame = publication.frame.clone();
-            publish_local(table, queue, &publication.topic, frame, None);
+        let taken = mesh.receive(room, |message| match message {
+            ShardMessage::Publish(publication) if inbox.is_empty() => {
+                let frame = publication.frame.clone();
+                publish_local(table, queue, &publication.topic, frame, None);
+            }
+            message => inbox.push_back(message),
         });
         metrics.ring_received.add(taken as u64);
         self.incoming = self.mesh.depth() > 0;
@@ -250,5 +300,38 @@ mod tests {
             hub.publish(&topic, PreparedFrame::text("small"), None);
         }
         assert!(hub.is_congested());
+    }
+
+    /// What its handler publishes on a notice comes before what was published
+    /// behind the notice, because that waits.
+    #[test]
+    fn a_notice_is_handed_out_before_what_was_published_behind_it() {
+        let wakers: Vec<_> = (0..2)
+            .map(|_| Arc::new(ShardWaker::new(Arc::new(EventFd::new().unwrap()))))
+            .collect();
+        let mut hubs = mesh::connect(wakers.into(), 16)
+            .into_iter()
+            .map(|end| Hub::new(end, 16, Arc::default()));
+        let (mut from, mut to) = (hubs.next().unwrap(), hubs.next().unwrap());
+        let topic = Topic::new("t");
+        to.subscribe(7, &mut Subscriptions::default(), &topic);
+
+        from.publish(&topic, PreparedFrame::text("1"), None);
+        from.tell(3, "a");
+        from.publish(&topic, PreparedFrame::text("2"), None);
+        from.tell(4, "b");
+        to.expect_incoming();
+        to.receive();
+        assert_eq!(to.queue.pending(), 1);
+        let notice = to.next_notice().unwrap();
+        assert_eq!(
+            (notice.route, notice.content.downcast_ref()),
+            (3, Some(&"a"))
+        );
+        assert_eq!(to.queue.pending(), 1);
+        assert_eq!(to.next_notice().unwrap().route, 4);
+        assert_eq!(to.queue.pending(), 2);
+        assert!(to.next_notice().is_none());
+        assert!(to.inbox.is_empty());
     }
 }

@@ -3,8 +3,8 @@
 //! A connection's client is usually the other end of its TCP connection. Behind
 //! a proxy that end is the proxy, and the client's address is the word of
 //! somebody else: of the `X-Forwarded-For` header, or of the PROXY protocol
-//! header before the request. [`AddressPolicy`] knows whose word counts. What
-//! one address may ask for is kept in [`Sources`], which all shards share.
+//! header before the request. `AddressPolicy` knows whose word counts. What
+//! one address may ask for is kept in `Sources`, which all shards share.
 //!
 //! # Invariants worth naming
 //!

@@ -12,6 +12,7 @@ pub mod client;
 pub mod fault;
 pub mod hostile;
 pub mod http;
+pub mod phoenix;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;

@@ -1,0 +1,284 @@
+//! `/socket/websocket`: Phoenix Channels, so that their clients work unchanged.
+//!
+//! A session joins topics. What it pushes to a topic that it has joined goes to
+//! all who have, and is answered `ok`; everything about the topics themselves
+//! (join, leave, heartbeat) is answered as a Phoenix server would. What a topic
+//! may do is said by rules ([`PhoenixConfig`]).
+//!
+//! message → `incoming` → `serve` → `answer` to the session, `outgoing` → hub
+//! for all.
+//!
+//! # Invariants worth naming
+//!
+//! - A publication is written at most once for each version of the protocol,
+//!   and only for versions that a session of this process has spoken. Each
+//!   version has a topic of its own in the hub.
+//! - A binary push goes to sessions of version 2 only: version 1 cannot say it.
+//! - References go back with the type they came with.
+//! - A session's entry in a topic is 24 bytes here and 24 in the hub.
+//! - Presences cost nothing where no rule asks for them: no tick, no notice.
+
+mod answer;
+mod channels;
+mod incoming;
+mod join_payload;
+mod outgoing;
+mod presence;
+mod reference;
+mod serve;
+mod token;
+mod version;
+
+use std::any::Any;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use channels::Channels;
+use incoming::Incoming;
+use presence::{Change, Presences};
+use token::Verifier;
+pub(crate) use token::check_token_setting;
+pub use version::Version;
+
+use super::{Acceptance, Context, Ended, Handler};
+use crate::config::{ConfigError, PhoenixConfig, TopicRule};
+use crate::upgrade::{Refusal, Request};
+use crate::ws::{CloseCode, Message};
+
+/// The subprotocol that clients offer together with their token.
+const SUBPROTOCOL: &str = "phoenix";
+/// What the other one that they offer then begins with; the token follows.
+const TOKEN_PREFIX: &str = "base64url.bearer.phx.";
+/// Time in which presences that come and go are told together.
+const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Phoenix Channels on one route: what the handlers of its shards share.
+///
+/// ```
+/// use corecast::config::{Config, PhoenixConfig};
+/// use corecast::handler::Phoenix;
+/// use corecast::server::Server;
+///
+/// let phoenix = Phoenix::new("live", &PhoenixConfig::default())?;
+/// let server = Server::new(Config::default())?
+///     .route("/live/websocket", move || phoenix.handler())?;
+/// # let _ = server;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Phoenix(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    max_topics_per_socket: usize,
+    /// At least one; the first that matches counts.
+    rules: Vec<TopicRule>,
+    verifier: Option<Verifier>,
+    /// What the topics' names begin with in the hub, for each version.
+    prefixes: [String; 2],
+    /// The versions that any session has spoken.
+    spoken: [AtomicBool; 2],
+}
+
+impl Phoenix {
+    /// Channels whose topics are their own: those of another `name` do not hear
+    /// of them.
+    ///
+    /// # Errors
+    /// When the key for tokens cannot be read.
+    pub fn new(name: &str, config: &PhoenixConfig) -> Result<Self, ConfigError> {
+        let rules = match &config.topics[..] {
+            [] => vec![TopicRule::for_all()],
+            rules => rules.to_vec(),
+        };
+        Ok(Phoenix(Arc::new(Shared {
+            max_topics_per_socket: config.max_topics_per_socket,
+            rules,
+            verifier: config.token.as_ref().map(Verifier::new).transpose()?,
+            prefixes: [format!("phoenix1:{name}:"), format!("phoenix2:{name}:")],
+            spoken: Default::default(),
+        })))
+    }
+
+    /// The handler of one shard.
+    pub fn handler(&self) -> PhoenixHandler {
+        PhoenixHandler {
+            shared: Arc::clone(&self.0),
+            presences: Presences::default(),
+            next_presence: RandomState::new().hash_one(()),
+            name: String::new(),
+            text: String::new(),
+        }
+    }
+}
+
+/// What a shard does with the sessions of Phoenix clients.
+#[derive(Debug)]
+pub struct PhoenixHandler {
+    shared: Arc<Shared>,
+    /// Who is in which topic, on all shards.
+    presences: Presences,
+    /// The reference of the next presence. It begins at random, so that neither
+    /// another shard nor the next run gives the same.
+    next_presence: u64,
+    /// A topic's name in the hub, while one is looked for.
+    name: String,
+    /// The message being written.
+    text: String,
+}
+
+/// What is remembered of a session.
+pub struct PhoenixSession {
+    version: Version,
+    channels: Channels,
+    /// The token it came with, if any is ever asked for.
+    token: Option<Box<str>>,
+    /// Its presences, in those of its topics that have any.
+    presences: Vec<Change>,
+}
+
+impl fmt::Debug for PhoenixSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the token: this ends up in logs.
+        f.debug_struct("PhoenixSession")
+            .field("version", &self.version)
+            .field("channels", &self.channels)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handler for PhoenixHandler {
+    type State = PhoenixSession;
+
+    fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
+        Version::asked_for(request)?;
+        // The other one that is offered carries a token, and must not be answered.
+        let offered = request.subprotocols().any(|name| name == SUBPROTOCOL);
+        Ok(Acceptance {
+            subprotocol: offered.then(|| SUBPROTOCOL.to_owned()),
+        })
+    }
+
+    fn open(&mut self, request: &Request, _ctx: &mut Context<'_>) -> PhoenixSession {
+        let version = Version::asked_for(request).unwrap_or(Version::V1);
+        let spoken = &self.shared.spoken[version.index()];
+        // Written once; read for each publication.
+        if !spoken.load(Ordering::Relaxed) {
+            spoken.store(true, Ordering::SeqCst);
+        }
+        let verifier = self.shared.verifier.as_ref();
+        PhoenixSession {
+            version,
+            channels: Channels::default(),
+            token: verifier.and_then(|_| token_of(request)),
+            presences: Vec::new(),
+        }
+    }
+
+    fn message(
+        &mut self,
+        session: &mut PhoenixSession,
+        message: Message<'_>,
+        ctx: &mut Context<'_>,
+    ) {
+        match Incoming::parse(session.version, message) {
+            Ok(message) => self.serve(session, &message, ctx),
+            Err(malformed) => ctx.close(CloseCode::INTERNAL_ERROR, malformed.0),
+        }
+    }
+
+    fn close(&mut self, mut session: PhoenixSession, _end: Ended, ctx: &mut Context<'_>) {
+        let gone = std::mem::take(&mut session.presences);
+        self.tell_all(gone, ctx);
+    }
+
+    /// A restart is what clients come back from at once; after 1000 they would stay away.
+    fn drain_code(&self) -> CloseCode {
+        CloseCode::SERVICE_RESTART
+    }
+
+    /// Clients send heartbeats.
+    fn server_pings(&self) -> bool {
+        false
+    }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        let has_presences = self.shared.rules.iter().any(|rule| rule.presence);
+        has_presences.then_some(PRESENCE_INTERVAL)
+    }
+
+    fn tick(&mut self, ctx: &mut Context<'_>) {
+        self.say_what_changed(ctx);
+    }
+
+    fn notice(&mut self, notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {
+        if let Some(changes) = notice.downcast_ref::<Vec<Change>>() {
+            changes
+                .iter()
+                .for_each(|change| self.presences.apply(change));
+        }
+    }
+}
+
+impl PhoenixHandler {
+    /// Ends the presence that a session has in a topic, if it has one, and
+    /// begins one with this key and these fields.
+    fn change_presence(
+        &mut self,
+        session: &mut PhoenixSession,
+        topic: &str,
+        begins: Option<(String, String)>,
+        ctx: &mut Context<'_>,
+    ) {
+        let is_here = |change: &Change| &*change.topic == topic;
+        let mut changes = Vec::new();
+        if let Some(place) = session.presences.iter().position(is_here) {
+            changes.push(session.presences.swap_remove(place));
+        }
+        if let Some((key, fields)) = begins {
+            let gone = Change {
+                topic: topic.into(),
+                key: key.into(),
+                reference: self.next_presence,
+                fields: None,
+            };
+            self.next_presence = self.next_presence.wrapping_add(1);
+            changes.push(Change {
+                fields: Some(fields.into()),
+                ..gone.clone()
+            });
+            // What there will be to say when it ends.
+            session.presences.push(gone);
+        }
+        self.tell_all(changes, ctx);
+    }
+
+    /// Applies changes to the presences here and on all other shards.
+    fn tell_all(&mut self, changes: Vec<Change>, ctx: &mut Context<'_>) {
+        if changes.is_empty() {
+            return;
+        }
+        changes
+            .iter()
+            .for_each(|change| self.presences.apply(change));
+        ctx.tell_others(changes);
+    }
+}
+
+/// The token a client connects with: the socket's param, or what it offers as a
+/// subprotocol, because browsers cannot send a header of their own.
+fn token_of(request: &Request) -> Option<Box<str>> {
+    if let Some(token) = request.query_param("token") {
+        return Some(token.into());
+    }
+    let mut offered = request.subprotocols();
+    let encoded = offered.find_map(|name| name.strip_prefix(TOKEN_PREFIX))?;
+    let bytes = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?;
+    Some(String::from_utf8(bytes).ok()?.into_boxed_str())
+}
