@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 pub mod client;
+pub mod foreign;
 pub mod http;
 
 use std::io::{BufRead, BufReader, Write};
