@@ -56,7 +56,8 @@ BASELINE_CARGO := cd tools/baseline && CARGO_TARGET_DIR=$(abspath $(TARGET))/bas
 
 # Clients that somebody else wrote. Tests that need one that is missing say so and pass.
 CLIENTS := $(TARGET)/test-clients
-PYTHON_CLIENT := websockets==15.0.1
+PYTHON_CLIENT := websockets==15.0.1 phxsocket==0.1.5 \
+	$(if $(shell python3 -c 'import sys; print(*["yes"][sys.version_info < (3, 11):])'),phoenix-channels-python-client==0.4.1)
 # The Phoenix client as it is, and as it was in apps that nobody has touched for years.
 PHOENIX_CLIENTS := phoenix@1.8.16 phoenix17@npm:phoenix@1.7.23 phoenix16@npm:phoenix@1.6.16 \
 	phoenix14@npm:phoenix@1.4.18 phoenix13@npm:phoenix@1.3.5 phoenix12@npm:phoenix@1.2.1
@@ -69,7 +70,7 @@ test-clients: ## Install the foreign WebSocket clients that the tests use into t
 	if [ "$$(cat $(CLIENTS)/python/installed 2>&1)" = "$$installed" ]; then :; \
 	elif ! python3 -m pip --version >/dev/null 2>&1; then \
 		echo 'test-clients: no python3 with pip: tests with the Python client will be skipped'; \
-	elif python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade \
+	elif python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --root-user-action=ignore --upgrade \
 		--target $(CLIENTS)/python $(PYTHON_CLIENT); then \
 		echo "$$installed" > $(CLIENTS)/python/installed; \
 	else echo 'test-clients: pip failed: tests with the Python client will be skipped'; fi

@@ -48,8 +48,8 @@ pub(super) fn full() -> Vec<Scenario> {
             }
         }
     }
-    scenarios.extend([1_000, 10_000, 18_000].map(lobby));
-    scenarios.extend([1_000, 10_000].map(joins));
+    scenarios.extend([500, 10_000, 18_000].map(lobby));
+    scenarios.extend([500, 10_000].map(joins));
     scenarios.extend([shards(), chat(), handshakes(), churn()]);
     scenarios.extend([0.5, 0.8].map(latency));
     scenarios.extend([generators_echo(), idle_memory()]);
