@@ -15,10 +15,12 @@ use std::time::Duration;
 
 pub use choice::{ClientAddress, Driver, OverRatePolicy, SlowConsumerPolicy};
 use ipnet::IpNet;
+
+pub use crate::handler::PhoenixConfig;
 pub(crate) use range::{Range, show_bytes, show_time};
 
 /// The handlers a route may name.
-pub const HANDLERS: &[&str] = &["echo", "broadcast", "chat"];
+pub const HANDLERS: &[&str] = &["echo", "broadcast", "chat", "phoenix"];
 
 /// Which handler answers a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +133,8 @@ pub struct Config {
 
     /// The paths that are served; no two are alike.
     pub routes: Vec<RouteSetting>,
+    /// What the clients of Phoenix Channels may do.
+    pub phoenix: PhoenixConfig,
 }
 
 impl Default for Config {
@@ -176,7 +180,9 @@ impl Default for Config {
                 RouteSetting::new("/broadcast", "broadcast"),
                 RouteSetting::new("/ws", "chat"),
                 RouteSetting::new("/ws/{user_id}", "chat"),
+                RouteSetting::new("/socket/websocket", "phoenix"),
             ],
+            phoenix: PhoenixConfig::default(),
         }
     }
 }

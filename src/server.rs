@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::config::{Config, SlowConsumerPolicy};
 use crate::cpus;
 use crate::error::StartError;
-use crate::handler::{Broadcast, Chat, Echo, Handler, Registered, Route};
+use crate::handler::{Broadcast, Chat, Echo, Handler, Phoenix, Registered, Route};
 use crate::hub::Hub;
 use crate::mesh::{self, MeshEnd, ShardWaker};
 use crate::metrics::ShardMetrics;
@@ -94,6 +94,10 @@ impl Server {
                 "echo" => Arc::new(|| Box::new(Registered::new(Echo))),
                 "broadcast" => Arc::new(move || Box::new(Registered::new(Broadcast::new(&topic)))),
                 "chat" => Arc::new(|| Box::new(Registered::new(Chat::new("corecast:chat")))),
+                "phoenix" => {
+                    let phoenix = Phoenix::new(&route.path, server.config.phoenix.clone());
+                    Arc::new(move || Box::new(Registered::new(phoenix.handler())))
+                }
                 other => unreachable!("'{other}' has passed the validation of routes"),
             };
             server.add_route(

@@ -54,7 +54,7 @@ pub(super) struct Options {
     #[serde(deserialize_with = "list_from_text")]
     pub origin: Option<Vec<Origin>>,
 
-    /// A path and what answers it: echo, broadcast, chat, or off to stop serving the path;
+    /// A path and what answers it: echo, broadcast, chat, phoenix, or off to stop serving the path;
     /// repeatable, added to the defaults. A policy may follow, as in /news=broadcast:drop
     #[arg(id = "routes", long = "route", value_name = "PATH=HANDLER", value_delimiter = ',', help_heading = LISTENING)]
     pub routes: Option<Vec<Route>>,
@@ -386,6 +386,7 @@ impl Options {
             ring_capacity: count(self.ring_capacity, base.ring_capacity),
             fan_out_slice: count(self.fan_out_slice, base.fan_out_slice),
             routes: resolve_routes(base.routes, self.routes.unwrap_or_default()),
+            phoenix: base.phoenix,
         };
         ServeOptions {
             config,

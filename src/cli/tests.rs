@@ -10,7 +10,8 @@ use tempfile::NamedTempFile;
 use super::source::{option_of, variable_of};
 use super::*;
 use crate::config::{
-    ClientAddress, Driver, HANDLERS, OverRatePolicy, RouteSetting, SlowConsumerPolicy,
+    ClientAddress, Driver, HANDLERS, OverRatePolicy, PhoenixConfig, RouteSetting,
+    SlowConsumerPolicy,
 };
 use crate::cpus;
 
@@ -238,8 +239,10 @@ fn every_option() -> ServeOptions {
                     slow_consumer: Some(SlowConsumerPolicy::Drop),
                     ..RouteSetting::new("/ws/{user_id}", "echo")
                 },
+                RouteSetting::new("/socket/websocket", "phoenix"),
                 RouteSetting::new("/news", "broadcast"),
             ],
+            phoenix: PhoenixConfig::default(),
         },
         log: LogFormat::Json,
         log_level: LevelFilter::DEBUG,
@@ -346,7 +349,7 @@ fn an_invalid_value_names_the_option_as_written_and_the_range() {
     let message = refused(&["--route", "/x=talk"], &[]);
     assert_eq!(
         message,
-        "--route: 'talk' (for /x) is not a handler; allowed: echo, broadcast, chat"
+        "--route: 'talk' (for /x) is not a handler; allowed: echo, broadcast, chat, phoenix"
     );
     assert!(refused(&["--no-such-option"], &[]).contains("--no-such-option"));
 }
@@ -410,6 +413,7 @@ fn routes_of_every_source_count() {
             ("/echo", "echo"),
             ("/broadcast", "broadcast"),
             ("/ws/{user_id}", "chat"),
+            ("/socket/websocket", "phoenix"),
             ("/file", "echo"),
             ("/both", "chat"),
             ("/env", "echo"),
@@ -435,7 +439,7 @@ fn the_help_shows_headings_defaults_and_ranges() {
         "[default: 16MiB; 125B to 1GiB]",
         "[default: 1m; 0 (off) or 10ms to 7days]",
         "[default: one per core of --cpus; 1 to 1024]",
-        "/ws/{user_id}=chat]",
+        "/socket/websocket=phoenix]",
     ] {
         assert!(help.contains(part), "{part} in {help}");
     }

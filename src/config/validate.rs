@@ -336,7 +336,7 @@ mod tests {
         for (path, handler, part) in [
             ("chat", "chat", "is not a path"),
             ("/a b", "chat", "is not a path"),
-            ("/chat", "talk", "allowed: echo, broadcast, chat"),
+            ("/chat", "talk", "allowed: echo, broadcast, chat, phoenix"),
             ("/echo", "chat", "'/echo' cannot be served"),
             ("/{", "chat", "'/{' cannot be served"),
         ] {

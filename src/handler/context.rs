@@ -65,6 +65,12 @@ impl Context<'_> {
         self.hub.publish(topic, frame, Some(self.session.index));
     }
 
+    /// The topic of this name. Where there are subscribers to it on this shard,
+    /// they and the caller share its memory.
+    pub fn topic(&self, name: &str) -> Topic {
+        self.hub.topic(name)
+    }
+
     /// Enters this session into a topic. Returns `false` if it is in it
     /// already, or over.
     pub fn subscribe(&mut self, topic: &Topic) -> bool {

@@ -42,12 +42,14 @@ mod broadcast;
 mod chat;
 mod context;
 mod echo;
+mod phoenix;
 mod route;
 
 pub use broadcast::Broadcast;
 pub use chat::Chat;
 pub use context::Context;
 pub use echo::Echo;
+pub use phoenix::{Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession};
 pub(crate) use route::{Registered, Route};
 
 use crate::config::SlowConsumerPolicy;

@@ -73,6 +73,15 @@ impl Hub {
         }
     }
 
+    /// The topic of this name. Where there are subscribers to it on this shard,
+    /// they and the caller share its memory.
+    pub fn topic(&self, name: &str) -> Topic {
+        self.table
+            .topic(name)
+            .cloned()
+            .unwrap_or_else(|| Topic::new(name))
+    }
+
     /// Enters a session into a topic. Returns `false` if it was in it already.
     pub fn subscribe(&mut self, session: u32, own: &mut Subscriptions, topic: &Topic) -> bool {
         self.table.subscribe(session, own, topic)

@@ -131,6 +131,11 @@ impl SubscriberTable {
         }
     }
 
+    /// The topic of this name, if it exists.
+    pub fn topic(&self, name: &str) -> Option<&Topic> {
+        self.names.get_key_value(name).map(|(topic, _)| topic)
+    }
+
     /// Topics that exist.
     pub fn topics(&self) -> usize {
         self.topics.len()

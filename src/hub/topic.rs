@@ -1,5 +1,6 @@
 //! The address of a publication.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +16,13 @@ impl Topic {
 
     /// Its name.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A topic is found by its name: both have the same hash and order.
+impl Borrow<str> for Topic {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

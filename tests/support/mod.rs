@@ -10,6 +10,7 @@
 pub mod client;
 pub mod foreign;
 pub mod http;
+pub mod phoenix;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
