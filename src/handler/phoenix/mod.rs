@@ -252,7 +252,11 @@ impl PhoenixHandler {
             }
             (Err(_), None) => {}
         }
-        self.reply(session.version, message.join_ref, message, answer, ctx);
+        let join_ref = match answer {
+            Err(Denied::UnmatchedTopic) => Reference::None,
+            _ => message.join_ref,
+        };
+        self.reply(session.version, join_ref, message, answer, ctx);
         if let Some(before) = before {
             self.say_close(session.version, before.join_ref.get(), &message.topic, ctx);
         }
