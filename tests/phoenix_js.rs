@@ -96,7 +96,7 @@ fn serve(driver: &str, listen: SocketAddr) -> Server {
             "127.0.0.1:0",
         ])
         .args(["--listen", &listen.to_string()])
-        .args(["--idle-timeout", "6s", "--ping-interval", "1s"])
+        .args(["--idle-timeout", "8s", "--ping-interval", "1s"])
         .args(["--drain-timeout", "300ms"])
         .arg("--config")
         .arg(foreign::script("phoenix.toml"));

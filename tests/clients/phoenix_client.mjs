@@ -6,6 +6,12 @@ import { createRequire } from 'node:module'
 /** How long anything may take, on a busy machine too. */
 const PATIENCE = 20_000
 
+/** On a busy machine answers are late, and a client gives up at its next beat. */
+export const NEVER = 3_600_000
+
+/** How often a socket shows instead that it is there. */
+const SIGN_OF_LIFE = 500
+
 /** The package, and what this version of it can do. */
 export function load (modules, name) {
   const require = createRequire(`${modules}/`)
@@ -20,6 +26,8 @@ export function load (modules, name) {
     serializers: minor < 3 ? ['1.0.0'] : minor < 4 ? ['2.0.0'] : ['1.0.0', '2.0.0'],
     sendsBinary: minor >= 5,
     noticesSilence: minor >= 3,
+    // Before 1.4 a join that was not answered after this time was sent again.
+    reconnectAfter: minor < 4 ? 2000 : 100,
     offersAuthToken: minor >= 8,
     // Before, two channels of one topic got each other's messages.
     tellsJoinsApart: minor >= 3
@@ -67,10 +75,9 @@ export function factory (client, vsn, address) {
     const said = []
     const socket = new client.Socket(`ws://${address}/socket`, {
       transport: client.WebSocket,
-      // On a busy machine answers are late, and a client gives up at its next beat.
-      heartbeatIntervalMs: 2500,
+      heartbeatIntervalMs: NEVER,
       timeout: PATIENCE,
-      reconnectAfterMs: () => 100,
+      reconnectAfterMs: () => client.reconnectAfter,
       rejoinAfterMs: () => 100,
       logger: (kind, message) => said.push(`${kind}: ${message}`),
       ...(client.serializers.length > 1 ? serializer(vsn) : {}),
@@ -84,12 +91,29 @@ export function factory (client, vsn, address) {
     return socket
   }
 
+  let [beat, longestPause] = [Date.now(), 0]
+  const beating = setInterval(() => {
+    longestPause = Math.max(longestPause, Date.now() - beat)
+    beat = Date.now()
+    for (const socket of sockets) {
+      if (socket.isSilent || !socket.isConnected()) continue
+      socket.push({ topic: 'phoenix', event: 'heartbeat', payload: {}, ref: socket.makeRef() })
+    }
+  }, SIGN_OF_LIFE)
+  beating.unref()
+
   function disconnect (socket) {
     sockets.delete(socket)
     socket.disconnect()
   }
 
-  return { connect, disconnect, disconnectAll: () => [...sockets].forEach(disconnect) }
+  return {
+    connect,
+    disconnect,
+    disconnectAll: () => [...sockets].forEach(disconnect),
+    // Longer where the machine has not let this script run.
+    longestPause: () => Math.max(longestPause, Date.now() - beat)
+  }
 }
 
 /** What the server answers to a push: its status and its response. */
