@@ -72,7 +72,9 @@ fn message() -> ShardMessage {
 /// Takes what there is, and checks it. Returns how many there were.
 fn receive(end: &mut MeshEnd) -> usize {
     end.receive(usize::MAX, |message| {
-        let ShardMessage::Publish(publication) = message;
+        let ShardMessage::Publish(publication) = message else {
+            unreachable!("only publications are sent here");
+        };
         assert_eq!(publication.frame.len(), 22);
     })
 }

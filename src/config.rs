@@ -6,18 +6,23 @@
 //! `Config` before any thread starts.
 
 mod choice;
+mod phoenix;
 mod range;
+mod topic_pattern;
 mod validate;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use choice::{ClientAddress, Driver, OverRatePolicy, SlowConsumerPolicy};
+pub use choice::{
+    ClientAddress, Driver, JoinPolicy, OverRatePolicy, SlowConsumerPolicy, TokenAlgorithm,
+};
 use ipnet::IpNet;
 
-pub use crate::handler::PhoenixConfig;
+pub use phoenix::{PhoenixConfig, TokenKey, TokenSetting, TopicRule};
 pub(crate) use range::{Range, show_bytes, show_time};
+pub use topic_pattern::TopicPattern;
 
 /// The handlers a route may name.
 pub const HANDLERS: &[&str] = &["echo", "broadcast", "chat", "phoenix"];
@@ -190,7 +195,8 @@ impl Default for Config {
 /// A setting that cannot stand: which one, what was wrong, what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The option's name as written on the command line, without dashes.
+    /// The option's name as written on the command line, without dashes, or the
+    /// key with dots of what is only in the file.
     pub option: &'static str,
     /// What was wrong and what is allowed instead, as one sentence.
     pub problem: String,
@@ -208,7 +214,9 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--{}: {}", self.option, self.problem)
+        // What is only in the file has no flag.
+        let dashes = if self.option.contains('.') { "" } else { "--" };
+        write!(f, "{dashes}{}: {}", self.option, self.problem)
     }
 }
 

@@ -95,7 +95,7 @@ impl Server {
                 "broadcast" => Arc::new(move || Box::new(Registered::new(Broadcast::new(&topic)))),
                 "chat" => Arc::new(|| Box::new(Registered::new(Chat::new("corecast:chat")))),
                 "phoenix" => {
-                    let phoenix = Phoenix::new(&route.path, server.config.phoenix.clone());
+                    let phoenix = Phoenix::new(&route.path, &server.config.phoenix)?;
                     Arc::new(move || Box::new(Registered::new(phoenix.handler())))
                 }
                 other => unreachable!("'{other}' has passed the validation of routes"),
@@ -400,6 +400,7 @@ impl StartingShard {
                 ShardRoute {
                     drain_code: route.drain_code(),
                     server_pings: route.server_pings(),
+                    tick_interval: route.tick_interval(),
                     slow_consumer: factory
                         .slow_consumer
                         .or_else(|| route.slow_consumer())

@@ -8,10 +8,11 @@ use std::fs;
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::CliError;
 use super::options::Options;
+use super::phoenix;
 use super::source::{Layer, Source, keys, option_of, with_range};
 use super::value::Route;
 
@@ -33,46 +34,92 @@ fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
     let table = document.get_ref();
 
     let known = keys();
-    check_keys(table, known.iter().map(String::as_str), &at)?;
-    for route in routes(table) {
+    // The tables of Phoenix Channels are the one thing that is only in the file.
+    let known = known.iter().map(String::as_str).chain(["phoenix"]);
+    check_keys(table, known, &at)?;
+    for route in tables(table, "routes") {
         check_keys(route, Route::KEYS.iter().copied(), &at)?;
+    }
+    for phoenix in tables(table, "phoenix") {
+        check_keys(phoenix, phoenix::KEYS.iter().copied(), &at)?;
+        for token in tables(phoenix, "token") {
+            check_keys(token, phoenix::TOKEN_KEYS.iter().copied(), &at)?;
+        }
+        for topic in tables(phoenix, "topics") {
+            check_keys(topic, phoenix::TOPIC_KEYS.iter().copied(), &at)?;
+        }
     }
 
     let options: Options = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         // A value's own error does not know its key. What is not inside a value is
-        // about the header of a table, and the only tables are the routes.
-        let key = table
-            .iter()
-            .find(|(_, value)| value.span().contains(&offset))
-            .map_or("routes", |(key, _)| key.get_ref());
+        // about the header of a table.
+        let key = key_at(table, offset).unwrap_or_else(|| {
+            let header = text[offset.min(text.len())..].lines().next();
+            let name = header.map(|line| line.trim_matches(['[', ']', ' ']));
+            name.filter(|name| !name.is_empty())
+                .unwrap_or("routes")
+                .to_owned()
+        });
         CliError::setting(
             format!("{}: {key}", at(offset)),
-            with_range(&option_of(key), error.message()),
+            with_range(&option_of(&key), error.message()),
         )
     })?;
 
-    let sources: BTreeMap<_, _> = table
+    let place_of = |key: &Spanned<DeString<'_>>| Source::File {
+        place: at(key.span().start),
+    };
+    let mut sources: BTreeMap<_, _> = table
         .keys()
-        .map(|key| {
-            let place = at(key.span().start);
-            (key.get_ref().to_string(), Source::File { place })
-        })
+        .map(|key| (key.get_ref().to_string(), place_of(key)))
         .collect();
+    for phoenix in tables(table, "phoenix") {
+        let nested = phoenix.keys();
+        sources.extend(nested.map(|key| (format!("phoenix.{}", key.get_ref()), place_of(key))));
+    }
     Ok(Layer { options, sources })
 }
 
-/// The `[[routes]]` tables.
-fn routes<'t, 'i>(table: &'t DeTable<'i>) -> impl Iterator<Item = &'t DeTable<'i>> {
-    let array = match table.get("routes").map(Spanned::get_ref) {
-        Some(DeValue::Array(array)) => Some(array),
-        _ => None,
+/// The key, with dots between those of tables, whose value is at this place.
+fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
+    table.iter().find_map(|(key, value)| {
+        let inner = match value.get_ref() {
+            DeValue::Table(table) => key_at(table, offset),
+            DeValue::Array(array) => array.iter().find_map(|element| match element.get_ref() {
+                DeValue::Table(table) => key_at(table, offset),
+                _ => None,
+            }),
+            _ => None,
+        };
+        match inner {
+            // A route's own keys have long been called by the list's name.
+            Some(_) if key.get_ref() == "routes" => Some("routes".to_owned()),
+            Some(inner) => Some(format!("{}.{inner}", key.get_ref())),
+            None => value
+                .span()
+                .contains(&offset)
+                .then(|| key.get_ref().to_string()),
+        }
+    })
+}
+
+/// The tables under a key: one, or those of a list.
+fn tables<'t, 'i>(
+    table: &'t DeTable<'i>,
+    key: &str,
+) -> impl Iterator<Item = &'t DeTable<'i>> + use<'t, 'i> {
+    let (one, list) = match table.get(key).map(Spanned::get_ref) {
+        Some(DeValue::Table(table)) => (Some(table), None),
+        Some(DeValue::Array(array)) => (None, Some(array)),
+        _ => (None, None),
     };
-    let elements = array.into_iter().flat_map(|array| array.iter());
-    elements.filter_map(|element| match element.get_ref() {
+    let elements = list.into_iter().flat_map(|array| array.iter());
+    let listed = elements.filter_map(|element| match element.get_ref() {
         DeValue::Table(table) => Some(table),
         _ => None,
-    })
+    });
+    one.into_iter().chain(listed)
 }
 
 fn check_keys<'k>(
@@ -130,6 +177,18 @@ mod tests {
                 "corecast.toml:1: 'max-pending-bytes' is not a key; the nearest is 'max_pending_bytes'",
             ),
             (
+                "[phoenix]\nmax_topics = 5",
+                "corecast.toml:2: 'max_topics' is not a key; the nearest is 'max_topics_per_socket'",
+            ),
+            (
+                "[[phoenix.topics]]\npatern = 'room:*'",
+                "corecast.toml:2: 'patern' is not a key; the nearest is 'pattern'",
+            ),
+            (
+                "[phoenix.token]\nalgo = 'HS256'",
+                "corecast.toml:2: 'algo' is not a key; the nearest is 'algorithm'",
+            ),
+            (
                 "[[routes]]\npath = '/x'\nhandle = 'echo'",
                 "corecast.toml:3: 'handle' is not a key; the nearest is 'handler'",
             ),
@@ -153,6 +212,37 @@ mod tests {
             "corecast.toml:2: routes: missing field `handler`"
         );
         assert!(complaint("shards = 1\nshards =").starts_with("corecast.toml:2: "));
+    }
+
+    #[test]
+    fn a_bad_value_of_a_topic_or_token_names_line_and_key() {
+        for (text, message) in [
+            (
+                "[[phoenix.topics]]\npattern = 'a'\n[[phoenix.topics]]\npattern = '*:b'",
+                "corecast.toml:4: phoenix.topics.pattern: '*:b' is not a pattern of topics: * may \
+                 only stand at the end; write room:lobby, room:* or user:{id}",
+            ),
+            (
+                "[[phoenix.topics]]\npattern = 'a'\njoin = 'all'",
+                "corecast.toml:3: phoenix.topics.join: 'all' is not an answer to who may join; use \
+                 everyone, token or nobody",
+            ),
+            (
+                "[[phoenix.topics]]\njoin = 'nobody'",
+                "corecast.toml:1: phoenix.topics: missing field `pattern`",
+            ),
+            (
+                "[phoenix.token]\nalgorithm = 'none'\nsecret = 's'",
+                "corecast.toml:2: phoenix.token.algorithm: 'none' is not a way to sign tokens; use \
+                 HS256, RS256 or EdDSA",
+            ),
+            (
+                "[phoenix.token]\nalgorithm = 'HS256'",
+                "corecast.toml:1: phoenix.token: give one of secret_file, secret and public_key_file",
+            ),
+        ] {
+            assert_eq!(complaint(text), message);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@
 mod file;
 mod help;
 mod options;
+mod phoenix;
 mod print;
 mod source;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::ServeOptions;
+use super::phoenix::PhoenixTable;
 use super::text::{from_text, list_from_text};
 use super::value::{
     Address, AddressOrOff, Count, Cpus, Level, Microseconds, Network, OFF, Origin, Route, Size,
@@ -58,6 +59,10 @@ pub(super) struct Options {
     /// repeatable, added to the defaults. A policy may follow, as in /news=broadcast:drop
     #[arg(id = "routes", long = "route", value_name = "PATH=HANDLER", value_delimiter = ',', help_heading = LISTENING)]
     pub routes: Option<Vec<Route>>,
+
+    /// The tables of Phoenix Channels, which are in the file only.
+    #[arg(skip)]
+    pub phoenix: Option<PhoenixTable>,
 
     /// Shards: threads that each serve their own connections
     #[arg(long, value_name = "N", help_heading = SHARDS)]
@@ -254,6 +259,7 @@ impl Options {
             admin,
             backlog,
             origin,
+            phoenix,
             shards,
             cpus,
             driver,
@@ -386,7 +392,7 @@ impl Options {
             ring_capacity: count(self.ring_capacity, base.ring_capacity),
             fan_out_slice: count(self.fan_out_slice, base.fan_out_slice),
             routes: resolve_routes(base.routes, self.routes.unwrap_or_default()),
-            phoenix: base.phoenix,
+            phoenix: self.phoenix.map_or(base.phoenix, PhoenixTable::resolve),
         };
         ServeOptions {
             config,

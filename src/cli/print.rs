@@ -32,6 +32,8 @@ pub(super) fn print(resolved: &ServeOptions, typed: &Layer) -> String {
         let _ = writeln!(text, "{line:<40} # {}", typed.origin_of(key));
     }
     print_routes(&mut text, &resolved.config, &typed.origin_of("routes"));
+    let origin = typed.origin_of("phoenix");
+    super::phoenix::print(&mut text, &resolved.config.phoenix, &origin);
     text
 }
 

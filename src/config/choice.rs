@@ -83,6 +83,32 @@ choice! {
     }
 }
 
+choice! {
+    /// Who may join the topics of a Phoenix client.
+    JoinPolicy, "an answer to who may join", {
+        /// Anybody.
+        #[default]
+        Everyone => "everyone",
+        /// Who has a good token that names the topic.
+        Token => "token",
+        /// Nobody.
+        Nobody => "nobody",
+    }
+}
+
+choice! {
+    /// How the tokens of Phoenix clients are signed.
+    TokenAlgorithm, "a way to sign tokens", {
+        /// With a secret that both sides know (HMAC with SHA-256).
+        #[default]
+        Hs256 => "HS256",
+        /// With a private RSA key.
+        Rs256 => "RS256",
+        /// With a private Ed25519 key.
+        EdDsa => "EdDSA",
+    }
+}
+
 /// What is said of a word that is not one of `words`.
 fn refusal(text: &str, noun: &str, words: &[&str]) -> String {
     let (last, others) = words.split_last().expect("a choice has words");

@@ -25,7 +25,8 @@ impl Config {
         self.validate_relations()?;
         self.validate_origins()?;
         self.validate_proxies()?;
-        self.validate_routes()
+        self.validate_routes()?;
+        self.phoenix.validate()
     }
 
     fn validate_ranges(&self) -> Result<(), ConfigError> {

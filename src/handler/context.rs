@@ -1,5 +1,6 @@
 //! What a handler can do.
 
+use std::any::Any;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::hub::{Hub, Subscriptions, Topic};
@@ -11,6 +12,7 @@ use crate::ws::{CloseCode, Message, OpCode, PreparedFrame};
 /// A handler's hands: the session it is serving, and the hub.
 pub struct Context<'a> {
     pub(crate) shard: ShardId,
+    pub(crate) route: u16,
     pub(crate) session: SessionKey,
     pub(crate) hub: &'a mut Hub,
     pub(crate) subscriptions: &'a mut Subscriptions,
@@ -65,10 +67,31 @@ impl Context<'_> {
         self.hub.publish(topic, frame, Some(self.session.index));
     }
 
+    /// Sends a frame to every subscriber of a topic on this shard, and to none
+    /// on others.
+    pub fn publish_here(&mut self, topic: &Topic, frame: PreparedFrame) {
+        self.published = true;
+        self.hub.publish_here(topic, frame);
+    }
+
+    /// Tells the handlers of this route on all other shards something: their
+    /// [`Handler::notice`](super::Handler::notice) is called with it. It takes
+    /// the way of publications, in order with what this shard publishes, and
+    /// like them holds its session back while they are backed up.
+    pub fn tell_others(&mut self, notice: impl Any + Send + Sync) {
+        self.published = true;
+        self.hub.tell(self.route, notice);
+    }
+
     /// The topic of this name. Where there are subscribers to it on this shard,
     /// they and the caller share its memory.
     pub fn topic(&self, name: &str) -> Topic {
-        self.hub.topic(name)
+        self.topic_here(name).unwrap_or_else(|| Topic::new(name))
+    }
+
+    /// The topic of this name, if it has subscribers on this shard.
+    pub fn topic_here(&self, name: &str) -> Option<Topic> {
+        self.hub.topic_here(name)
     }
 
     /// Enters this session into a topic. Returns `false` if it is in it

@@ -49,8 +49,12 @@ pub use broadcast::Broadcast;
 pub use chat::Chat;
 pub use context::Context;
 pub use echo::Echo;
-pub use phoenix::{Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession};
+pub(crate) use phoenix::check_token_setting;
+pub use phoenix::{Phoenix, PhoenixHandler, PhoenixSession};
 pub(crate) use route::{Registered, Route};
+
+use std::any::Any;
+use std::time::Duration;
 
 use crate::config::SlowConsumerPolicy;
 use crate::metrics::EndReason;
@@ -81,6 +85,23 @@ pub trait Handler: 'static {
     /// The session is over. It has left its topics; what is sent to it now
     /// goes nowhere, but publishing works.
     fn close(&mut self, _state: Self::State, _end: Ended, _ctx: &mut Context<'_>) {}
+
+    /// The handler of this route on another shard has told all others something
+    /// ([`Context::tell_others`]); it is of the type that was told. What one
+    /// shard tells arrives in the order told. `ctx` is of no session: what is
+    /// sent goes nowhere, but publishing works.
+    fn notice(&mut self, _notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {}
+
+    /// As much time has passed as [`tick_interval`](Handler::tick_interval)
+    /// says, or more: it is left out while publications are backed up. `ctx` is
+    /// of no session, as in [`notice`](Handler::notice).
+    fn tick(&mut self, _ctx: &mut Context<'_>) {}
+
+    /// How often [`tick`](Handler::tick) is called; asked once per shard. `None`
+    /// for never, which costs nothing.
+    fn tick_interval(&self) -> Option<Duration> {
+        None
+    }
 
     /// The close code a draining server gives this route's sessions; asked once
     /// per shard. 1001

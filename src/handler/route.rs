@@ -1,5 +1,8 @@
 //! A handler with its sessions' states, seen by a shard without their types.
 
+use std::any::Any;
+use std::time::Duration;
+
 use slab::Slab;
 
 use super::{Acceptance, Context, Ended, Handler};
@@ -13,6 +16,9 @@ pub(crate) trait Route {
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> u32;
     fn message(&mut self, slot: u32, message: Message<'_>, ctx: &mut Context<'_>);
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>);
+    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>);
+    fn tick(&mut self, ctx: &mut Context<'_>);
+    fn tick_interval(&self) -> Option<Duration>;
     fn drain_code(&self) -> CloseCode;
     fn server_pings(&self) -> bool;
     fn slow_consumer(&self) -> Option<SlowConsumerPolicy>;
@@ -54,6 +60,18 @@ impl<H: Handler> Route for Registered<H> {
         if let Some(state) = self.states.remove(slot) {
             self.handler.close(state, end, ctx);
         }
+    }
+
+    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
+        self.handler.notice(notice, ctx);
+    }
+
+    fn tick(&mut self, ctx: &mut Context<'_>) {
+        self.handler.tick(ctx);
+    }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        self.handler.tick_interval()
     }
 
     fn drain_code(&self) -> CloseCode {

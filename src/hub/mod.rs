@@ -23,13 +23,14 @@ mod fan_out;
 mod subscribers;
 mod topic;
 
+use std::any::Any;
 use std::rc::Rc;
 use std::sync::Arc;
 
 pub use subscribers::{SubscriberTable, Subscriptions};
 pub use topic::Topic;
 
-use crate::mesh::{MeshEnd, ShardMessage};
+use crate::mesh::{MeshEnd, Notice, ShardMessage};
 use crate::metrics::ShardMetrics;
 use crate::ws::PreparedFrame;
 use fan_out::FanOutQueue;
@@ -54,6 +55,8 @@ pub struct Hub {
     mesh: MeshEnd,
     /// Publications may be waiting in the rings from other shards.
     incoming: bool,
+    /// What handlers of other shards have told, in the order received.
+    notices: Vec<Arc<Notice>>,
     /// Publications that may wait for their fan-out before publishers wait.
     max_pending: usize,
     metrics: Arc<ShardMetrics>,
@@ -68,18 +71,16 @@ impl Hub {
             queue: FanOutQueue::default(),
             mesh,
             incoming: false,
+            notices: Vec::new(),
             max_pending,
             metrics,
         }
     }
 
-    /// The topic of this name. Where there are subscribers to it on this shard,
-    /// they and the caller share its memory.
-    pub fn topic(&self, name: &str) -> Topic {
-        self.table
-            .topic(name)
-            .cloned()
-            .unwrap_or_else(|| Topic::new(name))
+    /// The topic of this name, if it has subscribers on this shard, with whom
+    /// the caller shares its memory then.
+    pub fn topic_here(&self, name: &str) -> Option<Topic> {
+        self.table.topic(name).cloned()
     }
 
     /// Enters a session into a topic. Returns `false` if it was in it already.
@@ -114,6 +115,28 @@ impl Hub {
         publish_local(&mut self.table, &mut self.queue, topic, frame, except);
     }
 
+    /// Publishes to the subscribers of a topic on this shard only.
+    pub fn publish_here(&mut self, topic: &Topic, frame: PreparedFrame) {
+        self.metrics.publications.add(1);
+        publish_local(&mut self.table, &mut self.queue, topic, frame, None);
+    }
+
+    /// Tells the handlers of a route on all other shards something, in order
+    /// with what this shard publishes.
+    pub fn tell(&mut self, route: u16, content: impl Any + Send + Sync) {
+        if self.mesh.has_peers() {
+            let content = Box::new(content);
+            let notice = Arc::new(Notice { route, content });
+            let full = self.mesh.broadcast(&ShardMessage::Tell(notice));
+            self.metrics.ring_full.add(full as u64);
+        }
+    }
+
+    /// What handlers of other shards have told since this was last called.
+    pub fn take_notices(&mut self) -> Vec<Arc<Notice>> {
+        std::mem::take(&mut self.notices)
+    }
+
     /// Takes what other shards have published, as long as not too much is
     /// pending here. What is not taken stays in the rings, and in time holds
     /// back its publishers.
@@ -126,13 +149,17 @@ impl Hub {
             table,
             queue,
             mesh,
+            notices,
             metrics,
             ..
         } = self;
         metrics.ring_depth.set(mesh.depth() as u64);
-        let taken = mesh.receive(room, |ShardMessage::Publish(publication)| {
-            let frame = publication.frame.clone();
-            publish_local(table, queue, &publication.topic, frame, None);
+        let taken = mesh.receive(room, |message| match message {
+            ShardMessage::Publish(publication) => {
+                let frame = publication.frame.clone();
+                publish_local(table, queue, &publication.topic, frame, None);
+            }
+            ShardMessage::Tell(notice) => notices.push(notice),
         });
         metrics.ring_received.add(taken as u64);
         self.incoming = self.mesh.depth() > 0;

@@ -13,7 +13,9 @@
 
 mod waker;
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
@@ -36,6 +38,24 @@ impl ShardId {
 pub enum ShardMessage {
     /// Deliver this to the local subscribers of its topic.
     Publish(Arc<Publication>),
+    /// Hand this to the handler of its route.
+    Tell(Arc<Notice>),
+}
+
+/// What the handler of a route on one shard tells those on all others.
+pub struct Notice {
+    /// The route, by its number.
+    pub route: u16,
+    /// What is told; only the handler knows its type.
+    pub content: Box<dyn Any + Send + Sync>,
+}
+
+impl fmt::Debug for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notice")
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A ring to one other shard, with the backlog of what did not fit.
@@ -258,7 +278,9 @@ mod tests {
     }
 
     fn number(message: &ShardMessage) -> u32 {
-        let ShardMessage::Publish(publication) = message;
+        let ShardMessage::Publish(publication) = message else {
+            panic!("not a publication: {message:?}");
+        };
         let bytes = publication.frame.as_bytes();
         u32::from_be_bytes(bytes[bytes.len() - 4..].try_into().unwrap())
     }

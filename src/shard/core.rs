@@ -32,6 +32,7 @@ pub(crate) struct ShardRoute {
     pub(crate) slow_consumer: SlowConsumerPolicy,
     pub(crate) drain_code: CloseCode,
     pub(crate) server_pings: bool,
+    pub(crate) tick_interval: Option<Duration>,
 }
 
 /// The settings a shard looks at while it runs. Times are milliseconds of its
@@ -227,6 +228,7 @@ impl Core {
             self.hub.expect_incoming();
         }
         self.hub.receive();
+        self.deliver_notices();
         self.fan_out_slice();
         self.hub.flush_mesh();
         self.resume_waiting();

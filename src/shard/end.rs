@@ -196,6 +196,7 @@ impl Core {
         let slot = std::mem::replace(&mut session.slot, Session::NO_SLOT);
         let mut ctx = Context {
             shard: hub.mesh().id(),
+            route: session.route,
             session: key,
             hub,
             subscriptions: &mut session.subscriptions,

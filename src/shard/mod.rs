@@ -13,6 +13,7 @@
 mod core;
 mod end;
 mod meter;
+mod notices;
 mod open;
 mod serve;
 mod sweep;
@@ -94,6 +95,9 @@ impl Loop {
         // keep the sessions, nor the ring that holds their sockets open.
         monoio::spawn(accept_connections(Rc::downgrade(&core), listener));
         monoio::spawn(tick(Rc::downgrade(&core), core.borrow().tick_interval()));
+        for (route, interval) in core.borrow().tick_intervals() {
+            monoio::spawn(tick_route(Rc::downgrade(&core), route, interval));
+        }
         self.turn_until_finished(&core, &wake, &event, stop).await;
     }
 
@@ -213,5 +217,16 @@ async fn tick(core: Weak<RefCell<Core>>, interval: Duration) {
         let Some(core) = core.upgrade() else { return };
         core.borrow_mut().tick();
         core.borrow().kick.set();
+    }
+}
+
+/// Tells the handler of a route of time, for as long as the shard runs.
+async fn tick_route(core: Weak<RefCell<Core>>, route: u16, interval: Duration) {
+    loop {
+        monoio::time::sleep(interval).await;
+        let Some(core) = core.upgrade() else { return };
+        if core.borrow_mut().tick_route(route) {
+            core.borrow().kick.set();
+        }
     }
 }

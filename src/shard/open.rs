@@ -323,6 +323,7 @@ impl Core {
         outgoing.raw(&response);
         let mut ctx = Context {
             shard: self.hub.mesh().id(),
+            route,
             session: key,
             hub: &mut self.hub,
             subscriptions,

@@ -118,6 +118,7 @@ impl Core {
         } = session;
         let mut ctx = Context {
             shard: hub.mesh().id(),
+            route: *route,
             session: key,
             hub,
             subscriptions,

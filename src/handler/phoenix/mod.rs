@@ -2,9 +2,11 @@
 //!
 //! A session joins topics. What it pushes to a topic that it has joined goes to
 //! all who have, and is answered `ok`; everything about the topics themselves
-//! (join, leave, heartbeat) is answered as a Phoenix server would.
+//! (join, leave, heartbeat) is answered as a Phoenix server would. What a topic
+//! may do is said by rules ([`PhoenixConfig`]).
 //!
-//! message → `incoming` → what is to be done, here → `outgoing` → hub.
+//! message → `incoming` → `serve` → `answer` to the session, `outgoing` → hub
+//! for all.
 //!
 //! # Invariants worth naming
 //!
@@ -14,46 +16,47 @@
 //! - A binary push goes to sessions of version 2 only: version 1 cannot say it.
 //! - References go back with the type they came with.
 //! - A session's entry in a topic is 32 bytes here and 24 in the hub.
+//! - Presences cost nothing where no rule asks for them: no tick, no notice.
 
+mod answer;
 mod channels;
 mod incoming;
+mod join_payload;
 mod outgoing;
+mod presence;
 mod reference;
+mod serve;
+mod token;
 mod version;
 
+use std::any::Any;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use channels::{Channel, Channels};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use channels::Channels;
 use incoming::Incoming;
-use outgoing::Outgoing;
-use reference::{JoinRef, Reference};
+use presence::{Change, Presences};
+use token::Verifier;
+pub(crate) use token::check_token_setting;
 pub use version::Version;
 
-use super::{Acceptance, Context, Handler};
-use crate::hub::Topic;
+use super::{Acceptance, Context, Ended, Handler};
+use crate::config::{ConfigError, PhoenixConfig, TopicRule};
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message};
 
-/// Longest name of a topic that may be joined, in bytes.
-const MAX_TOPIC_BYTES: usize = 1_024;
-/// The topic of what concerns the connection itself. Nobody joins it.
-const SYSTEM_TOPIC: &str = "phoenix";
 /// The subprotocol that clients offer together with their token.
 const SUBPROTOCOL: &str = "phoenix";
-
-/// What sessions of Phoenix clients may do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhoenixConfig {
-    /// Topics one session may be in at a time.
-    pub max_topics: usize,
-}
-
-impl Default for PhoenixConfig {
-    fn default() -> Self {
-        PhoenixConfig { max_topics: 100 }
-    }
-}
+/// What the other one that they offer then begins with; the token follows.
+const TOKEN_PREFIX: &str = "base64url.bearer.phx.";
+/// Time in which presences that come and go are told together.
+const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Phoenix Channels on one route: what the handlers of its shards share.
 #[derive(Debug, Clone)]
@@ -61,8 +64,11 @@ pub struct Phoenix(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    config: PhoenixConfig,
-    /// What the topics' names begin with in the hub, for each version; equally long.
+    max_topics_per_socket: usize,
+    /// At least one; the first that matches counts.
+    rules: Vec<TopicRule>,
+    verifier: Option<Verifier>,
+    /// What the topics' names begin with in the hub, for each version.
     prefixes: [String; 2],
     /// The versions that any session has spoken.
     spoken: [AtomicBool; 2],
@@ -71,18 +77,29 @@ struct Shared {
 impl Phoenix {
     /// Channels whose topics are their own: those of another `name` do not hear
     /// of them.
-    pub fn new(name: &str, config: PhoenixConfig) -> Self {
-        Phoenix(Arc::new(Shared {
-            config,
+    ///
+    /// # Errors
+    /// When the key for tokens cannot be read.
+    pub fn new(name: &str, config: &PhoenixConfig) -> Result<Self, ConfigError> {
+        let rules = match &config.topics[..] {
+            [] => vec![TopicRule::for_all()],
+            rules => rules.to_vec(),
+        };
+        Ok(Phoenix(Arc::new(Shared {
+            max_topics_per_socket: config.max_topics_per_socket,
+            rules,
+            verifier: config.token.as_ref().map(Verifier::new).transpose()?,
             prefixes: [format!("phoenix1:{name}:"), format!("phoenix2:{name}:")],
             spoken: Default::default(),
-        }))
+        })))
     }
 
     /// The handler of one shard.
     pub fn handler(&self) -> PhoenixHandler {
         PhoenixHandler {
             shared: Arc::clone(&self.0),
+            presences: Presences::default(),
+            next_presence: RandomState::new().hash_one(()),
             name: String::new(),
             text: String::new(),
         }
@@ -93,6 +110,11 @@ impl Phoenix {
 #[derive(Debug)]
 pub struct PhoenixHandler {
     shared: Arc<Shared>,
+    /// Who is in which topic, on all shards.
+    presences: Presences,
+    /// The reference of the next presence. It begins at random, so that neither
+    /// another shard nor the next run gives the same.
+    next_presence: u64,
     /// A topic's name in the hub, while one is looked for.
     name: String,
     /// The message being written.
@@ -100,30 +122,22 @@ pub struct PhoenixHandler {
 }
 
 /// What is remembered of a session.
-#[derive(Debug)]
 pub struct PhoenixSession {
     version: Version,
     channels: Channels,
+    /// The token it came with, if any is ever asked for.
+    token: Option<Box<str>>,
+    /// Its presences, in those of its topics that have any.
+    presences: Vec<Change>,
 }
 
-/// Why a join or a push is answered with an error.
-#[derive(Debug, Clone, Copy)]
-enum Denied {
-    UnmatchedTopic,
-    TopicTooLong,
-    TooManyTopics,
-    ReservedEvent,
-}
-
-impl Denied {
-    /// What the client reads. The first three are the words of a Phoenix server.
-    fn reason(self) -> &'static str {
-        match self {
-            Denied::UnmatchedTopic => "unmatched topic",
-            Denied::TooManyTopics => "too many channels joined",
-            Denied::TopicTooLong => "topic too long",
-            Denied::ReservedEvent => "reserved event",
-        }
+impl fmt::Debug for PhoenixSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the token: this ends up in logs.
+        f.debug_struct("PhoenixSession")
+            .field("version", &self.version)
+            .field("channels", &self.channels)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,7 +146,7 @@ impl Handler for PhoenixHandler {
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         Version::asked_for(request)?;
-        // Another one that is offered carries a token, and must not be answered.
+        // The other one that is offered carries a token, and must not be answered.
         let offered = request.subprotocols().any(|name| name == SUBPROTOCOL);
         Ok(Acceptance {
             subprotocol: offered.then(|| SUBPROTOCOL.to_owned()),
@@ -146,9 +160,12 @@ impl Handler for PhoenixHandler {
         if !spoken.load(Ordering::Relaxed) {
             spoken.store(true, Ordering::SeqCst);
         }
+        let verifier = self.shared.verifier.as_ref();
         PhoenixSession {
             version,
             channels: Channels::default(),
+            token: verifier.and_then(|_| token_of(request)),
+            presences: Vec::new(),
         }
     }
 
@@ -164,6 +181,11 @@ impl Handler for PhoenixHandler {
         }
     }
 
+    fn close(&mut self, mut session: PhoenixSession, _end: Ended, ctx: &mut Context<'_>) {
+        let gone = std::mem::take(&mut session.presences);
+        self.tell_all(gone, ctx);
+    }
+
     /// A restart is what clients come back from at once; after 1000 they would stay away.
     fn drain_code(&self) -> CloseCode {
         CloseCode::SERVICE_RESTART
@@ -173,209 +195,78 @@ impl Handler for PhoenixHandler {
     fn server_pings(&self) -> bool {
         false
     }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        let has_presences = self.shared.rules.iter().any(|rule| rule.presence);
+        has_presences.then_some(PRESENCE_INTERVAL)
+    }
+
+    fn tick(&mut self, ctx: &mut Context<'_>) {
+        self.say_what_changed(ctx);
+    }
+
+    fn notice(&mut self, notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {
+        if let Some(changes) = notice.downcast_ref::<Vec<Change>>() {
+            changes
+                .iter()
+                .for_each(|change| self.presences.apply(change));
+        }
+    }
 }
 
 impl PhoenixHandler {
-    /// Does what a message asks for.
-    fn serve(
+    /// Ends the presence that a session has in a topic, if it has one, and
+    /// begins one with this key and these fields.
+    fn change_presence(
         &mut self,
         session: &mut PhoenixSession,
-        message: &Incoming<'_>,
-        ctx: &mut Context<'_>,
-    ) {
-        if message.topic == SYSTEM_TOPIC && message.event == "heartbeat" {
-            return self.reply(session.version, Reference::None, message, Ok(()), ctx);
-        }
-        self.set_name(session.version, &message.topic);
-        if message.event == "phx_join" {
-            return self.join(session, message, ctx);
-        }
-        let Some(channel) = session.channels.get(&self.name) else {
-            return self.serve_unjoined(session, message, ctx);
-        };
-        // Said to a join that is over; its answer would confuse the next one.
-        let join_ref = channel.join_ref.get();
-        if message.join_ref != Reference::None && !message.join_ref.is_same(join_ref) {
-            return;
-        }
-        if message.event == "phx_leave" {
-            return self.leave(session, message, ctx);
-        }
-        let answer = if is_reserved(&message.event) {
-            Err(Denied::ReservedEvent)
-        } else {
-            self.publish(session.version, &channel.topic, message, ctx);
-            Ok(())
-        };
-        self.reply(session.version, join_ref, message, answer, ctx);
-    }
-
-    /// Answers a message on a topic that the session is not in.
-    fn serve_unjoined(
-        &mut self,
-        session: &PhoenixSession,
-        message: &Incoming<'_>,
-        ctx: &mut Context<'_>,
-    ) {
-        // Who leaves what it is not in has what it wants.
-        let (join_ref, answer) = match &*message.event {
-            "phx_leave" => (message.join_ref, Ok(())),
-            _ => (Reference::None, Err(Denied::UnmatchedTopic)),
-        };
-        self.reply(session.version, join_ref, message, answer, ctx);
-    }
-
-    /// Joins the session to a topic, anew if it has joined it before.
-    fn join(
-        &mut self,
-        session: &mut PhoenixSession,
-        message: &Incoming<'_>,
-        ctx: &mut Context<'_>,
-    ) {
-        let before = session.channels.remove(&self.name);
-        let answer = self.may_join(session, message);
-        match (&answer, &before) {
-            (Ok(()), Some(before)) => session.channels.insert(Channel {
-                topic: before.topic.clone(),
-                join_ref: JoinRef::new(message.join_ref),
-            }),
-            (Ok(()), None) => {
-                let topic = ctx.topic(&self.name);
-                ctx.subscribe(&topic);
-                session.channels.insert(Channel {
-                    topic,
-                    join_ref: JoinRef::new(message.join_ref),
-                });
-            }
-            (Err(_), Some(before)) => {
-                ctx.unsubscribe(&before.topic);
-            }
-            (Err(_), None) => {}
-        }
-        let join_ref = match answer {
-            Err(Denied::UnmatchedTopic) => Reference::None,
-            _ => message.join_ref,
-        };
-        self.reply(session.version, join_ref, message, answer, ctx);
-        if let Some(before) = before {
-            self.say_close(session.version, before.join_ref.get(), &message.topic, ctx);
-        }
-    }
-
-    fn may_join(&self, session: &PhoenixSession, message: &Incoming<'_>) -> Result<(), Denied> {
-        if message.topic == SYSTEM_TOPIC {
-            Err(Denied::UnmatchedTopic)
-        } else if message.topic.len() > MAX_TOPIC_BYTES {
-            Err(Denied::TopicTooLong)
-        } else if session.channels.len() >= self.shared.config.max_topics {
-            Err(Denied::TooManyTopics)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn leave(
-        &mut self,
-        session: &mut PhoenixSession,
-        message: &Incoming<'_>,
-        ctx: &mut Context<'_>,
-    ) {
-        let Some(channel) = session.channels.remove(&self.name) else {
-            return;
-        };
-        ctx.unsubscribe(&channel.topic);
-        let join_ref = channel.join_ref.get();
-        self.reply(session.version, join_ref, message, Ok(()), ctx);
-        self.say_close(session.version, join_ref, &message.topic, ctx);
-    }
-
-    /// Sends what a session has pushed to all in the topic.
-    fn publish(
-        &mut self,
-        version: Version,
-        own: &Topic,
-        message: &Incoming<'_>,
-        ctx: &mut Context<'_>,
-    ) {
-        for to in Version::ALL {
-            if !self.shared.spoken[to.index()].load(Ordering::Relaxed) {
-                continue;
-            }
-            let (topic, event) = (&message.topic, &message.event);
-            let Some(frame) =
-                outgoing::broadcast(to, topic, event, message.payload, &mut self.text)
-            else {
-                continue;
-            };
-            if to == version {
-                ctx.publish(own, frame);
-            } else {
-                self.set_name(to, topic);
-                let topic = ctx.topic(&self.name);
-                ctx.publish(&topic, frame);
-            }
-        }
-    }
-
-    fn reply(
-        &mut self,
-        version: Version,
-        join_ref: Reference<'_>,
-        message: &Incoming<'_>,
-        answer: Result<(), Denied>,
-        ctx: &mut Context<'_>,
-    ) {
-        let payload = match answer {
-            Ok(()) => [r#"{"status":"ok","response":{"#, "", "}}"],
-            Err(denied) => [
-                r#"{"status":"error","response":{"reason":""#,
-                denied.reason(),
-                r#""}}"#,
-            ],
-        };
-        Outgoing {
-            join_ref,
-            reference: message.reference,
-            topic: &message.topic,
-            event: "phx_reply",
-            payload: &payload,
-        }
-        .write(version, &mut self.text);
-        ctx.send_text(&self.text);
-    }
-
-    /// Tells a client that its join is over.
-    fn say_close(
-        &mut self,
-        version: Version,
-        join_ref: Reference<'_>,
         topic: &str,
+        begins: Option<(String, String)>,
         ctx: &mut Context<'_>,
     ) {
-        Outgoing {
-            join_ref,
-            reference: join_ref,
-            topic,
-            event: "phx_close",
-            payload: &["{}"],
+        let is_here = |change: &Change| &*change.topic == topic;
+        let mut changes = Vec::new();
+        if let Some(place) = session.presences.iter().position(is_here) {
+            changes.push(session.presences.swap_remove(place));
         }
-        .write(version, &mut self.text);
-        ctx.send_text(&self.text);
+        if let Some((key, fields)) = begins {
+            let gone = Change {
+                topic: topic.into(),
+                key: key.into(),
+                reference: self.next_presence,
+                fields: None,
+            };
+            self.next_presence = self.next_presence.wrapping_add(1);
+            changes.push(Change {
+                fields: Some(fields.into()),
+                ..gone.clone()
+            });
+            // What there will be to say when it ends.
+            session.presences.push(gone);
+        }
+        self.tell_all(changes, ctx);
     }
 
-    /// Notes what a topic is called in the hub.
-    fn set_name(&mut self, version: Version, topic: &str) {
-        self.name.clear();
-        self.name.push_str(&self.shared.prefixes[version.index()]);
-        self.name.push_str(topic);
+    /// Applies changes to the presences here and on all other shards.
+    fn tell_all(&mut self, changes: Vec<Change>, ctx: &mut Context<'_>) {
+        if changes.is_empty() {
+            return;
+        }
+        changes
+            .iter()
+            .for_each(|change| self.presences.apply(change));
+        ctx.tell_others(changes);
     }
 }
 
-/// Whether only the server may say this: others would take it for the truth.
-fn is_reserved(event: &str) -> bool {
-    // phoenix.js hands a reply on as an event whose name begins like the second.
-    event.starts_with("phx_")
-        || event.starts_with("chan_reply_")
-        || event == "presence_state"
-        || event == "presence_diff"
+/// The token a client connects with: the socket's param, or what it offers as a
+/// subprotocol, because browsers cannot send a header of their own.
+fn token_of(request: &Request) -> Option<Box<str>> {
+    if let Some(token) = request.query_param("token") {
+        return Some(token.into());
+    }
+    let mut offered = request.subprotocols();
+    let encoded = offered.find_map(|name| name.strip_prefix(TOKEN_PREFIX))?;
+    let bytes = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?;
+    Some(String::from_utf8(bytes).ok()?.into_boxed_str())
 }

@@ -1,0 +1,101 @@
+//! What is said to one session: replies, closes, and why something is denied.
+
+use super::PhoenixHandler;
+use super::incoming::Incoming;
+use super::outgoing::Outgoing;
+use super::reference::Reference;
+use super::version::Version;
+use crate::handler::Context;
+
+/// Why a join or a push is answered with an error.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Denied {
+    UnmatchedTopic,
+    TooManyTopics,
+    Unauthorized,
+    TopicTooLong,
+    PresenceTooLong,
+    ReservedEvent,
+}
+
+impl Denied {
+    /// What the client reads. The first three are the words of a Phoenix server.
+    fn reason(self) -> &'static str {
+        match self {
+            Denied::UnmatchedTopic => "unmatched topic",
+            Denied::TooManyTopics => "too many channels joined",
+            Denied::Unauthorized => "unauthorized",
+            Denied::TopicTooLong => "topic too long",
+            Denied::PresenceTooLong => "user_id or meta too long",
+            Denied::ReservedEvent => "reserved event",
+        }
+    }
+}
+
+impl PhoenixHandler {
+    pub(super) fn reply(
+        &mut self,
+        version: Version,
+        join_ref: Reference<'_>,
+        message: &Incoming<'_>,
+        answer: Result<(), Denied>,
+        ctx: &mut Context<'_>,
+    ) {
+        let payload = match answer {
+            Ok(()) => [r#"{"status":"ok","response":{"#, "", "}}"],
+            Err(denied) => [
+                r#"{"status":"error","response":{"reason":""#,
+                denied.reason(),
+                r#""}}"#,
+            ],
+        };
+        Outgoing {
+            join_ref,
+            reference: message.reference,
+            topic: &message.topic,
+            event: "phx_reply",
+            payload: &payload,
+        }
+        .write(version, &mut self.text);
+        ctx.send_text(&self.text);
+    }
+
+    /// Tells a client that its join is over.
+    pub(super) fn say_close(
+        &mut self,
+        version: Version,
+        join_ref: Reference<'_>,
+        topic: &str,
+        ctx: &mut Context<'_>,
+    ) {
+        Outgoing {
+            join_ref,
+            reference: join_ref,
+            topic,
+            event: "phx_close",
+            payload: &["{}"],
+        }
+        .write(version, &mut self.text);
+        ctx.send_text(&self.text);
+    }
+
+    /// Tells a client who is in the topic it has joined.
+    pub(super) fn say_who_is_there(
+        &mut self,
+        version: Version,
+        message: &Incoming<'_>,
+        ctx: &mut Context<'_>,
+    ) {
+        let mut state = String::new();
+        self.presences.write_state(&message.topic, &mut state);
+        Outgoing {
+            join_ref: message.join_ref,
+            reference: Reference::None,
+            topic: &message.topic,
+            event: "presence_state",
+            payload: &[&state],
+        }
+        .write(version, &mut self.text);
+        ctx.send_text(&self.text);
+    }
+}

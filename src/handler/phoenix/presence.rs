@@ -1,0 +1,175 @@
+//! Who is in which topic, on all shards.
+//!
+//! Every shard has the whole table: each tells all others of its own sessions'
+//! comings and goings, and so can answer by itself.
+//!
+//! # Invariants worth naming
+//!
+//! - A presence has a reference that no other has, in this run or the one before.
+//! - What one shard tells of its sessions is applied everywhere in the order
+//!   told, so who has gone is gone on each shard.
+//! - A change is in the table at once and in the next difference once. A
+//!   difference holds what came and what went, also if it is the same: somebody
+//!   may have been told of it in between. Clients take what they know already
+//!   for no change, so who joins late and hears of a change twice is right too.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::outgoing::write_text;
+
+/// Somebody came or went.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) topic: Arc<str>,
+    pub(super) key: Arc<str>,
+    pub(super) reference: u64,
+    /// What is known of who came: the fields of a JSON object, at least one.
+    /// `None` of who went.
+    pub(super) fields: Option<Arc<str>>,
+}
+
+/// One presence under its key.
+#[derive(Debug, Clone)]
+struct Meta {
+    reference: u64,
+    fields: Arc<str>,
+}
+
+impl Meta {
+    fn write(&self, out: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            out,
+            "{{{},\"phx_ref\":\"{:x}\"}}",
+            self.fields, self.reference
+        );
+    }
+}
+
+#[derive(Debug, Default)]
+struct Present {
+    keys: BTreeMap<Arc<str>, Vec<Meta>>,
+    /// Who came and went since the last difference, under their keys.
+    joins: Vec<(Arc<str>, Meta)>,
+    leaves: Vec<(Arc<str>, Meta)>,
+}
+
+/// All presences of one route.
+#[derive(Debug, Default)]
+pub(super) struct Presences {
+    topics: HashMap<Arc<str>, Present>,
+    /// The topics that have a difference to tell.
+    changed: Vec<Arc<str>>,
+}
+
+impl Presences {
+    /// Applies a change.
+    pub(super) fn apply(&mut self, change: &Change) {
+        let present = self.topics.entry(change.topic.clone()).or_default();
+        let had_difference = !present.joins.is_empty() || !present.leaves.is_empty();
+        let key = &change.key;
+        match &change.fields {
+            Some(fields) => {
+                let meta = Meta {
+                    reference: change.reference,
+                    fields: fields.clone(),
+                };
+                present.joins.push((key.clone(), meta.clone()));
+                present.keys.entry(key.clone()).or_default().push(meta);
+            }
+            None => {
+                let Some(metas) = present.keys.get_mut(key) else {
+                    return;
+                };
+                let gone = |meta: &Meta| meta.reference == change.reference;
+                let Some(place) = metas.iter().position(gone) else {
+                    return;
+                };
+                let meta = metas.remove(place);
+                if metas.is_empty() {
+                    present.keys.remove(key);
+                }
+                present.leaves.push((key.clone(), meta));
+            }
+        }
+        if !had_difference {
+            self.changed.push(change.topic.clone());
+        }
+    }
+
+    /// Writes who is in a topic, behind what `out` holds.
+    pub(super) fn write_state(&self, topic: &str, out: &mut String) {
+        out.push('{');
+        if let Some(present) = self.topics.get(topic) {
+            let mut first = true;
+            for (key, metas) in &present.keys {
+                write_key(key, metas, &mut first, out);
+            }
+        }
+        out.push('}');
+    }
+
+    /// Takes what has changed in each topic since the last time.
+    pub(super) fn take_differences(&mut self) -> Vec<(Arc<str>, String)> {
+        let Presences { topics, changed } = self;
+        let difference = |topic: Arc<str>| {
+            let present = topics.get_mut(&topic)?;
+            let mut json = "{\"joins\":".to_owned();
+            write_grouped(std::mem::take(&mut present.joins), &mut json);
+            json.push_str(",\"leaves\":");
+            write_grouped(std::mem::take(&mut present.leaves), &mut json);
+            json.push('}');
+            if present.keys.is_empty() {
+                topics.remove(&topic);
+            }
+            Some((topic, json))
+        };
+        changed.drain(..).filter_map(difference).collect()
+    }
+
+    /// Whether there is no difference to tell.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.changed.is_empty()
+    }
+}
+
+/// Writes what is under each key, in the order in which it came.
+fn write_grouped(mut changes: Vec<(Arc<str>, Meta)>, out: &mut String) {
+    changes.sort_by(|(a, _), (b, _)| a.cmp(b));
+    out.push('{');
+    let mut first = true;
+    for group in changes.chunk_by(|(a, _), (b, _)| a == b) {
+        write_key(
+            &group[0].0,
+            group.iter().map(|(_, meta)| meta),
+            &mut first,
+            out,
+        );
+    }
+    out.push('}');
+}
+
+fn write_key<'a>(
+    key: &str,
+    metas: impl IntoIterator<Item = &'a Meta>,
+    first: &mut bool,
+    out: &mut String,
+) {
+    if !std::mem::take(first) {
+        out.push(',');
+    }
+    write_text(key, out);
+    out.push_str(":{\"metas\":[");
+    for (place, meta) in metas.into_iter().enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        meta.write(out);
+    }
+    out.push_str("]}");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! What a message does.
+
+use std::sync::atomic::Ordering;
+
+use super::answer::Denied;
+use super::channels::{Channel, May};
+use super::incoming::{Incoming, Payload};
+use super::join_payload::JoinPayload;
+use super::outgoing;
+use super::reference::Reference;
+use super::version::Version;
+use super::{PhoenixHandler, PhoenixSession};
+use crate::config::{JoinPolicy, TopicRule};
+use crate::handler::Context;
+
+/// Longest name of a topic that may be joined, in bytes.
+const MAX_TOPIC_BYTES: usize = 1_024;
+/// The topic of what concerns the connection itself. Nobody joins it.
+const SYSTEM_TOPIC: &str = "phoenix";
+
+/// What a join that is granted brings.
+struct Grant {
+    may: May,
+    /// Key and fields of the presence that begins, where the topic has any.
+    presence: Option<(String, String)>,
+}
+
+impl PhoenixHandler {
+    /// Does what a message asks for.
+    pub(super) fn serve(
+        &mut self,
+        session: &mut PhoenixSession,
+        message: &Incoming<'_>,
+        ctx: &mut Context<'_>,
+    ) {
+        if message.topic == SYSTEM_TOPIC && message.event == "heartbeat" {
+            return self.reply(session.version, Reference::None, message, Ok(()), ctx);
+        }
+        self.set_name(session.version, &message.topic);
+        if message.event == "phx_join" {
+            return self.join(session, message, ctx);
+        }
+        let Some(channel) = session.channels.get(&self.name) else {
+            return self.serve_unjoined(session, message, ctx);
+        };
+        // Said to a join that is over; its answer would confuse the next one.
+        let join_ref = channel.join_ref();
+        if message.join_ref != Reference::None && !message.join_ref.is_same(join_ref) {
+            return;
+        }
+        if message.event == "phx_leave" {
+            return self.leave(session, message, ctx);
+        }
+        let answer = if is_reserved(&message.event) {
+            Err(Denied::ReservedEvent)
+        } else if !channel.may().publish {
+            Err(Denied::Unauthorized)
+        } else {
+            self.publish(session.version, channel, message, ctx);
+            Ok(())
+        };
+        self.reply(session.version, join_ref, message, answer, ctx);
+    }
+
+    /// Answers a message on a topic that the session is not in.
+    fn serve_unjoined(
+        &mut self,
+        session: &PhoenixSession,
+        message: &Incoming<'_>,
+        ctx: &mut Context<'_>,
+    ) {
+        // Who leaves what it is not in has what it wants.
+        let (join_ref, answer) = match &*message.event {
+            "phx_leave" => (message.join_ref, Ok(())),
+            _ => (Reference::None, Err(Denied::UnmatchedTopic)),
+        };
+        self.reply(session.version, join_ref, message, answer, ctx);
+    }
+
+    /// Joins the session to a topic, anew if it has joined it before.
+    fn join(
+        &mut self,
+        session: &mut PhoenixSession,
+        message: &Incoming<'_>,
+        ctx: &mut Context<'_>,
+    ) {
+        let before = session.channels.remove(&self.name);
+        let granted = self.may_join(session, message, ctx);
+        if let Ok(Grant { may, .. }) = granted {
+            let topic = match &before {
+                Some(before) => before.topic().clone(),
+                None => {
+                    let topic = ctx.topic(&self.name);
+                    ctx.subscribe(&topic);
+                    topic
+                }
+            };
+            let channel = Channel::new(topic, message.join_ref, may);
+            session.channels.insert(channel);
+        } else if let Some(before) = &before {
+            ctx.unsubscribe(before.topic());
+        }
+        let (answer, presence) = match granted {
+            Ok(grant) => (Ok(()), grant.presence),
+            Err(denied) => (Err(denied), None),
+        };
+        let begins_presence = presence.is_some();
+        self.change_presence(session, &message.topic, presence, ctx);
+        let join_ref = match answer {
+            Err(Denied::UnmatchedTopic) => Reference::None,
+            _ => message.join_ref,
+        };
+        self.reply(session.version, join_ref, message, answer, ctx);
+        if let Some(before) = before {
+            self.say_close(session.version, before.join_ref(), &message.topic, ctx);
+        }
+        if begins_presence {
+            self.say_who_is_there(session.version, message, ctx);
+        }
+    }
+
+    /// Decides about a join.
+    fn may_join(
+        &self,
+        session: &PhoenixSession,
+        message: &Incoming<'_>,
+        ctx: &Context<'_>,
+    ) -> Result<Grant, Denied> {
+        let topic = &*message.topic;
+        let mut rules = self.shared.rules.iter();
+        let rule = rules
+            .find(|rule| rule.pattern.matches(topic))
+            .filter(|_| topic != SYSTEM_TOPIC)
+            .ok_or(Denied::UnmatchedTopic)?;
+        if topic.len() > MAX_TOPIC_BYTES {
+            return Err(Denied::TopicTooLong);
+        }
+        if session.channels.len() >= self.shared.max_topics_per_socket {
+            return Err(Denied::TooManyTopics);
+        }
+        // Nothing of the payload is needed where anybody may join unseen.
+        let payload = match (rule.join, rule.presence) {
+            (JoinPolicy::Everyone, false) => JoinPayload::default(),
+            _ => JoinPayload::parse(message.payload),
+        };
+        let holder = self.authorize(rule, session, topic, &payload)?;
+        let presence = match rule.presence {
+            true => {
+                let key = holder
+                    .or(payload.user_id.clone())
+                    .unwrap_or_else(|| format!("{:x}", ctx.session_id()));
+                let fields = payload.presence_fields(&key, ctx.timestamp_ms() / 1_000);
+                Some((key, fields.ok_or(Denied::PresenceTooLong)?))
+            }
+            false => None,
+        };
+        Ok(Grant {
+            may: rule.into(),
+            presence,
+        })
+    }
+
+    /// Checks the token of who joins, where it matters, and says whose it is.
+    fn authorize(
+        &self,
+        rule: &TopicRule,
+        session: &PhoenixSession,
+        topic: &str,
+        payload: &JoinPayload,
+    ) -> Result<Option<String>, Denied> {
+        let claims = || {
+            let token = payload.token.as_deref().or(session.token.as_deref())?;
+            self.shared.verifier.as_ref()?.verify(token)
+        };
+        match rule.join {
+            JoinPolicy::Nobody => Err(Denied::Unauthorized),
+            JoinPolicy::Token => match claims() {
+                Some(claims) if claims.allow(topic) => Ok(claims.sub),
+                _ => Err(Denied::Unauthorized),
+            },
+            JoinPolicy::Everyone if rule.presence => Ok(claims().and_then(|claims| claims.sub)),
+            JoinPolicy::Everyone => Ok(None),
+        }
+    }
+
+    fn leave(
+        &mut self,
+        session: &mut PhoenixSession,
+        message: &Incoming<'_>,
+        ctx: &mut Context<'_>,
+    ) {
+        let Some(channel) = session.channels.remove(&self.name) else {
+            return;
+        };
+        ctx.unsubscribe(channel.topic());
+        self.change_presence(session, &message.topic, None, ctx);
+        let join_ref = channel.join_ref();
+        self.reply(session.version, join_ref, message, Ok(()), ctx);
+        self.say_close(session.version, join_ref, &message.topic, ctx);
+    }
+
+    /// Sends what a session has pushed to all in the topic.
+    fn publish(
+        &mut self,
+        version: Version,
+        channel: &Channel,
+        message: &Incoming<'_>,
+        ctx: &mut Context<'_>,
+    ) {
+        let Incoming {
+            topic,
+            event,
+            payload,
+            ..
+        } = message;
+        for to in Version::ALL {
+            if !self.is_spoken(to) {
+                continue;
+            }
+            let Some(frame) = outgoing::broadcast(to, topic, event, *payload, &mut self.text)
+            else {
+                continue;
+            };
+            if to != version {
+                self.set_name(to, topic);
+                let topic = ctx.topic(&self.name);
+                ctx.publish(&topic, frame);
+            } else if channel.may().hear_itself {
+                ctx.publish(channel.topic(), frame);
+            } else {
+                ctx.publish_to_others(channel.topic(), frame);
+            }
+        }
+    }
+
+    /// Tells the subscribers on this shard who came and went since the last time.
+    pub(super) fn say_what_changed(&mut self, ctx: &mut Context<'_>) {
+        if self.presences.is_unchanged() {
+            return;
+        }
+        for (topic, difference) in self.presences.take_differences() {
+            let Ok(payload) = serde_json::from_str(&difference) else {
+                debug_assert!(false, "a difference is JSON");
+                continue;
+            };
+            for version in Version::ALL {
+                self.set_name(version, &topic);
+                let Some(here) = ctx.topic_here(&self.name) else {
+                    continue;
+                };
+                let (event, payload) = ("presence_diff", Payload::Json(payload));
+                let frame = outgoing::broadcast(version, &topic, event, payload, &mut self.text);
+                if let Some(frame) = frame {
+                    ctx.publish_here(&here, frame);
+                }
+            }
+        }
+    }
+
+    /// Whether a session of this process has ever spoken this version.
+    fn is_spoken(&self, version: Version) -> bool {
+        self.shared.spoken[version.index()].load(Ordering::Relaxed)
+    }
+
+    /// Notes what a topic is called in the hub.
+    fn set_name(&mut self, version: Version, topic: &str) {
+        self.name.clear();
+        self.name.push_str(&self.shared.prefixes[version.index()]);
+        self.name.push_str(topic);
+    }
+}
+
+/// Whether only the server may say this: others would take it for the truth.
+fn is_reserved(event: &str) -> bool {
+    // phoenix.js hands a reply on as an event whose name begins like the second.
+    event.starts_with("phx_")
+        || event.starts_with("chan_reply_")
+        || event == "presence_state"
+        || event == "presence_diff"
+}
