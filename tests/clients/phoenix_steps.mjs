@@ -2,6 +2,7 @@
 // stage: the client version, its serializer, and two sockets on two shards.
 
 import { strict as assert } from 'node:assert'
+import { createHmac } from 'node:crypto'
 import { join, reply, until, within } from './phoenix_client.mjs'
 
 const NO_BINARY = 'this version sends no binary messages'
@@ -178,7 +179,7 @@ async function tooManyTopics ({ connect, disconnect }) {
 /** Joins, and tells who is there as the client's own `Presence` sees it. */
 async function present (client, socket, name) {
   let metas
-  const channel = await join(socket, 'rooms:present', { name }, channel => {
+  const channel = await join(socket, 'rooms:present', { user_id: name, meta: { name } }, channel => {
     if (typeof client.Presence === 'function') {
       const presence = new client.Presence(channel)
       metas = () => presence.list((key, { metas }) => metas).flat()
@@ -220,11 +221,43 @@ async function presence ({ client, ada, bob, connect, disconnect }) {
   await first.sees('ada')
 }
 
+/** A signed token for some topics; see phoenix.toml for the secret. */
+function token (topics, seconds = 60) {
+  const now = Math.floor(Date.now() / 1000)
+  const [head, claims] = [{ alg: 'HS256', typ: 'JWT' }, { sub: 'ada', topics, exp: now + seconds }]
+    .map(part => Buffer.from(JSON.stringify(part)).toString('base64url'))
+  const key = 'known to the clients, as this is a test'
+  const signature = createHmac('sha256', key).update(`${head}.${claims}`).digest('base64url')
+  return `${head}.${claims}.${signature}`
+}
+
+async function tokenInJoin ({ ada }) {
+  const good = token(['rooms:token*'])
+  const bad = [{}, { token: token(['rooms:other']) }, { token: token(['rooms:token*'], -60) },
+    { token: good.replace(/.....$/, 'AAAAA') }]
+  for (const payload of bad) {
+    const channel = ada.channel('rooms:token', payload)
+    const answer = await reply(channel.join())
+    assert.deepEqual(answer, { status: 'error', response: { reason: 'unauthorized' } })
+    await reply(channel.leave())
+  }
+  const channel = await join(ada, 'rooms:token', { token: good })
+  channel.push('said', { number: 1 })
+  assert.deepEqual(await channel.next('said'), { number: 1 })
+}
+
+async function tokenInParams ({ connect, disconnect }) {
+  const socket = await connect({ params: { token: token(['rooms:token*']) } })
+  const channel = await join(socket, 'rooms:token')
+  assert.equal((await reply(channel.push('said', {}))).status, 'ok')
+  disconnect(socket)
+}
+
 async function authToken ({ client, connect, disconnect }) {
   if (!client.offersAuthToken) return 'this version has no authToken'
-  const socket = await connect({ authToken: 'a secret' })
+  const socket = await connect({ authToken: token(['rooms:token*']) })
   assert.equal(socket.conn.protocol, 'phoenix')
-  const channel = await join(socket, 'rooms:authorised')
+  const channel = await join(socket, 'rooms:token')
   assert.equal((await reply(channel.push('said', {}))).status, 'ok')
   disconnect(socket)
 }
@@ -232,5 +265,5 @@ async function authToken ({ client, connect, disconnect }) {
 export const steps = [
   heartbeats, pushWithReply, broadcastAcrossShards, senderIsSpared, listenersOnly, binary,
   twoVersionsTalk, leave, leaveAndJoinAgain, joinTwice, joinError, unmatchedTopic, tooManyTopics,
-  presence, authToken
+  presence, tokenInJoin, tokenInParams, authToken
 ]
