@@ -50,7 +50,7 @@ pub use chat::Chat;
 pub use context::Context;
 pub use echo::Echo;
 pub(crate) use phoenix::check_token_setting;
-pub use phoenix::{Phoenix, PhoenixHandler, PhoenixSession};
+pub use phoenix::{Phoenix, PhoenixHandler, PhoenixSession, Version as PhoenixVersion};
 pub(crate) use route::{Registered, Route};
 
 use std::any::Any;

@@ -1,19 +1,42 @@
 //! The topics a session has joined.
 
+use slab::Slab;
+
 use super::reference::Reference;
 use crate::config::TopicRule;
 use crate::hub::Topic;
 
-/// One topic that a session has joined. Small, as there is one for each session
-/// in each topic.
-#[derive(Debug)]
-pub(super) struct Channel {
+/// One topic that a session has joined.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Channel<'a> {
     /// Where the hub knows it; shared by all in it on this shard.
+    pub(super) topic: &'a Topic,
+    /// What the client has called this join.
+    pub(super) join_ref: Reference<'a>,
+    pub(super) may: May,
+}
+
+/// A topic that a session has left.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) topic: Topic,
+    number: u32,
+    kind: Kind,
+    json: Option<Box<str>>,
+}
+
+impl Left {
+    /// What the client has called the join that is over.
+    pub(super) fn join_ref(&self) -> Reference<'_> {
+        self.kind.reference(self.number, self.json.as_deref())
+    }
+}
+
+/// A channel as it is kept. Small, as there is one for each session in each topic.
+#[derive(Debug)]
+struct Entry {
     topic: Topic,
-    /// The join_ref, if it is not plain. Rare, so a second pointer to follow
-    /// costs less than 8 more bytes for all.
-    json: Option<Box<Box<str>>>,
-    /// The join_ref, if it is.
+    /// The join_ref, if it is a plain number, or its place among the odd ones.
     number: u32,
     kind: Kind,
     may: May,
@@ -25,7 +48,18 @@ enum Kind {
     None,
     Number,
     Digits,
-    Json,
+    Odd,
+}
+
+impl Kind {
+    fn reference(self, number: u32, json: Option<&str>) -> Reference<'_> {
+        match self {
+            Kind::None => Reference::None,
+            Kind::Number => Reference::Number(number),
+            Kind::Digits => Reference::Digits(number),
+            Kind::Odd => json.map_or(Reference::None, Reference::Json),
+        }
+    }
 }
 
 /// What the session may do in the topic.
@@ -44,88 +78,87 @@ impl From<&TopicRule> for May {
     }
 }
 
-impl Channel {
-    pub(super) fn new(topic: Topic, join_ref: Reference<'_>, may: May) -> Self {
-        let (kind, number, json) = match join_ref {
-            Reference::None => (Kind::None, 0, None),
-            Reference::Number(number) => (Kind::Number, number, None),
-            Reference::Digits(number) => (Kind::Digits, number, None),
-            other => {
-                let mut json = String::new();
-                other.write(&mut json);
-                (Kind::Json, 0, Some(Box::new(json.into_boxed_str())))
-            }
-        };
-        Channel {
-            topic,
-            json,
-            number,
-            kind,
-            may,
-        }
-    }
-
-    pub(super) fn topic(&self) -> &Topic {
-        &self.topic
-    }
-
-    /// What the client has called this join.
-    pub(super) fn join_ref(&self) -> Reference<'_> {
-        match self.kind {
-            Kind::None => Reference::None,
-            Kind::Number => Reference::Number(self.number),
-            Kind::Digits => Reference::Digits(self.number),
-            Kind::Json => self
-                .json
-                .as_deref()
-                .map_or(Reference::None, |json| Reference::Json(json)),
-        }
-    }
-
-    pub(super) fn may(&self) -> May {
-        self.may
-    }
-}
-
 /// All topics that a session has joined, sorted by their names, so that one is
 /// found in a few steps and takes no more memory than its entry.
 #[derive(Debug, Default)]
-pub(super) struct Channels(Vec<Channel>);
+pub(super) struct Channels {
+    entries: Vec<Entry>,
+    /// Join_refs that are not plain numbers, as JSON. Few clients send any.
+    odd: Option<Box<Slab<Box<str>>>>,
+}
 
 impl Channels {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Channel> {
-        self.find(name).ok().map(|place| &self.0[place])
+    pub(super) fn get(&self, name: &str) -> Option<Channel<'_>> {
+        let entry = &self.entries[self.find(name).ok()?];
+        let odd = self.odd.as_ref();
+        let json = odd.and_then(|odd| odd.get(entry.number as usize));
+        Some(Channel {
+            topic: &entry.topic,
+            join_ref: entry.kind.reference(entry.number, json.map(|json| &**json)),
+            may: entry.may,
+        })
     }
 
     /// Adds a channel that is not there yet.
-    pub(super) fn insert(&mut self, channel: Channel) {
-        let Err(place) = self.find(channel.topic.as_str()) else {
+    pub(super) fn insert(&mut self, topic: Topic, join_ref: Reference<'_>, may: May) {
+        let Err(place) = self.find(topic.as_str()) else {
             debug_assert!(false, "a channel is removed before it is joined again");
             return;
         };
+        let (kind, number) = match join_ref {
+            Reference::None => (Kind::None, 0),
+            Reference::Number(number) => (Kind::Number, number),
+            Reference::Digits(number) => (Kind::Digits, number),
+            odd => {
+                let mut json = String::new();
+                odd.write(&mut json);
+                let place = self.odd.get_or_insert_default().insert(json.into());
+                (Kind::Odd, place as u32)
+            }
+        };
         // Most sessions have one or few: a vector that doubles would waste more
         // than it saves.
-        if self.0.len() == self.0.capacity() {
-            self.0.reserve_exact(1 + self.0.len() / 4);
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.reserve_exact(1 + self.entries.len() / 8);
         }
-        self.0.insert(place, channel);
+        let entry = Entry {
+            topic,
+            number,
+            kind,
+            may,
+        };
+        self.entries.insert(place, entry);
     }
 
-    pub(super) fn remove(&mut self, name: &str) -> Option<Channel> {
-        let channel = self.0.remove(self.find(name).ok()?);
-        if self.0.len() < self.0.capacity() / 2 {
-            self.0.shrink_to_fit();
+    pub(super) fn remove(&mut self, name: &str) -> Option<Left> {
+        let Entry {
+            topic,
+            number,
+            kind,
+            ..
+        } = self.entries.remove(self.find(name).ok()?);
+        if self.entries.len() < self.entries.capacity() / 2 {
+            self.entries.shrink_to_fit();
         }
-        Some(channel)
+        let json = match (kind, &mut self.odd) {
+            (Kind::Odd, Some(odd)) => odd.try_remove(number as usize),
+            _ => None,
+        };
+        Some(Left {
+            topic,
+            number,
+            kind,
+            json,
+        })
     }
 
     fn find(&self, name: &str) -> Result<usize, usize> {
-        self.0
-            .binary_search_by(|channel| channel.topic.as_str().cmp(name))
+        self.entries
+            .binary_search_by(|entry| entry.topic.as_str().cmp(name))
     }
 }
 
@@ -137,21 +170,22 @@ mod tests {
 
     use super::*;
 
-    fn channel(name: &str, join_ref: Reference<'_>) -> Channel {
-        Channel::new(Topic::new(name), join_ref, May::from(&TopicRule::for_all()))
+    fn insert(channels: &mut Channels, name: &str, join_ref: Reference<'_>) {
+        let may = May::from(&TopicRule::for_all());
+        channels.insert(Topic::new(name), join_ref, may);
     }
 
     #[test]
-    fn an_entry_takes_32_bytes() {
-        assert_eq!(size_of::<Channel>(), 32);
+    fn an_entry_takes_24_bytes() {
+        assert_eq!(size_of::<Entry>(), 24);
         let mut channels = Channels::default();
-        channels.insert(channel("a", Reference::None));
-        assert_eq!(channels.0.capacity(), 1);
+        insert(&mut channels, "a", Reference::None);
+        assert_eq!(channels.entries.capacity(), 1);
     }
 
     #[test]
     fn a_join_ref_is_kept_as_it_came() {
-        for json in [
+        let all = [
             "null",
             "0",
             "7",
@@ -162,16 +196,28 @@ mod tests {
             "\"join-1\"",
             "[1]",
             "4294967296",
-        ] {
-            let reference = Reference::from_json(json).unwrap();
-            let channel = channel("a", reference);
+        ];
+        let mut channels = Channels::default();
+        let written = |reference: Reference<'_>| {
             let mut out = String::new();
-            channel.join_ref().write(&mut out);
-            assert_eq!(out, json);
-            assert!(channel.join_ref().is_same(reference));
+            reference.write(&mut out);
+            out
+        };
+        for json in all {
+            insert(&mut channels, json, Reference::from_json(json).unwrap());
         }
-        let kept = channel("a", Reference::from_text("a\"b"));
-        assert_eq!(kept.join_ref(), Reference::Json(r#""a\"b""#));
+        insert(&mut channels, "text", Reference::from_text("a\"b"));
+        for json in all {
+            let reference = channels.get(json).unwrap().join_ref;
+            assert_eq!(written(reference), json);
+            assert!(reference.is_same(Reference::from_json(json).unwrap()));
+        }
+        for json in all {
+            assert_eq!(written(channels.remove(json).unwrap().join_ref()), json);
+        }
+        let left = channels.remove("text").unwrap();
+        assert_eq!(left.join_ref(), Reference::Json(r#""a\"b""#));
+        assert!(channels.odd.unwrap().is_empty());
     }
 
     proptest! {
@@ -189,7 +235,7 @@ mod tests {
             for (joins, number) in operations {
                 let name = format!("t{number}");
                 if joins && channels.get(&name).is_none() {
-                    channels.insert(channel(&name, Reference::Number(number.into())));
+                    insert(&mut channels, &name, Reference::Number(number.into()));
                     oracle.insert(name.clone());
                 } else {
                     prop_assert_eq!(channels.remove(&name).is_some(), oracle.remove(&name));

@@ -171,3 +171,107 @@ impl<'de> Visitor<'de> for ArrayVisitor {
         Ok(array)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn cases() -> ProptestConfig {
+        ProptestConfig {
+            cases: if cfg!(miri) { 16 } else { 1024 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        }
+    }
+
+    fn written(reference: Reference<'_>) -> String {
+        let mut out = String::new();
+        reference.write(&mut out);
+        out
+    }
+
+    #[test]
+    fn what_needs_no_change_is_not_copied() {
+        let text = r#"["1","2","room:a","new_msg",{"a": [ 1 ]}]"#;
+        let message = Incoming::parse(Version::V2, Message::Text(text)).unwrap();
+        assert!(matches!(message.topic, Cow::Borrowed("room:a")));
+        assert!(matches!(message.event, Cow::Borrowed("new_msg")));
+        assert!(matches!(message.payload, Payload::Json(json) if json.get() == r#"{"a": [ 1 ]}"#));
+        let text = r#"["1","2","r\u00e9","e",{}]"#;
+        let message = Incoming::parse(Version::V2, Message::Text(text)).unwrap();
+        assert_eq!(message.topic, "ré");
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        /// Any text at all is read or refused.
+        #[test]
+        fn text_never_panics(text in ".*") {
+            for version in Version::ALL {
+                version.understands(Message::Text(&text));
+            }
+        }
+
+        /// So is what looks nearly like a message.
+        #[test]
+        fn near_json_never_panics(text in "[\\[\\]{},:\"tre0-9nul \\\\]{0,60}") {
+            for version in Version::ALL {
+                version.understands(Message::Text(&text));
+            }
+        }
+
+        /// So are any bytes, of which many begin like a push.
+        #[test]
+        fn bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..64), push: bool) {
+            if push && bytes.len() >= 5 {
+                bytes[0] = 0;
+                bytes[1..5].iter_mut().for_each(|len| *len %= 16);
+            }
+            for version in Version::ALL {
+                version.understands(Message::Binary(&bytes));
+            }
+        }
+
+        /// What is written in either version, or in binary, is read back.
+        #[test]
+        fn what_was_meant_is_read(
+            topic in "\\PC{0,20}",
+            event in "\\PC{0,20}",
+            number: u32,
+            text in "\\PC{0,10}",
+            data in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let payload = json!({"text": text, "number": number});
+            let array = json!([number, text, topic, event, payload]).to_string();
+            let object = json!({
+                "topic": topic, "event": event, "payload": payload, "ref": text, "join_ref": number,
+            })
+            .to_string();
+            for (version, json) in [(Version::V2, &array), (Version::V1, &object)] {
+                let message = Incoming::parse(version, Message::Text(json)).unwrap();
+                prop_assert_eq!((&*message.topic, &*message.event), (&*topic, &*event));
+                prop_assert_eq!(message.join_ref, Reference::Number(number));
+                prop_assert_eq!(written(message.reference), Value::from(text.as_str()).to_string());
+                let Payload::Json(read) = message.payload else {
+                    return Err(TestCaseError::fail("JSON became binary"));
+                };
+                prop_assert_eq!(serde_json::from_str::<Value>(read.get()).unwrap(), payload.clone());
+            }
+            let join_ref = number.to_string();
+            let texts = [&*join_ref, &*text, &*topic, &*event];
+            let mut bytes = vec![PUSH];
+            bytes.extend(texts.iter().map(|text| text.len() as u8));
+            texts.iter().for_each(|text| bytes.extend_from_slice(text.as_bytes()));
+            bytes.extend_from_slice(&data);
+            let message = Incoming::parse(Version::V2, Message::Binary(&bytes)).unwrap();
+            prop_assert_eq!((&*message.topic, &*message.event), (&*topic, &*event));
+            prop_assert_eq!(message.join_ref, Reference::Digits(number));
+            prop_assert_eq!(written(message.reference), Value::from(text.as_str()).to_string());
+            prop_assert!(matches!(message.payload, Payload::Binary(read) if read == data));
+        }
+    }
+}

@@ -15,7 +15,7 @@
 //!   version has a topic of its own in the hub.
 //! - A binary push goes to sessions of version 2 only: version 1 cannot say it.
 //! - References go back with the type they came with.
-//! - A session's entry in a topic is 32 bytes here and 24 in the hub.
+//! - A session's entry in a topic is 24 bytes here and 24 in the hub.
 //! - Presences cost nothing where no rule asks for them: no tick, no notice.
 
 mod answer;

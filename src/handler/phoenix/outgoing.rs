@@ -107,3 +107,59 @@ pub(super) fn broadcast(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn reply(version: Version) -> String {
+        let mut out = "before".to_owned();
+        Outgoing {
+            join_ref: Reference::Digits(1),
+            reference: Reference::Number(2),
+            topic: "a \"b\"",
+            event: "phx_reply",
+            payload: &["{", "}"],
+        }
+        .write(version, &mut out);
+        out
+    }
+
+    #[test]
+    fn messages_are_exactly_those_of_the_protocol() {
+        assert_eq!(reply(Version::V2), r#"["1",2,"a \"b\"","phx_reply",{}]"#);
+        assert_eq!(
+            reply(Version::V1),
+            r#"{"topic":"a \"b\"","event":"phx_reply","payload":{},"ref":2}"#
+        );
+    }
+
+    #[test]
+    fn broadcasts_are_written_for_each_version_if_it_can_say_them() {
+        let json: &RawValue = serde_json::from_str("{\"a\": 1}").unwrap();
+        let mut text = String::new();
+        let mut frame = |version, payload| broadcast(version, "t", "e", payload, &mut text);
+        let json = Payload::Json(json);
+        let expected = PreparedFrame::text(r#"[null,null,"t","e",{"a": 1}]"#);
+        assert_eq!(frame(Version::V2, json), Some(expected));
+        let expected =
+            PreparedFrame::text(r#"{"topic":"t","event":"e","payload":{"a": 1},"ref":null}"#);
+        assert_eq!(frame(Version::V1, json), Some(expected));
+        let bytes = Payload::Binary(&[9, 8]);
+        let expected = PreparedFrame::binary(b"\x02\x01\x01te\x09\x08");
+        assert_eq!(frame(Version::V2, bytes), Some(expected));
+        assert_eq!(frame(Version::V1, bytes), None);
+    }
+
+    #[test]
+    fn text_is_escaped_where_it_must_be() {
+        for text in ["", "plain", "\"", "\\", "\n\u{0}", "é€", "\u{7f}\u{2028}"] {
+            let mut out = String::new();
+            write_text(text, &mut out);
+            assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), json!(text));
+        }
+    }
+}

@@ -44,7 +44,7 @@ impl PhoenixHandler {
             return self.serve_unjoined(session, message, ctx);
         };
         // Said to a join that is over; its answer would confuse the next one.
-        let join_ref = channel.join_ref();
+        let join_ref = channel.join_ref;
         if message.join_ref != Reference::None && !message.join_ref.is_same(join_ref) {
             return;
         }
@@ -53,7 +53,7 @@ impl PhoenixHandler {
         }
         let answer = if is_reserved(&message.event) {
             Err(Denied::ReservedEvent)
-        } else if !channel.may().publish {
+        } else if !channel.may.publish {
             Err(Denied::Unauthorized)
         } else {
             self.publish(session.version, channel, message, ctx);
@@ -88,17 +88,16 @@ impl PhoenixHandler {
         let granted = self.may_join(session, message, ctx);
         if let Ok(Grant { may, .. }) = granted {
             let topic = match &before {
-                Some(before) => before.topic().clone(),
+                Some(before) => before.topic.clone(),
                 None => {
                     let topic = ctx.topic(&self.name);
                     ctx.subscribe(&topic);
                     topic
                 }
             };
-            let channel = Channel::new(topic, message.join_ref, may);
-            session.channels.insert(channel);
+            session.channels.insert(topic, message.join_ref, may);
         } else if let Some(before) = &before {
-            ctx.unsubscribe(before.topic());
+            ctx.unsubscribe(&before.topic);
         }
         let (answer, presence) = match granted {
             Ok(grant) => (Ok(()), grant.presence),
@@ -189,12 +188,12 @@ impl PhoenixHandler {
         message: &Incoming<'_>,
         ctx: &mut Context<'_>,
     ) {
-        let Some(channel) = session.channels.remove(&self.name) else {
+        let Some(left) = session.channels.remove(&self.name) else {
             return;
         };
-        ctx.unsubscribe(channel.topic());
+        ctx.unsubscribe(&left.topic);
         self.change_presence(session, &message.topic, None, ctx);
-        let join_ref = channel.join_ref();
+        let join_ref = left.join_ref();
         self.reply(session.version, join_ref, message, Ok(()), ctx);
         self.say_close(session.version, join_ref, &message.topic, ctx);
     }
@@ -203,7 +202,7 @@ impl PhoenixHandler {
     fn publish(
         &mut self,
         version: Version,
-        channel: &Channel,
+        channel: Channel<'_>,
         message: &Incoming<'_>,
         ctx: &mut Context<'_>,
     ) {
@@ -225,10 +224,10 @@ impl PhoenixHandler {
                 self.set_name(to, topic);
                 let topic = ctx.topic(&self.name);
                 ctx.publish(&topic, frame);
-            } else if channel.may().hear_itself {
-                ctx.publish(channel.topic(), frame);
+            } else if channel.may.hear_itself {
+                ctx.publish(channel.topic, frame);
             } else {
-                ctx.publish_to_others(channel.topic(), frame);
+                ctx.publish_to_others(channel.topic, frame);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The versions of the protocol, and how a client asks for one.
 
+use super::incoming::Incoming;
 use crate::upgrade::{Refusal, Request};
+use crate::ws::Message;
 
 /// How a session's messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,12 @@ impl Version {
                 "This version of the protocol is not spoken. Use vsn=2.0.0 or vsn=1.0.0.",
             )
         })
+    }
+
+    /// Whether a message is one that a client may send in this version. Whatever
+    /// it is, this does not panic, which is what the fuzzers ask of it.
+    pub fn understands(self, message: Message<'_>) -> bool {
+        Incoming::parse(self, message).is_ok()
     }
 
     /// The last part of the number is for corrections and may be any.

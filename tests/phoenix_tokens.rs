@@ -1,0 +1,287 @@
+//! Signed tokens: only who has a good one that names the topic may join, and
+//! the server says nothing about them.
+//!
+//! How: tokens are signed here with keys made by openssl's own command, once
+//! for each algorithm, and then spoiled in every way that must not pass.
+
+mod support;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use support::client::{Client, request_with};
+use support::phoenix::{connect, error, hear, ok, say};
+use support::{Server, on_each_driver, run, skip};
+use tempfile::TempDir;
+
+const SECRET: &[u8] = b"a secret that only this test knows, and no one else";
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_secs()
+}
+
+/// A token's claims without fault.
+fn claims() -> Value {
+    json!({
+        "sub": "ann",
+        "exp": now() + 600,
+        "aud": "chat",
+        "iss": "shop",
+        "topics": ["room:*", "user:{id}"],
+    })
+}
+
+fn sign(claims: &Value) -> String {
+    encode(
+        &Header::default(),
+        claims,
+        &EncodingKey::from_secret(SECRET),
+    )
+    .unwrap()
+}
+
+fn with(change: impl FnOnce(&mut Value)) -> String {
+    let mut claims = claims();
+    change(&mut claims);
+    sign(&claims)
+}
+
+fn config(directory: &Path, token: &str) -> String {
+    let path = directory.join("corecast.toml");
+    let text =
+        format!("[phoenix.token]\n{token}\n[[phoenix.topics]]\npattern = '*'\njoin = 'token'\n");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn on_each_driver_with_secret(test: impl Fn(&Server)) {
+    let directory = TempDir::new().unwrap();
+    let secret = directory.path().join("secret");
+    let mut file = std::fs::File::create(&secret).unwrap();
+    file.write_all(SECRET).unwrap();
+    file.write_all(b"\n").unwrap();
+    let token = format!(
+        "algorithm = 'HS256'\nsecret_file = '{}'\naudience = 'chat'\nissuer = 'shop'",
+        secret.display()
+    );
+    let config = config(directory.path(), &token);
+    on_each_driver(
+        &["--shards", "1", "--config", &config, "--log-level", "trace"],
+        test,
+    );
+}
+
+/// Whether a join with this payload is granted.
+fn may_join(client: &mut Client, topic: &str, payload: Value) -> bool {
+    say(client, json!(["j", "r", topic, "phx_join", payload]));
+    let answer = hear(client);
+    if answer == ok("j", "r", topic) {
+        say(client, json!(["j", "r", topic, "phx_leave", {}]));
+        hear(client);
+        hear(client);
+        return true;
+    }
+    assert_eq!(answer, error("j", "r", topic, "unauthorized"));
+    false
+}
+
+#[test]
+fn a_good_token_opens_the_topics_it_names() {
+    on_each_driver_with_secret(|server| {
+        let client = &mut connect(server.address);
+        let token = sign(&claims());
+        for (topic, may) in [
+            ("room:a", true),
+            ("user:7", true),
+            ("user:7:x", false),
+            ("b", false),
+        ] {
+            assert_eq!(
+                may_join(client, topic, json!({"token": token})),
+                may,
+                "{topic}"
+            );
+        }
+        assert!(!may_join(client, "room:a", json!({})));
+        assert!(!may_join(client, "room:a", json!({"token": 7})));
+        assert!(!server.log().contains(&token));
+    });
+}
+
+#[test]
+fn a_bad_token_opens_nothing() {
+    on_each_driver_with_secret(|server| {
+        let client = &mut connect(server.address);
+        let good = sign(&claims());
+        let [header, body, signature]: [&str; 3] =
+            good.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let unsigned = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
+        let other_key = EncodingKey::from_secret(b"another secret, of another server altogether");
+        let wider =
+            URL_SAFE_NO_PAD.encode(json!({"exp": now() + 600, "topics": ["*"]}).to_string());
+        for (what, token) in [
+            ("expired", with(|claims| claims["exp"] = json!(now() - 1))),
+            (
+                "not yet valid",
+                with(|claims| claims["nbf"] = json!(now() + 600)),
+            ),
+            (
+                "for ever",
+                with(|claims| drop(claims.as_object_mut().unwrap().remove("exp"))),
+            ),
+            ("for others", with(|claims| claims["aud"] = json!("mail"))),
+            (
+                "for nobody",
+                with(|claims| drop(claims.as_object_mut().unwrap().remove("aud"))),
+            ),
+            ("by others", with(|claims| claims["iss"] = json!("thief"))),
+            ("for no topics", with(|claims| claims["topics"] = json!([]))),
+            (
+                "without topics",
+                with(|claims| drop(claims.as_object_mut().unwrap().remove("topics"))),
+            ),
+            (
+                "for no patterns",
+                with(|claims| claims["topics"] = json!(["{", "*:*", ""])),
+            ),
+            (
+                "topics of another form",
+                with(|claims| claims["topics"] = json!("*")),
+            ),
+            (
+                "another key",
+                encode(&Header::default(), &claims(), &other_key).unwrap(),
+            ),
+            (
+                "another algorithm",
+                encode(
+                    &Header::new(Algorithm::HS512),
+                    &claims(),
+                    &EncodingKey::from_secret(SECRET),
+                )
+                .unwrap(),
+            ),
+            ("unsigned", format!("{unsigned}.{body}.")),
+            (
+                "unsigned but signed",
+                format!("{unsigned}.{body}.{signature}"),
+            ),
+            ("changed", format!("{header}.{wider}.{signature}")),
+            ("cut", good[..good.len() - 1].to_owned()),
+            ("empty", String::new()),
+            ("dots", "..".to_owned()),
+            ("words", "not a token".to_owned()),
+        ] {
+            assert!(
+                !may_join(client, "room:a", json!({"token": token})),
+                "{what}"
+            );
+        }
+        assert!(may_join(client, "room:a", json!({"token": good})));
+    });
+}
+
+#[test]
+fn a_token_may_come_with_the_connection() {
+    on_each_driver_with_secret(|server| {
+        let token = sign(&claims());
+        let path = format!("/socket/websocket?vsn=2.0.0&token={token}");
+        let client = &mut Client::connect(server.address, &path);
+        assert!(may_join(client, "room:a", json!({})));
+        assert!(!may_join(
+            client,
+            "room:a",
+            json!({"token": "a bad one counts first"})
+        ));
+
+        let offered = format!(
+            "Sec-WebSocket-Protocol: phoenix, base64url.bearer.phx.{}\r\n",
+            URL_SAFE_NO_PAD.encode(&token)
+        );
+        let client = &mut Client::open(server.address);
+        client.send(request_with("/socket/websocket?vsn=2.0.0", &offered).as_bytes());
+        let head = client.response_head();
+        assert!(
+            head.contains("\r\nSec-WebSocket-Protocol: phoenix\r\n"),
+            "{head}"
+        );
+        assert!(may_join(client, "room:a", json!({})));
+        assert!(!server.log().contains(&token));
+    });
+}
+
+/// Makes a pair of keys; `None`, with a word about it, where openssl is missing.
+fn key_pair(directory: &Path, arguments: &[&str]) -> Option<(Vec<u8>, String)> {
+    let (private, public) = (directory.join("private.pem"), directory.join("public.pem"));
+    let mut make = Command::new("openssl");
+    make.arg("genpkey")
+        .args(arguments)
+        .arg("-out")
+        .arg(&private);
+    if make.output().is_err() {
+        skip("tokens with key pairs", "openssl is not installed");
+        return None;
+    }
+    let mut publish = Command::new("openssl");
+    publish
+        .args(["pkey", "-pubout", "-in"])
+        .arg(&private)
+        .arg("-out")
+        .arg(&public);
+    let (code, _, err) = run(&mut publish);
+    assert_eq!(code, 0, "{err}");
+    Some((
+        std::fs::read(private).unwrap(),
+        public.to_str().unwrap().to_owned(),
+    ))
+}
+
+#[test]
+fn tokens_are_signed_with_private_keys_too() {
+    let rsa = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
+    let ed25519 = ["-algorithm", "ED25519"];
+    type FromPem = fn(&[u8]) -> jsonwebtoken::errors::Result<EncodingKey>;
+    let cases: [(&str, Algorithm, &[&str], FromPem); 2] = [
+        ("RS256", Algorithm::RS256, &rsa, EncodingKey::from_rsa_pem),
+        (
+            "EdDSA",
+            Algorithm::EdDSA,
+            &ed25519,
+            EncodingKey::from_ed_pem,
+        ),
+    ];
+    for (name, algorithm, arguments, from_pem) in cases {
+        let directory = TempDir::new().unwrap();
+        let Some((private, public)) = key_pair(directory.path(), arguments) else {
+            return;
+        };
+        let token = format!("algorithm = '{name}'\npublic_key_file = '{public}'");
+        let config = config(directory.path(), &token);
+        let server = Server::start(&["--shards", "1", "--driver", "epoll", "--config", &config]);
+        let client = &mut connect(server.address);
+        let key = from_pem(&private).unwrap();
+        let token = encode(&Header::new(algorithm), &claims(), &key).unwrap();
+        assert!(
+            may_join(client, "room:a", json!({"token": token})),
+            "{name}"
+        );
+        // The public key is known to all, so it must not do for a secret.
+        let public_key = EncodingKey::from_secret(&std::fs::read(&public).unwrap());
+        let forged = encode(&Header::default(), &claims(), &public_key).unwrap();
+        assert!(
+            !may_join(client, "room:a", json!({"token": forged})),
+            "{name}"
+        );
+        assert!(
+            !may_join(client, "room:a", json!({"token": sign(&claims())})),
+            "{name}"
+        );
+    }
+}
