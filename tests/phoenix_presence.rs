@@ -9,18 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use serde_json::{Value, json};
-use support::client::Client;
+use support::client::{Client, text};
 use support::phoenix::{connect, error, hear, ok, on_all_shards, say};
 use support::{Server, on_each_driver};
 use tempfile::NamedTempFile;
 
 const RULES: &str = "[[phoenix.topics]]\npattern = 'room:*'\npresence = true\n";
 
-fn on_each_driver_with_presence(shards: &str, test: impl Fn(&Server)) {
+fn on_each_driver_with_presence(options: &[&str], test: impl Fn(&Server)) {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(RULES.as_bytes()).unwrap();
     let path = file.path().to_str().unwrap();
-    on_each_driver(&["--shards", shards, "--config", path], test);
+    on_each_driver(&[&["--config", path], options].concat(), test);
 }
 
 /// A client with its list of who is there: keys, and the references under them.
@@ -104,7 +104,7 @@ impl Member {
 
 #[test]
 fn all_shards_come_to_know_who_came_and_who_went() {
-    on_each_driver_with_presence("2", |server| {
+    on_each_driver_with_presence(&["--shards", "2"], |server| {
         let clients = on_all_shards(server, 2, || connect(server.address));
         let names: Vec<String> = (0..clients.len()).map(|n| format!("user {n}")).collect();
         let mut members: Vec<Member> = clients
@@ -148,7 +148,7 @@ fn all_shards_come_to_know_who_came_and_who_went() {
 
 #[test]
 fn one_user_may_be_there_more_than_once() {
-    on_each_driver_with_presence("1", |server| {
+    on_each_driver_with_presence(&["--shards", "1"], |server| {
         let payload = || json!({"user_id": 7, "meta": {"device": "phone", "phx_ref": "forged"}});
         let mut first = Member::join(connect(server.address), "room:a", payload());
         let mut second = Member::join(connect(server.address), "room:a", payload());
@@ -178,7 +178,7 @@ fn one_user_may_be_there_more_than_once() {
 
 #[test]
 fn what_a_client_says_of_itself_is_told_and_limited() {
-    on_each_driver_with_presence("1", |server| {
+    on_each_driver_with_presence(&["--shards", "1"], |server| {
         let client = &mut connect(server.address);
         let long = json!({"user_id": "x".repeat(256)});
         say(client, json!(["j", "r", "room:a", "phx_join", long]));
@@ -202,7 +202,7 @@ fn what_a_client_says_of_itself_is_told_and_limited() {
 
 #[test]
 fn old_clients_are_told_in_their_own_words() {
-    on_each_driver_with_presence("1", |server| {
+    on_each_driver_with_presence(&["--shards", "1"], |server| {
         let old = &mut Client::connect(server.address, "/socket/websocket");
         let payload = json!({"user_id": "old"});
         say(
@@ -221,5 +221,65 @@ fn old_clients_are_told_in_their_own_words() {
         let _new = Member::join(connect(server.address), "room:a", json!({"user_id": "new"}));
         let joins = &hear(old)["payload"]["joins"];
         assert_eq!(references(joins).into_keys().collect::<Vec<_>>(), ["new"]);
+    });
+}
+
+/// Shards that are congested all the time, because their rings hold two
+/// messages, lose nobody and keep nobody who has gone.
+#[test]
+fn congestion_loses_nobody_and_keeps_nobody() {
+    let options = [
+        "--shards",
+        "2",
+        "--ring-capacity",
+        "2",
+        "--fan-out-slice",
+        "1",
+    ];
+    on_each_driver_with_presence(&options, |server| {
+        let watchers = on_all_shards(server, 1, || connect(server.address));
+        let mut watchers: Vec<Member> = watchers
+            .into_iter()
+            .map(|client| Member::join(client, "room:a", json!({"user_id": "watcher"})))
+            .collect();
+        let count = watchers.len();
+        // In a room of their own many talk at once, and come and go unasked.
+        let talkers: Vec<Client> = (0..20)
+            .map(|number| {
+                let mut client = connect(server.address);
+                let mut talk = Vec::new();
+                for visit in 0..10 {
+                    let user = json!({"user_id": format!("{number} {visit}")});
+                    for message in [
+                        json!([visit, "1", "room:a", "phx_join", user]),
+                        json!([visit, "2", "room:b", "phx_join", user]),
+                        json!([visit, "3", "room:b", "e", {}]),
+                        json!([visit, "4", "room:b", "phx_leave", {}]),
+                    ] {
+                        talk.extend(text(&message.to_string()));
+                    }
+                }
+                client.send(&talk);
+                client
+            })
+            .collect();
+        // Each has joined for the last time, and is cut off in the midst of it all.
+        for (number, client) in talkers.into_iter().enumerate() {
+            let last = format!("{number} 9");
+            let watcher = &mut watchers[0];
+            while !watcher.there.contains_key(&last) {
+                watcher.apply();
+            }
+            client.reset();
+        }
+        for watcher in &mut watchers {
+            watcher.wait_for(&[("watcher", count)]);
+        }
+        let mut late = Member::join(
+            connect(server.address),
+            "room:a",
+            json!({"user_id": "late"}),
+        );
+        late.wait_for(&[("watcher", count), ("late", 1)]);
     });
 }

@@ -19,6 +19,16 @@ under its name with underscores (max_sessions = 1000000), routes as tables:
   handler = \"broadcast\"
   slow_consumer = \"drop\"
 
+What the topics of Phoenix clients may do is in the file only; the first pattern \
+that matches counts:
+
+  [[phoenix.topics]]
+  pattern = \"rooms:*\"
+  join = \"everyone\"
+  publish = true
+  echo = true
+  presence = true
+
 A flag wins over the environment, the environment over the file. Sizes are bytes \
 or have a unit (64KiB, 1MiB); times need one (500ms, 10s, 2m).";
 
