@@ -24,6 +24,7 @@ mod subscribers;
 mod topic;
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -55,8 +56,9 @@ pub struct Hub {
     mesh: MeshEnd,
     /// Publications may be waiting in the rings from other shards.
     incoming: bool,
-    /// What handlers of other shards have told, in the order received.
-    notices: Vec<Arc<Notice>>,
+    /// A notice that was taken from a ring, and what was taken behind it: its
+    /// handler is called before anything behind it is published.
+    inbox: VecDeque<ShardMessage>,
     /// Publications that may wait for their fan-out before publishers wait.
     max_pending: usize,
     metrics: Arc<ShardMetrics>,
@@ -71,7 +73,7 @@ impl Hub {
             queue: FanOutQueue::default(),
             mesh,
             incoming: false,
-            notices: Vec::new(),
+            inbox: VecDeque::new(),
             max_pending,
             metrics,
         }
@@ -132,9 +134,21 @@ impl Hub {
         }
     }
 
-    /// What handlers of other shards have told since this was last called.
-    pub fn take_notices(&mut self) -> Vec<Arc<Notice>> {
-        std::mem::take(&mut self.notices)
+    /// The next notice of those received, for the handler of its route. To be
+    /// called after [`receive`](Hub::receive) until there is none: what was
+    /// received between two notices is published between them.
+    pub fn next_notice(&mut self) -> Option<Arc<Notice>> {
+        loop {
+            match self.inbox.pop_front()? {
+                ShardMessage::Tell(notice) => return Some(notice),
+                ShardMessage::Publish(publication) => self.publish_received(&publication),
+            }
+        }
+    }
+
+    fn publish_received(&mut self, publication: &Publication) {
+        let Publication { topic, frame } = publication;
+        publish_local(&mut self.table, &mut self.queue, topic, frame.clone(), None);
     }
 
     /// Takes what other shards have published, as long as not too much is
@@ -149,17 +163,17 @@ impl Hub {
             table,
             queue,
             mesh,
-            notices,
+            inbox,
             metrics,
             ..
         } = self;
         metrics.ring_depth.set(mesh.depth() as u64);
         let taken = mesh.receive(room, |message| match message {
-            ShardMessage::Publish(publication) => {
+            ShardMessage::Publish(publication) if inbox.is_empty() => {
                 let frame = publication.frame.clone();
                 publish_local(table, queue, &publication.topic, frame, None);
             }
-            ShardMessage::Tell(notice) => notices.push(notice),
+            message => inbox.push_back(message),
         });
         metrics.ring_received.add(taken as u64);
         self.incoming = self.mesh.depth() > 0;
@@ -234,5 +248,45 @@ fn publish_local(
 ) {
     if let Some(topic) = table.find(topic) {
         queue.push(table, topic, frame, except);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::mesh::{self, ShardWaker};
+    use crate::sys::EventFd;
+
+    /// What its handler publishes on a notice comes before what was published
+    /// behind the notice, because that waits.
+    #[test]
+    fn a_notice_is_handed_out_before_what_was_published_behind_it() {
+        let wakers: Vec<_> = (0..2)
+            .map(|_| Arc::new(ShardWaker::new(Arc::new(EventFd::new().unwrap()))))
+            .collect();
+        let mut hubs = mesh::connect(wakers.into(), 16)
+            .into_iter()
+            .map(|end| Hub::new(end, 16, Arc::default()));
+        let (mut from, mut to) = (hubs.next().unwrap(), hubs.next().unwrap());
+        let topic = Topic::new("t");
+        to.subscribe(7, &mut Subscriptions::default(), &topic);
+
+        from.publish(&topic, PreparedFrame::text("1"), None);
+        from.tell(3, "a");
+        from.publish(&topic, PreparedFrame::text("2"), None);
+        from.tell(4, "b");
+        to.expect_incoming();
+        to.receive();
+        assert_eq!(to.queue.pending(), 1);
+        let notice = to.next_notice().unwrap();
+        assert_eq!(
+            (notice.route, notice.content.downcast_ref()),
+            (3, Some(&"a"))
+        );
+        assert_eq!(to.queue.pending(), 1);
+        assert_eq!(to.next_notice().unwrap().route, 4);
+        assert_eq!(to.queue.pending(), 2);
+        assert!(to.next_notice().is_none());
+        assert!(to.inbox.is_empty());
     }
 }

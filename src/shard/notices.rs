@@ -38,7 +38,7 @@ impl Core {
 
     /// Hands what other shards' handlers have said to those it is meant for.
     pub(super) fn deliver_notices(&mut self) {
-        for notice in self.hub.take_notices() {
+        while let Some(notice) = self.hub.next_notice() {
             self.call_route(notice.route, |route, ctx| {
                 route.notice(&*notice.content, ctx)
             });

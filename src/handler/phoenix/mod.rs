@@ -59,6 +59,18 @@ const TOKEN_PREFIX: &str = "base64url.bearer.phx.";
 const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Phoenix Channels on one route: what the handlers of its shards share.
+///
+/// ```
+/// use corecast::config::{Config, PhoenixConfig};
+/// use corecast::handler::Phoenix;
+/// use corecast::server::Server;
+///
+/// let phoenix = Phoenix::new("live", &PhoenixConfig::default())?;
+/// let server = Server::new(Config::default())?
+///     .route("/live/websocket", move || phoenix.handler())?;
+/// # let _ = server;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Phoenix(Arc<Shared>);
 
