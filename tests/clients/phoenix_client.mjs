@@ -27,7 +27,7 @@ export function load (modules, name) {
     sendsBinary: minor >= 5,
     noticesSilence: minor >= 3,
     // Before 1.4 a join that was not answered after this time was sent again.
-    reconnectAfter: minor < 4 ? 2000 : 100,
+    reconnectAfter: minor < 4 ? 1000 : 100,
     offersAuthToken: minor >= 8,
     // Before, two channels of one topic got each other's messages.
     tellsJoinsApart: minor >= 3
