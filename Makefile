@@ -69,8 +69,12 @@ BASELINE_CARGO := cd tools/baseline && CARGO_TARGET_DIR=$(abspath $(TARGET))/bas
 
 # Clients that somebody else wrote. Tests that need one that is missing say so and pass.
 CLIENTS := $(TARGET)/test-clients
-PYTHON_CLIENT := websockets==15.0.1
-NPM_CLIENTS := ws@8.18.3 $(if $(shell command -v chromium chromium-browser google-chrome),puppeteer-core@24.10.0)
+PYTHON_CLIENT := websockets==15.0.1 phxsocket==0.1.5 \
+	$(if $(shell python3 -c 'import sys; print(*["yes"][sys.version_info < (3, 11):])'),phoenix-channels-python-client==0.4.1)
+# The Phoenix client as it is, and as it was in apps that nobody has touched for years.
+PHOENIX_CLIENTS := phoenix@1.8.16 phoenix17@npm:phoenix@1.7.23 phoenix16@npm:phoenix@1.6.16 \
+	phoenix14@npm:phoenix@1.4.18 phoenix13@npm:phoenix@1.3.5 phoenix12@npm:phoenix@1.2.1
+NPM_CLIENTS := ws@8.18.3 $(PHOENIX_CLIENTS) $(if $(shell command -v chromium chromium-browser google-chrome),puppeteer-core@24.10.0)
 # A web server's source, for the good and bad requests its tests have as files.
 REQUESTS := gunicorn==23.0.0
 
@@ -81,7 +85,7 @@ test-clients: ## Install the clients and requests of others that the tests use i
 	if [ "$$(cat $(CLIENTS)/python/installed 2>&1)" = "$$installed" ]; then :; \
 	elif ! python3 -m pip --version >/dev/null 2>&1; then \
 		echo 'test-clients: no python3 with pip: tests with the Python client will be skipped'; \
-	elif python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade \
+	elif python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --root-user-action=ignore --upgrade \
 		--target $(CLIENTS)/python $(PYTHON_CLIENT); then \
 		echo "$$installed" > $(CLIENTS)/python/installed; \
 	else echo 'test-clients: pip failed: tests with the Python client will be skipped'; fi
@@ -215,6 +219,11 @@ bench-compare: build-bench ## Compare two reports: make bench-compare OLD=before
 bench-crosscheck: build-bench ## Open connections with tsung and with corecast-load at one rate and compare what the server saw
 	@$(RAISE_OPEN_FILES); \
 	tools/bench/crosscheck/connections.py --server $(TARGET)/release/corecast --load $(TARGET)/release/corecast-load $(ARGS)
+
+.PHONY: phoenix-tsung
+phoenix-tsung: ## Let 5,000 users of tsung join a Phoenix lobby, without an error; ARGS='--users 1000'
+	$(CARGO) build --release --package corecast
+	@$(RAISE_OPEN_FILES); tools/phoenix/tsung/lobby.py --server $(TARGET)/release/corecast $(ARGS)
 
 .PHONY: bench-quote
 bench-quote: build-bench ## Put the figures of the last `make bench` into README.md

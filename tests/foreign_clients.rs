@@ -11,7 +11,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::{clients, on_each_driver, poll_until, skip};
+use support::foreign::clients;
+use support::{on_each_driver, poll_until, skip};
 
 /// Whether a program can be run and its package is installed.
 fn is_there(program: &str, package: &Path) -> bool {

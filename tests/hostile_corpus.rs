@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use support::aftermath::withstand;
 use support::client::Client;
+use support::foreign::clients;
 use support::hostile::{Random, refusal};
-use support::{clients, skip};
+use support::skip;
 
 /// Bad to its authors for a reason that is not in the protocol, or that the
 /// mixture takes away; as a handshake each of them is a good one.

@@ -150,7 +150,7 @@ fn both_versions_hear_each_other() {
 }
 
 #[test]
-fn binary_messages_end_a_session_of_version_1() {
+fn a_binary_push_ends_a_session_of_version_1() {
     on_each_driver(&["--shards", "1"], |server| {
         let (old, new) = (&mut connect_v1(server), &mut connect(server.address));
         old.send(&encode(FIN | BINARY, true, &[0, 0, 0, 0, 0]));

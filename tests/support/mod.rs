@@ -10,6 +10,7 @@
 pub mod aftermath;
 pub mod client;
 pub mod fault;
+pub mod foreign;
 pub mod hostile;
 pub mod http;
 pub mod phoenix;
@@ -17,7 +18,6 @@ pub mod phoenix;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
@@ -42,15 +42,6 @@ pub fn corecast() -> Command {
 /// Leaves a line that `make test` repeats; the harness would swallow a `println`.
 pub fn skip(what: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "\nSKIPPED: {what}: {why}");
-}
-
-/// Where `make test-clients` installs: beside the folder of the profile the
-/// tests were built with.
-pub fn clients() -> PathBuf {
-    let profile = Path::new(env!("CARGO_BIN_EXE_corecast")).ancestors().nth(2);
-    profile
-        .expect("the binary lies in target/PROFILE")
-        .join("test-clients")
 }
 
 /// The drivers this host has. epoll is always there.

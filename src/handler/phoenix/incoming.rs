@@ -43,9 +43,11 @@ impl<'a> Incoming<'a> {
             (Version::V1, Message::Text(text)) => Self::from_object(text),
             (Version::V2, Message::Text(text)) => Self::from_array(text),
             (Version::V2, Message::Binary(bytes)) => Self::from_binary(bytes),
-            (Version::V1, Message::Binary(_)) => Err(Malformed(
-                "version 1 of the protocol has no binary messages",
-            )),
+            // Tsung sends its JSON so, and a Phoenix server does not mind.
+            (Version::V1, Message::Binary(bytes)) => match std::str::from_utf8(bytes) {
+                Ok(text) => Self::from_object(text),
+                Err(_) => Err(Malformed("not JSON in UTF-8")),
+            },
         }
     }
 

@@ -36,6 +36,8 @@ pub enum Field {
     OneCore,
     /// Those that speak the chat, on two cores.
     Chat,
+    /// The server alone, on one core: nobody else here speaks Phoenix Channels.
+    Phoenix,
     /// The server with two shards beside itself with one, and the baseline on
     /// two cores.
     TwoShards,
@@ -53,7 +55,7 @@ impl Field {
     /// The names under which the server itself takes part.
     pub fn own_names(&self) -> Vec<&'static str> {
         match self {
-            Field::OneCore => vec![SERVER, EPOLL],
+            Field::OneCore | Field::Phoenix => vec![SERVER, EPOLL],
             Field::TwoShards => vec![SERVER, ONE_SHARD],
             Field::TwoGenerators(_) => vec![SERVER, GENERATOR],
             Field::Chat | Field::Seeds { .. } => vec![SERVER],
@@ -63,7 +65,7 @@ impl Field {
     /// The cores of each side.
     pub fn layout(&self, cores: &Cores) -> Layout {
         match self {
-            Field::OneCore | Field::TwoGenerators(_) => cores.one(),
+            Field::OneCore | Field::Phoenix | Field::TwoGenerators(_) => cores.one(),
             Field::Chat | Field::TwoShards => cores.two(),
             Field::Seeds { .. } => cores.whole(),
         }
@@ -208,12 +210,12 @@ fn own(args: &RunArgs, scenario: &Scenario, cores: &Cores, means: Means) -> Vec<
     };
     let server = |shards| corecast(SERVER, Role::Server, shards);
     match &scenario.field {
-        Field::OneCore if args.both_drivers && args.driver != Driver::Epoll => {
+        Field::OneCore | Field::Phoenix if args.both_drivers && args.driver != Driver::Epoll => {
             let (shards, driver) = (1, Driver::Epoll);
             let start = Start::Corecast { shards, driver };
             vec![server(1), Contestant::new(EPOLL, Role::Variant, start)]
         }
-        Field::OneCore => vec![server(1)],
+        Field::OneCore | Field::Phoenix => vec![server(1)],
         Field::Chat => vec![server(2)],
         Field::TwoShards => vec![server(2), corecast(ONE_SHARD, Role::Variant, 1)],
         Field::TwoGenerators(tool) => {
@@ -253,7 +255,7 @@ fn conventional(
     let tuned = || styled(BASELINE, Role::Baseline, "tuned");
     Ok(match scenario.field {
         Field::OneCore => vec![tuned(), styled(PLAIN, Role::Rival, "plain")],
-        Field::TwoGenerators(_) => Vec::new(),
+        Field::Phoenix | Field::TwoGenerators(_) => Vec::new(),
         Field::Chat | Field::TwoShards | Field::Seeds { .. } => vec![tuned()],
     })
 }
@@ -346,6 +348,7 @@ mod tests {
         assert_eq!(lines_up("chat-two-shards"), [SERVER, BASELINE, "uws"]);
         assert_eq!(lines_up("cross-core-s10000"), [SERVER, ONE_SHARD, BASELINE]);
         assert_eq!(lines_up("generators-echo"), [SERVER, GENERATOR]);
+        assert_eq!(lines_up("phoenix-joins-c10000"), [SERVER]);
         let memory = lines_up("idle-memory");
         assert_eq!(memory, [SERVER, BASELINE, PLAIN, "bun", "floor epoll"]);
     }

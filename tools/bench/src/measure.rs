@@ -125,6 +125,8 @@ impl Round<'_> {
             Load::Echo(echo) => echo.measure(peer, self.window, account()),
             Load::Broadcast(broadcast) => broadcast.measure(peer, self.window, account()),
             Load::Handshakes(handshakes) => handshakes.measure(peer, self.window, account()),
+            Load::Lobby(lobby) => lobby.measure(peer, self.window, account()),
+            Load::Joins(joins) => joins.measure(peer, self.window, account()),
             Load::Tool(tool) => self.tool(tool, &contact, &[]),
             Load::Latency { echo, share } => self.latency(*echo, *share, &contact, account()),
             Load::Idle(idle) => {

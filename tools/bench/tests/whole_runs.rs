@@ -153,6 +153,40 @@ fn a_run_is_measured_reported_quoted_and_compared() {
     assert!(refusal(&["quote", &report, &readme]).contains("figures -->"));
 }
 
+/// Every answer of a channel is compared before it is timed, so a run that ends
+/// well has seen joins, pushes and leaves answered as the protocol demands.
+#[test]
+fn channels_are_checked_and_timed() {
+    let small = [
+        "--set=full",
+        "--only=phoenix-lobby-s500",
+        "--only=phoenix-joins-c500",
+    ];
+    let Some(run) = quick_run(&[&small[..], &["--driver=auto"]].concat()) else {
+        return;
+    };
+    let (table, progress) = (text(&run.output.stdout), text(&run.output.stderr));
+    assert!(run.output.status.success(), "{table}\n{progress}");
+    let results = run.results();
+    let [lobby, joins] = &results.contests[..] else {
+        panic!("{:?}", results.contests);
+    };
+    for name in ["corecast", "floor sendloop"] {
+        let entry = lobby.entry(name).unwrap();
+        let samples: Vec<_> = entry.samples().collect();
+        assert!(samples[0].messages >= 500, "{name}: {samples:?}");
+        let times = samples[0].latency.unwrap();
+        assert!(0.0 < times.p50 && times.p50 <= times.max, "{times:?}");
+    }
+    assert!(
+        joins
+            .entry("corecast")
+            .unwrap()
+            .samples()
+            .all(|it| it.messages > 0)
+    );
+}
+
 #[test]
 fn a_contestant_that_does_not_come_up_fails_the_run_and_nobody_else() {
     let directory = tempfile::tempdir().unwrap();

@@ -75,7 +75,8 @@ fn parse(typed: &Typed<'_>, more: &[&str]) -> Result<Command, CliError> {
             file.write_all(text).expect("room for a file");
             words.extend(["--config".into(), file.path().into()]);
         }
-        words.extend(typed.flags.iter().chain(more).map(OsString::from));
+        // Behind a word of `--` there are no flags.
+        words.extend(more.iter().chain(&typed.flags).map(OsString::from));
         let variable = |name: &str| {
             // A file of another's choice is not read.
             let known = name != "CORECAST_CONFIG";

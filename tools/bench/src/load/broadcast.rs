@@ -2,6 +2,7 @@
 //! every subscriber has received all that is outstanding.
 
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use super::{
     Account, CHECK_LIMIT, Deadline, Fleet, Hello, NAP, OPEN_LIMIT, Peer, Protocol, SCRATCH_BYTES,
@@ -40,9 +41,17 @@ impl Broadcast {
         };
         let mut fleet = Fleet::open(peer.address, self.subscribers, &mut hello, OPEN_LIMIT)?;
         self.check(&fleet, peer)?;
-        let sample = self.time(&mut fleet, peer, window, account);
+        let batch = vec![payload(self.payload_bytes, 1); self.outstanding];
+        let exchange = peer.exchange(&batch);
+        let publication = Publication {
+            request: &exchange.request,
+            delivered: exchange.response.len(),
+            answered: exchange.response.len(),
+            messages: self.outstanding as u64,
+        };
+        let timed = publish_in_turn(&mut fleet, publication, window, account);
         fleet.close();
-        sample
+        timed.map(|(sample, _)| sample)
     }
 
     /// Publishes batches from several connections and compares every byte that
@@ -61,67 +70,95 @@ impl Broadcast {
         }
         Ok(())
     }
+}
 
-    fn time(
-        self,
-        fleet: &mut Fleet,
-        peer: &Peer,
-        window: Window,
-        account: Account,
-    ) -> Result<Sample> {
-        let batch = vec![payload(self.payload_bytes, 1); self.outstanding];
-        let exchange = peer.exchange(&batch);
-        let batch_bytes = exchange.response.len();
-        let delivery_bytes = batch_bytes / self.outstanding;
-        let publisher = 0;
-        let mut scratch = vec![0; SCRATCH_BYTES];
-        // What each subscriber may still receive of the current batch.
-        let mut due = vec![0; self.subscribers];
-        let mut total_due = 0;
-        let mut delivered_bytes = 0;
-        let mut stopwatch = Stopwatch::start(window, account);
-        loop {
-            let going_on = stopwatch.tick(delivered_bytes / delivery_bytes as u64)?;
-            if total_due == 0 {
-                if !going_on {
-                    return stopwatch.sample();
+/// What is published again and again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Publication<'a> {
+    /// Sent by the publisher in one write.
+    pub request: &'a [u8],
+    /// Bytes that each other subscriber receives for it.
+    pub delivered: usize,
+    /// Bytes that the publisher receives for it.
+    pub answered: usize,
+    /// Messages in it.
+    pub messages: u64,
+}
+
+/// Publishes from the first connection, and again when every subscriber has
+/// received all that is outstanding. Returns, beside the deliveries, how long
+/// each publication took to the last byte of the last subscriber, without the
+/// warm-up.
+pub(super) fn publish_in_turn(
+    fleet: &mut Fleet,
+    publication: Publication<'_>,
+    window: Window,
+    account: Account,
+) -> Result<(Sample, Vec<Duration>)> {
+    let Publication {
+        request,
+        delivered,
+        answered,
+        messages,
+    } = publication;
+    let publisher = 0;
+    let subscribers = fleet.sockets.len();
+    let mut scratch = vec![0; SCRATCH_BYTES];
+    // What each subscriber may still receive of the current batch.
+    let mut due = vec![0; subscribers];
+    let mut total_due = 0;
+    // Subscribers that have received the whole of a batch.
+    let mut complete = 0;
+    let mut times = Vec::new();
+    let started = Instant::now();
+    let mut published_at = started;
+    let mut stopwatch = Stopwatch::start(window, account);
+    loop {
+        let going_on = stopwatch.tick(complete * messages)?;
+        if total_due == 0 {
+            if !going_on {
+                return Ok((stopwatch.sample()?, times));
+            }
+            due.fill(delivered);
+            due[publisher] = answered;
+            total_due = delivered * (subscribers - 1) + answered;
+            published_at = Instant::now();
+            let socket = fleet.sockets[publisher].as_fd();
+            let sent = sys::send(socket, request).during("publishing")?;
+            // All of the last batch has been received, so there is room.
+            if sent != Some(request.len()) {
+                return Err(Error::Stalled("no room to publish".into()));
+            }
+        }
+        let ready = fleet.epoll.wait(Some(NAP)).during("waiting")?;
+        for at in 0..ready {
+            let event = fleet.epoll.event(at);
+            if !event.readable() {
+                continue;
+            }
+            let index = event.token as usize;
+            let socket = fleet.sockets[index].as_fd();
+            match sys::receive(socket, &mut scratch).during("receiving")? {
+                None => {}
+                Some(0) => {
+                    return Err(Error::Wrong(format!("subscriber {index} was closed")));
                 }
-                due.fill(batch_bytes);
-                total_due = batch_bytes * self.subscribers;
-                let socket = fleet.sockets[publisher].as_fd();
-                let sent = sys::send(socket, &exchange.request).during("publishing")?;
-                // All of the last batch has been received, so there is room.
-                if sent != Some(exchange.request.len()) {
-                    return Err(Error::Stalled("no room to publish".into()));
+                // A batch is smaller than the scratch buffer, so one read drains it.
+                Some(count) if count <= due[index] => {
+                    due[index] -= count;
+                    total_due -= count;
+                    complete += u64::from(due[index] == 0);
+                }
+                Some(count) => {
+                    return Err(Error::Wrong(format!(
+                        "subscriber {index} received {} bytes more than were due",
+                        count - due[index]
+                    )));
                 }
             }
-            let ready = fleet.epoll.wait(Some(NAP)).during("waiting")?;
-            for at in 0..ready {
-                let event = fleet.epoll.event(at);
-                if !event.readable() {
-                    continue;
-                }
-                let index = event.token as usize;
-                let socket = fleet.sockets[index].as_fd();
-                match sys::receive(socket, &mut scratch).during("receiving")? {
-                    None => {}
-                    Some(0) => {
-                        return Err(Error::Wrong(format!("subscriber {index} was closed")));
-                    }
-                    // A batch is smaller than the scratch buffer, so one read drains it.
-                    Some(count) if count <= due[index] => {
-                        due[index] -= count;
-                        total_due -= count;
-                        delivered_bytes += count as u64;
-                    }
-                    Some(count) => {
-                        return Err(Error::Wrong(format!(
-                            "subscriber {index} received {} bytes more than were due",
-                            count - due[index]
-                        )));
-                    }
-                }
-            }
+        }
+        if total_due == 0 && published_at - started >= window.warm_up {
+            times.push(published_at.elapsed());
         }
     }
 }

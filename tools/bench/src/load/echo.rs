@@ -40,7 +40,10 @@ impl Echo {
         };
         let mut fleet = Fleet::open(peer.address, self.connections, &mut hello, OPEN_LIMIT)?;
         self.check(&fleet, peer)?;
-        let sample = self.time(&mut fleet, peer, window, account);
+        let batch = vec![payload(self.payload_bytes, 1); self.outstanding];
+        let exchange = peer.exchange(&batch);
+        let messages = self.outstanding as u64;
+        let sample = exchange_until_the_end(&mut fleet, &exchange, messages, window, account);
         fleet.close();
         sample
     }
@@ -63,47 +66,48 @@ impl Echo {
         }
         Ok(())
     }
+}
 
-    fn time(
-        self,
-        fleet: &mut Fleet,
-        peer: &Peer,
-        window: Window,
-        account: Account,
-    ) -> Result<Sample> {
-        let batch = vec![payload(self.payload_bytes, 1); self.outstanding];
-        let exchange = peer.exchange(&batch);
-        let mut scratch = vec![0; SCRATCH_BYTES];
-        let mut lanes = vec![Lane::default(); self.connections];
-        let mut stopwatch = Stopwatch::start(window, account);
-        for (lane, socket) in lanes.iter_mut().zip(&fleet.sockets) {
-            lane.send_batch(socket.as_fd(), &exchange)?;
-        }
-        let mut batches_back = 0;
-        let mut busy_lanes = self.connections;
-        while busy_lanes > 0 {
-            let going_on = stopwatch.tick(batches_back * self.outstanding as u64)?;
-            let ready = fleet.epoll.wait(Some(NAP)).during("waiting")?;
-            for at in 0..ready {
-                let event = fleet.epoll.event(at);
-                let index = event.token as usize;
-                let socket = fleet.sockets[index].as_fd();
-                let lane = &mut lanes[index];
-                if lane
-                    .take(event, socket, &exchange, &mut scratch)
-                    .map_err(|error| error_on(index, error))?
-                {
-                    batches_back += 1;
-                    if going_on {
-                        lane.send_batch(socket, &exchange)?;
-                    } else {
-                        busy_lanes -= 1;
-                    }
+/// Sends `exchange` on all connections, again on each as soon as it is answered
+/// there, until the window is over and every answer has come. An answer counts
+/// as `messages`.
+pub(super) fn exchange_until_the_end(
+    fleet: &mut Fleet,
+    exchange: &Exchange,
+    messages: u64,
+    window: Window,
+    account: Account,
+) -> Result<Sample> {
+    let mut scratch = vec![0; SCRATCH_BYTES];
+    let mut lanes = vec![Lane::default(); fleet.sockets.len()];
+    let mut stopwatch = Stopwatch::start(window, account);
+    for (lane, socket) in lanes.iter_mut().zip(&fleet.sockets) {
+        lane.send_batch(socket.as_fd(), exchange)?;
+    }
+    let mut answers = 0;
+    let mut busy_lanes = lanes.len();
+    while busy_lanes > 0 {
+        let going_on = stopwatch.tick(answers * messages)?;
+        let ready = fleet.epoll.wait(Some(NAP)).during("waiting")?;
+        for at in 0..ready {
+            let event = fleet.epoll.event(at);
+            let index = event.token as usize;
+            let socket = fleet.sockets[index].as_fd();
+            let lane = &mut lanes[index];
+            if lane
+                .take(event, socket, exchange, &mut scratch)
+                .map_err(|error| error_on(index, error))?
+            {
+                answers += 1;
+                if going_on {
+                    lane.send_batch(socket, exchange)?;
+                } else {
+                    busy_lanes -= 1;
                 }
             }
         }
-        stopwatch.sample()
     }
+    stopwatch.sample()
 }
 
 #[cold]

@@ -18,7 +18,9 @@ pub mod echo;
 pub mod frame;
 pub mod handshake;
 pub mod idle;
+pub mod lobby;
 mod opening;
+pub mod phoenix;
 mod stopwatch;
 
 use std::net::SocketAddrV4;

@@ -10,6 +10,7 @@ use crate::load::broadcast::Broadcast;
 use crate::load::echo::Echo;
 use crate::load::handshake::Handshakes;
 use crate::load::idle::Idle;
+use crate::load::lobby::{Joins, Lobby};
 use crate::load::{Peer, Window};
 use crate::process::Pages;
 use crate::results::Goal;
@@ -48,6 +49,10 @@ pub enum Load {
     Handshakes(Handshakes),
     /// See [`Idle`].
     Idle(Idle),
+    /// See [`Lobby`].
+    Lobby(Lobby),
+    /// See [`Joins`].
+    Joins(Joins),
     /// Finds the highest rate of echoes, then offers this share of it in an
     /// open loop and times the answers.
     Latency {
@@ -103,6 +108,7 @@ impl Scenario {
     pub fn unit_bytes(&self, peer: &Peer) -> usize {
         match &self.load {
             Load::Broadcast(broadcast) => broadcast.unit_bytes(peer),
+            Load::Lobby(lobby) => lobby.unit_bytes(),
             _ => 1,
         }
     }
@@ -128,6 +134,8 @@ impl Scenario {
             Load::Broadcast(broadcast) => broadcast.subscribers,
             Load::Handshakes(handshakes) => handshakes.in_flight,
             Load::Idle(idle) => idle.warm_up_sessions + idle.sessions,
+            Load::Lobby(lobby) => lobby.members,
+            Load::Joins(joins) => joins.members,
             Load::Tool(tool) => tool.connections,
         }
     }

@@ -7,6 +7,7 @@ use crate::load::broadcast::Broadcast;
 use crate::load::echo::Echo;
 use crate::load::handshake::Handshakes;
 use crate::load::idle::Idle;
+use crate::load::lobby::{Joins, Lobby};
 use crate::results::Goal;
 use crate::tool::{Counts, ToolLoad};
 
@@ -14,6 +15,9 @@ const KIB: usize = 1024;
 
 /// What a kernel without io_uring can do at best, and the two with it.
 const ECHO_FLOORS: &[Floor] = &[Floor::Epoll, Floor::Uring, Floor::UringQueued];
+
+/// The family of those that speak Phoenix Channels.
+const PHOENIX: &str = "Phoenix Channels";
 
 /// Everything but the seeds' tests.
 pub(super) fn full() -> Vec<Scenario> {
@@ -44,6 +48,8 @@ pub(super) fn full() -> Vec<Scenario> {
             }
         }
     }
+    scenarios.extend([500, 10_000, 18_000].map(lobby));
+    scenarios.extend([500, 10_000].map(joins));
     scenarios.extend([shards(), chat(), handshakes(), churn()]);
     scenarios.extend([0.5, 0.8].map(latency));
     scenarios.extend([generators_echo(), idle_memory()]);
@@ -167,6 +173,48 @@ fn broadcast(broadcast: Broadcast) -> Scenario {
         field: Field::OneCore,
         floors: &[Floor::Sendloop],
         goals,
+    }
+}
+
+fn lobby(members: usize) -> Scenario {
+    Scenario {
+        name: format!("phoenix-lobby-s{members}"),
+        title: format!(
+            "Phoenix: broadcast of 20 B to rooms:lobby with {}",
+            plural(members, "member")
+        ),
+        group: PHOENIX,
+        unit: "deliveries",
+        note: "V2 JSON; the publisher is a member, gets its own copy and a reply. Times are those \
+               from the push until the last member has the message. Nobody else here speaks \
+               this protocol; the floor sends each member as many bytes.",
+        load: Load::Lobby(Lobby {
+            members,
+            body_bytes: 20,
+        }),
+        field: Field::Phoenix,
+        floors: &[Floor::Sendloop],
+        goals: Vec::new(),
+        is_standard: members == 10_000,
+    }
+}
+
+fn joins(members: usize) -> Scenario {
+    Scenario {
+        name: format!("phoenix-joins-c{members}"),
+        title: format!(
+            "Phoenix: leave rooms:lobby and join it again, {}, all the time",
+            plural(members, "member")
+        ),
+        group: PHOENIX,
+        unit: "joins",
+        note: "V2 JSON, the two messages in one write, three answers to them. With each join \
+               goes a leave.",
+        load: Load::Joins(Joins { members }),
+        field: Field::Phoenix,
+        floors: &[],
+        goals: Vec::new(),
+        is_standard: members == 10_000,
     }
 }
 
