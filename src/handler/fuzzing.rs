@@ -84,6 +84,7 @@ impl Hands {
         let outgoing = Outgoing::new(&self.socket, &mut queue, &mut collected, &self.metrics, 0);
         let mut ctx = Context {
             shard: self.hub.mesh().id(),
+            route: 0,
             session: SESSION,
             hub: &mut self.hub,
             subscriptions: &mut self.subscriptions,
