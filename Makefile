@@ -116,6 +116,8 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 	$(BASELINE_CARGO) fmt --check
 	$(BASELINE_CARGO) clippy --all-targets -- -D warnings
 	cd tools/fuzz && $(CARGO) fmt --check
+	RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=$(TARGET)/fuzzing \
+		$(CARGO) clippy --package corecast --lib --no-default-features -- -D warnings
 
 # Without the control plane: tokio leaves its sockets out under cfg(loom).
 .PHONY: loom
@@ -151,7 +153,8 @@ conformance-table: build-conformance ## Write docs/conformance.md from the resul
 	@$(CONFORMANCE) table --directory $(TARGET)/conformance --excuses $(EXCUSES) --output docs/conformance.md
 
 # The fuzz targets have a workspace of their own, like the baseline. Their clippy is
-# here and not in `lint`, because libFuzzer is C++ and built before anything is checked.
+# here and not in `lint`, because libFuzzer is C++ and built before anything is checked;
+# `lint` looks at what the library has for them.
 CARGO_FUZZ := 0.13.2
 SECONDS ?= 60
 MINUTES ?= 30
