@@ -158,6 +158,7 @@ fn what_is_no_chat_message_gets_an_error_and_the_session_lives_on() {
                 "",
                 "not JSON",
                 "[]",
+                r#"["chat_message","x"]"#,
                 "42",
                 "null",
                 "{}",

@@ -56,15 +56,20 @@ fn start(driver: &str, prepare: impl FnOnce(&mut Command)) -> io::Result<Start> 
         ended.is_some() || log().contains("metrics and health on")
     });
     if ended.is_none() {
-        // The thread that waits for signals is started behind this line.
-        let mut client = TcpStream::connect(claim.address)?;
-        client.write_all(request("/echo").as_bytes())?;
-        client.set_nonblocking(true)?;
+        // The thread that waits for signals is started behind this line, and the
+        // server may end for want of it.
+        let mut client = TcpStream::connect(claim.address).ok();
+        if let Some(client) = &mut client {
+            let _ = client.write_all(request("/echo").as_bytes());
+            client.set_nonblocking(true)?;
+        }
         let mut first = [0; 12];
         wait_until("the server answers, says why not, or ends", || {
             ended = process.0.try_wait().unwrap();
             ended.is_some()
-                || client.read(&mut first).is_ok()
+                || client
+                    .as_mut()
+                    .is_some_and(|client| client.read(&mut first).is_ok())
                 || log().contains("accepting pauses: Too many open files")
         });
     }

@@ -18,7 +18,7 @@ use support::{DEADLINE, Server, drivers};
 
 const CLIENTS: usize = 2;
 const MESSAGE: usize = 3_000;
-const MESSAGES: usize = 8_000;
+const MESSAGES: usize = 12_000;
 const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 const MIB: u64 = 1 << 20;
@@ -86,6 +86,8 @@ fn what_has_left_is_forgotten() {
             writer.join().unwrap();
             reader.join().expect("everything in order");
         }
-        assert!(grown < 8 * MIB, "grown by {} MiB", grown / MIB);
+        // A queue is full at 1 MiB, and its room grows by doubling; kept whole, the
+        // two would come near 30 MiB.
+        assert!(grown < 16 * MIB, "grown by {} MiB", grown / MIB);
     }
 }

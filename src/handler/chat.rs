@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Context, Handler};
+use super::{Context, Handler, is_object};
 use crate::hub::Topic;
 use crate::upgrade::Request;
 use crate::ws::{Message, PreparedFrame};
@@ -107,6 +107,9 @@ impl Chat {
         let Message::Text(text) = message else {
             return Err("send JSON as a text message, not as a binary one".into());
         };
+        if !is_object(text) {
+            return Err("not a chat message: send a JSON object".into());
+        }
         let message: ClientMessage<'_> =
             serde_json::from_str(text).map_err(|error| format!("not a chat message: {error}"))?;
         match (&*message.kind, message.content) {

@@ -142,3 +142,9 @@ pub struct Ended {
     /// The close code that was received or sent, if there was one.
     pub code: Option<CloseCode>,
 }
+
+/// Whether JSON text is an object, if it is JSON at all. Where a struct is
+/// expected, serde takes an array of its fields as well.
+fn is_object(text: &str) -> bool {
+    text.trim_ascii_start().starts_with('{')
+}

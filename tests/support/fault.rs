@@ -58,14 +58,16 @@ pub fn threads(pid: u32) -> Vec<(libc::pid_t, String)> {
         .collect()
 }
 
-/// The one thread of this name.
+/// The one thread of this name. A thread gives itself its name when it first
+/// runs, which may be later than others speak of it.
 #[track_caller]
 pub fn thread(pid: u32, name: &str) -> libc::pid_t {
-    let all = threads(pid);
-    let found = all.iter().find(|(_, each)| each == name);
-    found
-        .unwrap_or_else(|| panic!("no thread {name}: {all:?}"))
-        .0
+    let mut found = None;
+    wait_until(&format!("there is a thread {name}"), || {
+        found = threads(pid).into_iter().find(|(_, each)| each == name);
+        found.is_some()
+    });
+    found.unwrap().0
 }
 
 /// Processor time of a process so far.

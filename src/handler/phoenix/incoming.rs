@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::super::is_object;
 use super::reference::Reference;
 use super::version::Version;
 use crate::ws::Message;
@@ -53,6 +54,9 @@ impl<'a> Incoming<'a> {
 
     fn from_object(text: &'a str) -> Result<Self, Malformed> {
         const WHAT: Malformed = Malformed("not a JSON object with topic, event, payload and ref");
+        if !is_object(text) {
+            return Err(WHAT);
+        }
         let object: Object<'_> = serde_json::from_str(text).map_err(|_| WHAT)?;
         Ok(Incoming {
             join_ref: object.join_ref.map_or(Ok(Reference::None), reference)?,
@@ -191,6 +195,13 @@ mod tests {
         let mut out = String::new();
         reference.write(&mut out);
         out
+    }
+
+    #[test]
+    fn a_message_of_version_2_is_none_of_version_1() {
+        let text = r#"["room:a","new_msg",{},"1",null]"#;
+        assert!(!Version::V1.understands(Message::Text(text)));
+        assert!(!Version::V2.understands(Message::Text(text)));
     }
 
     #[test]
