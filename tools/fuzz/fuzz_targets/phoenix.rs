@@ -9,6 +9,7 @@ use corecast::handler::PhoenixVersion::{V1, V2};
 use corecast::ws::Message;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 fuzz_target!(|bytes: &[u8]| {
     if V2.understands(Message::Binary(bytes)) {
@@ -24,18 +25,22 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!V1.understands(Message::Binary(bytes)));
         return;
     };
+    let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
+    // JSON allows numbers that are too large for this.
     let json: Option<Value> = serde_json::from_str(text).ok();
     let is_text = |value: Option<&Value>| value.is_some_and(Value::is_string);
 
     let understood = V1.understands(Message::Text(text));
     assert_eq!(V1.understands(Message::Binary(bytes)), understood);
-    if understood {
-        let json = json.as_ref().expect("what is understood is JSON");
+    assert!(is_json || !understood);
+    if understood && let Some(json) = &json {
         assert!(is_text(json.get("topic")) && is_text(json.get("event")));
     }
-    if V2.understands(Message::Text(text)) {
-        let json = json.as_ref().expect("what is understood is JSON");
-        assert_eq!(json.as_array().map(Vec::len), Some(5));
+    let understood = V2.understands(Message::Text(text));
+    assert!(is_json || !understood);
+    if understood && let Some(json) = &json {
+        // What a later version may add is read over.
+        assert!(json.as_array().is_some_and(|array| array.len() >= 5));
         assert!(is_text(json.get(2)) && is_text(json.get(3)));
     }
 });
