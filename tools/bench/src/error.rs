@@ -39,7 +39,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Adds to an operating system's error what was being done.
-pub(crate) trait During<T> {
+pub trait During<T> {
     /// Turns the error into [`Error::System`].
     fn during(self, during: impl Into<String>) -> Result<T>;
 }

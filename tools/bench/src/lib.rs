@@ -39,7 +39,7 @@ pub mod sys;
 pub mod tool;
 pub mod watchdog;
 
-pub use error::{Error, Result};
+pub use error::{During, Error, Result};
 
 use std::fs;
 use std::path::Path;
@@ -47,7 +47,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use error::During;
 use results::Results;
 use scenario::{Scenario, Set};
 

@@ -26,6 +26,7 @@ use crate::{Result, sys};
 use uring::Sends;
 
 pub use accept::{RESPONSE, SAMPLE_ACCEPT, SAMPLE_KEY};
+pub use outgoing::Outgoing;
 pub use sendloop::GREETING;
 
 /// Bytes a floor reads at a time, which stay in the core's cache.

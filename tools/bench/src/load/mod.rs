@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 pub use connect::Fleet;
 pub use frame::Opcode;
-pub use opening::Hello;
+pub use opening::{Hello, accept_for};
 pub use stopwatch::{Account, Stopwatch, Window};
 
 use crate::{Error, Result};

@@ -92,7 +92,7 @@ impl Hello {
 }
 
 /// `Sec-WebSocket-Accept` for a key (RFC 6455, section 4.2.2).
-fn accept_for(key: &str) -> String {
+pub fn accept_for(key: &str) -> String {
     let mut sha1 = Sha1::new();
     sha1.update(key.as_bytes());
     sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");

@@ -80,7 +80,7 @@ pub fn listen(address: SocketAddrV4) -> io::Result<OwnedFd> {
 }
 
 /// The next connection of a listener, `None` when there is none now.
-pub fn accept(listener: &OwnedFd) -> io::Result<Option<OwnedFd>> {
+pub fn accept(listener: &impl AsRawFd) -> io::Result<Option<OwnedFd>> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: null pointers mean that the peer's address is not wanted.
     let outcome = check(unsafe {

@@ -1,6 +1,6 @@
 //! The command line.
 
-mod number;
+pub mod number;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -23,7 +23,7 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
 }
 
 /// Reads a whole number that is not zero.
-pub(super) fn positive(text: &str) -> Result<u64, String> {
+pub fn positive(text: &str) -> Result<u64, String> {
     match count(text)? {
         0 => Err("must be at least 1".into()),
         number => Ok(number),

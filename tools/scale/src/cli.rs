@@ -1,0 +1,115 @@
+//! The command line.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use corecast::cpus;
+use corecast_bench::{During, Result, sys};
+
+use crate::floor;
+
+/// Opens very many connections on one machine and tells what each costs.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    #[command(subcommand)]
+    /// What is to be done.
+    pub command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure memory per connection and processor time per delivery at growing sizes
+    Measure(MeasureArgs),
+    /// Serve as the floor: a loop of sends on each of many threads, until killed
+    Floor(FloorArgs),
+}
+
+/// The programs that are started.
+#[derive(Debug, Clone, Args)]
+pub struct Programs {
+    /// The server's binary
+    #[arg(long, value_name = "PATH", default_value = "target/release/corecast")]
+    pub server: PathBuf,
+    /// The load generator's binary
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "target/release/corecast-load"
+    )]
+    pub load: PathBuf,
+}
+
+/// The options of `measure`.
+#[derive(Debug, Args)]
+pub struct MeasureArgs {
+    /// The programs.
+    #[command(flatten)]
+    pub programs: Programs,
+    /// Connections, such as 10k or 1M; one size after the other
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "10k,100k,1M",
+          value_parser = corecast_load::cli::number::positive)]
+    pub connections: Vec<u64>,
+    /// Rounds; each begins with the other contestant
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub rounds: u32,
+    /// Another argument for the server; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub server_arg: Vec<String>,
+    /// Leave the floor out
+    #[arg(long)]
+    pub no_floor: bool,
+    /// Write every reading to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// The options of `floor`.
+#[derive(Debug, Args)]
+pub struct FloorArgs {
+    /// Where to listen
+    #[arg(long, value_name = "IP:PORT")]
+    listen: SocketAddrV4,
+    /// Threads, each with a table of descriptors of its own
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    threads: u16,
+}
+
+impl FloorArgs {
+    /// Serves until the process is killed.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn serve(&self) -> Result<Infallible> {
+        sys::raise_open_files().during("raising the limit of open files")?;
+        let address = SocketAddr::V4(self.listen);
+        floor::serve(address, usize::from(self.threads), &cpus::usable())
+            .during(format!("serving the floor on {address}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_a_list() {
+        let line = "scale measure --connections 10k,1M";
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        let Command::Measure(args) = cli.command else {
+            panic!("not a measurement");
+        };
+        assert_eq!(args.connections, [10_000, 1_000_000]);
+    }
+}

@@ -1,0 +1,71 @@
+//! Who is measured: the server, or the floor it is compared with.
+
+use std::ffi::OsString;
+use std::net::SocketAddrV4;
+
+use corecast::cpus;
+use corecast_bench::process::{Contender, Pages, free_address};
+use corecast_bench::{During, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::Programs;
+
+/// Who.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contestant {
+    /// `corecast serve`.
+    Server,
+    /// A loop of sends on as many threads.
+    Floor,
+}
+
+impl Contestant {
+    /// The word in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Contestant::Server => "corecast",
+            Contestant::Floor => "floor",
+        }
+    }
+
+    /// Starts it with so many threads.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start(self, programs: &Programs, threads: u64, more: &[String]) -> Result<Running> {
+        let address = free_address()?;
+        let admin = free_address()?;
+        let (program, words) = match self {
+            Contestant::Server => {
+                let words = format!("serve --listen {address} --admin {admin} --shards {threads}");
+                (programs.server.clone(), words)
+            }
+            Contestant::Floor => {
+                let own = std::env::current_exe().during("finding this program")?;
+                (own, format!("floor --listen {address} --threads {threads}"))
+            }
+        };
+        let mut arguments: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+        if self == Contestant::Server {
+            arguments.extend(more.iter().map(OsString::from));
+        }
+        let process =
+            Contender::start(&program, arguments, Pages::Small, &cpus::usable(), address)?;
+        Ok(Running {
+            process,
+            address,
+            admin: (self == Contestant::Server).then_some(admin),
+        })
+    }
+}
+
+/// One that listens. Dropping it ends it.
+pub struct Running {
+    /// Its process.
+    pub process: Contender,
+    /// Where it listens.
+    pub address: SocketAddrV4,
+    /// Where it tells its statistics, if it does.
+    pub admin: Option<SocketAddrV4>,
+}

@@ -1,0 +1,47 @@
+//! Runs of `corecast-load`.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use corecast::cpus;
+use corecast_bench::process;
+use corecast_bench::{During, Error, Result};
+use corecast_load::outcome::Outcome;
+use corecast_load::report::read_json;
+
+use crate::contestant::Running;
+
+/// Runs `program` with these words against `subject` and reads what it has
+/// measured; `json` is where it writes that.
+///
+/// # Errors
+/// When it measured nothing, did not end in time, or found anything lost.
+pub fn run(
+    program: &Path,
+    words: &str,
+    subject: &Running,
+    json: &Path,
+    limit: Duration,
+) -> Result<Outcome> {
+    let mut line: Vec<String> = words.split_whitespace().map(String::from).collect();
+    let pid = subject.process.pid().to_string();
+    line.extend(["--quiet".into(), "--server-pid".into(), pid]);
+    line.extend(["--json".into(), json.display().to_string()]);
+    if let Some(admin) = subject.admin {
+        line.extend(["--stats".into(), format!("http://{admin}")]);
+    }
+    let arguments = line.iter().map(OsString::from);
+    let output = process::run(program, arguments, &cpus::usable(), limit)?;
+    let text = std::fs::read_to_string(json).during(format!(
+        "reading what {} {} measured; it wrote:\n{output}",
+        program.display(),
+        line.join(" ")
+    ))?;
+    let outcome = read_json(&text).map_err(|error| Error::Process(error.to_string()))?;
+    let problems = outcome.problems();
+    if !problems.is_empty() {
+        return Err(Error::Wrong(problems.join("; ")));
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,88 @@
+//! Growing sizes, server and floor in turns.
+
+use std::time::Duration;
+
+use corecast_bench::{During, Error, Result};
+
+use crate::cli::MeasureArgs;
+use crate::contestant::Contestant;
+use crate::reading::Reading;
+use crate::{host, load};
+
+/// Measured time per connection: that of about four broadcasts.
+const PER_CONNECTION: Duration = Duration::from_micros(50);
+/// The shortest measured time.
+const LEAST: Duration = Duration::from_secs(4);
+
+/// Measures what was asked for; true if every run did what it should.
+///
+/// # Errors
+/// When the host does not allow it, or a file cannot be written.
+pub fn run(args: &MeasureArgs) -> Result<bool> {
+    let mut readings = Vec::new();
+    let mut all_well = true;
+    for &connections in &args.connections {
+        let _files = host::FileMax::raise(connections)?;
+        for round in 0..args.rounds {
+            let mut turns = vec![Contestant::Server, Contestant::Floor];
+            turns.retain(|turn| !(args.no_floor && *turn == Contestant::Floor));
+            if round % 2 == 1 {
+                turns.reverse();
+            }
+            for contestant in turns {
+                match one(args, contestant, connections) {
+                    Ok(reading) => {
+                        eprintln!("{}", sentence(&reading));
+                        readings.push(reading);
+                    }
+                    Err(error) => {
+                        eprintln!("FAILED {} with {connections}: {error}", contestant.as_str());
+                        all_well = false;
+                    }
+                }
+            }
+        }
+    }
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&readings).expect("readings are plain values");
+        std::fs::write(path, text).during(format!("writing {}", path.display()))?;
+    }
+    Ok(all_well)
+}
+
+fn one(args: &MeasureArgs, contestant: Contestant, connections: u64) -> Result<Reading> {
+    let cores = corecast::cpus::usable().len() as u64;
+    let shards = host::shards_for(connections, host::descriptors()?, cores)?;
+    let running = contestant.start(&args.programs, shards, &args.server_arg)?;
+    let measured = (PER_CONNECTION * connections as u32).max(LEAST);
+    let json = std::env::temp_dir().join(format!("corecast-scale-{}.json", running.process.pid()));
+    let words = format!(
+        "broadcast ws://{}/broadcast --subscribers {connections} --duration {}s --warm-up 1s \
+         --timeout 2m --close reset",
+        running.address,
+        measured.as_secs_f64(),
+    );
+    let limit =
+        measured + Duration::from_secs(60) + Duration::from_micros(400) * connections as u32;
+    let outcome = load::run(&args.programs.load, &words, &running, &json, limit);
+    let _ = std::fs::remove_file(&json);
+    let outcome = outcome?;
+    Reading::of(contestant, &outcome)
+        .ok_or_else(|| Error::Process("the load generator did not see the server".to_owned()))
+}
+
+fn sentence(reading: &Reading) -> String {
+    format!(
+        "{:>8} {:>9} connections: {:.0}/s opened, {:.2} µs per delivery ({:.2} of the load's), last \
+         after {:.2} s, {:.0} B a session, {:.0} B of the load, {:.0} B of the kernel",
+        reading.contestant.as_str(),
+        reading.connections,
+        reading.opened_per_second,
+        reading.server_micros,
+        reading.load_micros,
+        reading.last_seconds,
+        reading.server_bytes,
+        reading.load_bytes,
+        reading.kernel_bytes,
+    )
+}

@@ -1,0 +1,65 @@
+//! What one run showed.
+
+use corecast_load::outcome::Outcome;
+use serde::{Deserialize, Serialize};
+
+use crate::contestant::Contestant;
+
+/// What a broadcast to so many connections showed of one contestant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Whose it is.
+    pub contestant: Contestant,
+    /// Connections, all of which were open and had every publication.
+    pub connections: u64,
+    /// Opening handshakes per second, averaged over the whole climb.
+    pub opened_per_second: f64,
+    /// Publications that were timed.
+    pub publications: u64,
+    /// Processor time of the server per delivery, in microseconds.
+    pub server_micros: f64,
+    /// Processor time of the load generator per delivery, in microseconds.
+    pub load_micros: f64,
+    /// Time until the last subscriber had a publication, in seconds: the median
+    /// of the publications.
+    pub last_seconds: f64,
+    /// Resident memory of the server per connection, in bytes.
+    pub server_bytes: f64,
+    /// Resident memory of the load generator per connection, in bytes.
+    pub load_bytes: f64,
+    /// Memory of the kernel per connection, both ends, in bytes.
+    pub kernel_bytes: f64,
+}
+
+impl Reading {
+    /// Reads the outcome of a broadcast; `None` if something of it is missing.
+    pub fn of(contestant: Contestant, outcome: &Outcome) -> Option<Reading> {
+        let resources = &outcome.resources;
+        let server = resources.server.as_ref()?;
+        let connections = outcome.connections.opened;
+        let per_connection = |after: u64, before: u64| {
+            after.saturating_sub(before) as f64 / connections.max(1) as f64
+        };
+        let per_delivery = |seconds: f64| seconds * 1e6 / outcome.messages.received.max(1) as f64;
+        Some(Reading {
+            contestant,
+            connections,
+            opened_per_second: outcome.connections.rate(),
+            publications: outcome.deliveries.as_ref()?.publications,
+            server_micros: per_delivery(server.cpu_seconds),
+            load_micros: per_delivery(resources.client_cpu_seconds),
+            last_seconds: outcome.latencies.get("last")?.percentiles().p50 as f64 / 1e6,
+            server_bytes: per_connection(server.memory_bytes, server.memory_before_bytes),
+            load_bytes: per_connection(
+                resources.client_memory_bytes,
+                resources.client_memory_before_bytes,
+            ),
+            kernel_bytes: per_connection(resources.kernel_memory_bytes?, 0),
+        })
+    }
+
+    /// Deliveries per second of a core's time.
+    pub fn deliveries_per_core_second(&self) -> f64 {
+        1e6 / self.server_micros
+    }
+}
