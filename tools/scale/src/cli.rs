@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use corecast::cpus;
@@ -24,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Measure memory per connection and processor time per delivery at growing sizes
     Measure(MeasureArgs),
+    /// Hold one number of connections for minutes, with heartbeats, broadcasts and newcomers
+    Hold(HoldArgs),
     /// Serve as the floor: a loop of sends on each of many threads, until killed
     Floor(FloorArgs),
 }
@@ -66,6 +69,32 @@ pub struct MeasureArgs {
     /// Write every reading to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+}
+
+/// The options of `hold`.
+#[derive(Debug, Args)]
+pub struct HoldArgs {
+    /// The programs.
+    #[command(flatten)]
+    pub programs: Programs,
+    /// Connections, such as 10k or 1M
+    #[arg(long, value_name = "N", default_value = "1M",
+          value_parser = corecast_load::cli::number::positive)]
+    pub connections: u64,
+    /// How long they are held once they are open
+    #[arg(long, value_name = "TIME", default_value = "10m",
+          value_parser = corecast_load::cli::number::time)]
+    pub hold: Duration,
+    /// Time between two broadcasts to all
+    #[arg(long, value_name = "TIME", default_value = "1m",
+          value_parser = corecast_load::cli::number::time)]
+    pub publish_every: Duration,
+    /// Another argument for the server; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub server_arg: Vec<String>,
+    /// Where figures and charts are written
+    #[arg(long, value_name = "DIRECTORY", default_value = "target/scale/hold")]
+    pub directory: PathBuf,
 }
 
 /// The options of `floor`.

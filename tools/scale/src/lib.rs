@@ -22,9 +22,11 @@
 pub mod cli;
 pub mod contestant;
 pub mod floor;
+pub mod hold;
 pub mod host;
 pub mod load;
 pub mod measure;
+pub mod newcomers;
 pub mod reading;
 
 use std::process::ExitCode;
@@ -36,6 +38,7 @@ use clap::Parser;
 pub fn main() -> ExitCode {
     let outcome = match cli::Cli::parse().command {
         cli::Command::Measure(args) => measure::run(&args),
+        cli::Command::Hold(args) => hold::run(&args),
         cli::Command::Floor(args) => args.serve().map(|_: std::convert::Infallible| true),
     };
     match outcome {

@@ -49,7 +49,7 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Reads a time above zero, such as `10s`, `500ms` or `1h 30m`.
-pub(super) fn time(text: &str) -> Result<std::time::Duration, String> {
+pub fn time(text: &str) -> Result<std::time::Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time.is_zero() => Err("must be longer than nothing".into()),
         Ok(time) => Ok(time),

@@ -40,6 +40,8 @@ pub struct ServerStats {
     pub deliveries: u64,
     /// The same for each of its shards.
     pub shard_deliveries: Vec<u64>,
+    /// Pings sent since its start, to sessions that were silent.
+    pub pings: u64,
     /// Times it stopped accepting because descriptors or memory ran out.
     pub accept_pauses: u64,
     /// Memory it has resident, in bytes.
@@ -202,6 +204,8 @@ struct Total {
     #[serde(default)]
     deliveries: u64,
     #[serde(default)]
+    pings: u64,
+    #[serde(default)]
     accept_pauses: u64,
 }
 
@@ -215,6 +219,7 @@ fn parse(body: &str) -> Result<ServerStats, serde_json::Error> {
         messages_out: page.total.messages_out,
         deliveries: page.total.deliveries,
         shard_deliveries: page.shards.iter().map(|shard| shard.deliveries).collect(),
+        pings: page.total.pings,
         accept_pauses: page.total.accept_pauses,
         resident_memory_bytes: page.process.resident_memory_bytes,
         open_fds: page.process.open_fds,
@@ -235,7 +240,7 @@ mod tests {
                      "open_fds": null, "threads": 3 },
         "total": { "accept_pauses": 1, "sessions": 2, "opened": 5,
                    "ended": { "peer_closed": 3 }, "messages_in": 7,
-                   "messages_out": 8, "deliveries": 9 },
+                   "messages_out": 8, "deliveries": 9, "pings": 6 },
         "shards": [{ "deliveries": 4 }, { "deliveries": 5 }]
     }"#;
 
@@ -275,6 +280,7 @@ mod tests {
             messages_out: 8,
             deliveries: 9,
             shard_deliveries: vec![4, 5],
+            pings: 6,
             accept_pauses: 1,
             resident_memory_bytes: Some(9_000_000),
             open_fds: None,
