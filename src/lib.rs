@@ -61,6 +61,7 @@
 //! and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
 //! [`shutdown`] (how it ends), [`sys`] (system calls).
 
+pub mod budget;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "control")]
