@@ -39,7 +39,12 @@ pub const RECEIPT: Measured = Measured {
 /// An opening handshake, from the accepted connection to the session, and its end.
 pub const HANDSHAKE: Measured = Measured {
     what: "an opening handshake",
-    points: &[(1_000, 19.0), (10_000, 23.0), (80_000, 37.0), (1_000_000, 42.0)],
+    points: &[
+        (1_000, 19.0),
+        (10_000, 23.0),
+        (80_000, 37.0),
+        (1_000_000, 42.0),
+    ],
     origin: "server CPU of opening and resetting so many connections on the same machine; at a \
              million, half of the CPU of 23,900 per second with both ends on the two cores",
 };

@@ -108,7 +108,10 @@ mod tests {
         let message = Traffic::of_message(20, false);
         assert_eq!((message.packets, message.bytes), (1.0, 112.0));
         let acknowledgement = message.acknowledged();
-        assert_eq!((acknowledgement.packets, acknowledgement.bytes), (1.0, 90.0));
+        assert_eq!(
+            (acknowledgement.packets, acknowledgement.bytes),
+            (1.0, 90.0)
+        );
     }
 
     #[test]
