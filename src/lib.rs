@@ -69,6 +69,7 @@ pub mod control;
 pub mod cpus;
 pub mod error;
 pub mod handler;
+pub mod host;
 pub mod hub;
 mod listener;
 pub mod log;

@@ -14,6 +14,7 @@
 
 mod file;
 mod help;
+pub mod number;
 mod options;
 mod phoenix;
 #[cfg(feature = "doctor")]

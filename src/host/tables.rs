@@ -1,7 +1,8 @@
 //! Tables of descriptors: how many connections so many of them hold.
 //!
-//! `RLIMIT_NOFILE` bounds a table, and each thread of the generator has one of
-//! its own, so that more threads hold more connections.
+//! `RLIMIT_NOFILE` bounds a table, and each thread of the load generator has
+//! one of its own, as each shard of the server has, so that more threads hold
+//! more connections.
 
 /// Descriptors of a table that are not connections: standard streams, rings,
 /// the pages, and a few to spare. The threads' wake events come on top.
