@@ -27,7 +27,7 @@ const MAX_CONNECTIONS: u64 = 1 << 40;
 
 /// What was typed.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, allow_negative_numbers = true)]
 pub(super) struct PlanArgs {
     /// Connections at one time
     #[arg(long, short = 'c', value_name = "N", value_parser = positive)]

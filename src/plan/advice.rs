@@ -1,7 +1,7 @@
 //! What follows from the figures: what does not fit, what to set, what a test
 //! needs.
 
-use super::words::{bytes, count, figure, time};
+use super::words::{bytes, count, figure, things, time};
 use super::{Plan, processor};
 use crate::budget::PerConnection;
 use crate::config::Config;
@@ -19,8 +19,8 @@ pub(super) fn problems(plan: &Plan) -> Vec<String> {
         && needed > cores as f64
     {
         problems.push(format!(
-            "{} cores are too few: {} are needed for them to be at most 80 % busy.",
-            count(cores as f64),
+            "{} cannot do it: {} are needed, so that each is at most 80 % busy.",
+            things(cores as f64, "core", "cores"),
             count(needed)
         ));
     }
@@ -29,12 +29,10 @@ pub(super) fn problems(plan: &Plan) -> Vec<String> {
         && room < question.connections as f64
     {
         problems.push(format!(
-            "{} source address{} can open {} connections to {} target{} at most: {} are needed.",
-            count(sources as f64),
-            if sources == 1 { "" } else { "es" },
+            "{} can open {} connections to {} at most: {} are needed.",
+            things(sources as f64, "source address", "source addresses"),
             count(room),
-            count(question.targets as f64),
-            if question.targets == 1 { "" } else { "s" },
+            things(question.targets as f64, "target", "targets"),
             count(figure_of(plan, "sources_widest_range")),
         ));
     }
@@ -43,8 +41,8 @@ pub(super) fn problems(plan: &Plan) -> Vec<String> {
         && processor::openings(question, cores) < rate
     {
         problems.push(format!(
-            "{} cores can open {} connections per second, not {}.",
-            count(cores as f64),
+            "{} can open {} connections per second, not {}.",
+            things(cores as f64, "core", "cores"),
             figure(processor::openings(question, cores)),
             figure(rate)
         ));
@@ -76,7 +74,7 @@ pub(super) fn to_set(plan: &Plan, cores: u64) -> Vec<String> {
     let buffers = figure_of(plan, "buffer_bytes");
     if buffers > 0.0 {
         set.push(format!(
-            "sysctl/30-corecast-memory.conf: the middle number of net.ipv4.tcp_mem {} pages or more ({}).",
+            "sysctl/30-corecast-memory.conf: the second number of net.ipv4.tcp_mem {} pages or more ({}).",
             count(buffers / 4_096.0),
             bytes(buffers)
         ));
@@ -113,10 +111,7 @@ pub(super) fn for_a_test(plan: &Plan) -> Vec<String> {
     let question = &plan.question;
     let connections = question.connections as f64;
     let fast = figure_of(plan, "sources_fast");
-    let addresses = |number: f64| match number {
-        1.0 => "1 client address".to_owned(),
-        _ => format!("{} client addresses", count(number)),
-    };
+    let addresses = |number| things(number, "client address", "client addresses");
     let sources = question.sources.map_or(fast, |sources| sources as f64);
     let per_machine = (connections / sources).ceil();
     let client = PerConnection::of_generator(ResolvedDriver::Uring).bytes() as f64;

@@ -1,6 +1,6 @@
 //! Ports: what the clients of a test need, and never the server.
 
-use super::words::count;
+use super::words::{count, things};
 use super::{Line, Question, Section, Unit};
 
 /// Linux's ephemeral ports, 32768 to 60999.
@@ -64,11 +64,10 @@ pub(super) fn section(question: &Question) -> Section {
         let room = |ports: f64| sources as f64 * ports * targets;
         let arithmetic = |ports| {
             format!(
-                "{} sources × {} × {} target{}",
-                count(sources as f64),
+                "{} × {} × {}",
+                things(sources as f64, "source", "sources"),
                 count(ports),
-                count(targets),
-                if question.targets == 1 { "" } else { "s" }
+                things(targets, "target", "targets")
             )
         };
         lines.push(

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::Plan;
-use super::words::{bytes, count, figure};
+use super::words::{bytes, count, figure, things};
 
 /// What a terminal of ordinary width shows without breaking lines.
 const WIDTH: u16 = 98;
@@ -21,9 +21,12 @@ fn write(plan: &Plan, text: &mut String) -> std::fmt::Result {
     let question = &plan.question;
     writeln!(
         text,
-        "{} connections; {} messages of {} per second, each to {}\n",
-        count(question.connections as f64),
-        figure(question.rate),
+        "{}; {} of {} per second, each to {}\n",
+        things(question.connections as f64, "connection", "connections"),
+        match question.rate {
+            1.0 => "1 message".to_owned(),
+            rate => format!("{} messages", figure(rate)),
+        },
         bytes(question.payload_bytes as f64),
         match question.fan_out {
             1 => "one session".to_owned(),
@@ -46,7 +49,7 @@ fn write(plan: &Plan, text: &mut String) -> std::fmt::Result {
                 .map(|origin| number_of(origin, &mut origins).to_string())
                 .collect();
             table.add_row([
-                format!("  {}", line.what),
+                line.what.clone(),
                 line.shown(),
                 line.arithmetic.clone(),
                 numbers.join(" "),

@@ -185,7 +185,7 @@ fn cores_for_the_guides_load() {
     };
     let problems = Plan::of(&few).problems;
     assert!(
-        problems[0].contains("1 cores are too few: 2 are needed"),
+        problems[0].contains("1 core cannot do it: 2 are needed"),
         "{problems:?}"
     );
     let enough = Question {

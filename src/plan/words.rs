@@ -13,6 +13,14 @@ pub(super) fn count(number: f64) -> String {
     text
 }
 
+/// A number of things: `1 core`, `12 cores`.
+pub(super) fn things(number: f64, one: &str, many: &str) -> String {
+    match count(number) {
+        text if text == "1" => format!("1 {one}"),
+        text => format!("{text} {many}"),
+    }
+}
+
 /// Three significant digits, or all before the point: `1,234`, `12.3`, `0.12`.
 pub(super) fn figure(number: f64) -> String {
     match number {
@@ -20,7 +28,7 @@ pub(super) fn figure(number: f64) -> String {
         _ if number >= 99.95 => count(number.round()),
         _ if number >= 9.995 => short(format!("{number:.1}")),
         _ if number >= 0.01 => short(format!("{number:.2}")),
-        _ => format!("{number:.1e}"),
+        _ => "< 0.01".into(),
     }
 }
 
@@ -88,6 +96,7 @@ mod tests {
         assert_eq!(figure(4.0), "4");
         assert_eq!(figure(0.126), "0.13");
         assert_eq!(figure(0.0), "0");
+        assert_eq!(figure(7e-6), "< 0.01");
     }
 
     #[test]
