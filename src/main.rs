@@ -17,6 +17,8 @@ fn main() -> ExitCode {
     match cli::parse() {
         Command::PrintConfig(text) => print(&text),
         Command::Serve(options) => serve(options),
+        #[cfg(feature = "doctor")]
+        Command::Doctor(options) => doctor(&options),
     }
 }
 
@@ -34,6 +36,21 @@ fn print(text: &str) -> ExitCode {
                 "error: cannot write to standard output: {error}"
             );
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(feature = "doctor")]
+fn doctor(options: &cli::DoctorOptions) -> ExitCode {
+    match options.run(&corecast::host::Root::default()) {
+        Ok((text, fits)) => match print(&text) {
+            ExitCode::SUCCESS if !fits => ExitCode::FAILURE,
+            code => code,
+        },
+        Err(problem) => {
+            // Where this fails too there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "error: {problem}");
+            ExitCode::from(2)
         }
     }
 }

@@ -12,6 +12,8 @@
 //!   `CORECAST_SHARDS`, or `corecast.toml:3: shards`.
 //! - Nothing here reads the process's environment but [`parse`]; tests bring their own.
 
+#[cfg(feature = "doctor")]
+mod doctor;
 mod file;
 mod help;
 pub mod number;
@@ -36,6 +38,8 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::Config;
 use crate::log::LogFormat;
+#[cfg(feature = "doctor")]
+pub use doctor::DoctorOptions;
 use options::Options;
 use source::{Layer, with_range};
 
@@ -47,6 +51,9 @@ pub enum Command {
     Serve(ServeOptions),
     /// Print this text, the resolved configuration, and exit.
     PrintConfig(String),
+    /// Look at what the host allows.
+    #[cfg(feature = "doctor")]
+    Doctor(DoctorOptions),
 }
 
 /// What `corecast serve` needs to know, validated.
@@ -150,9 +157,14 @@ where
     let matches = help::command()
         .try_get_matches_from(words)
         .map_err(|error| setting_error(error, |option| format!("--{option}")))?;
-    let Typed {
-        command: TypedCommand::Serve(serve),
-    } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
+    let serve = match Typed::from_arg_matches(&matches)
+        .map_err(CliError::Usage)?
+        .command
+    {
+        TypedCommand::Serve(serve) => serve,
+        #[cfg(feature = "doctor")]
+        TypedCommand::Doctor(options) => return Ok(Command::Doctor(options)),
+    };
     let (_, matches) = matches
         .subcommand()
         .expect("a subcommand is required, so one was given");
@@ -195,6 +207,9 @@ struct Typed {
 enum TypedCommand {
     /// Run the server
     Serve(Box<ServeArgs>),
+    /// Say what this host allows, and what stops it first
+    #[cfg(feature = "doctor")]
+    Doctor(DoctorOptions),
 }
 
 #[derive(Debug, Args)]
