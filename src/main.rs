@@ -19,6 +19,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "doctor")]
         Command::Plan { question, json } => plan(&question, json),
         Command::Serve(options) => serve(options),
+        #[cfg(feature = "doctor")]
+        Command::Doctor(options) => doctor(&options),
     }
 }
 
@@ -48,6 +50,21 @@ fn plan(question: &corecast::plan::Question, json: bool) -> ExitCode {
     match print(&text) {
         ExitCode::SUCCESS if !plan.problems.is_empty() => ExitCode::FAILURE,
         printed => printed,
+    }
+}
+
+#[cfg(feature = "doctor")]
+fn doctor(options: &cli::DoctorOptions) -> ExitCode {
+    match options.run(&corecast::host::Root::default()) {
+        Ok((text, fits)) => match print(&text) {
+            ExitCode::SUCCESS if !fits => ExitCode::FAILURE,
+            code => code,
+        },
+        Err(problem) => {
+            // Where this fails too there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "error: {problem}");
+            ExitCode::from(2)
+        }
     }
 }
 

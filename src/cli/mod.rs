@@ -12,6 +12,8 @@
 //!   `CORECAST_SHARDS`, or `corecast.toml:3: shards`.
 //! - Nothing here reads the process's environment but [`parse`]; tests bring their own.
 
+#[cfg(feature = "doctor")]
+mod doctor;
 mod file;
 mod help;
 pub mod number;
@@ -40,6 +42,8 @@ use crate::config::Config;
 use crate::log::LogFormat;
 #[cfg(feature = "doctor")]
 use crate::plan::Question;
+#[cfg(feature = "doctor")]
+pub use doctor::DoctorOptions;
 use options::Options;
 use source::{Layer, with_range};
 
@@ -59,6 +63,9 @@ pub enum Command {
         /// As JSON instead of a table.
         json: bool,
     },
+    /// Look at what the host allows.
+    #[cfg(feature = "doctor")]
+    Doctor(DoctorOptions),
 }
 
 /// What `corecast serve` needs to know, validated.
@@ -167,6 +174,8 @@ where
         TypedCommand::Serve(serve) => serve,
         #[cfg(feature = "doctor")]
         TypedCommand::Plan(plan) => return plan.resolve(),
+        #[cfg(feature = "doctor")]
+        TypedCommand::Doctor(options) => return Ok(Command::Doctor(options)),
     };
     let (_, matches) = matches
         .subcommand()
@@ -213,6 +222,9 @@ enum TypedCommand {
     /// Print what a load needs of memory, descriptors, ports, network and cores
     #[cfg(feature = "doctor")]
     Plan(plan::PlanArgs),
+    /// Say what this host allows, and what stops it first
+    #[cfg(feature = "doctor")]
+    Doctor(DoctorOptions),
 }
 
 #[derive(Debug, Args)]
