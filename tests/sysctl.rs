@@ -287,3 +287,30 @@ fn every_key_has_a_reason_and_a_source() {
     assert_eq!(keys.len(), count, "a key stands twice");
     assert!(count >= 12, "{keys:?}");
 }
+
+/// What `corecast doctor` says is to be written into one of the files is there.
+#[cfg(feature = "doctor")]
+#[test]
+fn the_doctors_remedies_are_in_the_files() {
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_corecast"));
+    doctor.args(["doctor", "--connections", "900M", "--role", "both"]);
+    let run = Run::of(doctor.args(["--pid", "none", "--json"]));
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let mut found = 0;
+    for check in report["checks"].as_array().unwrap() {
+        let remedy = &check["fix"]["for_good"];
+        let Some(file) = remedy["file"]
+            .as_str()
+            .filter(|file| file.starts_with("sysctl/"))
+        else {
+            continue;
+        };
+        let (key, _) = remedy["line"].as_str().unwrap().split_once(" = ").unwrap();
+        let text = fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+        let mut lines = text.lines().map(|line| line.trim_start_matches('-'));
+        let there = lines.any(|line| line.split(" = ").next() == Some(key));
+        assert!(there, "no {key} in {file}");
+        found += 1;
+    }
+    assert!(found > 0, "{run:#?}");
+}
