@@ -172,14 +172,17 @@ impl Facts {
             Ok(limit) => limit.hard,
             Err(reason) => return check.unknown(reason),
         };
-        let most = tables::best(limit);
-        let reach = most.saturating_mul(limit.saturating_sub(tables::OTHERS + most));
+        let reach = tables::most(limit, self.cores);
         let check = check
             .value(Amount::Count(limit))
             .stops(Stops::Connections(reach));
         let per_thread = asked.connections.div_ceil(self.cores) + tables::OTHERS + self.cores;
         let check = check.needed(Amount::Count(per_thread));
         match tables::threads_for(asked.connections, limit, self.cores) {
+            None if reach >= asked.connections => check.verdict(
+                Verdict::Advice,
+                format!("no number of threads holds more than {}", grouped(reach)),
+            ),
             None => check.verdict(
                 Verdict::TooLow,
                 format!("no number of threads holds more than {}", grouped(reach)),
