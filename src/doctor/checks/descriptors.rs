@@ -32,11 +32,11 @@ pub struct Facts {
     pub cores: u64,
 }
 
-/// Descriptors of a shard's table that are not sessions: standard streams,
-/// rings, events, the listener, the control plane's sockets and a few to
-/// spare; and every shard's wake event is in every table.
+/// Descriptors of a shard's table that are not sessions: eleven standard
+/// streams, rings, events and listeners, counted in a running server, and one
+/// to spare; and every shard's wake event is in every table.
 pub fn others(shards: u64) -> u64 {
-    32 + shards
+    12 + shards
 }
 
 /// Sessions that so many tables hold together. The kernel deals connections
@@ -208,11 +208,11 @@ impl Facts {
             Err(reason) => return check.unknown(reason),
         };
         let needed = descriptors_for(asked.connections, asked.shards);
-        let check = check
-            .value(Amount::Count(most))
-            .needed(Amount::Count(needed));
+        let check = check.value(Amount::Count(most));
         if asked.role.serves() {
-            let check = check.stops(Stops::Connections(reach(asked.shards, most)));
+            let check = check
+                .needed(Amount::Count(needed))
+                .stops(Stops::Connections(reach(asked.shards, most)));
             match most >= needed {
                 true => check.verdict(Verdict::Fits, "RLIMIT_NOFILE cannot be raised above it"),
                 false => check.verdict(
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_of_a_table_and_each_shard_has_one() {
-        assert_eq!(reach(1, 20_000), 20_000 - 33);
+        assert_eq!(reach(1, 20_000), 20_000 - 13);
         let two = reach(2, 20_000);
         assert!((38_000..39_900).contains(&two), "{two}");
         assert_eq!(reach(4, 10), 0);
@@ -377,7 +377,7 @@ mod tests {
         let fix = check.fix.as_ref().unwrap();
         let now = fix.now.as_ref().unwrap();
         assert!(
-            now.starts_with("ulimit -n 50929") && now.ends_with("--shards 6"),
+            now.starts_with("ulimit -n 50909") && now.ends_with("--shards 6"),
             "{now}"
         );
         assert_eq!(fix.for_good.as_ref().unwrap().line, "LimitNOFILE=65536");
@@ -469,9 +469,9 @@ mod tests {
         assert_eq!(check.verdict, Verdict::TooLow);
         assert_eq!(
             check.needed,
-            Some(Amount::Count(1_200_000 + 1_000 + 2 * 34))
+            Some(Amount::Count(1_200_000 + 1_000 + 2 * 14))
         );
-        assert_eq!(check.stops, Stops::Connections((1_000_000 - 1_068) / 2));
+        assert_eq!(check.stops, Stops::Connections((1_000_000 - 1_028) / 2));
         let fix = check.fix.as_ref().unwrap();
         assert_eq!(fix.now.as_deref(), Some("sysctl -w fs.file-max=2097152"));
         assert_eq!(fix.for_good.as_ref().unwrap().file, FILES_CONF);
