@@ -1,10 +1,14 @@
 //! `corecast doctor`: what may be asked of it.
 
-use clap::{Args, ValueEnum};
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use clap::Args;
 
 use super::number::positive;
-use crate::doctor::{Asked, Report, Role, Running, examine, find_running, render};
-use crate::host::Root;
+use super::{Command, try_parse_from};
+use crate::doctor::{Asked, Report, Role, Running, Settings, examine, find_running, render};
+use crate::host::{Reading, Root, Unread};
 
 /// What was typed.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -22,9 +26,9 @@ pub struct DoctorOptions {
     #[arg(long, value_name = "T", default_value = "1", value_parser = positive)]
     targets: u64,
 
-    /// Which ends of the connections are on this host
-    #[arg(long, value_enum, default_value = "server")]
-    role: RoleArg,
+    /// Which ends of the connections are on this host: server, client or both
+    #[arg(long, value_name = "ROLE", default_value = "server")]
+    role: Role,
 
     /// Shards of the server [default: those of the running server, or one per core]
     #[arg(long, value_name = "N", value_parser = positive)]
@@ -49,16 +53,6 @@ Exit status: 0 when what is asked fits, 1 when it does not, 2 when there is noth
 such as a process that is no server.
 
 Nothing on the host is changed: fixes are printed, not made.";
-
-#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
-enum RoleArg {
-    /// The server's
-    Server,
-    /// The clients', as corecast-load opens them
-    Client,
-    /// Both, as in a test on one machine
-    Both,
-}
 
 /// A process id, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,13 +92,8 @@ impl DoctorOptions {
     }
 
     fn examine(&self, root: &Root) -> Result<Report, String> {
-        let role = match self.role {
-            RoleArg::Server => Role::Server,
-            RoleArg::Client => Role::Client,
-            RoleArg::Both => Role::Both,
-        };
         let running = match self.pid {
-            _ if !role.serves() => None,
+            _ if !self.role.serves() => None,
             Some(PidArg::None) => None,
             Some(PidArg::Pid(pid)) => {
                 Some(Running::read(root, pid).map_err(|error| format!("--pid: {error}"))?)
@@ -121,10 +110,110 @@ impl DoctorOptions {
             connections: self.connections,
             sources: self.sources,
             targets: self.targets,
-            role,
+            role: self.role,
             shards,
             open: running.as_ref().map_or(0, Running::sessions),
         };
-        Ok(examine(root, asked, running))
+        let settings = match &running {
+            Some(running) => settings_of(root, running.pid),
+            None => Ok(Settings::default()),
+        };
+        Ok(examine(root, asked, running, &settings))
+    }
+}
+
+/// The settings of a running server: its command line and environment are read
+/// as it has read them itself.
+fn settings_of(root: &Root, pid: u32) -> Reading<Settings> {
+    let process = format!("/proc/{pid}");
+    let directory = root.path(format!("{process}/cwd"));
+    // An absolute path stays as it is.
+    let file = |path: &str| directory.join(path).into_os_string();
+    let mut words: Vec<OsString> = Vec::new();
+    for word in split(&root.text(format!("{process}/cmdline"))?) {
+        let follows = words.last().is_some_and(|last| last == "--config");
+        let word = match word.strip_prefix("--config=") {
+            _ if follows => file(word),
+            Some(path) => {
+                words.push("--config".into());
+                file(path)
+            }
+            None => word.into(),
+        };
+        words.push(word);
+    }
+    let environment = root.text(format!("{process}/environ"))?;
+    let variables: HashMap<&str, &str> = split(&environment)
+        .filter_map(|variable| variable.split_once('='))
+        .collect();
+    let variable = |name: &str| -> Option<OsString> {
+        let value = variables.get(name)?;
+        Some(match name {
+            "CORECAST_CONFIG" => file(value),
+            _ => (*value).into(),
+        })
+    };
+    match try_parse_from(words, &variable) {
+        Ok(Command::Serve(options)) => Ok(Settings::from(&options.config)),
+        Ok(_) => Err(Unread::new(format!("process {pid} does not serve"))),
+        Err(error) => Err(Unread::new(format!(
+            "the options of process {pid} cannot be read: {error}"
+        ))),
+    }
+}
+
+/// The strings of a file in which each ends with a zero.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split_terminator('\0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(cmdline: &[&str], environ: &[&str]) -> Reading<Settings> {
+        let directory = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            let path = directory.path().join("proc/7").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let zeros = |words: &[&str]| {
+            words
+                .iter()
+                .map(|word| format!("{word}\0"))
+                .collect::<String>()
+        };
+        put("cmdline", &zeros(cmdline));
+        put("environ", &zeros(environ));
+        put("cwd/own.toml", "backlog = 77\n");
+        settings_of(&Root::at(directory.path()), 7)
+    }
+
+    #[test]
+    fn a_servers_settings_are_read_as_it_read_them() {
+        let flags = [
+            "corecast",
+            "serve",
+            "--max-sessions",
+            "5",
+            "--listen=0.0.0.0:81",
+        ];
+        let read = settings(&flags, &["CORECAST_ADMIN=off", "CORECAST_MAX_SESSIONS=9"]).unwrap();
+        assert_eq!((read.max_sessions, read.ports), (5, vec![81]));
+        for words in [&["--config", "own.toml"][..], &["--config=own.toml"]] {
+            let read = settings(&[&["corecast", "serve"], words].concat(), &[]).unwrap();
+            assert_eq!(read.backlog, 77, "{words:?}");
+        }
+        let read = settings(&["corecast", "serve"], &["CORECAST_CONFIG=own.toml"]).unwrap();
+        assert_eq!(read.backlog, 77);
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_a_reason() {
+        let error = settings(&["corecast", "serve", "--shards", "none"], &[]).unwrap_err();
+        assert!(error.to_string().contains("--shards"), "{error}");
+        let error = settings(&["corecast", "doctor"], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "process 7 does not serve");
     }
 }

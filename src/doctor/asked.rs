@@ -1,5 +1,7 @@
 //! What is asked of the host.
 
+use std::str::FromStr;
+
 use serde::Serialize;
 
 use crate::budget::PerConnection;
@@ -15,6 +17,19 @@ pub enum Role {
     Client,
     /// Both, as in a test on one machine.
     Both,
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "server" => Ok(Role::Server),
+            "client" => Ok(Role::Client),
+            "both" => Ok(Role::Both),
+            _ => Err(format!("'{text}' is no role; use server, client or both")),
+        }
+    }
 }
 
 impl Role {

@@ -28,11 +28,18 @@ pub use report::{Report, Wall};
 pub use running::{Running, find_running};
 pub use table::render;
 
-use crate::host::Root;
+pub use checks::settings::Settings;
+
+use crate::host::{Reading, Root};
 
 /// Reads the host below `root` and judges it. `running` is the server whose own
-/// limits count, if there is one.
-pub fn examine(root: &Root, asked: Asked, running: Option<Running>) -> Report {
-    let checks = checks::all(root, &asked, running.as_ref());
+/// limits count, if there is one; `settings` are its own, or the defaults.
+pub fn examine(
+    root: &Root,
+    asked: Asked,
+    running: Option<Running>,
+    settings: &Reading<Settings>,
+) -> Report {
+    let checks = checks::all(root, &asked, running.as_ref(), settings);
     Report::new(asked, running, checks)
 }

@@ -70,20 +70,27 @@ fn sentence(asked: &Asked, fits: bool, wall: Option<&Wall>, checks: &[Check]) ->
         1 => "; 1 limit could not be read".to_owned(),
         count => format!("; {count} limits could not be read"),
     };
-    let asked = grouped(asked.connections);
+    let (asked, fit, do_not) = match asked.connections {
+        1 => ("1 connection".to_owned(), "fits", "does not fit"),
+        many => (
+            format!("{} connections", grouped(many)),
+            "fit",
+            "do not fit",
+        ),
+    };
     match (wall, fits) {
         (Some(wall), true) => format!(
-            "{asked} connections fit; the first wall is {} at about {} connections{unknown}.",
+            "{asked} {fit}; the first wall is {} at about {} connections{unknown}.",
             wall.limit,
             grouped(rough(wall.connections))
         ),
         (Some(wall), false) => format!(
-            "{asked} connections do not fit: the first wall is {} at about {} connections{unknown}.",
+            "{asked} {do_not}: the first wall is {} at about {} connections{unknown}.",
             wall.limit,
             grouped(rough(wall.connections))
         ),
-        (None, true) => format!("{asked} connections fit, and no wall is known{unknown}."),
-        (None, false) => format!("{asked} connections do not fit{unknown}."),
+        (None, true) => format!("{asked} {fit}, and no wall is known{unknown}."),
+        (None, false) => format!("{asked} {do_not}{unknown}."),
     }
 }
 
@@ -143,7 +150,7 @@ mod tests {
              1 limit could not be read."
         );
         let nothing = Report::new(asked(1), None, Vec::new());
-        assert_eq!(nothing.sentence, "1 connections fit, and no wall is known.");
+        assert_eq!(nothing.sentence, "1 connection fits, and no wall is known.");
     }
 
     #[test]

@@ -24,7 +24,12 @@ pub fn render(report: &Report, all: bool) -> String {
     }
     let hidden = report.checks.len() - shown.len();
     if hidden > 0 {
-        let _ = writeln!(text, "{hidden} more limits fit; --all shows them.");
+        let limits = if hidden == 1 {
+            "limit fits"
+        } else {
+            "limits fit"
+        };
+        let _ = writeln!(text, "{hidden} more {limits}; --all shows them.");
     }
     let fixes: Vec<&&Check> = shown.iter().filter(|check| check.fix.is_some()).collect();
     if !fixes.is_empty() {
@@ -80,7 +85,7 @@ fn table(checks: &[&Check]) -> Table {
     for check in checks {
         table.add_row([
             Cell::new(&check.limit),
-            Cell::new(&check.place),
+            Cell::new(place(check)),
             shown(&check.value),
             shown(&check.needed),
             Cell::new(check.verdict.as_str()),
@@ -88,6 +93,14 @@ fn table(checks: &[&Check]) -> Table {
         ]);
     }
     table
+}
+
+/// The path of a kernel parameter is its name again.
+fn place(check: &Check) -> &str {
+    match check.place.starts_with("/proc/sys/") && check.limit.contains('.') {
+        true => "sysctl",
+        false => &check.place,
+    }
 }
 
 fn fix(check: &Check) -> String {
@@ -126,7 +139,7 @@ mod tests {
             "TOO LOW",
             "now       sysctl -w fs.nr_open=65536",
             "for good  sysctl/x.conf: fs.nr_open = 65536",
-            "1 more limits fit",
+            "1 more limit fits",
         ] {
             assert!(text.contains(words), "no '{words}' in:\n{text}");
         }

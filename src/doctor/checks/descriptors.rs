@@ -32,11 +32,11 @@ pub struct Facts {
     pub cores: u64,
 }
 
-/// Descriptors of a shard's table that are not sessions: standard streams,
-/// rings, events, the listener, the control plane's sockets and a few to
-/// spare; and every shard's wake event is in every table.
+/// Descriptors of a shard's table that are not sessions: eleven standard
+/// streams, rings, events and listeners, counted in a running server, and one
+/// to spare; and every shard's wake event is in every table.
 pub fn others(shards: u64) -> u64 {
-    32 + shards
+    12 + shards
 }
 
 /// Sessions that so many tables hold together. The kernel deals connections
@@ -211,11 +211,11 @@ impl Facts {
             Err(reason) => return check.unknown(reason),
         };
         let needed = descriptors_for(asked.connections, asked.shards);
-        let check = check
-            .value(Amount::Count(most))
-            .needed(Amount::Count(needed));
+        let check = check.value(Amount::Count(most));
         if asked.role.serves() {
-            let check = check.stops(Stops::Connections(reach(asked.shards, most)));
+            let check = check
+                .needed(Amount::Count(needed))
+                .stops(Stops::Connections(reach(asked.shards, most)));
             match most >= needed {
                 true => check.verdict(Verdict::Fits, "RLIMIT_NOFILE cannot be raised above it"),
                 false => check.verdict(
@@ -295,7 +295,8 @@ fn of_tables(check: Check, limit: u64, asked: &Asked) -> Check {
         "{shards}, {} of it for other things; the kernel deals connections out unevenly",
         others(asked.shards)
     );
-    let verdict = match limit >= needed {
+    // Not by what is needed, which is rounded up: the wall itself still fits.
+    let verdict = match reach >= asked.connections {
         true => Verdict::Fits,
         false => Verdict::TooLow,
     };
@@ -353,7 +354,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_of_a_table_and_each_shard_has_one() {
-        assert_eq!(reach(1, 20_000), 20_000 - 33);
+        assert_eq!(reach(1, 20_000), 20_000 - 13);
         let two = reach(2, 20_000);
         assert!((38_000..39_900).contains(&two), "{two}");
         assert_eq!(reach(4, 10), 0);
@@ -380,7 +381,7 @@ mod tests {
         let fix = check.fix.as_ref().unwrap();
         let now = fix.now.as_ref().unwrap();
         assert!(
-            now.starts_with("ulimit -n 50929") && now.ends_with("--shards 6"),
+            now.starts_with("ulimit -n 50909") && now.ends_with("--shards 6"),
             "{now}"
         );
         assert_eq!(fix.for_good.as_ref().unwrap().line, "LimitNOFILE=65536");
@@ -456,9 +457,11 @@ mod tests {
         let more = of_client(200_000, 20_000);
         assert_eq!(more.verdict, Verdict::Advice);
         assert!(more.why.contains("11 threads on 2 cores"), "{}", more.why);
-        let wall = of_client(400, 100);
+        // Above what leaves something to spare, and below the wall itself.
+        assert_eq!(of_client(400, 100).verdict, Verdict::Advice);
+        let wall = of_client(1_333, 100);
         assert_eq!(wall.verdict, Verdict::TooLow);
-        assert_eq!(wall.stops, Stops::Connections(18 * (100 - 64 - 18)));
+        assert_eq!(wall.stops, Stops::Connections(18 * (100 - 8 - 18)));
     }
 
     #[test]
@@ -472,9 +475,9 @@ mod tests {
         assert_eq!(check.verdict, Verdict::TooLow);
         assert_eq!(
             check.needed,
-            Some(Amount::Count(1_200_000 + 1_000 + 2 * 34))
+            Some(Amount::Count(1_200_000 + 1_000 + 2 * 14))
         );
-        assert_eq!(check.stops, Stops::Connections((1_000_000 - 1_068) / 2));
+        assert_eq!(check.stops, Stops::Connections((1_000_000 - 1_028) / 2));
         let fix = check.fix.as_ref().unwrap();
         assert_eq!(fix.now.as_deref(), Some("sysctl -w fs.file-max=2097152"));
         assert_eq!(fix.for_good.as_ref().unwrap().file, FILES_CONF);

@@ -1,8 +1,7 @@
 //! The queues of a listener: how many may come at once.
 
-use crate::config::Config;
 use crate::doctor::check::{LISTEN_CONF, grouped};
-use crate::doctor::{Amount, Asked, Check, Stops, Verdict};
+use crate::doctor::{Amount, Asked, Check, Settings, Stops, Verdict};
 use crate::host::{Reading, Root};
 
 const CONCERN: &str = "listen";
@@ -10,6 +9,8 @@ const CONCERN: &str = "listen";
 /// What bounds the queues.
 #[derive(Debug, Clone)]
 pub struct Facts {
+    /// What the server asks for, on each shard.
+    pub backlog: u64,
     /// Connections that may wait to be accepted, on each listener.
     pub somaxconn: Reading<u64>,
     /// Half-open connections of a listener, where there are no cookies.
@@ -23,9 +24,10 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them.
-    pub fn read(root: &Root) -> Facts {
+    /// Reads them, for a server with these settings.
+    pub fn read(root: &Root, settings: &Settings) -> Facts {
         Facts {
+            backlog: settings.backlog,
             somaxconn: root.sysctl("net.core.somaxconn"),
             syn_backlog: root.sysctl("net.ipv4.tcp_max_syn_backlog"),
             syncookies: root.sysctl("net.ipv4.tcp_syncookies"),
@@ -48,15 +50,21 @@ impl Facts {
         ]
     }
 
+    /// A queue that holds a shard's part when everybody comes back at once, as
+    /// long as the server asks for.
+    fn queue_for(&self, asked: &Asked) -> u64 {
+        let part = asked.connections.div_ceil(asked.shards.max(1));
+        part.clamp(1, self.backlog.max(1))
+    }
+
     fn somaxconn(&self, asked: &Asked) -> Check {
         let check = Check::sysctl(CONCERN, "net.core.somaxconn");
         let most = match &self.somaxconn {
             Ok(most) => *most,
             Err(reason) => return check.unknown(reason),
         };
-        let backlog = u64::from(Config::default().backlog);
-        let needed = queue_for(asked);
-        let length = most.min(backlog);
+        let needed = self.queue_for(asked);
+        let length = most.min(self.backlog);
         // A queue is full with one more than its length.
         let burst = asked.shards.saturating_mul(length + 1);
         let check = check
@@ -101,7 +109,7 @@ impl Facts {
         }
         // The last quarter is kept for addresses known to be alive.
         let burst = most - most / 4 + 1;
-        let needed = queue_for(asked);
+        let needed = self.queue_for(asked);
         let check = check
             .needed(Amount::Count(needed))
             .stops(Stops::Burst(asked.shards.saturating_mul(burst)));
@@ -172,13 +180,6 @@ impl Facts {
     }
 }
 
-/// A queue that holds a shard's part when everybody comes back at once, as
-/// long as the server asks for.
-fn queue_for(asked: &Asked) -> u64 {
-    let part = asked.connections.div_ceil(asked.shards.max(1));
-    part.clamp(1, u64::from(Config::default().backlog))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +188,7 @@ mod tests {
 
     fn facts() -> Facts {
         Facts {
+            backlog: 65_535,
             somaxconn: Ok(65_535),
             syn_backlog: Ok(65_535),
             syncookies: Ok(1),
@@ -278,7 +280,7 @@ mod tests {
             ..asked(10)
         };
         assert!(facts().checks(&client).is_empty());
-        for check in Facts::read(&Host::new().root).checks(&asked(10)) {
+        for check in Facts::read(&Host::new().root, &Settings::default()).checks(&asked(10)) {
             assert_eq!(check.verdict, Verdict::Unknown, "{check:?}");
         }
     }

@@ -118,11 +118,11 @@ impl Card {
                 "fewer queues than shards: some cores take in what others work on",
             )
             .now(format!(
-                "ethtool -L {name} combined {}   # or, where the card has no more: echo MASK > \
+                "ethtool -L {name} combined {} || echo {} > \
                  /sys/class/net/{name}/queues/rx-0/rps_cpus",
-                asked.shards
+                asked.shards,
+                mask(asked.shards)
             ))
-            .for_good("tools/deploy", "the script that pins interrupts and cores")
     }
 
     /// Where the card's interrupts go; nothing to say of a card that has none of
@@ -154,10 +154,18 @@ impl Card {
                     Verdict::Advice,
                     "they crowd on few cores, whose shards have less time for their sessions",
                 )
-                .now("systemctl start irqbalance   # or one by one: echo CORE > /proc/irq/N/smp_affinity_list")
-                .for_good("tools/deploy", "the script that pins interrupts and cores"),
+                .now("systemctl start irqbalance"),
         })
     }
+}
+
+/// The first cores as the kernel writes sets of them: hexadecimal, in groups of 32.
+fn mask(cores: u64) -> String {
+    let mut groups = vec!["ffffffff".to_owned(); (cores / 32) as usize];
+    if !cores.is_multiple_of(32) {
+        groups.insert(0, format!("{:x}", (1u64 << (cores % 32)) - 1));
+    }
+    groups.join(",")
 }
 
 /// The cores an interrupt really goes to, or else may go to.
@@ -246,6 +254,12 @@ mod tests {
             Verdict::Fits,
             "may go anywhere"
         );
+    }
+
+    #[test]
+    fn masks_are_hexadecimal_in_groups() {
+        let masks = [1, 2, 8, 32, 36].map(mask);
+        assert_eq!(masks, ["1", "3", "ff", "ffffffff", "f,ffffffff"]);
     }
 
     #[test]

@@ -3,13 +3,11 @@
 //! and nothing else; a server needs one.
 
 use crate::doctor::check::{PORTS_CONF, grouped};
-use crate::doctor::{Amount, Asked, Check, Stops, Verdict};
+use crate::doctor::{Amount, Asked, Check, Settings, Stops, Verdict};
 use crate::host::{PortRange, Reading, Root, text};
 
 const CONCERN: &str = "ports";
 
-/// Where the server listens unless it is told otherwise: WebSocket, metrics.
-const SERVER_PORTS: [u16; 2] = [8080, 9090];
 /// The widest range that leaves the privileged ports alone.
 const WIDEST: (u64, u64) = (1_024, 65_535);
 /// The ports of a client on a host that nobody has tuned.
@@ -18,6 +16,8 @@ const USUAL: u64 = 28_232;
 /// What bounds ports.
 #[derive(Debug, Clone)]
 pub struct Facts {
+    /// Those the server listens on.
+    pub server: Vec<u16>,
     /// The ports the kernel gives out.
     pub range: Reading<PortRange>,
     /// Those it leaves out, as the file has them.
@@ -29,11 +29,12 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them.
-    pub fn read(root: &Root) -> Facts {
+    /// Reads them, for a server with these settings.
+    pub fn read(root: &Root, settings: &Settings) -> Facts {
         let reserved = root.text("/proc/sys/net/ipv4/ip_local_reserved_ports");
         let known = reserved.clone().unwrap_or_default();
         Facts {
+            server: settings.ports.clone(),
             range: root.parsed("/proc/sys/net/ipv4/ip_local_port_range", |text| {
                 PortRange::parse(text, &known)
             }),
@@ -91,8 +92,8 @@ impl Facts {
                 return check.set(PORTS_CONF, format!("{} {}", WIDEST.0, WIDEST.1));
             }
             return check.now(format!(
-                "connect from more addresses: corecast doctor --sources {sources} …; on one \
-                 machine corecast-load takes them from 127.0.0.0/8"
+                "corecast-load --sources, or more client machines: {} addresses",
+                grouped(sources)
             ));
         }
         // The kernel gives out the ports of one parity first; when they are
@@ -104,7 +105,7 @@ impl Facts {
                     format!("{sum}; once half of them are taken, each connect searches for long"),
                 )
                 .now(format!(
-                    "connect from {} addresses: --sources",
+                    "corecast-load --sources, or more client machines: {} addresses",
                     grouped(sources.saturating_mul(2).max(2))
                 ));
         }
@@ -119,7 +120,8 @@ impl Facts {
             (Err(reason), _) | (_, Err(reason)) => return check.unknown(reason),
         };
         let kept = |port: u16| text::ranges(reserved).any(|kept| kept.contains(&port.into()));
-        let open: Vec<String> = SERVER_PORTS
+        let open: Vec<String> = self
+            .server
             .iter()
             .filter(|port| (range.first..=range.last).contains(port) && !kept(**port))
             .map(u16::to_string)
@@ -131,7 +133,7 @@ impl Facts {
         if open.is_empty() {
             return check.verdict(
                 Verdict::Fits,
-                "the server's ports 8080 and 9090 are not given to outgoing connections",
+                "no port of the server's is given to an outgoing connection",
             );
         }
         let list = match reserved.as_str() {
@@ -231,6 +233,7 @@ mod tests {
 
     fn facts(range: &str, reserved: &str) -> Facts {
         Facts {
+            server: vec![8080, 9090],
             range: Ok(PortRange::parse(range, reserved).unwrap()),
             reserved: Ok(reserved.to_owned()),
             tw_reuse: Ok(1),
@@ -273,7 +276,7 @@ mod tests {
         assert_eq!(wider.now.as_deref(), Some(command));
         assert_eq!(wider.for_good.unwrap().file, PORTS_CONF);
         let more = fix(1_000_000);
-        assert!(more.now.unwrap().contains("--sources 36"));
+        assert!(more.now.unwrap().ends_with(": 36 addresses"));
         assert_eq!(more.for_good, None);
     }
 
@@ -353,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_a_host_does_not_say_is_unknown() {
-        for check in Facts::read(&Host::new().root).checks(&client(1, 1, 1)) {
+        for check in Facts::read(&Host::new().root, &Settings::default()).checks(&client(1, 1, 1)) {
             assert_eq!(check.verdict, Verdict::Unknown, "{check:?}");
             assert!(check.why.starts_with("cannot read /proc/sys/net/ipv4/"));
         }

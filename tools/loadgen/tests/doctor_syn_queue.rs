@@ -44,13 +44,11 @@ fn half_open() -> (Prediction, u64) {
         .collect();
     // The first answers are sent again only after a second.
     thread::sleep(Duration::from_millis(200));
-    let output = Command::new("ss")
-        .args(["-Htn", "state", "syn-recv"])
-        .output();
-    let count = String::from_utf8(output.unwrap().stdout)
-        .unwrap()
-        .lines()
-        .count();
+    let ours = format!("sport = :{port}");
+    let mut list = Command::new("ss");
+    list.args(["-H", "-t", "-n", "state", "syn-recv", &ours]);
+    let listed = String::from_utf8(list.output().unwrap().stdout).unwrap();
+    let count = listed.lines().count();
     drop(clients);
     (prediction, count as u64)
 }
