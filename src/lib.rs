@@ -80,6 +80,8 @@ pub mod log;
 pub mod mesh;
 pub mod metrics;
 mod permits;
+#[cfg(feature = "doctor")]
+pub mod plan;
 pub mod plane;
 mod rate;
 pub mod router;

@@ -16,6 +16,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match cli::parse() {
         Command::PrintConfig(text) => print(&text),
+        #[cfg(feature = "doctor")]
+        Command::Plan { question, json } => plan(&question, json),
         Command::Serve(options) => serve(options),
         #[cfg(feature = "doctor")]
         Command::Doctor(options) => doctor(&options),
@@ -37,6 +39,17 @@ fn print(text: &str) -> ExitCode {
             );
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints the budget; the exit code says whether what was given is enough.
+#[cfg(feature = "doctor")]
+fn plan(question: &corecast::plan::Question, json: bool) -> ExitCode {
+    let plan = corecast::plan::Plan::of(question);
+    let text = if json { plan.json() } else { plan.table() };
+    match print(&text) {
+        ExitCode::SUCCESS if !plan.problems.is_empty() => ExitCode::FAILURE,
+        printed => printed,
     }
 }
 

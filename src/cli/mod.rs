@@ -19,6 +19,8 @@ mod help;
 pub mod number;
 mod options;
 mod phoenix;
+#[cfg(feature = "doctor")]
+mod plan;
 mod print;
 mod source;
 #[cfg(test)]
@@ -39,6 +41,8 @@ use tracing::level_filters::LevelFilter;
 use crate::config::Config;
 use crate::log::LogFormat;
 #[cfg(feature = "doctor")]
+use crate::plan::Question;
+#[cfg(feature = "doctor")]
 pub use doctor::DoctorOptions;
 use options::Options;
 use source::{Layer, with_range};
@@ -51,6 +55,14 @@ pub enum Command {
     Serve(ServeOptions),
     /// Print this text, the resolved configuration, and exit.
     PrintConfig(String),
+    /// Print the budget of a load.
+    #[cfg(feature = "doctor")]
+    Plan {
+        /// What is planned.
+        question: Question,
+        /// As JSON instead of a table.
+        json: bool,
+    },
     /// Look at what the host allows.
     #[cfg(feature = "doctor")]
     Doctor(DoctorOptions),
@@ -157,11 +169,11 @@ where
     let matches = help::command()
         .try_get_matches_from(words)
         .map_err(|error| setting_error(error, |option| format!("--{option}")))?;
-    let serve = match Typed::from_arg_matches(&matches)
-        .map_err(CliError::Usage)?
-        .command
-    {
+    let Typed { command } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
+    let serve = match command {
         TypedCommand::Serve(serve) => serve,
+        #[cfg(feature = "doctor")]
+        TypedCommand::Plan(plan) => return plan.resolve(),
         #[cfg(feature = "doctor")]
         TypedCommand::Doctor(options) => return Ok(Command::Doctor(options)),
     };
@@ -207,6 +219,9 @@ struct Typed {
 enum TypedCommand {
     /// Run the server
     Serve(Box<ServeArgs>),
+    /// Print what a load needs of memory, descriptors, ports, network and cores
+    #[cfg(feature = "doctor")]
+    Plan(plan::PlanArgs),
     /// Say what this host allows, and what stops it first
     #[cfg(feature = "doctor")]
     Doctor(DoctorOptions),

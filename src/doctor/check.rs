@@ -112,10 +112,12 @@ pub struct ForGood {
 pub const FILES_CONF: &str = "sysctl/10-corecast-files.conf";
 /// Keys of listening.
 pub const LISTEN_CONF: &str = "sysctl/20-corecast-listen.conf";
-/// Keys of memory and tables.
+/// Keys of memory.
 pub const MEMORY_CONF: &str = "sysctl/30-corecast-memory.conf";
 /// Keys of ports.
 pub const PORTS_CONF: &str = "sysctl/40-corecast-ports.conf";
+/// Keys of the firewall's table.
+pub const CONNTRACK_CONF: &str = "sysctl/50-corecast-conntrack.conf";
 /// The systemd unit.
 pub const UNIT: &str = "tools/deploy/corecast.service";
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{TcpListener, TcpStream};
 
-use crate::doctor::check::{MEMORY_CONF, grouped};
+use crate::doctor::check::{CONNTRACK_CONF, grouped};
 use crate::doctor::{Amount, Asked, Check, Stops, Verdict};
 use crate::host::{Conntrack, Reading, Root, Unread};
 
@@ -95,7 +95,7 @@ impl Facts {
                 ),
             ),
         };
-        vec![check.set(MEMORY_CONF, needed), self.buckets(table.max)]
+        vec![check.set(CONNTRACK_CONF, needed), self.buckets(table.max)]
     }
 
     fn buckets(&self, max: u64) -> Check {
@@ -115,7 +115,7 @@ impl Facts {
                 "a full table has more than four connections in a bucket, through which each packet searches",
             ),
         }
-        .set(MEMORY_CONF, needed)
+        .set(CONNTRACK_CONF, needed)
     }
 }
 

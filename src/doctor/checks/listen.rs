@@ -81,7 +81,7 @@ impl Facts {
                 Verdict::Slows,
                 format!(
                     "when more than {} come faster than they are accepted, the others try again \
-                     after 1, 3 and 7 seconds",
+                     after a second or more",
                     grouped(burst)
                 ),
             )
@@ -95,28 +95,33 @@ impl Facts {
             Ok(most) => *most,
             Err(reason) => return check.unknown(reason),
         };
+        let check = check.value(Amount::Count(most));
+        match &self.syncookies {
+            Ok(0) => {}
+            Ok(_) => {
+                return check.verdict(
+                    Verdict::Fits,
+                    "not looked at while SYN cookies are on: net.core.somaxconn bounds half-open \
+                     connections, too",
+                );
+            }
+            Err(reason) => return check.unknown(reason),
+        }
+        // The last quarter is kept for addresses known to be alive.
+        let burst = most - most / 4 + 1;
         let needed = self.queue_for(asked);
         let check = check
-            .value(Amount::Count(most))
-            .needed(Amount::Count(needed));
-        if most >= needed {
-            check.verdict(Verdict::Fits, "half-open connections of each listener")
-        } else if self.syncookies == Ok(0) {
-            // Without cookies the last quarter is kept for addresses known to be alive.
-            let burst = asked.shards.saturating_mul(most - most / 4);
-            check
-                .verdict(
-                    Verdict::Slows,
-                    "without SYN cookies, what is over three quarters of it is dropped and sent again",
-                )
-                .stops(Stops::Burst(burst))
-        } else {
-            check.verdict(
-                Verdict::Advice,
-                "SYN cookies take over when it is full, or net.core.somaxconn is",
-            )
+            .needed(Amount::Count(needed))
+            .stops(Stops::Burst(asked.shards.saturating_mul(burst)));
+        match burst >= needed {
+            true => check.verdict(Verdict::Fits, "half-open connections of each listener"),
+            false => check.verdict(
+                Verdict::Slows,
+                "without SYN cookies, what is over three quarters of it is dropped and sent again",
+            ),
         }
-        .set(LISTEN_CONF, needed)
+        .now("sysctl -w net.ipv4.tcp_syncookies=1")
+        .for_good(LISTEN_CONF, "net.ipv4.tcp_syncookies = 1")
     }
 
     fn syncookies(&self) -> Check {
@@ -231,13 +236,13 @@ mod tests {
         let backlog = of(&checks, "net.ipv4.tcp_max_syn_backlog");
         assert_eq!(
             (backlog.verdict, backlog.stops),
-            (Verdict::Advice, Stops::Nothing)
+            (Verdict::Fits, Stops::Nothing)
         );
         let checks = facts(0).checks(&asked(10_000));
         let backlog = of(&checks, "net.ipv4.tcp_max_syn_backlog");
         assert_eq!(
             (backlog.verdict, backlog.stops),
-            (Verdict::Slows, Stops::Burst(192))
+            (Verdict::Slows, Stops::Burst(2 * 97))
         );
         assert_eq!(
             of(&checks, "net.ipv4.tcp_syncookies").verdict,
