@@ -1,6 +1,7 @@
-//! Doctor is right about ports and queues: where the range has 100 ports, the
-//! hundred and first connection fails as it said, and where a queue holds 8,
-//! nine wait in it.
+//! Doctor is right about ports, queues and the firewall's table: where the range
+//! has 100 ports, the hundred and first connection fails as it said, where a
+//! queue holds 8, nine wait in it, and the table is a wall once a rule tracks
+//! connections.
 //!
 //! How: a network namespace of each test's own, with lowered kernel parameters;
 //! doctor runs in it, and then this test runs into the wall.
@@ -12,6 +13,7 @@ mod support;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -116,5 +118,28 @@ fn a_queue_of_eight_holds_nine() {
             .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok())
             .collect();
         assert_eq!(waiting.len(), 9);
+    });
+}
+
+#[test]
+fn a_table_of_connections_counts_once_connections_are_tracked() {
+    const RULE: &str = "add table inet t
+        add chain inet t c { type filter hook input priority 0; }
+        add rule inet t c ct state invalid drop";
+    inside("a firewall that tracks", &[], || {
+        let ask = || Report::ask(&["--pid=none", "--connections=1"]);
+        let untracked = ask();
+        let check = untracked.check("net.netfilter.nf_conntrack_max");
+        assert_eq!(check["stops"]["what"], "nothing", "{check}");
+        let nft = Command::new("nft").arg(RULE).output();
+        if !nft.is_ok_and(|nft| nft.status.success()) {
+            return skip("a firewall that tracks", "no nft, or a kernel without it");
+        }
+        let tracked = ask();
+        let check = tracked.check("net.netfilter.nf_conntrack_max");
+        assert_eq!(check["stops"]["what"], "connections", "{check}");
+        let others = check["needed"].as_u64().unwrap() - 1;
+        let reach = check["value"].as_u64().unwrap() - others;
+        assert_eq!(check["stops"]["at"], reach);
     });
 }

@@ -249,9 +249,11 @@ impl Facts {
             .needed(Amount::Count(needed))
             .stops(Stops::Connections(reach));
         let why = format!(
-            "{} of each connection are here and {} files are open; a process with CAP_SYS_ADMIN \
-             may go beyond",
-            if ends == 2 { "both ends" } else { "one end" },
+            "{} here, and {} files are open; a process with CAP_SYS_ADMIN may go beyond",
+            match ends {
+                2 => "both ends of each connection are",
+                _ => "one end of each connection is",
+            },
             grouped(open)
         );
         match most >= needed {

@@ -27,6 +27,8 @@ pub struct Card {
 pub struct Facts {
     /// Each with a device behind it.
     pub cards: Vec<Card>,
+    /// Cores that are on; 0 when that is not known.
+    pub cores: u64,
 }
 
 impl Facts {
@@ -37,7 +39,15 @@ impl Facts {
             .into_iter()
             .filter_map(|name| Card::read(root, name))
             .collect();
-        Facts { cards }
+        let online = root
+            .read("/sys/devices/system/cpu/online")
+            .unwrap_or_default();
+        Facts {
+            cards,
+            cores: text::ranges(&online)
+                .map(|range| range.count() as u64)
+                .sum(),
+        }
     }
 
     /// Judges them; without a server here nothing is dealt out.
@@ -45,9 +55,14 @@ impl Facts {
         if !asked.role.serves() {
             return Vec::new();
         }
+        // What arrives is worked on by cores, of which shards may share one.
+        let busy = match self.cores {
+            0 => asked.shards,
+            cores => asked.shards.min(cores),
+        };
         self.cards
             .iter()
-            .flat_map(|card| [Some(card.queues(asked)), card.interrupts(asked)])
+            .flat_map(|card| [Some(card.queues(busy)), card.interrupts(busy)])
             .flatten()
             .collect()
     }
@@ -94,7 +109,7 @@ impl Card {
         })
     }
 
-    fn queues(&self, asked: &Asked) -> Check {
+    fn queues(&self, busy: u64) -> Check {
         let name = &self.name;
         let check = Check::new(
             CONCERN,
@@ -102,33 +117,33 @@ impl Card {
             format!("/sys/class/net/{name}/queues"),
         )
         .value(Amount::Count(self.receive_queues))
-        .needed(Amount::Count(asked.shards));
-        if self.receive_queues >= asked.shards {
-            return check.verdict(Verdict::Fits, "a queue for each shard");
+        .needed(Amount::Count(busy));
+        if self.receive_queues >= busy {
+            return check.verdict(Verdict::Fits, "a queue for each core with a shard");
         }
         if self.steered_queues > 0 {
             return check.verdict(
                 Verdict::Fits,
-                "fewer queues than shards, but the kernel deals out what arrives (rps_cpus)",
+                "fewer queues than cores with a shard, but the kernel deals out what arrives (rps_cpus)",
             );
         }
         check
             .verdict(
                 Verdict::Advice,
-                "fewer queues than shards: some cores take in what others work on",
+                "fewer queues than cores with a shard: some take in what others work on",
             )
             .now(format!(
                 "ethtool -L {name} combined {} || echo {} > \
                  /sys/class/net/{name}/queues/rx-0/rps_cpus",
-                asked.shards,
-                mask(asked.shards)
+                busy,
+                mask(busy)
             ))
     }
 
     /// Where the card's interrupts go; nothing to say of a card that has none of
     /// its own to place.
-    fn interrupts(&self, asked: &Asked) -> Option<Check> {
-        if self.interrupts.is_empty() || self.receive_queues < 2 || asked.shards < 2 {
+    fn interrupts(&self, busy: u64) -> Option<Check> {
+        if self.interrupts.is_empty() || self.receive_queues < 2 || busy < 2 {
             return None;
         }
         let name = &self.name;
@@ -143,7 +158,7 @@ impl Card {
             return Some(check.unknown(&reason));
         }
         let cores: BTreeSet<u32> = known.into_iter().flatten().copied().collect();
-        let wanted = asked.shards.min(self.receive_queues);
+        let wanted = busy.min(self.receive_queues);
         let check = check
             .value(Amount::words(format!("{} cores", cores.len())))
             .needed(Amount::words(format!("{wanted} cores")));
@@ -235,6 +250,10 @@ mod tests {
             of(&checks, "receive queues of eth0").verdict
         };
         assert_eq!((verdict(4), verdict(8)), (Verdict::Fits, Verdict::Advice));
+        host.put("/sys/devices/system/cpu/online", "0-3\n");
+        assert_eq!(verdict(8), Verdict::Fits, "two shards on each core");
+        host.put("/sys/devices/system/cpu/online", "0-7\n");
+        assert_eq!(verdict(8), Verdict::Advice);
         host.put("/sys/class/net/eth0/queues/rx-0/rps_cpus", "00,0000000f\n");
         assert_eq!(verdict(8), Verdict::Fits);
     }

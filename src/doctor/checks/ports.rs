@@ -2,6 +2,8 @@
 //! and port. So ports bound the connections from one address to one target,
 //! and nothing else; a server needs one.
 
+use std::net::Ipv4Addr;
+
 use crate::doctor::check::{PORTS_CONF, grouped};
 use crate::doctor::{Amount, Asked, Check, Settings, Stops, Verdict};
 use crate::host::{PortRange, Reading, Root, text};
@@ -82,32 +84,23 @@ impl Facts {
         let check = check
             .needed(Amount::words(format!("{} ports", grouped(per_pair))))
             .stops(Stops::Connections(reach));
-        let widest = WIDEST.1 - WIDEST.0 + 1 - u64::from(range.reserved);
-        let sources = asked
-            .connections
-            .div_ceil(usable.max(1).saturating_mul(asked.targets));
-        if per_pair > usable {
-            let check = check.verdict(Verdict::TooLow, sum);
-            if per_pair <= widest {
+        // A range as wide as can be, if that is enough; else more addresses.
+        let wider = |check: Check, ports: u64| {
+            let widest = WIDEST.1 - WIDEST.0 + 1 - u64::from(range.reserved);
+            if ports <= widest {
                 return check.set(PORTS_CONF, format!("{} {}", WIDEST.0, WIDEST.1));
             }
-            return check.now(format!(
-                "corecast-load --sources, or more client machines: {} addresses",
-                grouped(sources)
-            ));
+            let each = (usable / 2).max(1).saturating_mul(asked.targets);
+            check.now(from_more(asked.connections.div_ceil(each)))
+        };
+        if per_pair > usable {
+            return wider(check.verdict(Verdict::TooLow, sum), per_pair);
         }
         // The kernel gives out the ports of one parity first; when they are
         // taken, every further connection searches through all of them.
         if per_pair > usable / 2 {
-            return check
-                .verdict(
-                    Verdict::Slows,
-                    format!("{sum}; once half of them are taken, each connect searches for long"),
-                )
-                .now(format!(
-                    "corecast-load --sources, or more client machines: {} addresses",
-                    grouped(sources.saturating_mul(2).max(2))
-                ));
+            let why = format!("{sum}; once half of them are taken, each connect searches for long");
+            return wider(check.verdict(Verdict::Slows, why), per_pair * 2);
         }
         check.verdict(Verdict::Fits, sum)
     }
@@ -190,6 +183,21 @@ impl Facts {
             ),
         }
         .set(PORTS_CONF, asked.connections)
+    }
+}
+
+/// How a test on one machine connects from so many addresses; client machines
+/// may have them as well.
+fn from_more(sources: u64) -> String {
+    let first = u32::from(Ipv4Addr::new(127, 0, 0, 1));
+    let last = u32::try_from(sources - 1)
+        .ok()
+        .and_then(|more| first.checked_add(more))
+        .map(Ipv4Addr::from)
+        .filter(|last| last.octets()[0] == 127);
+    match last {
+        Some(last) => format!("corecast-load … --sources 127.0.0.1-{last}"),
+        None => format!("connect from {} addresses", grouped(sources)),
     }
 }
 
@@ -276,7 +284,10 @@ mod tests {
         assert_eq!(wider.now.as_deref(), Some(command));
         assert_eq!(wider.for_good.unwrap().file, PORTS_CONF);
         let more = fix(1_000_000);
-        assert!(more.now.unwrap().ends_with(": 36 addresses"));
+        assert_eq!(
+            more.now.as_deref(),
+            Some("corecast-load … --sources 127.0.0.1-127.0.0.71")
+        );
         assert_eq!(more.for_good, None);
     }
 

@@ -19,6 +19,8 @@ const RING_BYTES: u64 = 1 << 20;
 /// What io_uring depends on.
 #[derive(Debug, Clone)]
 pub struct Facts {
+    /// Whose limits and filter they are: a process id, or `self`.
+    pub process: String,
     /// The kernel's release, with its two first numbers.
     pub release: Reading<(String, (u64, u64))>,
     /// Whether a ring with all a shard needs was set up; else the server's own
@@ -36,6 +38,7 @@ impl Facts {
     /// Reads them; on a real host a ring is set up and thrown away.
     pub fn read(root: &Root, process: &str) -> Facts {
         Facts {
+            process: process.to_owned(),
             release: root.parsed("/proc/sys/kernel/osrelease", |text| {
                 Some((text.trim().to_owned(), version(text)?))
             }),
@@ -127,7 +130,11 @@ impl Facts {
 
     /// Locked memory has no say since Linux 5.12.
     fn memlock(&self, asked: &Asked) -> Option<Check> {
-        let check = Check::new(CONCERN, "RLIMIT_MEMLOCK", "/proc/self/limits");
+        let check = Check::new(
+            CONCERN,
+            "RLIMIT_MEMLOCK",
+            format!("/proc/{}/limits", self.process),
+        );
         let limit = match &self.memlock {
             Ok(limit) => *limit,
             Err(reason) => return Some(check.unknown(reason)),
@@ -157,7 +164,7 @@ impl Facts {
     }
 
     fn seccomp(&self) -> Check {
-        let check = Check::new(CONCERN, "seccomp", "/proc/self/status");
+        let check = Check::new(CONCERN, "seccomp", format!("/proc/{}/status", self.process));
         let mode = match &self.seccomp {
             Ok(mode) => *mode,
             Err(reason) => return check.unknown(reason),
@@ -213,6 +220,7 @@ mod tests {
 
     fn facts(release: &str) -> Facts {
         Facts {
+            process: "self".to_owned(),
             release: Ok((release.to_owned(), version(release).unwrap())),
             ring: Ok(Ok(())),
             disabled: Ok(0),
