@@ -273,6 +273,17 @@ MINUTES ?= 30
 soak: build ## Hold a load under attack for half an hour; fails if anything climbs: make soak MINUTES=5
 	@$(RAISE_OPEN_FILES); tools/soak/run '$(MINUTES)' $(TARGET)
 
+# The kernel's settings for a million connections; FILE=sysctl/40-corecast-ports.conf for one file.
+FILE ?= $(sort $(wildcard sysctl/*.conf))
+
+.PHONY: sysctl-check
+sysctl-check: ## Compare the kernel's settings with the files in sysctl/, or with FILE; fails if something is to be set
+	@tools/sysctl check $(FILE)
+
+.PHONY: sysctl-apply
+sysctl-apply: ## Set them until the next boot, printing from what to what; needs root
+	@tools/sysctl apply $(FILE)
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
 	$(CARGO) clean

@@ -59,21 +59,29 @@
 //!
 //! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`
 //! and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
-//! [`shutdown`] (how it ends), [`sys`] (system calls).
+//! [`shutdown`] (how it ends), [`sys`] (system calls). Beside the server: [`host`]
+//! reads what a host allows, [`budget`] is what a connection costs, and `doctor`
+//! puts the two together.
 
+pub mod budget;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "control")]
 pub mod control;
 pub mod cpus;
+#[cfg(feature = "doctor")]
+pub mod doctor;
 pub mod error;
 pub mod handler;
+pub mod host;
 pub mod hub;
 mod listener;
 pub mod log;
 pub mod mesh;
 pub mod metrics;
 mod permits;
+#[cfg(feature = "doctor")]
+pub mod plan;
 pub mod plane;
 mod rate;
 pub mod router;

@@ -16,7 +16,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match cli::parse() {
         Command::PrintConfig(text) => print(&text),
+        #[cfg(feature = "doctor")]
+        Command::Plan { question, json } => plan(&question, json),
         Command::Serve(options) => serve(options),
+        #[cfg(feature = "doctor")]
+        Command::Doctor(options) => doctor(&options),
     }
 }
 
@@ -34,6 +38,32 @@ fn print(text: &str) -> ExitCode {
                 "error: cannot write to standard output: {error}"
             );
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints the budget; the exit code says whether what was given is enough.
+#[cfg(feature = "doctor")]
+fn plan(question: &corecast::plan::Question, json: bool) -> ExitCode {
+    let plan = corecast::plan::Plan::of(question);
+    let text = if json { plan.json() } else { plan.table() };
+    match print(&text) {
+        ExitCode::SUCCESS if !plan.problems.is_empty() => ExitCode::FAILURE,
+        printed => printed,
+    }
+}
+
+#[cfg(feature = "doctor")]
+fn doctor(options: &cli::DoctorOptions) -> ExitCode {
+    match options.run(&corecast::host::Root::default()) {
+        Ok((text, fits)) => match print(&text) {
+            ExitCode::SUCCESS if !fits => ExitCode::FAILURE,
+            code => code,
+        },
+        Err(problem) => {
+            // Where this fails too there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "error: {problem}");
+            ExitCode::from(2)
         }
     }
 }

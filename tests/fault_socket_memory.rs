@@ -17,24 +17,8 @@ use std::thread;
 use std::time::Duration;
 
 use support::client::{BINARY, Client, FIN, encode};
-use support::fault::{Before, cpu_time, wait_until_settled};
+use support::fault::{Before, cpu_time, own_network, wait_until_settled};
 use support::{Server, corecast, drivers, on_each_driver, skip};
-
-/// Gives this thread, and what it starts, a network of its own.
-fn own_network() -> io::Result<()> {
-    // SAFETY: unshare takes no pointers.
-    if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let up = Command::new("ip")
-        .args(["link", "set", "lo", "up"])
-        .status()?;
-    if up.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other("ip: no loopback"))
-    }
-}
 
 fn pattern(len: usize, seed: usize) -> Vec<u8> {
     (0..len).map(|i| (i / 5 + seed) as u8).collect()

@@ -12,10 +12,15 @@
 //!   `CORECAST_SHARDS`, or `corecast.toml:3: shards`.
 //! - Nothing here reads the process's environment but [`parse`]; tests bring their own.
 
+#[cfg(feature = "doctor")]
+mod doctor;
 mod file;
 mod help;
+pub mod number;
 mod options;
 mod phoenix;
+#[cfg(feature = "doctor")]
+mod plan;
 mod print;
 mod source;
 #[cfg(test)]
@@ -35,6 +40,10 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::Config;
 use crate::log::LogFormat;
+#[cfg(feature = "doctor")]
+use crate::plan::Question;
+#[cfg(feature = "doctor")]
+pub use doctor::DoctorOptions;
 use options::Options;
 use source::{Layer, with_range};
 
@@ -46,6 +55,17 @@ pub enum Command {
     Serve(ServeOptions),
     /// Print this text, the resolved configuration, and exit.
     PrintConfig(String),
+    /// Print the budget of a load.
+    #[cfg(feature = "doctor")]
+    Plan {
+        /// What is planned.
+        question: Question,
+        /// As JSON instead of a table.
+        json: bool,
+    },
+    /// Look at what the host allows.
+    #[cfg(feature = "doctor")]
+    Doctor(DoctorOptions),
 }
 
 /// What `corecast serve` needs to know, validated.
@@ -149,9 +169,14 @@ where
     let matches = help::command()
         .try_get_matches_from(words)
         .map_err(|error| setting_error(error, |option| format!("--{option}")))?;
-    let Typed {
-        command: TypedCommand::Serve(serve),
-    } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
+    let Typed { command } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
+    let serve = match command {
+        TypedCommand::Serve(serve) => serve,
+        #[cfg(feature = "doctor")]
+        TypedCommand::Plan(plan) => return plan.resolve(),
+        #[cfg(feature = "doctor")]
+        TypedCommand::Doctor(options) => return Ok(Command::Doctor(options)),
+    };
     let (_, matches) = matches
         .subcommand()
         .expect("a subcommand is required, so one was given");
@@ -194,6 +219,12 @@ struct Typed {
 enum TypedCommand {
     /// Run the server
     Serve(Box<ServeArgs>),
+    /// Print what a load needs of memory, descriptors, ports, network and cores
+    #[cfg(feature = "doctor")]
+    Plan(plan::PlanArgs),
+    /// Say what this host allows, and what stops it first
+    #[cfg(feature = "doctor")]
+    Doctor(DoctorOptions),
 }
 
 #[derive(Debug, Args)]

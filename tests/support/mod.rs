@@ -9,6 +9,7 @@
 
 pub mod aftermath;
 pub mod client;
+pub mod doctor;
 pub mod fault;
 pub mod foreign;
 pub mod hostile;

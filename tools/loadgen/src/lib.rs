@@ -88,8 +88,7 @@
 //! 5. [`outcome`] is what was measured, [`diagnosis`] what stopped it, [`trend`]
 //!    what climbed, [`report`] how people see it.
 //!
-//! Around them: [`cause`] (why connections fail), [`tables`] (how many
-//! connections descriptors allow), [`random`], [`sys`] (system calls).
+//! Around them: [`cause`] (why connections fail), [`random`], [`sys`] (system calls).
 
 pub mod app;
 pub mod cause;
@@ -109,6 +108,5 @@ pub mod script;
 pub mod sources;
 pub mod stamp;
 pub mod sys;
-pub mod tables;
 pub mod target;
 pub mod trend;

@@ -54,7 +54,7 @@ pub struct MeasureArgs {
     pub programs: Programs,
     /// Connections, such as 10k or 1M; one size after the other
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "10k,100k,1M",
-          value_parser = corecast_load::cli::number::positive)]
+          value_parser = corecast::cli::number::positive)]
     pub connections: Vec<u64>,
     /// Rounds; each begins with the other contestant
     #[arg(long, value_name = "N", default_value_t = 3,
@@ -79,15 +79,15 @@ pub struct HoldArgs {
     pub programs: Programs,
     /// Connections, such as 10k or 1M
     #[arg(long, value_name = "N", default_value = "1M",
-          value_parser = corecast_load::cli::number::positive)]
+          value_parser = corecast::cli::number::positive)]
     pub connections: u64,
     /// How long they are held once they are open
     #[arg(long, value_name = "TIME", default_value = "10m",
-          value_parser = corecast_load::cli::number::time)]
+          value_parser = corecast::cli::number::time)]
     pub hold: Duration,
     /// Time between two broadcasts to all
     #[arg(long, value_name = "TIME", default_value = "1m",
-          value_parser = corecast_load::cli::number::time)]
+          value_parser = corecast::cli::number::time)]
     pub publish_every: Duration,
     /// Another argument for the server; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use corecast::config::Driver;
 use corecast::cpus;
+use corecast::host::{Limits, Root, tables};
 use corecast::plane::{ResolvedDriver, resolve_driver};
 
 use super::Error;
@@ -12,11 +13,10 @@ use crate::cli::{
     ArrivalArg, ArrivalArgs, CloseArg, DriverArg, EngineArgs, HandshakeArgs, OutputArgs,
 };
 use crate::engine::{Dialing, Pace, Plan, PlannedTimes};
-use crate::host::{self, Limits};
+use crate::host;
 use crate::outcome::{Outcome, Setting};
 use crate::script::{Arrival, Arrivals};
 use crate::sources::comfortable;
-use crate::tables;
 use crate::target::{Target, check_header, probe};
 
 /// Ports of a source address, where the kernel does not say.
@@ -80,7 +80,7 @@ impl Setup {
 
         // Where it cannot be raised, the limit that stands is what counts.
         let descriptors = corecast::sys::raise_descriptor_limit().unwrap_or(1_024);
-        let limits = Limits::read();
+        let limits = Limits::read(&Root::default());
         let addresses: Vec<SocketAddr> = targets.iter().map(Target::address).collect();
         let mut distinct = addresses.clone();
         distinct.sort_unstable();

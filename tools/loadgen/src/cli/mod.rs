@@ -1,17 +1,15 @@
 //! The command line.
 
-pub mod number;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use corecast::cli::number::{count, positive, rate, time};
 
 use crate::dialect::Dialect;
 use crate::script::DEFAULT_TIMEOUT;
 use crate::sources::Sources;
-use number::{count, positive, rate, time};
 
 /// Loads WebSocket servers: any number of clients from one machine, and the
 /// truth about what stopped them.

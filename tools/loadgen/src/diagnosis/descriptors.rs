@@ -1,12 +1,13 @@
 //! Descriptors: those of the load generator, of the server, and of the host.
 
+use corecast::host::tables::{self, OTHERS};
+
 use super::case::Case;
 use super::nearly;
 use super::words::{count, grouped};
 use crate::cause::Cause;
 use crate::host::ServerLook;
 use crate::outcome::Severity;
-use crate::tables::{self, OTHERS};
 
 /// A table as full as this has no room: some descriptors are taken and given
 /// back all the time.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use corecast::host::{Limits, TcpCounters};
+
 use crate::cause::Cause;
-use crate::host::{Limits, Look, ServerLook, TcpCounters, Usage};
+use crate::host::{Look, ServerLook, Usage};
 use crate::outcome::Deliveries;
 
 /// What is known of a run. What is not known stays at its default, and nothing
@@ -125,8 +127,10 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use corecast::host::Sockets;
+
     use super::*;
-    use crate::host::{Sockets, Watch};
+    use crate::host::Watch;
 
     fn look(fullest_table: Option<u64>, time_wait: u64, available: u64) -> Look {
         let server = fullest_table.map(|count| ServerLook {

@@ -1,10 +1,11 @@
 //! What the kernel itself runs out of: memory, and room in the firewall's table.
 
+use corecast::host::{TcpMemory, page_bytes};
+
 use super::case::Case;
 use super::nearly;
 use super::words::{bytes, count, grouped};
 use crate::cause::Cause;
-use crate::host::{TcpMemory, page_bytes};
 use crate::outcome::Severity;
 
 /// A host with less than this share of its memory left will soon kill a process.

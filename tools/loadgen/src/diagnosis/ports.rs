@@ -4,10 +4,11 @@
 
 use std::net::Ipv4Addr;
 
+use corecast::host::PortRange;
+
 use super::case::Case;
 use super::words::{count, grouped};
 use crate::cause::Cause;
-use crate::host::PortRange;
 use crate::outcome::Severity;
 
 /// The widest range that leaves the well-known ports alone.

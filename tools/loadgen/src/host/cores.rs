@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::text::read;
+use corecast::host::Root;
 
 /// A number of ticks in `/proc`: the kernel shows user space 100 a second,
 /// whatever its own timer does.
@@ -27,7 +27,8 @@ pub struct CoreTime {
 impl CoreTime {
     /// Every core's.
     pub(super) fn read_all() -> Vec<CoreTime> {
-        read("/proc/stat")
+        Root::default()
+            .read("/proc/stat")
             .map(|text| parse(&text))
             .unwrap_or_default()
     }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
-use super::text::read;
+use corecast::host::Root;
 
 /// The process that listens on one of `addresses`, if it runs on this host and
 /// its descriptors are ours to see. Never this process.
@@ -162,7 +162,9 @@ fn numbers(directory: &Path) -> impl Iterator<Item = u32> {
 }
 
 fn is_shard(task: &Path) -> bool {
-    read(task.join("comm")).is_some_and(|name| name.starts_with("shard-"))
+    Root::default()
+        .read(task.join("comm"))
+        .is_some_and(|name| name.starts_with("shard-"))
 }
 
 /// Whether a table of descriptors holds one of these sockets.

@@ -1,5 +1,6 @@
-//! What this host says about itself, its processes and the server: limits,
-//! processor time, memory, descriptors and the kernel's counters.
+//! What is looked at while a run goes on: processor time, memory, descriptors
+//! and the server's process. Limits and the kernel's counters are read by
+//! [`corecast::host`].
 //!
 //! # Invariants worth naming
 //!
@@ -11,44 +12,36 @@
 //!   connections are open: nothing here lists a table of descriptors or of
 //!   sockets, except for [`find_server`] and on kernels before 6.2.
 
-mod cgroup;
-mod clock;
 mod cores;
 mod find;
-mod limits;
-mod memory;
 mod server;
 pub mod stats;
-mod tcp;
-mod text;
 mod watch;
 
 pub use cores::CoreTime;
 pub use find::{find_server, is_local};
-pub use limits::{Conntrack, Descriptors, Limits, PortRange, TcpMemory};
-pub use memory::Sockets;
 pub use server::{ServerLook, ServerThread};
-pub use tcp::TcpCounters;
 pub use watch::{Look, ThreadUsage, Usage, Watch};
 
-pub(crate) use clock::page_bytes;
+use corecast::host::{Memory, Root};
 
 use crate::outcome::Machine;
-use text::read;
 
 /// This machine, with the number of threads that generate load on it. What
 /// cannot be read is "unknown" or 0.
 pub fn machine(threads: usize) -> Machine {
-    let line = |path: &str| read(path).map(|text| text.trim().to_owned());
+    let root = Root::default();
+    let line = |path: &str| root.read(path).map(|text| text.trim().to_owned());
     let unknown = || "unknown".to_owned();
     Machine {
         hostname: line("/proc/sys/kernel/hostname").unwrap_or_else(unknown),
         kernel: line("/proc/sys/kernel/osrelease").unwrap_or_else(unknown),
-        cpu: read("/proc/cpuinfo")
+        cpu: root
+            .read("/proc/cpuinfo")
             .and_then(|text| cpu_model(&text))
             .unwrap_or_else(unknown),
         cores: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
-        memory_bytes: memory::Memory::read().total_bytes.unwrap_or(0),
+        memory_bytes: Memory::read(&root).total_bytes.unwrap_or(0),
         threads,
     }
 }

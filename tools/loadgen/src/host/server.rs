@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use corecast::host::text::{field_bytes, ranges};
+use corecast::host::{Descriptors, Root};
+
 use super::cores::ticks;
-use super::limits::Descriptors;
-use super::text::{field_bytes, ranges, read};
 
 /// A look at a server process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +54,8 @@ impl ServerLook {
     pub fn read(pid: u32) -> Option<ServerLook> {
         let process = format!("/proc/{pid}");
         let process = Path::new(&process);
-        let status = read(process.join("status"))?;
+        let root = Root::default();
+        let status = root.read(process.join("status"))?;
         // A process that has ended but was not waited for has a status still.
         let memory_bytes = field_bytes(&status, "VmRSS")?;
         let mut threads: Vec<ServerThread> = fs::read_dir(process.join("task"))
@@ -76,7 +78,8 @@ impl ServerLook {
             descriptors: own.map(|_| tables.iter().sum()),
             fullest_table: tables.iter().max().copied(),
             tables: tables.len(),
-            descriptor_limit: read(process.join("limits"))
+            descriptor_limit: root
+                .read(process.join("limits"))
                 .and_then(|text| Descriptors::parse(&text))
                 .map(|limit| limit.soft),
             cores: text_field(&status, "Cpus_allowed_list:")
@@ -100,9 +103,11 @@ fn table_len(table: &Path) -> Option<u64> {
 }
 
 fn read_thread(task: &Path) -> Option<ServerThread> {
-    let (name, counted, core) = parse_stat(&read(task.join("stat"))?)?;
+    let root = Root::default();
+    let (name, counted, core) = parse_stat(&root.read(task.join("stat"))?)?;
     // Some kernels are built without the precise clock and say nothing or 0.
-    let precise = read(task.join("schedstat"))
+    let precise = root
+        .read(task.join("schedstat"))
         .and_then(|text| on_cpu_and_waiting(&text))
         .filter(|(on_cpu, _)| !on_cpu.is_zero());
     let (cpu, waited) = precise.unwrap_or((counted, Duration::ZERO));

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::cgroup::Group;
-use super::clock;
+use corecast::host::text::field_bytes;
+use corecast::host::{
+    Conntrack, Group, Memory, Root, Sockets, TcpCounters, open_files, process_time,
+};
+
 use super::cores::CoreTime;
-use super::limits::{conntrack_count, open_files};
-use super::memory::{Memory, Sockets};
 use super::server::{ServerLook, ServerThread};
-use super::tcp::TcpCounters;
-use super::text::{field_bytes, read};
 
 /// Looks at the host, this process and, if one is given, a server on this host.
 #[derive(Debug, Clone)]
 pub struct Watch {
+    root: Root,
     server: Option<u32>,
     group: Option<Group>,
 }
@@ -52,33 +52,36 @@ pub struct Look {
 impl Watch {
     /// A watch that also looks at the process `server`.
     pub fn new(server: Option<u32>) -> Watch {
+        let root = Root::default();
         Watch {
             server,
-            group: Group::find(),
+            group: Group::find(&root),
+            root,
         }
     }
 
     /// Looks once.
     pub fn look(&self) -> Look {
-        let memory = Memory::read();
-        let sockets = Sockets::read();
-        let status = read("/proc/self/status").unwrap_or_default();
+        let root = &self.root;
+        let memory = Memory::read(root);
+        let sockets = Sockets::read(root);
+        let status = root.read("/proc/self/status").unwrap_or_default();
         Look {
             at: Instant::now(),
             cores: CoreTime::read_all(),
-            client_cpu: clock::process_time(),
+            client_cpu: process_time(),
             client_memory_bytes: field_bytes(&status, "VmRSS").unwrap_or(0),
             server: self.server.and_then(ServerLook::read),
             sockets,
-            tcp: TcpCounters::read(),
+            tcp: TcpCounters::read(root),
             kernel_memory_bytes: memory
                 .slab_bytes
                 .zip(sockets)
                 .map(|(slab, sockets)| slab + sockets.memory_bytes),
             available_bytes: memory.available_bytes,
-            cgroup_bytes: self.group.as_ref().and_then(Group::used_bytes),
-            open_files: open_files(),
-            conntrack: conntrack_count(),
+            cgroup_bytes: self.group.as_ref().and_then(|group| group.used_bytes(root)),
+            open_files: open_files(root),
+            conntrack: Conntrack::count(root),
         }
     }
 }

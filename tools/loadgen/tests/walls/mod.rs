@@ -5,6 +5,7 @@
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod doctor;
 pub mod namespace;
 pub mod process;
 pub mod server;

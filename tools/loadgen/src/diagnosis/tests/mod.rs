@@ -6,11 +6,11 @@ mod host;
 mod plateaus;
 mod server;
 
+use corecast::host::{Conntrack, Descriptors, Limits, PortRange, TcpMemory};
+
 use super::{Evidence, Rate, diagnose};
 use crate::cause::Cause;
-use crate::host::{
-    Conntrack, Descriptors, Limits, PortRange, ServerLook, TcpMemory, ThreadUsage, Usage,
-};
+use crate::host::{ServerLook, ThreadUsage, Usage};
 use crate::outcome::{Deliveries, Finding, Severity};
 
 /// A run of 1,000 connections on a host of two cores at which nothing went

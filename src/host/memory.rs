@@ -1,11 +1,12 @@
 //! Memory of the host, and of the kernel's sockets.
 
 use super::clock::page_bytes;
-use super::text::{field_bytes, read};
+use super::root::Root;
+use super::text::field_bytes;
 
 /// What `/proc/meminfo` says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Memory {
+pub struct Memory {
     /// All of it.
     pub total_bytes: Option<u64>,
     /// What programs can still have without swapping.
@@ -15,13 +16,15 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn read() -> Memory {
-        read("/proc/meminfo")
+    /// Reads it now.
+    pub fn read(root: &Root) -> Memory {
+        root.read("/proc/meminfo")
             .map(|text| Memory::parse(&text))
             .unwrap_or_default()
     }
 
-    fn parse(meminfo: &str) -> Memory {
+    /// Its lines are in KiB.
+    pub fn parse(meminfo: &str) -> Memory {
         Memory {
             total_bytes: field_bytes(meminfo, "MemTotal"),
             available_bytes: field_bytes(meminfo, "MemAvailable"),
@@ -47,8 +50,8 @@ pub struct Sockets {
 
 impl Sockets {
     /// Reads them now.
-    pub fn read() -> Option<Sockets> {
-        Sockets::parse(&read("/proc/net/sockstat")?, page_bytes())
+    pub fn read(root: &Root) -> Option<Sockets> {
+        Sockets::parse(&root.read("/proc/net/sockstat")?, page_bytes())
     }
 
     /// A line such as `TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 293`.

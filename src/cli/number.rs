@@ -1,7 +1,11 @@
-//! Numbers as people write them: `50k`, `1M`, `1_000_000`.
+//! Numbers as people write them: `50k`, `1M`, `1_000_000`. Each function reads one
+//! kind, and its error is a sentence that says how it is written.
 
 /// Reads a whole number.
-pub(super) fn count(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// When it is none.
+pub fn count(text: &str) -> Result<u64, String> {
     let plain: String = text.chars().filter(|c| *c != '_' && *c != ',').collect();
     let (digits, factor) = match plain.strip_suffix(['k', 'K']) {
         Some(digits) => (digits, 1_000.0),
@@ -23,6 +27,9 @@ pub(super) fn count(text: &str) -> Result<u64, String> {
 }
 
 /// Reads a whole number that is not zero.
+///
+/// # Errors
+/// When it is none.
 pub fn positive(text: &str) -> Result<u64, String> {
     match count(text)? {
         0 => Err("must be at least 1".into()),
@@ -31,7 +38,10 @@ pub fn positive(text: &str) -> Result<u64, String> {
 }
 
 /// Reads a rate per second above zero.
-pub(super) fn rate(text: &str) -> Result<f64, String> {
+///
+/// # Errors
+/// When it is none.
+pub fn rate(text: &str) -> Result<f64, String> {
     let refuse = || format!("'{text}' is not a rate per second like 0.5, 200 or 50k");
     let number = match text.strip_suffix(['k', 'K']) {
         Some(digits) => digits.parse::<f64>().map(|number| number * 1e3),
@@ -49,6 +59,9 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Reads a time above zero, such as `10s`, `500ms` or `1h 30m`.
+///
+/// # Errors
+/// When it is none.
 pub fn time(text: &str) -> Result<std::time::Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time.is_zero() => Err("must be longer than nothing".into()),

@@ -3,7 +3,8 @@
 use super::cgroup::Group;
 use super::clock::page_bytes;
 use super::memory::Memory;
-use super::text::{ranges, read, read_number};
+use super::root::Root;
+use super::text::ranges;
 
 /// Limits as they stood at one moment. `None`: this kernel does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,24 +37,30 @@ pub struct Limits {
 
 impl Limits {
     /// Reads them now.
-    pub fn read() -> Limits {
-        let memory = Memory::read();
-        let reserved = read("/proc/sys/net/ipv4/ip_local_reserved_ports").unwrap_or_default();
+    pub fn read(root: &Root) -> Limits {
+        let memory = Memory::read(root);
+        let reserved = root
+            .read("/proc/sys/net/ipv4/ip_local_reserved_ports")
+            .unwrap_or_default();
         Limits {
-            ports: read("/proc/sys/net/ipv4/ip_local_port_range")
+            ports: root
+                .read("/proc/sys/net/ipv4/ip_local_port_range")
                 .and_then(|range| PortRange::parse(&range, &reserved)),
-            descriptors: read("/proc/self/limits").and_then(|text| Descriptors::parse(&text)),
-            max_descriptors: read_number("/proc/sys/fs/nr_open"),
-            max_files: read_number("/proc/sys/fs/file-max"),
-            open_files: open_files(),
-            accept_queue: read_number("/proc/sys/net/core/somaxconn"),
-            syn_backlog: read_number("/proc/sys/net/ipv4/tcp_max_syn_backlog"),
-            conntrack: Conntrack::read(),
-            tcp_memory: read("/proc/sys/net/ipv4/tcp_mem")
+            descriptors: root
+                .read("/proc/self/limits")
+                .and_then(|text| Descriptors::parse(&text)),
+            max_descriptors: root.read_number("/proc/sys/fs/nr_open"),
+            max_files: root.read_number("/proc/sys/fs/file-max"),
+            open_files: open_files(root),
+            accept_queue: root.read_number("/proc/sys/net/core/somaxconn"),
+            syn_backlog: root.read_number("/proc/sys/net/ipv4/tcp_max_syn_backlog"),
+            conntrack: Conntrack::read(root),
+            tcp_memory: root
+                .read("/proc/sys/net/ipv4/tcp_mem")
                 .and_then(|text| TcpMemory::parse(&text, page_bytes())),
             memory_bytes: memory.total_bytes,
             available_bytes: memory.available_bytes,
-            cgroup_bytes: Group::find().and_then(|group| group.limit_bytes()),
+            cgroup_bytes: Group::find(root).and_then(|group| group.limit_bytes(root)),
         }
     }
 }
@@ -82,7 +89,7 @@ impl PortRange {
 
     /// `ip_local_port_range` is two numbers, `ip_local_reserved_ports` a list
     /// without overlaps.
-    fn parse(range: &str, reserved: &str) -> Option<PortRange> {
+    pub fn parse(range: &str, reserved: &str) -> Option<PortRange> {
         let mut ports = range.split_ascii_whitespace();
         let first: u16 = ports.next()?.parse().ok()?;
         let last: u16 = ports.next()?.parse().ok()?;
@@ -110,7 +117,7 @@ pub struct Descriptors {
 
 impl Descriptors {
     /// The line `Max open files  SOFT  HARD  files` of `/proc/PID/limits`.
-    pub(super) fn parse(limits: &str) -> Option<Descriptors> {
+    pub fn parse(limits: &str) -> Option<Descriptors> {
         let value = |text: &str| match text {
             "unlimited" => Some(u64::MAX),
             number => number.parse().ok(),
@@ -137,17 +144,17 @@ pub struct Conntrack {
 
 impl Conntrack {
     /// Reads it now; `None` on a host that does not track connections.
-    fn read() -> Option<Conntrack> {
+    pub fn read(root: &Root) -> Option<Conntrack> {
         Some(Conntrack {
-            count: conntrack_count()?,
-            max: read_number("/proc/sys/net/netfilter/nf_conntrack_max")?,
+            count: Conntrack::count(root)?,
+            max: root.read_number("/proc/sys/net/netfilter/nf_conntrack_max")?,
         })
     }
-}
 
-/// Connections the firewall tracks now.
-pub(super) fn conntrack_count() -> Option<u64> {
-    read_number("/proc/sys/net/netfilter/nf_conntrack_count")
+    /// Connections the firewall tracks now.
+    pub fn count(root: &Root) -> Option<u64> {
+        root.read_number("/proc/sys/net/netfilter/nf_conntrack_count")
+    }
 }
 
 /// `net.ipv4.tcp_mem`, in bytes.
@@ -161,7 +168,7 @@ pub struct TcpMemory {
 
 impl TcpMemory {
     /// Three numbers of pages: low, pressure, high.
-    fn parse(text: &str, page_bytes: u64) -> Option<TcpMemory> {
+    pub fn parse(text: &str, page_bytes: u64) -> Option<TcpMemory> {
         let mut pages = text.split_ascii_whitespace().skip(1);
         let mut bytes = || {
             Some(
@@ -180,8 +187,8 @@ impl TcpMemory {
 }
 
 /// Files the whole host has open now.
-pub(super) fn open_files() -> Option<u64> {
-    file_nr(&read("/proc/sys/fs/file-nr")?)
+pub fn open_files(root: &Root) -> Option<u64> {
+    file_nr(&root.read("/proc/sys/fs/file-nr")?)
 }
 
 /// `file-nr` begins with the files that are open.
@@ -243,7 +250,7 @@ mod tests {
 
     #[test]
     fn this_host_has_ports_and_descriptors() {
-        let limits = Limits::read();
+        let limits = Limits::read(&Root::default());
         assert!(limits.ports.is_some_and(|ports| ports.usable() > 0));
         assert!(limits.descriptors.is_some_and(|limit| limit.soft > 0));
         assert!(limits.memory_bytes > limits.available_bytes);

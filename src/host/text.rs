@@ -1,20 +1,9 @@
 //! The few forms in which `/proc` writes numbers.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
-
-/// A file's text, or `None` when it is missing, hidden or not text.
-pub(super) fn read(path: impl AsRef<Path>) -> Option<String> {
-    std::fs::read_to_string(path).ok()
-}
-
-/// A file that holds one number.
-pub(super) fn read_number(path: impl AsRef<Path>) -> Option<u64> {
-    read(path)?.trim().parse().ok()
-}
 
 /// The number in a line such as `Threads:     12`.
-pub(super) fn field(text: &str, name: &str) -> Option<u64> {
+pub fn field(text: &str, name: &str) -> Option<u64> {
     text.lines()
         .filter_map(|line| line.split_once(':'))
         .find(|(field, _)| *field == name)
@@ -22,13 +11,13 @@ pub(super) fn field(text: &str, name: &str) -> Option<u64> {
 }
 
 /// The bytes in a line such as `VmRSS:     1234 kB`.
-pub(super) fn field_bytes(text: &str, name: &str) -> Option<u64> {
+pub fn field_bytes(text: &str, name: &str) -> Option<u64> {
     field(text, name).map(|kib| kib.saturating_mul(1024))
 }
 
 /// The ranges in a list such as `0-3,8` of cores or ports. What is no number
 /// is left out.
-pub(super) fn ranges(list: &str) -> impl Iterator<Item = RangeInclusive<u32>> {
+pub fn ranges(list: &str) -> impl Iterator<Item = RangeInclusive<u32>> {
     list.trim().split(',').filter_map(|part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// Processor time of all threads of this process, those that ended included.
-pub(super) fn process_time() -> Duration {
+pub fn process_time() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -21,7 +21,7 @@ pub(super) fn process_time() -> Duration {
 }
 
 /// Bytes in a page of memory, in which the kernel counts that of its sockets.
-pub(crate) fn page_bytes() -> u64 {
+pub fn page_bytes() -> u64 {
     // SAFETY: sysconf takes no pointers.
     let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     u64::try_from(bytes).unwrap_or(4096)

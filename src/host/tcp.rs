@@ -1,6 +1,6 @@
 //! The kernel's counters of TCP, from `/proc/net/netstat`.
 
-use super::text::read;
+use super::root::Root;
 
 /// One table gives the fields, the names the kernel has for them, and what can
 /// be done with all of them.
@@ -53,8 +53,8 @@ counters! {
 
 impl TcpCounters {
     /// Reads them now.
-    pub fn read() -> Option<TcpCounters> {
-        TcpCounters::parse(&read("/proc/net/netstat")?)
+    pub fn read(root: &Root) -> Option<TcpCounters> {
+        TcpCounters::parse(&root.read("/proc/net/netstat")?)
     }
 
     /// A line of names and a line of numbers, both beginning with `TcpExt:`.

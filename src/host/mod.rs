@@ -1,0 +1,28 @@
+//! What a Linux host says about itself: its limits, memory, groups and the
+//! kernel's counters. `corecast doctor` judges by it, and the load generator
+//! explains by it what stopped a run.
+//!
+//! # Invariants worth naming
+//!
+//! - Every reading is optional. A file that is missing, hidden or of an unknown
+//!   form gives `None` or the reason, never zero, so that no judgement is built
+//!   on it.
+//! - Reading is apart from parsing: each file has a function on its text, and
+//!   that one is tested.
+//! - All files are read below a [`Root`], so that a test can bring its own host.
+
+pub mod cgroup;
+mod clock;
+mod limits;
+mod memory;
+mod root;
+pub mod tables;
+mod tcp;
+pub mod text;
+
+pub use cgroup::Group;
+pub use clock::{page_bytes, process_time};
+pub use limits::{Conntrack, Descriptors, Limits, PortRange, TcpMemory, open_files};
+pub use memory::{Memory, Sockets};
+pub use root::{Reading, Root, Unread, sysctl_path};
+pub use tcp::TcpCounters;

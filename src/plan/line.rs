@@ -1,0 +1,87 @@
+//! A line of the budget, and what its number counts.
+
+use serde::Serialize;
+
+use super::words;
+
+/// A resource, and what is needed of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Section {
+    /// The resource.
+    pub title: &'static str,
+    /// What is needed.
+    pub lines: Vec<Line>,
+}
+
+/// One figure, how it was computed, and from what.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Line {
+    /// A name that does not change, for programs.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub what: String,
+    /// The figure.
+    pub value: f64,
+    /// What it counts.
+    pub unit: Unit,
+    /// How it was computed.
+    pub arithmetic: String,
+    /// Where the constants in it come from.
+    pub origins: Vec<&'static str>,
+}
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Things, such as descriptors or addresses.
+    Count,
+    /// Things per second.
+    PerSecond,
+    /// Bytes.
+    Bytes,
+    /// Bits per second.
+    BitsPerSecond,
+    /// Processor cores, full ones.
+    Cores,
+    /// Seconds.
+    Seconds,
+}
+
+impl Line {
+    /// A line whose constants come from nowhere else.
+    pub fn new(
+        name: &'static str,
+        what: impl Into<String>,
+        value: f64,
+        unit: Unit,
+        arithmetic: impl Into<String>,
+    ) -> Line {
+        Line {
+            name,
+            what: what.into(),
+            value,
+            unit,
+            arithmetic: arithmetic.into(),
+            origins: Vec::new(),
+        }
+    }
+
+    /// The same with the origin of a constant in it.
+    pub fn from(mut self, origin: &'static str) -> Line {
+        self.origins.push(origin);
+        self
+    }
+
+    /// The figure and its unit in words.
+    pub fn shown(&self) -> String {
+        match self.unit {
+            Unit::Count => words::count(self.value),
+            Unit::PerSecond => format!("{}/s", words::figure(self.value)),
+            Unit::Bytes => words::bytes(self.value),
+            Unit::BitsPerSecond => words::bits_per_second(self.value),
+            Unit::Cores => words::figure(self.value),
+            Unit::Seconds => words::time(self.value),
+        }
+    }
+}
