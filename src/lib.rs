@@ -57,8 +57,8 @@
 //!    the hubs of the other shards.
 //! 6. [`send_queue`] keeps what a socket does not take at once.
 //!
-//! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`
-//! and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
+//! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`,
+//! `steer` and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
 //! [`shutdown`] (how it ends), [`sys`] (system calls).
 
 pub mod cli;
@@ -84,6 +84,7 @@ mod session;
 mod shard;
 pub mod shutdown;
 pub mod source;
+mod steer;
 pub mod sys;
 pub mod upgrade;
 pub mod ws;
