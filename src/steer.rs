@@ -123,3 +123,34 @@ fn accept_from_any(listeners: &[TcpListener]) -> io::Result<(usize, Option<usize
     }
     Err(io::ErrorKind::TimedOut.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As for a listener that comes from a server which steered.
+    #[test]
+    fn a_mark_can_be_taken_off() {
+        let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let core = cpus::usable()[0];
+        let listeners = [Some(core), None, None, None].map(|mark| {
+            let listener = sys::listen(address, 100, mark).unwrap();
+            address = listener.local_addr().unwrap();
+            listener
+        });
+        sys::prefer_core(&listeners[0], None).unwrap();
+        let from_core = thread::spawn(move || {
+            assert!(core_affinity::set_for_current(core_affinity::CoreId {
+                id: core
+            }));
+            let mut places = [0; 4];
+            for _ in 0..100 {
+                let _client = TcpStream::connect(address).unwrap();
+                places[accept_from_any(&listeners).unwrap().0] += 1;
+            }
+            places
+        });
+        let places = from_core.join().unwrap();
+        assert!(places.iter().all(|n| *n > 0), "{places:?}");
+    }
+}

@@ -316,13 +316,26 @@ pub fn listen(
     core: Option<usize>,
 ) -> io::Result<std::net::TcpListener> {
     let socket = bind_shared(address)?;
-    if let Some(core) = core {
-        socket.set_cpu_affinity(core)?;
-    }
+    prefer_core(&socket, core)?;
     socket.set_nodelay(true)?;
     socket.set_nonblocking(true)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Marks a listener as the one for what a core receives, whether it listens
+/// already or not; with `None` takes the mark off.
+///
+/// # Errors
+/// When a mark is to be set and the kernel knows of none.
+pub fn prefer_core(listener: &impl AsFd, core: Option<usize>) -> io::Result<()> {
+    // The kernel takes −1 for no core.
+    let marked = socket2::SockRef::from(listener).set_cpu_affinity(core.unwrap_or(usize::MAX));
+    match core {
+        Some(_) => marked,
+        // Where there are no marks there is none to take off.
+        None => Ok(()),
+    }
 }
 
 /// Binds a socket whose port others may share, without listening on it.
