@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use choice::{
-    ClientAddress, Driver, JoinPolicy, OverRatePolicy, SlowConsumerPolicy, TokenAlgorithm,
+    ClientAddress, Driver, JoinPolicy, OverRatePolicy, SlowConsumerPolicy, Steer, TokenAlgorithm,
 };
 use ipnet::IpNet;
 
@@ -63,6 +63,8 @@ pub struct Config {
     pub shards: usize,
     /// Cores the shards are pinned to, in turn. Empty: all cores this process may use.
     pub cpus: Vec<usize>,
+    /// Which shard a new connection is given to.
+    pub steer: Steer,
     /// The kernel interface the shards wait on.
     pub driver: Driver,
     /// How long a shard polls for work before it sleeps. Zero: it sleeps at once.
@@ -149,6 +151,7 @@ impl Default for Config {
             admin: cfg!(feature = "control").then(|| SocketAddr::from(([127, 0, 0, 1], 9090))),
             shards: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             cpus: Vec::new(),
+            steer: Steer::Hash,
             driver: Driver::Auto,
             busy_poll: Duration::ZERO,
             backlog: 65_535,

@@ -57,11 +57,11 @@
 //!    the hubs of the other shards.
 //! 6. [`send_queue`] keeps what a socket does not take at once.
 //!
-//! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`
-//! and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
+//! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`,
+//! `steer` and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
 //! [`shutdown`] (how it ends), [`sys`] (system calls). Beside the server: [`host`]
 //! reads what a host allows, [`budget`] is what a connection costs, and `doctor`
-//! puts the two together.
+//! and `plan` put the two together.
 
 pub mod budget;
 pub mod cli;
@@ -92,6 +92,7 @@ mod session;
 mod shard;
 pub mod shutdown;
 pub mod source;
+mod steer;
 pub mod sys;
 pub mod upgrade;
 pub mod ws;

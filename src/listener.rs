@@ -39,8 +39,13 @@ const MAX_DISCARDS: usize = 256;
 /// Time a refused client has to read its response.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Accepts until the listener is told to stop or the shard is gone.
-pub(crate) async fn accept_connections(core: Weak<RefCell<Core>>, listener: TcpListener) {
+/// Accepts until the listener is told to stop or the shard is gone. `cpu` is
+/// the core the shard is pinned to.
+pub(crate) async fn accept_connections(
+    core: Weak<RefCell<Core>>,
+    listener: TcpListener,
+    cpu: Option<usize>,
+) {
     let mut paused = false;
     loop {
         if is_full(&core) {
@@ -65,6 +70,9 @@ pub(crate) async fn accept_connections(core: Weak<RefCell<Core>>, listener: TcpL
                 Ok((socket, peer)) => {
                     if std::mem::take(&mut paused) {
                         tracing::info!("accepting again");
+                    }
+                    if cpu.is_some() && socket.incoming_cpu() == cpu {
+                        core.borrow().metrics.accepted_on_own_core.add(1);
                     }
                     begin(&core, socket, peer);
                 }

@@ -144,6 +144,8 @@ pub struct ShardMetrics {
     pub handshakes: Gauge,
     /// Connections accepted from the listener.
     pub accepted: Counter,
+    /// Those of them whose packets the shard's own core received.
+    pub accepted_on_own_core: Counter,
     /// Times the shard stopped accepting: descriptors or memory ran out, or too
     /// many handshakes or publications were pending.
     pub accept_pauses: Counter,

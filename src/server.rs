@@ -16,7 +16,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::config::{Config, SlowConsumerPolicy};
+use crate::config::{Config, SlowConsumerPolicy, Steer};
 use crate::cpus;
 use crate::error::StartError;
 use crate::handler::{Broadcast, Chat, Echo, Handler, Phoenix, Registered, Route};
@@ -28,9 +28,10 @@ use crate::plane::{Plane, ResolvedDriver, resolve_driver};
 use crate::rate::Rate;
 use crate::router::Router;
 use crate::runtime::{Unavailable, make_plane};
-use crate::shard::{Core, Limits, Loop, Meters, Parts, ShardRoute};
+use crate::shard::{Core, Limits, ListenTurn, Loop, Meters, Parts, ShardRoute};
 use crate::shutdown::{Lifecycle, Phase};
 use crate::source::{AddressPolicy, SourceLimits, Sources};
+use crate::steer;
 use crate::sys::{self, EventFd};
 use crate::upgrade::OriginPolicy;
 use crate::ws::{Role, Rules};
@@ -154,6 +155,7 @@ impl Server {
     pub fn start(self) -> Result<RunningServer, StartError> {
         let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
         let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
+        let steer = steer::resolve(self.config.steer);
         let shards = self.config.shards;
         let wakers: Arc<[Arc<ShardWaker>]> = (0..shards)
             .map(|_| EventFd::new().map(|event| Arc::new(ShardWaker::new(Arc::new(event)))))
@@ -173,6 +175,7 @@ impl Server {
             permits: Arc::new(Permits::new(self.config.max_sessions)),
             handle: handle.clone(),
             driver,
+            steer,
             descriptors,
             server: self,
         });
@@ -184,6 +187,7 @@ impl Server {
             handle: handle.clone(),
         };
         let mut addresses = Vec::new();
+        let mut before = None;
         let config = &starter.server.config;
         for (end, metrics) in mesh::connect(wakers, config.ring_capacity)
             .into_iter()
@@ -201,9 +205,11 @@ impl Server {
                 told,
                 ready: ready.clone(),
             };
+            let (turn, next) = ListenTurn::following(before.take());
+            before = Some(next);
             let thread = thread::Builder::new()
                 .name(format!("shard-{id}"))
-                .spawn(move || shard.run())
+                .spawn(move || shard.run(turn))
                 .map_err(StartError::Thread)?;
             running.threads.push(thread);
         }
@@ -233,7 +239,7 @@ impl Server {
         }
         drop(claim);
 
-        let control = start_control(config, driver, listen, &metrics, &handle)?;
+        let control = start_control(config, driver, steer, listen, &metrics, &handle)?;
         handle.lifecycle.set(Phase::Running);
         if running.threads.iter().any(JoinHandle::is_finished) {
             return Err(StartError::ShardLost);
@@ -278,6 +284,7 @@ struct NoControl;
 fn start_control(
     config: &Config,
     driver: ResolvedDriver,
+    steer: Steer,
     listen: SocketAddr,
     metrics: &[Arc<ShardMetrics>],
     handle: &ServerHandle,
@@ -290,6 +297,7 @@ fn start_control(
     let info = ServerInfo {
         version: env!("CARGO_PKG_VERSION"),
         driver: driver.as_str().to_owned(),
+        steer,
         shards: config.shards,
         listen,
         started: std::time::Instant::now(),
@@ -307,6 +315,7 @@ fn start_control(
 fn start_control(
     config: &Config,
     _: ResolvedDriver,
+    _: Steer,
     _: SocketAddr,
     _: &[Arc<ShardMetrics>],
     _: &ServerHandle,
@@ -324,6 +333,8 @@ struct Starter {
     permits: Arc<Permits>,
     handle: ServerHandle,
     driver: ResolvedDriver,
+    /// As the kernel does it.
+    steer: Steer,
     /// Descriptors a table may hold.
     descriptors: u64,
 }
@@ -342,17 +353,20 @@ struct StartingShard {
 }
 
 impl StartingShard {
-    fn run(self) {
+    fn run(self, turn: ListenTurn) {
         let id = self.end.id().index();
         let _guard = EndOfShard {
             handle: self.starter.handle.clone(),
             id,
         };
-        if let Some(cpu) = self.cpu
-            && !core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
-        {
-            tracing::warn!("shard {id} could not be pinned to core {cpu}");
-        }
+        let pin = |cpu: &usize| {
+            let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: *cpu });
+            if !pinned {
+                tracing::warn!("shard {id} could not be pinned to core {cpu}");
+            }
+            pinned
+        };
+        let cpu = self.cpu.filter(pin);
         if let Err(error) = sys::unshare_files() {
             tracing::warn!("shard {id} shares its table of descriptors with the process: {error}");
         }
@@ -367,6 +381,8 @@ impl StartingShard {
             address,
             backlog: config.backlog,
             busy_poll: config.busy_poll,
+            cpu,
+            steer: self.starter.steer,
         };
         let plane = make_plane(self.starter.driver, Arc::clone(self.end.waker().event()));
         let ready = self.ready.clone();
@@ -375,7 +391,7 @@ impl StartingShard {
                 let core = Core::new(self.parts(plane));
                 // Gone once told: only so can the start see that a shard has
                 // ended without a word, as when its handlers cannot be made.
-                shard_loop.run(core, move |outcome| {
+                shard_loop.run(turn, core, move |outcome| {
                     // Nobody listens any more when another shard failed first.
                     let _ = ready.send(outcome);
                 });

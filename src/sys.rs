@@ -6,6 +6,7 @@
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// Turns a system call's −1 into the error it stands for.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -87,6 +88,11 @@ impl Socket {
         // SAFETY: FIONREAD writes one int, to which the pointer points.
         let asked = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::FIONREAD, &mut unread) };
         asked == 0 && unread > 0
+    }
+
+    /// The core that handled the last packet from the peer, if the kernel says.
+    pub fn incoming_cpu(&self) -> Option<usize> {
+        socket2::SockRef::from(self).cpu_affinity().ok()
     }
 
     /// Tells the peer that nothing more will be sent.
@@ -184,6 +190,27 @@ pub fn takes_bytes(fd: &impl AsFd) -> bool {
     unsafe { libc::poll(&mut poll, 1, 0) > 0 }
 }
 
+/// Waits until one of them can be read, for a while.
+///
+/// # Errors
+/// `TimedOut` when none can in that time.
+pub fn wait_until_readable(fds: &[impl AsFd], limit: Duration) -> io::Result<()> {
+    let mut polls: Vec<_> = fds
+        .iter()
+        .map(|fd| libc::pollfd {
+            fd: fd.as_fd().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        })
+        .collect();
+    let limit_ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the pointer and length describe `polls`.
+    match check(unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as _, limit_ms) })? {
+        0 => Err(io::ErrorKind::TimedOut.into()),
+        _ => Ok(()),
+    }
+}
+
 /// A counter in the kernel that wakes whoever waits for it to be non-zero.
 #[derive(Debug)]
 pub struct EventFd(OwnedFd);
@@ -278,16 +305,37 @@ pub fn use_small_pages() {
 
 /// Opens a listener that shares its port with those of the other shards.
 /// `TCP_NODELAY` is set here because accepted sockets inherit it, which saves
-/// a system call per connection.
+/// a system call per connection. With a core it prefers the connections which
+/// that core received; see `steer`.
 ///
 /// # Errors
 /// When the address is not ours or taken by a listener without `SO_REUSEPORT`.
-pub fn listen(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListener> {
+pub fn listen(
+    address: SocketAddr,
+    backlog: u32,
+    core: Option<usize>,
+) -> io::Result<std::net::TcpListener> {
     let socket = bind_shared(address)?;
+    prefer_core(&socket, core)?;
     socket.set_nodelay(true)?;
     socket.set_nonblocking(true)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Marks a listener as the one for what a core receives, whether it listens
+/// already or not; with `None` takes the mark off.
+///
+/// # Errors
+/// When a mark is to be set and the kernel knows of none.
+pub fn prefer_core(listener: &impl AsFd, core: Option<usize>) -> io::Result<()> {
+    // The kernel takes −1 for no core.
+    let marked = socket2::SockRef::from(listener).set_cpu_affinity(core.unwrap_or(usize::MAX));
+    match core {
+        Some(_) => marked,
+        // Where there are no marks there is none to take off.
+        None => Ok(()),
+    }
 }
 
 /// Binds a socket whose port others may share, without listening on it.

@@ -19,6 +19,7 @@ fn bad_values_name_their_option_and_the_range() {
         ("--admin", "maybe", "--admin"),
         ("--cpus", "3-1", "--cpus"),
         ("--driver", "kqueue", "uring"),
+        ("--steer", "numa", "cpu"),
         ("--idle-timeout", "1ms", "10ms"),
         ("--idle-timeout", "soon", "--idle-timeout"),
         ("--ping-interval", "2m", "--ping-interval"),

@@ -19,7 +19,7 @@ use super::value::{
     Time,
 };
 use crate::config::{
-    ClientAddress, Config, Driver, OverRatePolicy, RouteSetting, SlowConsumerPolicy,
+    ClientAddress, Config, Driver, OverRatePolicy, RouteSetting, SlowConsumerPolicy, Steer,
 };
 use crate::log::LogFormat;
 
@@ -73,6 +73,12 @@ pub(super) struct Options {
     #[arg(long, value_name = "LIST", help_heading = SHARDS)]
     #[serde(deserialize_with = "from_text")]
     pub cpus: Option<Cpus>,
+
+    /// Which shard gets a connection: any, by the kernel's hash of its addresses (hash), or one on
+    /// the core that received it (cpu; a shard whose core receives nothing stays empty)
+    #[arg(long, value_name = "HOW", help_heading = SHARDS)]
+    #[serde(deserialize_with = "from_text")]
+    pub steer: Option<Steer>,
 
     /// The kernel interface: uring, epoll, or auto for uring where the host allows it
     #[arg(long, value_name = "DRIVER", help_heading = SHARDS)]
@@ -262,6 +268,7 @@ impl Options {
             phoenix,
             shards,
             cpus,
+            steer,
             driver,
             busy_poll,
             max_sessions,
@@ -335,6 +342,7 @@ impl Options {
                 .map_or(base.admin, |AddressOrOff(address)| address),
             shards: count(self.shards, default_shards),
             cpus,
+            steer: self.steer.unwrap_or(base.steer),
             driver: self.driver.unwrap_or(base.driver),
             busy_poll: self
                 .busy_poll

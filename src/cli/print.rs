@@ -83,6 +83,7 @@ pub(super) fn value_of(key: &str, resolved: &ServeOptions) -> Option<Value> {
         "shards" => count(config.shards),
         "cpus" if config.cpus.is_empty() => Value::from("all"),
         "cpus" => Value::from(config.cpus.iter().copied().map(count).collect::<Vec<_>>()),
+        "steer" => Value::from(config.steer.as_str()),
         "driver" => Value::from(config.driver.as_str()),
         "busy_poll" => time(config.busy_poll),
         "max_sessions" => count(config.max_sessions),

@@ -11,7 +11,7 @@ use super::source::{option_of, variable_of};
 use super::*;
 use crate::config::{
     ClientAddress, Driver, HANDLERS, OverRatePolicy, PhoenixConfig, RouteSetting,
-    SlowConsumerPolicy,
+    SlowConsumerPolicy, Steer,
 };
 use crate::cpus;
 
@@ -130,6 +130,8 @@ const EVERY_OPTION_BUT_CPUS: &[&str] = &[
     "/echo=off",
     "--shards",
     "3",
+    "--steer",
+    "cpu",
     "--driver",
     "epoll",
     "--busy-poll",
@@ -201,6 +203,7 @@ fn every_option() -> ServeOptions {
             admin: None,
             shards: 3,
             cpus: vec![CPU.parse().unwrap()],
+            steer: Steer::Cpu,
             driver: Driver::Epoll,
             busy_poll: Duration::from_micros(50),
             backlog: 100,

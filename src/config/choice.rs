@@ -46,6 +46,18 @@ choice! {
 }
 
 choice! {
+    /// Which shard a new connection is given to (`--steer`).
+    Steer, "a way to steer connections", {
+        /// Any, by the kernel's hash of the connection's addresses: all get as many.
+        #[default]
+        Hash => "hash",
+        /// One on the core that received it, where there is one. A shard whose
+        /// core receives nothing stays empty.
+        Cpu => "cpu",
+    }
+}
+
+choice! {
     /// What happens to a session whose send queue is full when a publication
     /// arrives for it.
     SlowConsumerPolicy, "a slow-consumer policy", {

@@ -12,6 +12,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit as MetricUnit};
 
 use super::ServerView;
+use super::balance::Balance;
 use super::fields::{FIELDS, Field, Kind, Read, Unit};
 use super::process::Process;
 use crate::shutdown::Phase;
@@ -60,6 +61,14 @@ impl Collector for ServerCollector {
             .encode_descriptor("build", "What is running.", None, MetricType::Info)?
             .encode_info(&[("version", info.version), ("driver", info.driver.as_str())])?;
         encoder
+            .encode_descriptor(
+                "steering",
+                "Which shard a connection is given to: one on the core that received it (cpu), or any (hash).",
+                None,
+                MetricType::Info,
+            )?
+            .encode_info(&[("by", info.steer.as_str())])?;
+        encoder
             .encode_descriptor("shards", "Shards.", None, MetricType::Gauge)?
             .encode_gauge(&(info.shards as u64))?;
         encoder
@@ -83,6 +92,32 @@ impl Collector for ServerCollector {
                 .encode_family(&[("phase", phase.label())])?
                 .encode_gauge(&u64::from(*phase == now))?;
         }
+
+        let balance = Balance::of(shards, info.started.elapsed());
+        for (name, help, value) in [
+            (
+                "fullest_shard_sessions",
+                "Sessions on the shard that has the most.",
+                balance.fullest_sessions,
+            ),
+            (
+                "emptiest_shard_sessions",
+                "Sessions on the shard that has the fewest.",
+                balance.emptiest_sessions,
+            ),
+        ] {
+            encoder
+                .encode_descriptor(name, help, None, MetricType::Gauge)?
+                .encode_gauge(&value)?;
+        }
+        encoder
+            .encode_descriptor(
+                "fullest_to_mean",
+                "Sessions on the fullest shard as a multiple of the mean; 1 is perfect balance.",
+                Some(&MetricUnit::Other("ratio".to_owned())),
+                MetricType::Gauge,
+            )?
+            .encode_gauge(&balance.fullest_to_mean)?;
 
         let numbers: Vec<String> = (0..shards.len()).map(|shard| shard.to_string()).collect();
         for field in FIELDS {

@@ -113,6 +113,11 @@ const CLOSE_CODES: &[&str] = &[
 pub(super) static FIELDS: &[Field] = &[
     counter("accepted", "Connections accepted.", |m| m.accepted.value()),
     counter(
+        "accepted_on_own_core",
+        "Connections accepted on the core that received their packets.",
+        |m| m.accepted_on_own_core.value(),
+    ),
+    counter(
         "accept_pauses",
         "Times accepting stopped because descriptors or memory ran out.",
         |m| m.accept_pauses.value(),

@@ -9,6 +9,7 @@
 //! - The address is bound before [`spawn`] returns, so that a busy port is an
 //!   error at start-up and not a line in a log.
 
+mod balance;
 mod connections;
 mod exposition;
 mod fields;
@@ -28,6 +29,7 @@ use axum::Router;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
+use crate::config::Steer;
 use crate::metrics::ShardMetrics;
 use crate::shutdown::Lifecycle;
 use connections::Limits;
@@ -53,6 +55,8 @@ pub struct ServerInfo {
     pub version: &'static str,
     /// The kernel interface in use, as in `uring`.
     pub driver: String,
+    /// Which shard a connection is given to, as the kernel does it.
+    pub steer: Steer,
     /// The number of shards.
     pub shards: usize,
     /// The address WebSocket connections are accepted on, its port resolved.

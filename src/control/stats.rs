@@ -2,8 +2,10 @@
 //!
 //! ```json
 //! {
-//!   "version": "0.1.0", "driver": "uring", "listen": "127.0.0.1:8080",
+//!   "version": "0.1.0", "driver": "uring", "steer": "hash", "listen": "127.0.0.1:8080",
 //!   "phase": "running", "uptime_seconds": 12.5,
+//!   "balance": { "fullest_sessions": 2, "emptiest_sessions": 0, "fullest_to_mean": 2.0,
+//!                "accepted_on_own_core": 0.4, "busy": [0.01, 0.0] },
 //!   "process": { "cpu_seconds": 1.5, "resident_memory_bytes": 9000000, … },
 //!   "total": { "sessions": 2, "opened": 5, "ended": { "peer_closed": 3, … }, … },
 //!   "shards": [ { "shard": 0, "sessions": 2, … }, … ]
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::ServerView;
+use super::balance::Balance;
 use super::fields::{FIELDS, Read};
 use super::process::Process;
 use crate::metrics::ShardMetrics;
@@ -29,9 +32,11 @@ use crate::metrics::ShardMetrics;
 pub(super) struct Stats<'v> {
     version: &'static str,
     driver: &'v str,
+    steer: &'static str,
     listen: std::net::SocketAddr,
     phase: &'static str,
     uptime_seconds: f64,
+    balance: Balance,
     process: Process,
     total: Numbers<'v>,
     shards: Vec<Numbers<'v>>,
@@ -40,12 +45,15 @@ pub(super) struct Stats<'v> {
 impl<'v> Stats<'v> {
     pub(super) fn of(view: &'v ServerView) -> Self {
         let shards = view.shards.chunks(1).enumerate();
+        let uptime = view.info.started.elapsed();
         Stats {
             version: view.info.version,
             driver: &view.info.driver,
+            steer: view.info.steer.as_str(),
             listen: view.info.listen,
             phase: view.lifecycle.phase().label(),
-            uptime_seconds: view.info.started.elapsed().as_secs_f64(),
+            uptime_seconds: uptime.as_secs_f64(),
+            balance: Balance::of(&view.shards, uptime),
             process: Process::now(),
             total: Numbers {
                 shard: None,

@@ -17,6 +17,10 @@ fn view() -> ServerView {
     shards[0].sessions.set(3);
     shards[1].sessions.set(4);
     shards[0].opened.add(10);
+    shards[0].accepted.add(9);
+    shards[1].accepted.add(3);
+    shards[0].accepted_on_own_core.add(8);
+    shards[1].accepted_on_own_core.add(1);
     shards[1].messages_in.add(7);
     shards[1].bytes_in.add(700);
     shards[0].busy_nanos.add(1_500_000_000);
@@ -30,6 +34,7 @@ fn view() -> ServerView {
         info: ServerInfo {
             version: "1.2.3",
             driver: "epoll".to_owned(),
+            steer: Steer::Cpu,
             shards: shards.len(),
             listen: "127.0.0.1:8080".parse().unwrap(),
             started: Instant::now(),
@@ -213,6 +218,11 @@ fn metrics_are_open_metrics_text() {
             1.0,
         ),
         ("corecast_shards", 2.0),
+        ("corecast_steering_info{by=\"cpu\"}", 1.0),
+        ("corecast_fullest_shard_sessions", 4.0),
+        ("corecast_emptiest_shard_sessions", 3.0),
+        ("corecast_fullest_to_mean_ratio", 4.0 / 3.5),
+        ("corecast_accepted_on_own_core_total{shard=\"0\"}", 8.0),
     ] {
         assert_eq!(samples.get(series), Some(&value), "{series} in\n{text}");
     }
@@ -244,6 +254,15 @@ fn stats_are_totals_and_shards() {
     assert_eq!(stats["total"]["peer_close"]["1001"], 1);
     assert_eq!(stats["shards"][1]["shard"], 1);
     assert_eq!(stats["shards"][1]["ended"]["idle"], 2);
+    assert_eq!(stats["steer"], "cpu");
+    let balance = &stats["balance"];
+    assert_eq!(balance["fullest_sessions"], 4);
+    assert_eq!(balance["emptiest_sessions"], 3);
+    assert_eq!(balance["fullest_to_mean"], 4.0 / 3.5);
+    assert_eq!(balance["accepted_on_own_core"], 0.75);
+    assert_eq!(balance["busy"].as_array().unwrap().len(), 2);
+    assert!(balance["busy"][0].as_f64().unwrap() > 0.0);
+    assert_eq!(balance["busy"][1], 0.0);
     let total = stats["total"].as_object().unwrap();
     for key in [
         "messages_in",

@@ -23,6 +23,7 @@ use std::future::{Future, poll_fn};
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
+use std::sync::mpsc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,7 @@ use monoio::net::TcpStream;
 pub(crate) use self::core::{Core, Limits, Parts, ShardRoute};
 pub(crate) use self::meter::Meters;
 pub(crate) use self::open::{Answer, Arrival};
+use crate::config::Steer;
 use crate::error::StartError;
 use crate::listener::accept_connections;
 use crate::mesh::ShardWaker;
@@ -47,13 +49,52 @@ pub(crate) struct Loop {
     pub(crate) address: SocketAddr,
     pub(crate) backlog: u32,
     pub(crate) busy_poll: Duration,
+    /// The core the shard is pinned to, if it is.
+    pub(crate) cpu: Option<usize>,
+    pub(crate) steer: Steer,
+}
+
+/// A shard's turn to listen. Shards listen in the order of their numbers,
+/// because the kernel looks for a core's listener from a place in the group
+/// that the hash gives: only where the listeners of all cores alternate do
+/// those of one core get as many connections each.
+pub(crate) struct ListenTurn {
+    /// Ends when the shard before has listened, or never will.
+    before: Option<mpsc::Receiver<()>>,
+    /// Dropped for the shard after.
+    after: mpsc::Sender<()>,
+}
+
+impl ListenTurn {
+    /// A shard's turn after another's, and what the next shard waits for.
+    pub(crate) fn following(before: Option<mpsc::Receiver<()>>) -> (Self, mpsc::Receiver<()>) {
+        let (after, next) = mpsc::channel();
+        (ListenTurn { before, after }, next)
+    }
+
+    /// Waits for the turn, takes it and passes it on.
+    fn take<T>(self, act: impl FnOnce() -> T) -> T {
+        if let Some(before) = self.before {
+            // Nothing is ever sent; the shard before has dropped its end.
+            let _ = before.recv();
+        }
+        let result = act();
+        drop(self.after);
+        result
+    }
 }
 
 impl Loop {
-    /// Listens, tells `ready` how that went, and runs the shard until it has drained.
-    pub(crate) fn run(self, core: Core, ready: impl FnOnce(Result<(), StartError>)) {
+    /// Listens when it is its turn, tells `ready` how that went, and runs the shard until it has drained.
+    pub(crate) fn run(
+        self,
+        turn: ListenTurn,
+        core: Core,
+        ready: impl FnOnce(Result<(), StartError>),
+    ) {
+        let mark = self.cpu.filter(|_| self.steer == Steer::Cpu);
         // What the runtime needs is checked before anybody is told that the shard runs.
-        let listener = match sys::listen(self.address, self.backlog) {
+        let listener = match turn.take(|| sys::listen(self.address, self.backlog, mark)) {
             Ok(listener) => listener,
             Err(error) => {
                 return ready(Err(StartError::Listen {
@@ -93,7 +134,7 @@ impl Loop {
         let core = Rc::new(RefCell::new(core));
         // The runtime forgets tasks that still wait when it ends. They must not
         // keep the sessions, nor the ring that holds their sockets open.
-        monoio::spawn(accept_connections(Rc::downgrade(&core), listener));
+        monoio::spawn(accept_connections(Rc::downgrade(&core), listener, self.cpu));
         monoio::spawn(tick(Rc::downgrade(&core), core.borrow().tick_interval()));
         for (route, interval) in core.borrow().tick_intervals() {
             monoio::spawn(tick_route(Rc::downgrade(&core), route, interval));
