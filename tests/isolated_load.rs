@@ -134,7 +134,14 @@ fn a_run_that_is_broken_off_leaves_nothing_behind() {
             Ok(script) => script,
             Err(why) => return skip("isolated load generators that are broken off", &why),
         };
-        script.args(["--generators", "2", "--connections", "20", "--seconds", "120"]);
+        script.args([
+            "--generators",
+            "2",
+            "--connections",
+            "20",
+            "--seconds",
+            "120",
+        ]);
         let script = script
             .stdin(Stdio::null())
             .stdout(Stdio::null())
