@@ -53,7 +53,7 @@ fn numbers() -> HashMap<&'static str, libc::c_long> {
         mkdirat SYS_mkdirat, mmap SYS_mmap, mprotect SYS_mprotect, mremap SYS_mremap,
         munmap SYS_munmap, nanosleep SYS_nanosleep, newfstatat SYS_newfstatat, open SYS_open,
         openat SYS_openat, openat2 SYS_openat2, pipe2 SYS_pipe2, poll SYS_poll, ppoll SYS_ppoll,
-        prctl SYS_prctl, pread64 SYS_pread64, prlimit64 SYS_prlimit64, pwrite64 SYS_pwrite64,
+        prctl SYS_prctl, pread64 SYS_pread64, prlimit64 SYS_prlimit64, pselect6 SYS_pselect6, pwrite64 SYS_pwrite64,
         read SYS_read, readlink SYS_readlink, readlinkat SYS_readlinkat, readv SYS_readv,
         recvfrom SYS_recvfrom, recvmmsg SYS_recvmmsg, recvmsg SYS_recvmsg, rename SYS_rename,
         renameat SYS_renameat, renameat2 SYS_renameat2, restart_syscall SYS_restart_syscall,
