@@ -154,7 +154,9 @@ const FILTERED: &str = "a seccomp profile forbids it, as containers do by defaul
 /// Whether a seccomp filter stands between this process and the kernel.
 fn is_filtered() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
-        let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+        let mode = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Seccomp:"));
         mode.is_some_and(|mode| mode.trim() == "2")
     })
 }
