@@ -181,6 +181,39 @@ fn a_run_that_is_broken_off_leaves_nothing_behind() {
     }
 }
 
+#[test]
+fn what_cannot_be_is_said_in_one_line() {
+    let output = tempfile::tempdir().unwrap();
+    for (arguments, expected) in [
+        (&["--connections", "many"][..], "is not a number"),
+        (&["--generators", "0"], "is not a number from 1 to 250"),
+        (&["--scenario", "sleep"], "is none of connect, echo"),
+        (&["--ports", "5-4"], "is not a range of ports"),
+        (
+            &["--server-cpus", "a"],
+            "--server-cpus: 'a' is not a list of cores",
+        ),
+        (
+            &["--load-cpus", "9999"],
+            "--load-cpus: there is no core 9999",
+        ),
+        (&["--nothing", "1"], "no such option"),
+        (&["--seconds"], "needs a value"),
+        (&["--binaries", "/nowhere"], "build it with"),
+    ] {
+        let mut script = match script(output.path()) {
+            Ok(script) => script,
+            Err(why) => return skip("isolated load generators and bad input", &why),
+        };
+        let (code, out, err) = run(script.args(arguments));
+        assert_eq!(code, 2, "{arguments:?}: {out}{err}");
+        assert!(
+            err.contains(expected) && err.lines().count() == 1,
+            "{arguments:?}: {err}"
+        );
+    }
+}
+
 /// A run, which does not outlive the test.
 struct Ended(Child);
 
