@@ -33,6 +33,33 @@ run: build ## Build and start the server; prints the address of its chat page
 	@echo
 	@exec $(TARGET)/release/corecast serve --listen 127.0.0.1:8080 $(ARGS)
 
+# Programs that need no file beside them, for an image FROM scratch or to be copied to
+# any host. Getrandom is told to ask the kernel only: in a static program it finds no
+# function of that name and would want /dev/urandom, which a bare chroot does not have.
+HOST = $(shell rustc -vV | awk '/^host:/ { print $$2 }')
+STATIC_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"
+
+.PHONY: static
+static: ## Build programs without shared libraries: target/static/corecast and corecast-load
+	RUSTFLAGS='$(STATIC_FLAGS)' CARGO_PROFILE_RELEASE_STRIP=debuginfo \
+		$(CARGO) build --release --target $(HOST) --package corecast --package corecast-load
+	@mkdir -p $(TARGET)/static
+	@for program in corecast corecast-load; do \
+		if readelf -lW "$(TARGET)/$(HOST)/release/$$program" | grep -q INTERP; then \
+			echo "static: $$program needs a loader: this toolchain did not link it statically" >&2; exit 1; fi; \
+		cp -f "$(TARGET)/$(HOST)/release/$$program" $(TARGET)/static/; done
+	@ls -l $(TARGET)/static/
+
+ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(engine)),$(engine))) docker)
+
+.PHONY: image
+image: static ## Make the container image corecast from target/static, with docker or podman (ENGINE=…)
+	$(ENGINE) build --tag corecast --target prebuilt --file tools/deploy/Dockerfile $(TARGET)/static
+
+.PHONY: isolated-load
+isolated-load: build ## Load a server from network namespaces with addresses of their own; ARGS='--generators 4'
+	@tools/deploy/isolated-load --binaries $(TARGET)/release --output $(TARGET)/isolated-load $(ARGS)
+
 BOOFUZZ := boofuzz==0.4.2
 
 .PHONY: hostile

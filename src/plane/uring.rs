@@ -117,11 +117,11 @@ impl Unavailable {
                 if disabled {
                     "the host has switched it off; run 'sysctl -w kernel.io_uring_disabled=0' or use --driver epoll"
                 } else {
-                    "a seccomp profile forbids it, as containers do by default; run the container with \
-                     '--security-opt seccomp=unconfined' or a profile that allows io_uring_setup, \
-                     io_uring_enter and io_uring_register, or use --driver epoll"
+                    FILTERED
                 }
             }
+            // What Podman's profile answers for what it does not allow.
+            Some(libc::ENOSYS) if is_filtered() => FILTERED,
             Some(libc::ENOSYS) => {
                 "the kernel was built without it or is older than 5.1; use --driver epoll"
             }
@@ -144,6 +144,21 @@ impl Unavailable {
             _ => "use --driver epoll",
         }
     }
+}
+
+/// A container's own profile is the likely cause.
+const FILTERED: &str = "a seccomp profile forbids it, as containers do by default; run the container with \
+    '--security-opt seccomp=FILE', where FILE is tools/deploy/seccomp-io-uring.json or another profile that allows \
+    io_uring_setup, io_uring_enter and io_uring_register, or use --driver epoll";
+
+/// Whether a seccomp filter stands between this process and the kernel.
+fn is_filtered() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+        let mode = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Seccomp:"));
+        mode.is_some_and(|mode| mode.trim() == "2")
+    })
 }
 
 /// The io_uring implementation of [`Plane`].

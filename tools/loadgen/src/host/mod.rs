@@ -35,6 +35,7 @@ pub fn machine(threads: usize) -> Machine {
     let unknown = || "unknown".to_owned();
     Machine {
         hostname: line("/proc/sys/kernel/hostname").unwrap_or_else(unknown),
+        boot: line("/proc/sys/kernel/random/boot_id").unwrap_or_default(),
         kernel: line("/proc/sys/kernel/osrelease").unwrap_or_else(unknown),
         cpu: root
             .read("/proc/cpuinfo")

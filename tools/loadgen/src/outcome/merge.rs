@@ -131,6 +131,8 @@ struct Run<'a> {
     outcome: &'a Outcome,
     /// The machines' names.
     name: String,
+    /// What tells apart their kernels.
+    kernel: String,
     /// How long after the first run it began, in seconds.
     offset: f64,
     /// What tells apart the servers.
@@ -139,19 +141,29 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(index: usize, outcome: &'a Outcome, first_unix_ms: u64) -> Run<'a> {
-        let hostnames: Vec<_> = outcome
-            .machines
+        let machines = &outcome.machines;
+        let hostnames: Vec<_> = machines
             .iter()
             .map(|machine| machine.hostname.as_str())
             .collect();
+        let name = match hostnames.as_slice() {
+            [] => format!("machine {}", index + 1),
+            names => names.join("+"),
+        };
+        let boots: Vec<_> = machines
+            .iter()
+            .map(|machine| machine.boot.as_str())
+            .collect();
+        let kernel = match boots.iter().any(|boot| boot.is_empty()) {
+            true => name.clone(),
+            false => boots.join("+"),
+        };
         let mut targets = outcome.targets.clone();
         targets.sort();
         Run {
             outcome,
-            name: match hostnames.as_slice() {
-                [] => format!("machine {}", index + 1),
-                names => names.join("+"),
-            },
+            name,
+            kernel,
             offset: (outcome.started_unix_ms - first_unix_ms) as f64 / 1e3,
             server: targets.join(" "),
         }
@@ -260,7 +272,9 @@ fn resources(runs: &[Run]) -> Resources {
         let bytes = run.outcome.resources.kernel_memory_bytes;
         bytes.map(|bytes| bytes as f64)
     };
-    let kernels = runs.iter().map(|run| (run.name.as_str(), of_kernels(run)));
+    let kernels = runs
+        .iter()
+        .map(|run| (run.kernel.as_str(), of_kernels(run)));
     Resources {
         client_cpu_seconds: all().map(|one| one.client_cpu_seconds).sum(),
         busiest_thread: all().map(|one| one.busiest_thread).fold(0.0, f64::max),

@@ -84,6 +84,10 @@ pub struct Setting {
 pub struct Machine {
     /// Its name.
     pub hostname: String,
+    /// What tells its running kernel from others. Containers have names of their
+    /// own and this in common. Empty in results that know nothing of it.
+    #[serde(default)]
+    pub boot: String,
     /// Release of its kernel.
     pub kernel: String,
     /// Model of its processor.

@@ -61,6 +61,7 @@ pub(crate) fn outcome_of(samples: usize) -> Outcome {
         .to_vec(),
         machines: vec![Machine {
             hostname: "anvil".into(),
+            boot: String::new(),
             kernel: "6.8.0".into(),
             cpu: "EPYC 7543P".into(),
             cores: 4,

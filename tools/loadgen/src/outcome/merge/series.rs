@@ -178,7 +178,7 @@ fn add_up(runs: &[Run], samples: &[&Sample]) -> Sample {
         |of: fn(&Sample) -> Option<f64>| of_servers(of).map(|figure| figure as u64);
     let kernels = runs.iter().zip(samples).map(|(run, sample)| {
         let bytes = sample.kernel_memory_bytes;
-        (run.name.as_str(), bytes.map(|bytes| bytes as f64))
+        (run.kernel.as_str(), bytes.map(|bytes| bytes as f64))
     });
     let mut latencies: BTreeMap<String, Percentiles> = BTreeMap::new();
     for (name, percentiles) in samples.iter().flat_map(|sample| &sample.latencies) {
@@ -218,7 +218,10 @@ fn float(figure: Option<u64>) -> Option<f64> {
 fn cores(runs: &[Run], samples: &[&Sample]) -> Vec<f64> {
     let mut cores = Vec::new();
     for (index, (run, sample)) in runs.iter().zip(samples).enumerate() {
-        if runs[..index].iter().any(|before| before.name == run.name) {
+        if runs[..index]
+            .iter()
+            .any(|before| before.kernel == run.kernel)
+        {
             continue;
         }
         let series = &run.outcome.series;

@@ -103,6 +103,22 @@ fn what_two_runs_have_both_seen_is_counted_once() {
         joined.resources.kernel_memory_bytes,
         one.resources.kernel_memory_bytes
     );
+    // Two containers on one machine have names of their own.
+    let container = |hostname| {
+        let mut run = run(hostname);
+        run.machines[0].boot = "2f1d".into();
+        run
+    };
+    let joined = merge(vec![container("load-1"), container("load-2")]).unwrap();
+    assert_eq!(joined.series[60].cores.len(), 4);
+    assert_eq!(
+        joined.resources.kernel_memory_bytes,
+        one.resources.kernel_memory_bytes
+    );
+    assert_eq!(
+        joined.series[60].kernel_memory_bytes,
+        one.series[60].kernel_memory_bytes
+    );
     // Two servers.
     let mut other = run("bellows");
     other.targets = vec!["ws://elsewhere/".into()];
