@@ -13,6 +13,10 @@ use super::Root;
 /// the pages, and a few to spare. The threads' wake events come on top.
 pub const OTHERS: u64 = 64;
 
+/// What of those is really in use: standard streams, rings and timers, without
+/// what is spared. Counted in the generator's tables.
+const IN_USE: u64 = 8;
+
 /// More threads than these only take each other's time.
 const MAX_THREADS: u64 = 4_096;
 
@@ -41,6 +45,13 @@ pub fn len(root: &Root, directory: impl AsRef<Path>) -> Option<u64> {
     }
 }
 
+/// How many connections the generator opens at most: with the number of threads
+/// that hold the most, and nothing to spare.
+pub fn most(descriptors: u64, least: u64) -> u64 {
+    let threads = best(descriptors).max(least);
+    threads.saturating_mul(descriptors.saturating_sub(IN_USE + threads))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +77,13 @@ mod tests {
         assert_eq!(threads_for(200, 100, 2), Some(7));
         assert_eq!((threads_for(400, 100, 2), best(100)), (None, 18));
         assert_eq!((threads_for(1, 10, 2), best(10)), (None, 1));
+    }
+
+    #[test]
+    fn at_the_end_what_was_spared_is_used() {
+        // As a run into it has shown: 18 threads with 74 connections each.
+        assert_eq!(most(100, 2), 1_332);
+        assert_eq!((most(10, 2), most(1, 2)), (0, 0));
+        assert!(most(u64::MAX, 2) > 1 << 40);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use crate::doctor::check::{CONNTRACK_CONF, grouped};
 use crate::doctor::{Amount, Asked, Check, Stops, Verdict};
@@ -12,6 +13,8 @@ const NAME: &str = "net.netfilter.nf_conntrack_max";
 const BUCKETS: &str = "net.netfilter.nf_conntrack_buckets";
 /// Connections opened to see whether they are tracked.
 const TRIED: u64 = 16;
+/// How long one of them may take.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What bounds tracked connections.
 #[derive(Debug, Clone)]
@@ -128,7 +131,8 @@ fn are_tracked(root: &Root) -> Reading<bool> {
     let before = count()?;
     let mut held = Vec::new();
     for _ in 0..TRIED {
-        held.push(TcpStream::connect(address).map_err(failed)?);
+        // A firewall that drops would make it wait for minutes.
+        held.push(TcpStream::connect_timeout(&address, PATIENCE).map_err(failed)?);
         held.push(listener.accept().map_err(failed)?.0);
     }
     let after = count()?;

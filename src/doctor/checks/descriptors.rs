@@ -172,14 +172,17 @@ impl Facts {
             Ok(limit) => limit.hard,
             Err(reason) => return check.unknown(reason),
         };
-        let most = tables::best(limit);
-        let reach = most.saturating_mul(limit.saturating_sub(tables::OTHERS + most));
+        let reach = tables::most(limit, self.cores);
         let check = check
             .value(Amount::Count(limit))
             .stops(Stops::Connections(reach));
         let per_thread = asked.connections.div_ceil(self.cores) + tables::OTHERS + self.cores;
         let check = check.needed(Amount::Count(per_thread));
         match tables::threads_for(asked.connections, limit, self.cores) {
+            None if reach >= asked.connections => check.verdict(
+                Verdict::Advice,
+                format!("no number of threads holds more than {}", grouped(reach)),
+            ),
             None => check.verdict(
                 Verdict::TooLow,
                 format!("no number of threads holds more than {}", grouped(reach)),
@@ -294,7 +297,8 @@ fn of_tables(check: Check, limit: u64, asked: &Asked) -> Check {
         "{shards}, {} of it for other things; the kernel deals connections out unevenly",
         others(asked.shards)
     );
-    let verdict = match limit >= needed {
+    // Not by what is needed, which is rounded up: the wall itself still fits.
+    let verdict = match reach >= asked.connections {
         true => Verdict::Fits,
         false => Verdict::TooLow,
     };
@@ -455,9 +459,11 @@ mod tests {
         let more = of_client(200_000, 20_000);
         assert_eq!(more.verdict, Verdict::Advice);
         assert!(more.why.contains("11 threads on 2 cores"), "{}", more.why);
-        let wall = of_client(400, 100);
+        // Above what leaves something to spare, and below the wall itself.
+        assert_eq!(of_client(400, 100).verdict, Verdict::Advice);
+        let wall = of_client(1_333, 100);
         assert_eq!(wall.verdict, Verdict::TooLow);
-        assert_eq!(wall.stops, Stops::Connections(18 * (100 - 64 - 18)));
+        assert_eq!(wall.stops, Stops::Connections(18 * (100 - 8 - 18)));
     }
 
     #[test]

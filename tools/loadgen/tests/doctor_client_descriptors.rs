@@ -39,7 +39,6 @@ fn the_generator_stops_where_the_doctor_says() {
 
     let run = connect(2_000);
     let connections = &run.outcome().connections;
-    eprintln!("{} were opened, {predicted} predicted", connections.opened);
     let failed = 2_000 - connections.opened;
     assert_eq!(connections.failed, [(Cause::Descriptors, failed)].into());
     run.expect_failure(
