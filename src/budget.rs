@@ -68,10 +68,6 @@ pub const GENERATOR_CONNECTION: Cost = Cost {
     origin: "growth of the generator's resident memory with idle connections",
 };
 
-/// Descriptors that each of corecast's tables holds beside its sockets: this
-/// many, and one for each shard.
-pub const OWN_DESCRIPTORS: u64 = 9;
-
 /// Bytes in which the kernel counts the memory of TCP's buffers.
 pub const BUFFER_PAGE_BYTES: u64 = 4_096;
 

@@ -2,10 +2,10 @@
 
 use super::words::count;
 use super::{Line, Question, Section, Unit};
-use crate::budget::OWN_DESCRIPTORS;
+use crate::doctor::checks::descriptors::{descriptors_for, others};
 
 const OWN: &str =
-    "/proc/PID/task/TID/fd of an idle server: 13 for each of 4 shards, 25 for each of 16";
+    "/proc/PID/task/TID/fd of a running server: 11, one to spare, and one for each shard";
 const SPREAD: &str = "the kernel deals connections out by a hash: a share of n is within n ± 4·√n but \
                       for one time in 16,000";
 const TABLES: &str = "each shard has a descriptor table of its own (unshare(2), CLONE_FILES), and \
@@ -13,13 +13,12 @@ const TABLES: &str = "each shard has a descriptor table of its own (unshare(2), 
 
 pub(super) fn section(question: &Question, cores: u64) -> Section {
     let (connections, shards) = (question.connections as f64, cores as f64);
-    let own = OWN_DESCRIPTORS as f64 + shards;
-    let share = connections / shards;
-    let (spread, how) = if cores == 1 {
-        (0.0, String::new())
-    } else {
-        let spread = 4.0 * share.sqrt();
-        (spread, format!(" + 4·√ = {}", count(spread)))
+    let own = others(cores) as f64;
+    let share = question.connections.div_ceil(cores) as f64;
+    let table = descriptors_for(question.connections, cores) as f64;
+    let spread = match table - share - own {
+        0.0 => String::new(),
+        spread => format!(" + 4·√ = {}", count(spread)),
     };
     Section {
         title: "Descriptors",
@@ -35,10 +34,10 @@ pub(super) fn section(question: &Question, cores: u64) -> Section {
             Line::new(
                 "descriptors_per_table",
                 "in a table: RLIMIT_NOFILE, LimitNOFILE=",
-                (share + spread + own).ceil(),
+                table,
                 Unit::Count,
                 format!(
-                    "{} / {} = {}{how} + {} own",
+                    "{} / {} = {}{spread} + {} own",
                     count(connections),
                     count(shards),
                     count(share),

@@ -27,9 +27,13 @@ pub(super) fn needed(question: &Question) -> f64 {
     (steady(question) / FILL).ceil().max(1.0)
 }
 
+/// More cores than any host has; what needs more is counted as if it had these.
+const MOST: f64 = 1e9;
+
 /// Cores that the server has, or as many as are needed.
 pub(super) fn cores(question: &Question) -> u64 {
-    question.cores.unwrap_or(needed(question) as u64).max(1)
+    let needed = needed(question).min(MOST) as u64;
+    question.cores.unwrap_or(needed).max(1)
 }
 
 /// Connections that so many cores can open per second when that is all they do.

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use corecast_load::cause::Cause;
-use walls::doctor::{ask, examine_if_asked};
+use walls::doctor::{ask, examine_if_asked, expect_near};
 use walls::server::{discard, listen, url};
 use walls::{load, namespace};
 
@@ -69,7 +69,9 @@ fn a_burst_fills_the_queue_that_the_doctor_saw() {
         let connections = &run.outcome().connections;
         assert_eq!((connections.opened, connections.failures()), (0, 100));
         let kept_out = connections.failed[&Cause::ConnectTimeout];
-        assert_eq!(kept_out, 100 - predicted, "{}", run.story());
+        // Some believe they are connected, because the queue filled between the
+        // two packets that they sent.
+        expect_near(kept_out, 100 - predicted);
         run.expect_failure(
             &["full accept queue (net.core.somaxconn is 8"],
             &["net.core.somaxconn=65535"],

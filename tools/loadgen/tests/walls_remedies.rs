@@ -9,14 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Where findings and errors are worded.
-const WORDED: [&str; 6] = [
-    "app",
-    "diagnosis",
-    "engine",
-    "sources.rs",
-    "tables.rs",
-    "target",
-];
+const WORDED: [&str; 5] = ["app", "diagnosis", "engine", "sources.rs", "target"];
 
 /// All options that a text names.
 fn options(text: &str) -> BTreeSet<String> {

@@ -91,6 +91,7 @@ impl Prediction {
 /// Checks that what was held is what was predicted, to a few per cent.
 #[track_caller]
 pub fn expect_near(held: u64, predicted: u64) {
+    println!("{held} held, {predicted} predicted");
     let off = held.abs_diff(predicted) as f64 / predicted as f64;
     assert!(off <= 0.05, "{held} were held, {predicted} predicted");
 }
