@@ -170,6 +170,13 @@ where
         .try_get_matches_from(words)
         .map_err(|error| setting_error(error, |option| format!("--{option}")))?;
     let Typed { command } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
+    #[cfg_attr(
+        not(feature = "doctor"),
+        expect(
+            clippy::infallible_destructuring_match,
+            reason = "there is nothing but a server"
+        )
+    )]
     let serve = match command {
         TypedCommand::Serve(serve) => serve,
         #[cfg(feature = "doctor")]

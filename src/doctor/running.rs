@@ -1,10 +1,10 @@
 //! A corecast that runs on this host, of which the limits are its own.
 
-use std::fs;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::host::{Descriptors, Reading, Root, Unread, text};
+use crate::host::{Descriptors, Reading, Root, Unread, tables, text};
 
 /// A running server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -13,6 +13,8 @@ pub struct Running {
     pub pid: u32,
     /// Its shards: threads of that name.
     pub shards: u64,
+    /// Cores its shards may run on.
+    pub cores: BTreeSet<u32>,
     /// Descriptors in all its tables; nothing where they are not ours to see.
     pub open: Option<u64>,
     /// How many descriptors each of its tables may hold.
@@ -47,11 +49,16 @@ impl Running {
             .collect();
         let tables: Option<Vec<u64>> = shards
             .iter()
-            .map(|task| table_len(root, &format!("{task}/fd")))
+            .map(|task| tables::len(root, format!("{task}/fd")))
             .collect();
         Ok(Running {
             pid,
             shards: shards.len() as u64,
+            cores: shards
+                .iter()
+                .filter_map(|task| root.read(format!("{task}/status")))
+                .flat_map(|status| allowed(&status))
+                .collect(),
             open: tables.map(|tables| tables.iter().sum()),
             descriptors: root.parsed(format!("{process}/limits"), Descriptors::parse),
             unit: root
@@ -101,17 +108,7 @@ pub fn find_running(root: &Root) -> Result<Option<Running>, String> {
 
 /// The network namespace of a process.
 pub(super) fn network(root: &Root, process: &str) -> Option<std::path::PathBuf> {
-    fs::read_link(root.path(format!("/proc/{process}/ns/net"))).ok()
-}
-
-/// How many descriptors a table holds: since Linux 6.2 the size of its
-/// directory. Older kernels say 0, and the table must be listed.
-fn table_len(root: &Root, table: &str) -> Option<u64> {
-    let path = root.path(table);
-    match fs::metadata(&path).ok()?.len() {
-        0 => Some(fs::read_dir(&path).ok()?.count() as u64),
-        count => Some(count),
-    }
+    std::fs::read_link(root.path(format!("/proc/{process}/ns/net"))).ok()
 }
 
 /// The unit in the text of a `/proc/PID/cgroup`: the innermost name that ends
@@ -123,6 +120,15 @@ pub(super) fn unit(groups: &str) -> Option<String> {
         .flat_map(|path| path.rsplit('/'))
         .find(|name| name.ends_with(".service"))
         .map(str::to_owned)
+}
+
+/// The cores in the line `Cpus_allowed_list:  0-3,8` of a thread's status.
+fn allowed(status: &str) -> BTreeSet<u32> {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .map(|list| text::ranges(list).flatten().take(1 << 16).collect())
+        .unwrap_or_default()
 }
 
 /// The limits of this very process.
@@ -160,6 +166,8 @@ mod tests {
                 let task = format!("/proc/{pid}/task/{}", pid + 1 + shard);
                 host.put(&format!("{task}/comm"), &format!("shard-{shard}\n"));
                 host.put(&format!("{task}/fd/0"), "");
+                let status = format!("Cpus_allowed:\t4\nCpus_allowed_list:\t{}\n", 2 + shard);
+                host.put(&format!("{task}/status"), &status);
             }
             host.put(&format!("/proc/{pid}/task/{pid}/comm"), "corecast\n");
         }
@@ -173,6 +181,7 @@ mod tests {
         host.put("/proc/99/task/99/comm", "corecast\n");
         let running = find_running(&host.root).unwrap().unwrap();
         assert_eq!((running.pid, running.shards), (70, 2));
+        assert_eq!(running.cores, [2, 3].into());
         assert_eq!(running.unit.as_deref(), Some("corecast.service"));
         let limit = running.descriptors.clone().unwrap();
         assert_eq!((limit.soft, limit.hard), (900, 1_000));

@@ -4,6 +4,11 @@
 //! one of its own, as each shard of the server has, so that more threads hold
 //! more connections.
 
+use std::fs;
+use std::path::Path;
+
+use super::Root;
+
 /// Descriptors of a table that are not connections: standard streams, rings,
 /// the pages, and a few to spare. The threads' wake events come on top.
 pub const OTHERS: u64 = 64;
@@ -26,6 +31,16 @@ pub fn best(descriptors: u64) -> u64 {
     (descriptors.saturating_sub(OTHERS) / 2).clamp(1, MAX_THREADS)
 }
 
+/// How many descriptors a table holds, by its directory: since Linux 6.2 the
+/// directory's size. Older kernels say 0, and the table must be listed.
+pub fn len(root: &Root, directory: impl AsRef<Path>) -> Option<u64> {
+    let path = root.path(directory);
+    match fs::metadata(&path).ok()?.len() {
+        0 => Some(fs::read_dir(&path).ok()?.count() as u64),
+        count => Some(count),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +52,13 @@ mod tests {
         assert_eq!(threads_for(200_000, 20_000, 2), Some(11));
         let million = threads_for(1_000_000, 20_000, 2).unwrap();
         assert!(million.abs_diff(51) <= 1, "{million}");
+    }
+
+    #[test]
+    fn this_process_has_its_standard_streams() {
+        let root = Root::default();
+        assert!(len(&root, "/proc/self/fd").is_some_and(|count| count >= 3));
+        assert_eq!(len(&root, "/proc/4294967295/fd"), None);
     }
 
     #[test]

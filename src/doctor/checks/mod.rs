@@ -33,7 +33,7 @@ pub fn all(
     checks.extend(conntrack::Facts::read(root).checks(asked));
     checks.extend(uring::Facts::read(root, &process).checks(asked));
     checks.extend(cpu::Facts::read(root).checks(asked));
-    checks.extend(network_cards::Facts::read(root).checks(asked));
+    checks.extend(network_cards::Facts::read(root, running).checks(asked));
     checks.extend(settings::checks(settings, asked));
     checks.extend(container::Facts::read(root, &process).checks(asked));
     checks

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::doctor::{Amount, Asked, Check, Verdict};
+use crate::doctor::{Amount, Asked, Check, Running, Verdict};
 use crate::host::{Root, text};
 
 const CONCERN: &str = "network";
@@ -29,11 +29,13 @@ pub struct Facts {
     pub cards: Vec<Card>,
     /// Cores that are on; 0 when that is not known.
     pub cores: u64,
+    /// Cores of the running server's shards; empty when there is none.
+    pub shards: BTreeSet<u32>,
 }
 
 impl Facts {
     /// Reads them.
-    pub fn read(root: &Root) -> Facts {
+    pub fn read(root: &Root, running: Option<&Running>) -> Facts {
         let cards = root
             .names("/sys/class/net")
             .into_iter()
@@ -47,6 +49,7 @@ impl Facts {
             cores: text::ranges(&online)
                 .map(|range| range.count() as u64)
                 .sum(),
+            shards: running.map_or_else(BTreeSet::new, |server| server.cores.clone()),
         }
     }
 
@@ -62,7 +65,7 @@ impl Facts {
         };
         self.cards
             .iter()
-            .flat_map(|card| [Some(card.queues(busy)), card.interrupts(busy)])
+            .flat_map(|card| [Some(card.queues(busy)), card.interrupts(busy, &self.shards)])
             .flatten()
             .collect()
     }
@@ -142,7 +145,7 @@ impl Card {
 
     /// Where the card's interrupts go; nothing to say of a card that has none of
     /// its own to place.
-    fn interrupts(&self, busy: u64) -> Option<Check> {
+    fn interrupts(&self, busy: u64, shards: &BTreeSet<u32>) -> Option<Check> {
         if self.interrupts.is_empty() || self.receive_queues < 2 || busy < 2 {
             return None;
         }
@@ -162,14 +165,27 @@ impl Card {
         let check = check
             .value(Amount::words(format!("{} cores", cores.len())))
             .needed(Amount::words(format!("{wanted} cores")));
-        Some(match cores.len() as u64 >= wanted {
-            true => check.verdict(Verdict::Fits, "they are spread over the shards' cores"),
-            false => check
+        let of_shards = cores.intersection(shards).count() as u64;
+        Some(if (cores.len() as u64) < wanted {
+            check
                 .verdict(
                     Verdict::Advice,
                     "they crowd on few cores, whose shards have less time for their sessions",
                 )
-                .now("systemctl start irqbalance"),
+                .now("systemctl start irqbalance")
+        } else if !shards.is_empty() && of_shards < wanted {
+            let cores: Vec<String> = cores.iter().map(u32::to_string).collect();
+            check
+                .verdict(
+                    Verdict::Advice,
+                    format!(
+                        "only {of_shards} of the cores they go to have a shard of the running \
+                         server: what arrives goes on to another core"
+                    ),
+                )
+                .now(format!("corecast serve --cpus {}", cores.join(",")))
+        } else {
+            check.verdict(Verdict::Fits, "they are spread over the shards' cores")
         })
     }
 }
@@ -220,7 +236,7 @@ mod tests {
         }
     }
 
-    fn shards(shards: u64) -> Asked {
+    fn shards_of(shards: u64) -> Asked {
         Asked {
             shards,
             ..asked(100_000)
@@ -237,7 +253,11 @@ mod tests {
         }
         card(&host, "eth1", 1, &[]);
         host.put("/sys/class/net/eth1/operstate", "down\n");
-        assert!(Facts::read(&host.root).checks(&shards(8)).is_empty());
+        assert!(
+            Facts::read(&host.root, None)
+                .checks(&shards_of(8))
+                .is_empty()
+        );
     }
 
     #[test]
@@ -245,7 +265,7 @@ mod tests {
         let host = Host::new();
         card(&host, "eth0", 4, &[]);
         let verdict = |count| {
-            let checks = Facts::read(&host.root).checks(&shards(count));
+            let checks = Facts::read(&host.root, None).checks(&shards_of(count));
             assert_eq!(checks.len(), 1, "no interrupts to place: {checks:?}");
             of(&checks, "receive queues of eth0").verdict
         };
@@ -263,7 +283,7 @@ mod tests {
         let verdict = |interrupts: &[(u32, &str)]| {
             let host = Host::new();
             card(&host, "eth0", 2, interrupts);
-            let checks = Facts::read(&host.root).checks(&shards(2));
+            let checks = Facts::read(&host.root, None).checks(&shards_of(2));
             of(&checks, "interrupts of eth0").verdict
         };
         assert_eq!(verdict(&[(30, "0\n"), (31, "1\n")]), Verdict::Fits);
@@ -273,6 +293,25 @@ mod tests {
             Verdict::Fits,
             "may go anywhere"
         );
+    }
+
+    #[test]
+    fn interrupts_should_go_where_the_shards_are() {
+        let host = Host::new();
+        card(&host, "eth0", 2, &[(30, "0\n"), (31, "1\n")]);
+        let judge = |shards: [u32; 2]| {
+            let facts = Facts {
+                shards: shards.into(),
+                ..Facts::read(&host.root, None)
+            };
+            of(&facts.checks(&shards_of(2)), "interrupts of eth0").clone()
+        };
+        assert_eq!(judge([0, 1]).verdict, Verdict::Fits);
+        let elsewhere = judge([1, 2]);
+        assert_eq!(elsewhere.verdict, Verdict::Advice);
+        assert!(elsewhere.why.starts_with("only 1 of the cores"));
+        let now = elsewhere.fix.unwrap().now;
+        assert_eq!(now.as_deref(), Some("corecast serve --cpus 0,1"));
     }
 
     #[test]
@@ -286,7 +325,7 @@ mod tests {
         let host = Host::new();
         card(&host, "eth0", 2, &[]);
         host.put("/sys/class/net/eth0/device/msi_irqs/40", "msix\n");
-        let checks = Facts::read(&host.root).checks(&shards(2));
+        let checks = Facts::read(&host.root, None).checks(&shards_of(2));
         assert_eq!(of(&checks, "interrupts of eth0").verdict, Verdict::Unknown);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use corecast::host::text::{field_bytes, ranges};
-use corecast::host::{Descriptors, Root};
+use corecast::host::{Descriptors, Root, tables};
 
 use super::cores::ticks;
 
@@ -64,11 +64,11 @@ impl ServerLook {
             .filter_map(|task| read_thread(&task.path()))
             .collect();
         threads.sort_by_key(|thread| thread.tid);
-        let own = table_len(&process.join("fd"));
+        let own = tables::len(&root, process.join("fd"));
         let shards = threads
             .iter()
             .filter(|thread| thread.name.starts_with("shard-"))
-            .filter_map(|shard| table_len(&process.join(format!("task/{}/fd", shard.tid))));
+            .filter_map(|shard| tables::len(&root, process.join(format!("task/{}/fd", shard.tid))));
         let tables: Vec<u64> = own.into_iter().chain(shards).collect();
         Some(ServerLook {
             pid,
@@ -90,15 +90,6 @@ impl ServerLook {
     /// Processor time of all its threads.
     pub fn cpu(&self) -> Duration {
         self.threads.iter().map(|thread| thread.cpu).sum()
-    }
-}
-
-/// How many descriptors a table holds: since Linux 6.2 the size of its
-/// directory. Older kernels say 0, and the table must be listed.
-fn table_len(table: &Path) -> Option<u64> {
-    match fs::metadata(table).ok()?.len() {
-        0 => Some(fs::read_dir(table).ok()?.count() as u64),
-        count => Some(count),
     }
 }
 
