@@ -34,7 +34,7 @@ fn one_connection_fits_and_a_trillion_does_not() {
     for words in [
         "memory of the host",
         "TOO LOW",
-        "Fixes:",
+        "for good  ",
         "sysctl -w fs.",
         "for good",
     ] {

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::number::positive;
 use super::{Command, try_parse_from};
+use crate::config::Range;
 use crate::doctor::{Asked, Report, Role, Running, Settings, examine, find_running, render};
 use crate::host::{Reading, Root, Unread};
 
@@ -31,7 +32,7 @@ pub struct DoctorOptions {
     role: Role,
 
     /// Shards of the server [default: those of the running server, or one per core]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = shards)]
     shards: Option<u64>,
 
     /// The running server whose limits count, or none [default: the one that is found]
@@ -53,6 +54,14 @@ Exit status: 0 when what is asked fits, 1 when it does not, 2 when there is noth
 such as a process that is no server.
 
 Nothing on the host is changed: fixes are printed, not made.";
+
+/// As many shards as a server may have.
+fn shards(text: &str) -> Result<u64, String> {
+    let shards = positive(text)?;
+    let range = Range::of("shards").expect("shards have a range");
+    let checked = range.check(shards).map_err(|error| error.problem);
+    checked.map(|()| shards)
+}
 
 /// A process id, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq)]

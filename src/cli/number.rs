@@ -1,6 +1,10 @@
 //! Numbers as people write them: `50k`, `1M`, `1_000_000`. Each function reads one
 //! kind, and its error is a sentence that says how it is written.
 
+/// More than any count of things on a host, and small enough to be multiplied
+/// with a few others.
+const MOST: u64 = 1_000_000_000_000_000;
+
 /// Reads a whole number.
 ///
 /// # Errors
@@ -16,11 +20,12 @@ pub fn count(text: &str) -> Result<u64, String> {
     };
     let refuse = || format!("'{text}' is not a number like 5000, 50k or 1.5M");
     if factor == 1.0 {
-        return digits.parse().map_err(|_| refuse());
+        let whole = digits.parse().ok().filter(|whole| *whole <= MOST);
+        return whole.ok_or_else(refuse);
     }
     let number: f64 = digits.parse().map_err(|_| refuse())?;
     let whole = (number * factor).round();
-    if !(0.0..=1e15).contains(&whole) {
+    if !(0.0..=MOST as f64).contains(&whole) {
         return Err(refuse());
     }
     Ok(whole as u64)
@@ -85,7 +90,16 @@ mod tests {
         ] {
             assert_eq!(count(text), Ok(number), "{text}");
         }
-        for text in ["", "k", "-1", "1.5", "ten", "1e99M"] {
+        for text in [
+            "",
+            "k",
+            "-1",
+            "1.5",
+            "ten",
+            "1e99M",
+            "1000000000000001",
+            "18446744073709551615",
+        ] {
             assert!(count(text).is_err(), "{text}");
         }
         assert!(positive("0").is_err());

@@ -105,7 +105,7 @@ impl Range {
     }
 
     /// Checks a value; for a time it is in nanoseconds.
-    pub(super) fn check(&self, value: u64) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self, value: u64) -> Result<(), ConfigError> {
         let inside = (self.least..=self.most).contains(&value);
         if inside || (self.or_zero && value == 0) {
             return Ok(());

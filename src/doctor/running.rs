@@ -77,7 +77,7 @@ impl Running {
 /// The program's name as the kernel keeps it.
 const NAME: &str = "corecast";
 
-/// The one running server of this host. Of several the one with the lowest id
+/// The one running server in this network of the host. Of several the one with the lowest id
 /// is not a choice to make here: they are all named in the error.
 ///
 /// # Errors
@@ -90,6 +90,8 @@ pub fn find_running(root: &Root) -> Result<Option<Running>, String> {
         // Others of this name, such as this very program, have no shards.
         .filter_map(|pid| Running::read(root, pid).ok())
         .filter(|running| running.shards > 0)
+        // One in another network has other parameters than those read here.
+        .filter(|running| network(root, &running.pid.to_string()) == network(root, "self"))
         .collect();
     match found.len() {
         0 | 1 => Ok(found.into_iter().next()),
@@ -102,6 +104,11 @@ pub fn find_running(root: &Root) -> Result<Option<Running>, String> {
             ))
         }
     }
+}
+
+/// The network namespace of a process.
+pub(super) fn network(root: &Root, process: &str) -> Option<std::path::PathBuf> {
+    std::fs::read_link(root.path(format!("/proc/{process}/ns/net"))).ok()
 }
 
 /// The unit in the text of a `/proc/PID/cgroup`: the innermost name that ends

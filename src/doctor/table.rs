@@ -2,14 +2,17 @@
 
 use std::fmt::Write;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
-use super::check::{Check, Fix, Verdict, grouped};
+use super::check::{Check, Fix, ForGood, Stops, Verdict, grouped};
 use super::{Amount, Report, Role};
 
-/// The width where the terminal's is not known.
-const WIDTH: u16 = 132;
+/// What a terminal of ordinary width shows without breaking lines; the same when
+/// the report is piped.
+const WIDTH: usize = 98;
+/// How far what belongs to a limit stands in.
+const INDENT: usize = 4;
 
 /// The whole report. Limits that fit are left out of the table unless `all`.
 pub fn render(report: &Report, all: bool) -> String {
@@ -20,7 +23,7 @@ pub fn render(report: &Report, all: bool) -> String {
         .filter(|check| all || check.verdict != Verdict::Fits)
         .collect();
     if !shown.is_empty() {
-        let _ = writeln!(text, "{}", table(&shown));
+        let _ = writeln!(text, "\n{}", table(&shown).trim_fmt());
     }
     let hidden = report.checks.len() - shown.len();
     if hidden > 0 {
@@ -31,12 +34,8 @@ pub fn render(report: &Report, all: bool) -> String {
         };
         let _ = writeln!(text, "{hidden} more {limits}; --all shows them.");
     }
-    let fixes: Vec<&&Check> = shown.iter().filter(|check| check.fix.is_some()).collect();
-    if !fixes.is_empty() {
-        let _ = writeln!(text, "\nFixes:");
-        for check in fixes {
-            text.push_str(&fix(check));
-        }
+    for check in &shown {
+        text.push_str(&block(check));
     }
     let _ = writeln!(text, "\n{}", report.sentence);
     text
@@ -74,10 +73,10 @@ fn heading(report: &Report) -> String {
 fn table(checks: &[&Check]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(UTF8_HORIZONTAL_ONLY)
+        .load_style(ASCII_MARKDOWN)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
-        .set_header(["limit", "set in", "now", "needed", "verdict", "why"]);
+        .set_width(WIDTH as u16)
+        .set_header(["limit", "now", "needed", "stops at", "verdict"]);
     let shown = |amount: &Option<Amount>| {
         let text = amount.as_ref().map_or("–".to_owned(), Amount::to_string);
         Cell::new(text).set_alignment(CellAlignment::Right)
@@ -85,37 +84,65 @@ fn table(checks: &[&Check]) -> Table {
     for check in checks {
         table.add_row([
             Cell::new(&check.limit),
-            Cell::new(place(check)),
             shown(&check.value),
             shown(&check.needed),
+            Cell::new(stops(check)).set_alignment(CellAlignment::Right),
             Cell::new(check.verdict.as_str()),
-            Cell::new(&check.why),
         ]);
+    }
+    // A name that is cut in two cannot be looked for.
+    if let Some(column) = table.column_mut(0) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
     table
 }
 
-/// The path of a kernel parameter is its name again.
-fn place(check: &Check) -> &str {
-    match check.place.starts_with("/proc/sys/") && check.limit.contains('.') {
-        true => "sysctl",
-        false => &check.place,
+fn stops(check: &Check) -> String {
+    match check.stops {
+        Stops::Connections(u64::MAX) | Stops::Nothing => "–".to_owned(),
+        Stops::Connections(connections) => grouped(connections),
+        Stops::Burst(burst) => format!("{} at once", grouped(burst)),
     }
 }
 
-fn fix(check: &Check) -> String {
-    let mut text = String::new();
+/// What a limit means, where it is set, and how it is put right.
+fn block(check: &Check) -> String {
+    let mut text = format!("\n{}: {}\n", check.limit, check.verdict.as_str());
+    wrap(&mut text, "", &check.why);
+    wrap(&mut text, "set in    ", &check.place);
     let Some(Fix { now, for_good }) = &check.fix else {
         return text;
     };
-    let _ = writeln!(text, "  {} ({})", check.limit, check.verdict.as_str());
+    // Not wrapped, so that it can be copied.
     if let Some(command) = now {
-        let _ = writeln!(text, "    now       {command}");
+        let _ = writeln!(text, "{:INDENT$}now       {command}", "");
     }
-    if let Some(for_good) = for_good {
-        let _ = writeln!(text, "    for good  {}: {}", for_good.file, for_good.line);
+    if let Some(ForGood { file, line }) = for_good {
+        let _ = writeln!(text, "{:INDENT$}for good  {file}: {line}", "");
     }
     text
+}
+
+/// Adds words in lines of the table's width.
+fn wrap(text: &mut String, heading: &str, words: &str) {
+    let indent = INDENT + heading.len();
+    let mut column = 0;
+    for word in words.split_ascii_whitespace() {
+        let length = word.chars().count();
+        let fits = column + 1 + length <= WIDTH;
+        let _ = match column {
+            0 => write!(text, "{:INDENT$}{heading}{word}", ""),
+            _ if fits => write!(text, " {word}"),
+            _ => write!(text, "\n{:indent$}{word}", ""),
+        };
+        column = match column > 0 && fits {
+            true => column + 1 + length,
+            false => indent + length,
+        };
+    }
+    if column > 0 {
+        text.push('\n');
+    }
 }
 
 #[cfg(test)]
@@ -144,6 +171,9 @@ mod tests {
             assert!(text.contains(words), "no '{words}' in:\n{text}");
         }
         assert!(!text.contains("fs.file-max"));
+        for line in text.lines().filter(|line| *line != report.sentence) {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
         assert_eq!(text.lines().last(), Some(report.sentence.as_str()));
         assert!(render(&report, true).contains("fs.file-max"));
     }

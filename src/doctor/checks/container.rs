@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use crate::doctor::check::{UNIT, grouped};
-use crate::doctor::{Amount, Asked, Check, Verdict};
-use crate::host::{Reading, Root, cgroup};
+use crate::doctor::running::network;
+use crate::doctor::{Amount, Asked, Check, Role, Stops, Verdict};
+use crate::host::{Reading, Root, Unread, cgroup};
 
 const CONCERN: &str = "container";
 /// Threads of the server or the generator that are not shards: the main
@@ -23,6 +24,10 @@ pub struct Facts {
     pub cpu: Option<(u64, String)>,
     /// What kind of container this looks like.
     pub container: Option<&'static str>,
+    /// Whether the process is a server that runs.
+    pub running: bool,
+    /// Whether its network is another one than that of this process.
+    pub other_network: bool,
 }
 
 impl Facts {
@@ -51,6 +56,8 @@ impl Facts {
                 |(share, _)| *share,
             ),
             container: container(root, &groups),
+            running: process != "self",
+            other_network: network(root, process) != network(root, "self"),
         }
     }
 
@@ -60,7 +67,20 @@ impl Facts {
         checks.extend(self.pids(asked));
         checks.extend(self.cpu(asked));
         checks.extend(self.container());
+        checks.extend(self.network());
         checks
+    }
+
+    /// The kernel parameters of a network are those of the process that reads
+    /// them, and a server in another network has others.
+    fn network(&self) -> Option<Check> {
+        self.other_network.then(|| {
+            let reason = Unread::new(
+                "the server is in another network namespace, and what is said of net. is not its \
+                 own; ask there: nsenter --target PID --net corecast doctor --pid PID",
+            );
+            Check::new(CONCERN, "network namespace", "/proc/PID/ns/net").unknown(&reason)
+        })
     }
 
     fn threads(&self, asked: &Asked) -> Check {
@@ -74,9 +94,9 @@ impl Facts {
                     .needed(Amount::Count(needed));
                 match *most >= needed {
                     true => check.verdict(Verdict::Fits, "a thread for each shard and a few more"),
-                    false => {
-                        check.verdict(Verdict::TooLow, "a thread for each shard and a few more")
-                    }
+                    false => check
+                        .verdict(Verdict::TooLow, "a thread for each shard and a few more")
+                        .stops(Stops::Connections(0)),
                 }
                 .now(format!("sysctl -w kernel.threads-max={needed}"))
             }
@@ -85,7 +105,11 @@ impl Facts {
 
     fn pids(&self, asked: &Asked) -> Option<Check> {
         let (most, now, file) = self.pids.as_ref()?;
-        let needed = now + threads(asked);
+        // A server that runs has its threads, and they are counted already.
+        let needed = match self.running {
+            true if asked.role == Role::Server => *now,
+            _ => now + threads(asked),
+        };
         let check = Check::new(CONCERN, "pids.max", file.as_str())
             .value(Amount::Count(*most))
             .needed(Amount::Count(needed));
@@ -93,7 +117,12 @@ impl Facts {
         Some(
             match *most >= needed {
                 true => check.verdict(Verdict::Fits, why),
-                false => check.verdict(Verdict::TooLow, why),
+                false => check
+                    .verdict(
+                        Verdict::TooLow,
+                        why + "; a server without them does not start",
+                    )
+                    .stops(Stops::Connections(0)),
             }
             .now(format!(
                 "echo {needed} > {file}   # docker run --pids-limit {needed}"
@@ -204,6 +233,42 @@ mod tests {
 
     fn checks(host: &Host) -> Vec<Check> {
         Facts::read(&host.root, "self").checks(&asked(10))
+    }
+
+    #[test]
+    fn a_server_without_threads_does_not_start_and_one_that_runs_has_them() {
+        let host = host();
+        for process in ["self", "7"] {
+            host.put(&format!("/proc/{process}/cgroup"), "0::/a\n");
+        }
+        host.put("/sys/fs/cgroup/a/pids.max", "10\n");
+        host.put("/sys/fs/cgroup/a/pids.current", "8\n");
+        let judged = |process| {
+            let checks = Facts::read(&host.root, process).checks(&asked(1));
+            let check = of(&checks, "pids.max");
+            (check.verdict, check.stops)
+        };
+        assert_eq!(judged("self"), (Verdict::TooLow, Stops::Connections(0)));
+        assert_eq!(judged("7"), (Verdict::Fits, Stops::Nothing));
+    }
+
+    #[test]
+    fn a_network_that_is_not_ours_is_unknown() {
+        let host = host();
+        for (process, network) in [("self", "net:[1]"), ("7", "net:[1]"), ("8", "net:[2]")] {
+            let link = host.root.path(format!("/proc/{process}/ns/net"));
+            std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(network, link).unwrap();
+        }
+        let is_elsewhere = |process| {
+            let checks = Facts::read(&host.root, process).checks(&asked(1));
+            let mut found = checks
+                .iter()
+                .filter(|check| check.limit == "network namespace");
+            found.next().map(|check| check.verdict)
+        };
+        assert_eq!((is_elsewhere("self"), is_elsewhere("7")), (None, None));
+        assert_eq!(is_elsewhere("8"), Some(Verdict::Unknown));
     }
 
     #[test]

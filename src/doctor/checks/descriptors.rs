@@ -10,6 +10,8 @@ use crate::doctor::{Amount, Asked, Check, Running, Stops, Verdict};
 use crate::host::{Descriptors, Reading, Root, open_files, tables};
 
 const CONCERN: &str = "descriptors";
+/// The number of `CAP_SYS_ADMIN`.
+const SYS_ADMIN: u32 = 21;
 
 /// What bounds descriptors and files.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct Facts {
     pub file_max: Reading<u64>,
     /// Files the host has open.
     pub open_files: Option<u64>,
+    /// Whether the process passes `fs.file-max`.
+    pub privileged: bool,
     /// Cores, beyond which more threads of the generator only help its tables.
     pub cores: u64,
 }
@@ -86,6 +90,7 @@ impl Facts {
             nr_open: root.sysctl("fs.nr_open"),
             file_max: root.sysctl("fs.file-max"),
             open_files: open_files(root),
+            privileged: is_privileged(root, running),
             cores: crate::cpus::usable().len().max(1) as u64,
         }
     }
@@ -246,8 +251,11 @@ impl Facts {
         let reach = asked.open + most.saturating_sub(taken) / ends;
         let check = check
             .value(Amount::Count(most))
-            .needed(Amount::Count(needed))
-            .stops(Stops::Connections(reach));
+            .needed(Amount::Count(needed));
+        let check = match self.privileged {
+            true => check,
+            false => check.stops(Stops::Connections(reach)),
+        };
         let why = format!(
             "{} here, and {} files are open; a process with CAP_SYS_ADMIN may go beyond",
             match ends {
@@ -258,10 +266,25 @@ impl Facts {
         );
         match most >= needed {
             true => check.verdict(Verdict::Fits, why),
+            false if self.privileged => check.verdict(Verdict::Advice, why),
             false => check.verdict(Verdict::TooLow, why),
         }
         .set(FILES_CONF, raised(needed))
     }
+}
+
+/// Whether a process has `CAP_SYS_ADMIN` on the whole host: in the first user
+/// namespace, whose numbers of users stand for themselves.
+fn is_privileged(root: &Root, running: Option<&Running>) -> bool {
+    let process = running.map_or("self".to_owned(), |running| running.pid.to_string());
+    let read = |file: &str| root.read(format!("/proc/{process}/{file}"));
+    let capable = read("status").is_some_and(|status| {
+        let sets = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let set = sets.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+        set.is_some_and(|set| set >> SYS_ADMIN & 1 == 1)
+    });
+    let map = read("uid_map").unwrap_or_default();
+    capable && map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// A server that runs has the limit it was started with.
@@ -347,6 +370,7 @@ mod tests {
             nr_open: Ok(1_048_576),
             file_max: Ok(1_000_000),
             open_files: Some(1_000),
+            privileged: false,
             cores: 2,
         }
     }
@@ -411,6 +435,31 @@ mod tests {
         assert!(check.why.contains("does not read limits.conf"));
         let now = check.fix.as_ref().unwrap().now.as_ref().unwrap();
         assert!(now.starts_with("prlimit --pid 42 --nofile="));
+    }
+
+    #[test]
+    fn who_may_pass_file_max_is_not_stopped_by_it() {
+        let host = Host::new();
+        host.put("/proc/self/status", "CapEff:\t0000000000200000\n");
+        host.put("/proc/self/uid_map", "0 1000 1\n");
+        assert!(
+            !is_privileged(&host.root, None),
+            "root of a user namespace only"
+        );
+        host.put("/proc/self/uid_map", "         0          0 4294967295\n");
+        assert!(is_privileged(&host.root, None));
+        let judged = |privileged| {
+            let facts = Facts {
+                file_max: Ok(10),
+                privileged,
+                ..facts(1 << 20)
+            };
+            let checks = facts.checks(&asked(100_000));
+            let check = of(&checks, "fs.file-max");
+            (check.verdict, check.stops)
+        };
+        assert_eq!(judged(true), (Verdict::Advice, Stops::Nothing));
+        assert_eq!(judged(false), (Verdict::TooLow, Stops::Connections(0)));
     }
 
     #[test]
