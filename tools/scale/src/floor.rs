@@ -108,7 +108,7 @@ impl Floor {
             sys::pin_to_cpus(&[cpu])?;
         }
         unshare_files()?;
-        let listener = listen(address, BACKLOG)?;
+        let listener = listen(address, BACKLOG, None)?;
         let epoll = Epoll::new(EVENT_BATCH)?;
         epoll.add(&listener, Interest::Level, LISTENER)?;
         epoll.add(&mailboxes[number].event.duplicate()?, Interest::Level, MAIL)?;
