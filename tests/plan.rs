@@ -70,7 +70,7 @@ fn the_table_has_every_resource_with_arithmetic_and_origin() {
         "LimitNOFILE=",
         "sysctl/10-corecast-files.conf",
         "A test of this size needs:",
-        "4 client addresses with the default port range, 2 with sysctl/40-corecast-ports.conf",
+        "4 client addresses with the default port range, 15 for opening to stay fast; 2 and 7 with sysctl/40-corecast-ports.conf",
     ] {
         assert!(
             run.stdout.contains(words),

@@ -117,9 +117,10 @@ pub(super) fn for_a_test(plan: &Plan) -> Vec<String> {
     let client = PerConnection::of_generator(ResolvedDriver::Uring).bytes() as f64;
     vec![
         format!(
-            "{} with the default port range, {} with sysctl/40-corecast-ports.conf, {} at full speed: \
-             as many machines, or as many addresses on fewer.",
+            "{} with the default port range, {} for opening to stay fast; {} and {} with \
+             sysctl/40-corecast-ports.conf: as many machines, or as many addresses on fewer.",
             addresses(figure_of(plan, "sources_default_range")),
+            count(figure_of(plan, "sources_fast_default_range")),
             count(figure_of(plan, "sources_widest_range")),
             count(fast)
         ),

@@ -84,6 +84,22 @@ fn client_machines_of_two_millions() {
     assert_eq!(figure(&question, "sources_fast"), 125.0);
 }
 
+/// An address whose ports of one parity are taken opens slowly, and how many
+/// those are goes by its range: a plan that names one number of addresses for
+/// both ranges sends a test with the default one beyond half of its ports.
+#[test]
+fn opening_stays_fast_only_below_half_of_the_ports() {
+    let question = Question::new(100_000);
+    for (name, ports) in [
+        ("sources_fast_default_range", 28_232.0),
+        ("sources_fast", 64_512.0),
+    ] {
+        let each = question.connections as f64 / figure(&question, name);
+        assert!(each < ports / 2.0, "{name}: {each}");
+    }
+    assert_eq!(figure(&question, "sources_fast_default_range"), 15.0);
+}
+
 /// The 16,383 connections that great-websocket-hunt takes for the server's limit
 /// are its client's: macOS has the ephemeral ports 49,152 to 65,535, which are
 /// 16,384, and a source with so few ports can open no more to one target. A
