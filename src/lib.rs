@@ -59,7 +59,8 @@
 //!
 //! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`
 //! and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
-//! [`shutdown`] (how it ends), [`sys`] (system calls).
+//! [`shutdown`] (how it ends), [`handover`] (how another process takes over),
+//! [`service`] (what a service manager is told), [`sys`] (system calls).
 
 pub mod cli;
 pub mod config;
@@ -68,8 +69,10 @@ pub mod control;
 pub mod cpus;
 pub mod error;
 pub mod handler;
+pub mod handover;
 pub mod hub;
 mod listener;
+mod listeners;
 pub mod log;
 pub mod mesh;
 pub mod metrics;
@@ -80,6 +83,7 @@ pub mod router;
 pub mod runtime;
 pub mod send_queue;
 pub mod server;
+pub mod service;
 mod session;
 mod shard;
 pub mod shutdown;

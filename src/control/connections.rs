@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 /// What one client, and all together, may take.
@@ -40,21 +40,35 @@ impl Default for Limits {
     }
 }
 
-/// Serves until it is dropped.
-pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits) {
+/// Serves until it is dropped, or told that it is `retired`: then it stops
+/// accepting and returns, and connections end with the answer under way.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    mut retired: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut paused = false;
     loop {
-        let place = Arc::clone(&places)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        match listener.accept().await {
+        let next = async {
+            let place = Arc::clone(&places)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            biased;
+            _ = retired.wait_for(|retired| *retired) => return,
+            next = next => next,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 if std::mem::take(&mut paused) {
                     tracing::info!("the control plane accepts again");
                 }
-                let connection = serve_one(stream, router.clone(), limits.clone());
+                let connection = serve_one(stream, router.clone(), limits.clone(), retired.clone());
                 tokio::spawn(async move {
                     connection.await;
                     drop(place);
@@ -71,7 +85,12 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits)
     }
 }
 
-async fn serve_one(stream: TcpStream, router: Router, limits: Limits) {
+async fn serve_one(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    mut retired: watch::Receiver<bool>,
+) {
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -79,8 +98,11 @@ async fn serve_one(stream: TcpStream, router: Router, limits: Limits) {
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
     );
     // How a client's connection ends is the client's concern, hence no look at the results.
-    if timeout(limits.age, connection.as_mut()).await.is_err() {
-        connection.as_mut().graceful_shutdown();
-        let _ = timeout(limits.last_answer, connection).await;
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = sleep(limits.age) => {}
+        _ = retired.wait_for(|retired| *retired) => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(limits.last_answer, connection).await;
 }

@@ -78,7 +78,7 @@ impl Sweep {
 pub(super) struct Drain {
     /// When the last close frame should have been sent.
     until_ms: u32,
-    next: usize,
+    pub(super) next: usize,
 }
 
 /// What the sweep finds to do about a session.
@@ -260,7 +260,8 @@ impl Core {
     fn drain_sessions(&mut self, mut quota: usize) {
         let len = self.highest_index;
         let Some(drain) = &mut self.drain else { return };
-        // Sessions keep their places, so one walk meets each that is still open.
+        // Sessions keep their places, so one walk meets each that is still open,
+        // and goes back for those that open meanwhile.
         let mut index = drain.next;
         while index < len && quota > 0 {
             if let Some(session) = self.sessions.get(index).filter(|session| session.is_open()) {
