@@ -15,6 +15,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
+/// Time for the request of a client that was accepted just before the control
+/// plane retired.
+const LAST_REQUEST: Duration = Duration::from_millis(250);
+
 /// What one client, and all together, may take.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
@@ -60,7 +64,7 @@ pub(super) async fn serve(
         };
         let (place, accepted) = tokio::select! {
             biased;
-            _ = retired.wait_for(|retired| *retired) => return,
+            _ = retired.wait_for(|retired| *retired) => break,
             next = next => next,
         };
         match accepted {
@@ -83,6 +87,10 @@ pub(super) async fn serve(
             }
         }
     }
+    drop(listener);
+    // Who was accepted by us is answered by us, unless that takes long.
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    let _ = timeout(LAST_REQUEST * 4, places.acquire_many(all)).await;
 }
 
 async fn serve_one(
@@ -98,10 +106,16 @@ async fn serve_one(
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
     );
     // How a client's connection ends is the client's concern, hence no look at the results.
-    tokio::select! {
+    let retires = async {
+        let _ = retired.wait_for(|retired| *retired).await;
+    };
+    let first_wait = tokio::select! {
         _ = connection.as_mut() => return,
-        () = sleep(limits.age) => {}
-        _ = retired.wait_for(|retired| *retired) => {}
+        () = sleep(limits.age) => Duration::ZERO,
+        () = retires => LAST_REQUEST,
+    };
+    if timeout(first_wait, connection.as_mut()).await.is_ok() {
+        return;
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(limits.last_answer, connection).await;
