@@ -261,8 +261,9 @@ impl Server {
             let _ = start.send(());
         }
         all_shards()?;
-        let admin = begin_control(&mut control);
+        // In this order, or the first to ask would hear that we are starting.
         handle.lifecycle.set(Phase::Running);
+        let admin = begin_control(&mut control);
         if running.threads.iter().any(JoinHandle::is_finished) {
             return Err(StartError::ShardLost);
         }

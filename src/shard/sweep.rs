@@ -221,7 +221,9 @@ impl Core {
         if self.lifecycle.is_hurried() {
             self.drain_sessions(usize::MAX);
         }
-        if self.lifecycle.is_hurried() || self.drain_time_is_over() {
+        // Who is accepted behind the drain time, while a neighbour takes over,
+        // has just come.
+        if self.lifecycle.is_hurried() || (self.drain_time_is_over() && self.doors == 0) {
             self.give_up_handshakes();
         }
     }
