@@ -32,6 +32,8 @@ pub enum StartError {
     Descriptors(io::Error),
     /// A thread could not be started.
     Thread(io::Error),
+    /// The process that this one was to replace goes on itself.
+    Predecessor(io::Error),
     /// A shard ended before it ran.
     ShardLost,
 }
@@ -60,6 +62,10 @@ impl fmt::Display for StartError {
                 f,
                 "a thread could not be started: {error}; raise the limit on threads with 'ulimit -u' \
                  (TasksMax= in a unit, pids.max of a container), or use fewer --shards"
+            ),
+            StartError::Predecessor(error) => write!(
+                f,
+                "the process that this one was to replace goes on itself: {error}"
             ),
             StartError::ShardLost => f.write_str("a shard ended before it ran; its log says why"),
         }

@@ -59,9 +59,10 @@
 //!
 //! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`,
 //! `steer` and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
-//! [`shutdown`] (how it ends), [`sys`] (system calls). Beside the server: [`host`]
-//! reads what a host allows, [`budget`] is what a connection costs, and `doctor`
-//! and `plan` put the two together.
+//! [`shutdown`] (how it ends), [`handover`] (how another process takes over),
+//! [`service`] (what a service manager is told), [`sys`] (system calls). Beside the
+//! server: [`host`] reads what a host allows, [`budget`] is what a connection costs,
+//! and `doctor` and `plan` put the two together.
 
 pub mod budget;
 pub mod cli;
@@ -73,9 +74,11 @@ pub mod cpus;
 pub mod doctor;
 pub mod error;
 pub mod handler;
+pub mod handover;
 pub mod host;
 pub mod hub;
 mod listener;
+mod listeners;
 pub mod log;
 pub mod mesh;
 pub mod metrics;
@@ -88,6 +91,7 @@ pub mod router;
 pub mod runtime;
 pub mod send_queue;
 pub mod server;
+pub mod service;
 mod session;
 mod shard;
 pub mod shutdown;

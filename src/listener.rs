@@ -15,18 +15,21 @@
 //!   is closed.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::pin::pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use monoio::net::{TcpListener, TcpStream};
 
 use crate::metrics::RefusalReason;
-use crate::shard::{Answer, Arrival, Core};
+use crate::shard::{Answer, Arrival, Bell, Core};
+use crate::shutdown::{Heir, Lifecycle};
 use crate::sys::{self, Socket, is_temporary};
 use crate::upgrade::HttpError;
 
@@ -34,51 +37,126 @@ use crate::upgrade::HttpError;
 const BATCH: usize = 64;
 /// Time without accepting after the host ran out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Time for TCP handshakes that were begun with us when a neighbour takes over:
+/// a slow round trip and a packet that was lost.
+const LAST_HANDSHAKES: Duration = Duration::from_secs(2);
 /// Reads of 4 KiB a refused client may still cause.
 const MAX_DISCARDS: usize = 256;
 /// Time a refused client has to read its response.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Accepts until the listener is told to stop or the shard is gone. `cpu` is
-/// the core the shard is pinned to.
+/// Accepts until the shard drains or is gone. `cpu` is the core the shard is
+/// pinned to.
 pub(crate) async fn accept_connections(
     core: Weak<RefCell<Core>>,
     listener: TcpListener,
     cpu: Option<usize>,
 ) {
-    let mut paused = false;
-    loop {
-        if is_full(&core) {
-            if let Some(core) = core.upgrade() {
+    let Some(leaving) = core.upgrade().map(|core| Rc::clone(&core.borrow().leaving)) else {
+        return;
+    };
+    let mut door = Door {
+        core,
+        listener,
+        cpu,
+        paused: false,
+    };
+    while !leaving.has_rung() {
+        if door.is_full() {
+            if let Some(core) = door.core.upgrade() {
                 core.borrow().metrics.accept_pauses.add(1);
             }
-            while is_full(&core) {
+            while door.is_full() && !leaving.has_rung() {
                 monoio::time::sleep(Duration::from_millis(1)).await;
             }
         }
-        if listener.readable(false).await.is_err() {
+        if door.wait(&leaving).await.is_err() {
             return;
         }
-        let Some(core) = core.upgrade() else { return };
-        let mut exhausted = false;
+        if leaving.has_rung() {
+            break;
+        }
+        match door.accept_some() {
+            Accepted::Exhausted => monoio::time::sleep(PAUSE).await,
+            // monoio's epoll driver would find the listener ready again
+            // without letting anything else run.
+            Accepted::All | Accepted::Some => give_way().await,
+            Accepted::Gone => return,
+        }
+    }
+    door.leave().await;
+}
+
+/// What came of accepting.
+#[derive(PartialEq, Eq)]
+enum Accepted {
+    /// Nobody waits any more.
+    All,
+    /// More may wait.
+    Some,
+    /// The host has nothing for another connection.
+    Exhausted,
+    /// There is nothing to accept from or for.
+    Gone,
+}
+
+/// A listener, and the shard it is accepted for.
+struct Door {
+    core: Weak<RefCell<Core>>,
+    listener: TcpListener,
+    /// The core the shard is pinned to.
+    cpu: Option<usize>,
+    /// Whether the host had nothing for another connection.
+    paused: bool,
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.upgrade() {
+            let mut core = core.borrow_mut();
+            core.doors -= 1;
+            // A draining shard may have waited for this one.
+            core.kick.set();
+        }
+    }
+}
+
+impl Door {
+    /// Waits until somebody does, or the shard drains.
+    async fn wait(&self, leaving: &Bell) -> io::Result<()> {
+        let mut readable = pin!(self.listener.readable(false));
+        poll_fn(|cx| {
+            if leaving.listen(cx.waker()) {
+                return Poll::Ready(Ok(()));
+            }
+            readable.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Accepts a batch of those who wait.
+    fn accept_some(&mut self) -> Accepted {
+        let Some(core) = self.core.upgrade() else {
+            return Accepted::Gone;
+        };
         for _ in 0..BATCH {
             // The one before may have taken the last place.
             if core.borrow().is_full() {
                 break;
             }
-            match sys::accept(&fd(&listener)) {
+            match sys::accept(&fd(&self.listener)) {
                 Ok((socket, peer)) => {
-                    if std::mem::take(&mut paused) {
+                    if std::mem::take(&mut self.paused) {
                         tracing::info!("accepting again");
                     }
-                    if cpu.is_some() && socket.incoming_cpu() == cpu {
+                    if self.cpu.is_some() && socket.incoming_cpu() == self.cpu {
                         core.borrow().metrics.accepted_on_own_core.add(1);
                     }
                     begin(&core, socket, peer);
                 }
-                Err(error) if is_temporary(&error) => break,
+                Err(error) if is_temporary(&error) => return Accepted::All,
                 Err(error) if is_exhaustion(&error) => {
-                    if !std::mem::replace(&mut paused, true) {
+                    if !std::mem::replace(&mut self.paused, true) {
                         tracing::warn!(
                             "accepting pauses: {error}; raise the limit on descriptors \
                              (LimitNOFILE= in a unit, ulimit -n in a shell), add --shards, \
@@ -86,23 +164,60 @@ pub(crate) async fn accept_connections(
                         );
                     }
                     core.borrow().metrics.accept_pauses.add(1);
-                    exhausted = true;
-                    break;
+                    return Accepted::Exhausted;
                 }
-                // The listener was told to stop.
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return,
+                // Somebody else has made it refuse.
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Accepted::Gone,
                 // A connection that died in the queue; the next may live.
                 Err(_) => {}
             }
         }
-        drop(core);
-        if exhausted {
-            monoio::time::sleep(PAUSE).await;
-        } else {
-            // monoio's epoll driver would find the listener ready again
-            // without letting anything else run.
+        Accepted::Some
+    }
+
+    /// Stops accepting, as fits who comes after us.
+    async fn leave(mut self) {
+        let heir = self.lifecycle().map_or(Heir::Nobody, |life| life.heir());
+        match heir {
+            // The listener is the successor's too, with all that waits in it.
+            Heir::Successor => return,
+            Heir::Neighbour => self.make_room_for_neighbour().await,
+            Heir::Nobody => {}
+        }
+        // Those in the queue have been told that they are connected.
+        while self.accept_some() == Accepted::Some && !self.is_full() {
             give_way().await;
         }
+        sys::stop_listening(&fd(&self.listener));
+    }
+
+    /// The kernel goes on dealing connections to us as long as we listen, and
+    /// would reset those whose handshake it has begun for us. So those are let
+    /// finish; then nothing more gets in, and what was on its way is sent again
+    /// when we are gone, to our neighbour.
+    async fn make_room_for_neighbour(&mut self) {
+        let until = Instant::now() + LAST_HANDSHAKES;
+        while Instant::now() < until && self.lifecycle().is_some_and(|life| !life.is_hurried()) {
+            if self.accept_some() == Accepted::Gone {
+                return;
+            }
+            monoio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Where that fails, what arrives between the last accept and the end is reset.
+        let _ = sys::shut_out(&fd(&self.listener));
+        // Packets that had passed before are through by then.
+        monoio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    fn is_full(&self) -> bool {
+        let core = self.core.upgrade();
+        core.is_some_and(|core| core.borrow().is_full())
+    }
+
+    fn lifecycle(&self) -> Option<Arc<Lifecycle>> {
+        let core = self.core.upgrade()?;
+        let lifecycle = Arc::clone(&core.borrow().lifecycle);
+        Some(lifecycle)
     }
 }
 
@@ -117,11 +232,6 @@ async fn give_way() {
         Poll::Pending
     })
     .await;
-}
-
-/// Whether the shard is there and can take no new connection for now.
-fn is_full(core: &Weak<RefCell<Core>>) -> bool {
-    core.upgrade().is_some_and(|core| core.borrow().is_full())
 }
 
 /// A descriptor of the runtime's, for calls that do not go through it.

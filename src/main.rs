@@ -2,12 +2,16 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use corecast::cli::{self, Command, ServeOptions};
 use corecast::error::StartError;
+use corecast::handover::{Inheritance, Succession};
 use corecast::log;
 use corecast::server::{Server, ServerHandle};
+use corecast::service::Service;
 use corecast::sys::{self, StopSignals};
 
 #[global_allocator]
@@ -72,12 +76,27 @@ fn serve(options: ServeOptions) -> ExitCode {
     log::init(options.log, options.log_level);
     sys::use_small_pages();
     // Before any thread is started, so that all of them hold the signals back.
-    let signals = match StopSignals::block() {
+    let signals = match StopSignals::block_also(&[libc::SIGUSR2]) {
         Ok(signals) => signals,
         Err(error) => return fail(&error),
     };
+    let inheritance = match Inheritance::take() {
+        Ok(inheritance) => inheritance,
+        Err(error) => return fail(&error),
+    };
+    let service = Service::from_environment();
+    let is_successor = inheritance.is_successor();
     let shards = options.config.shards;
-    let server = match Server::new(options.config).and_then(Server::start) {
+    // Each wait of a drain may follow the other; the rest is for the last steps.
+    let drain_time = options.config.drain_timeout
+        + options
+            .config
+            .close_timeout
+            .max(options.config.write_stall_timeout)
+        + Duration::from_secs(10);
+    let started =
+        Server::new(options.config).and_then(|server| server.inherit(inheritance).start());
+    let mut server = match started {
         Ok(server) => server,
         Err(error) => return fail(&error),
     };
@@ -91,11 +110,24 @@ fn serve(options: ServeOptions) -> ExitCode {
     if let Some(admin) = server.admin_addr() {
         tracing::info!("metrics and health on http://{admin}/");
     }
+    // A successor's predecessor has said it, with the number of this process.
+    if !is_successor {
+        service.ready(&format!("listening on ws://{address}"));
+    }
     let handle = server.handle();
+    let estate = server.take_estate().expect("nobody else has taken it");
+    let succession = Succession::new(handle.clone(), estate, Arc::clone(&service));
+    let orders = Orders {
+        signals,
+        handle,
+        succession,
+        service: Arc::clone(&service),
+        drain_time,
+    };
     let waiting = thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || drain_on_signals(&signals, &handle));
-    if let Err(error) = waiting {
+        .spawn(move || orders.obey());
+    if let Err(error) = waiting.and_then(|_| service.report_on(server.vitals())) {
         return fail(&StartError::Thread(error));
     }
     let drained = server.wait();
@@ -107,16 +139,46 @@ fn serve(options: ServeOptions) -> ExitCode {
     }
 }
 
-/// The first signal drains the server, the second makes it hurry.
-fn drain_on_signals(signals: &StopSignals, handle: &ServerHandle) {
-    loop {
-        let signal = signals.wait();
-        if handle.drain() {
+/// What signals ask for.
+struct Orders {
+    signals: StopSignals,
+    handle: ServerHandle,
+    succession: Arc<Succession>,
+    service: Arc<Service>,
+    drain_time: Duration,
+}
+
+impl Orders {
+    /// SIGUSR2 replaces the server. The first signal to stop drains it, the
+    /// second makes it hurry.
+    fn obey(&self) {
+        let mut asked_to_stop = false;
+        loop {
+            let signal = self.signals.wait();
+            if signal == "SIGUSR2" {
+                tracing::info!("{signal}: starting a successor");
+                self.succession.begin();
+            } else if asked_to_stop {
+                tracing::info!("{signal}: closing all sessions now");
+                self.handle.hurry();
+            } else {
+                asked_to_stop = true;
+                self.stop(signal);
+            }
+        }
+    }
+
+    fn stop(&self, signal: &str) {
+        // Before a successor that is being started finds itself alone.
+        self.service.stopping(self.drain_time);
+        if self.handle.drain() {
             tracing::info!("{signal}: draining; a second signal closes all sessions at once");
         } else {
-            tracing::info!("{signal}: closing all sessions now");
-            handle.hurry();
+            tracing::info!(
+                "{signal}: draining already; a second signal closes all sessions at once"
+            );
         }
+        self.succession.abandon();
     }
 }
 

@@ -3,8 +3,10 @@
 //! # Invariants worth naming
 //!
 //! - What must be visible in every shard's descriptor table (the wake events)
-//!   is made before the tables part; what must not (listeners, the control
-//!   plane's sockets) after.
+//!   is made before the tables part; what must not (the control plane's sockets)
+//!   after. Listeners are made before too, and each shard keeps its own.
+//! - Nothing is accepted before everything that can fail has been done, so that
+//!   a server that cannot start has never been there for anybody.
 //! - [`Server::start`] returns when every shard listens, or with the reason
 //!   why one does not and none left running.
 
@@ -16,11 +18,15 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use socket2::Socket;
+
 use crate::config::{Config, SlowConsumerPolicy, Steer};
 use crate::cpus;
 use crate::error::StartError;
 use crate::handler::{Broadcast, Chat, Echo, Handler, Phoenix, Registered, Route};
+use crate::handover::{AdminEstate, Estate, Inheritance};
 use crate::hub::Hub;
+use crate::listeners::{Listeners, Seen, stands_at};
 use crate::mesh::{self, MeshEnd, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
@@ -29,7 +35,7 @@ use crate::rate::Rate;
 use crate::router::Router;
 use crate::runtime::{Unavailable, make_plane};
 use crate::shard::{Core, Limits, ListenTurn, Loop, Meters, Parts, ShardRoute};
-use crate::shutdown::{Lifecycle, Phase};
+use crate::shutdown::{Heir, Lifecycle, Phase};
 use crate::source::{AddressPolicy, SourceLimits, Sources};
 use crate::steer;
 use crate::sys::{self, EventFd};
@@ -70,6 +76,7 @@ pub struct Server {
     origins: OriginPolicy,
     routes: Vec<RouteFactory>,
     router: Router<u16>,
+    inheritance: Inheritance,
 }
 
 impl Server {
@@ -85,6 +92,7 @@ impl Server {
             origins,
             routes: Vec::new(),
             router: Router::new(),
+            inheritance: Inheritance::default(),
             config,
         };
         for route in server.config.routes.clone() {
@@ -135,6 +143,15 @@ impl Server {
         Ok(self)
     }
 
+    /// Takes over from the process that `inheritance` comes from: its listeners
+    /// where they are at the configured addresses, and its place once this
+    /// server could serve.
+    #[must_use]
+    pub fn inherit(mut self, inheritance: Inheritance) -> Self {
+        self.inheritance = inheritance;
+        self
+    }
+
     fn add_route(&mut self, path: &str, route: RouteFactory) -> Result<(), StartError> {
         self.router.insert(path, self.routes.len() as u16)?;
         self.routes.push(route);
@@ -152,7 +169,7 @@ impl Server {
     ///
     /// # Errors
     /// When any of them cannot run; none is left running then.
-    pub fn start(self) -> Result<RunningServer, StartError> {
+    pub fn start(mut self) -> Result<RunningServer, StartError> {
         let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
         let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
         let steer = steer::resolve(self.config.steer);
@@ -161,9 +178,15 @@ impl Server {
             .map(|_| EventFd::new().map(|event| Arc::new(ShardWaker::new(Arc::new(event)))))
             .collect::<Result<_, _>>()
             .map_err(StartError::Descriptors)?;
+        let mut inheritance = std::mem::take(&mut self.inheritance);
+        let inherited = std::mem::take(&mut inheritance.listeners);
+        let listeners = Listeners::open(self.config.listen, shards, inherited)?;
+        let listen = listeners.address();
         let handle = ServerHandle {
             lifecycle: Arc::new(Lifecycle::new()),
             failed: Arc::default(),
+            ended: (0..shards).map(|_| AtomicBool::new(false)).collect(),
+            seen: Arc::new(listeners.seen()),
             wakers: Arc::clone(&wakers),
         };
         let metrics: Vec<_> = (0..shards)
@@ -179,31 +202,35 @@ impl Server {
             descriptors,
             server: self,
         });
+        // Shards let go of it as soon as they have taken what is theirs; declared
+        // before them, it outlives those that do not come so far.
+        let estate = Arc::new((listeners, inheritance));
 
         let (part, parted) = mpsc::channel();
-        let (ready, outcomes) = mpsc::channel();
+        let (tell, outcomes) = mpsc::channel();
         let mut running = Shards {
             threads: Vec::new(),
             handle: handle.clone(),
         };
-        let mut addresses = Vec::new();
+        let mut starts = Vec::new();
         let mut before = None;
         let config = &starter.server.config;
         for (end, metrics) in mesh::connect(wakers, config.ring_capacity)
             .into_iter()
             .zip(&metrics)
         {
-            let (address, told) = mpsc::channel();
-            addresses.push(address);
+            let (start, told) = mpsc::channel();
+            starts.push(start);
             let id = end.id().index();
             let shard = StartingShard {
                 starter: Arc::clone(&starter),
+                estate: Arc::clone(&estate),
                 cpu: cpus.get(id % cpus.len().max(1)).copied(),
                 metrics: Arc::clone(metrics),
                 end,
                 part: part.clone(),
                 told,
-                ready: ready.clone(),
+                outcome: tell.clone(),
             };
             let (turn, next) = ListenTurn::following(before.take());
             before = Some(next);
@@ -213,34 +240,36 @@ impl Server {
                 .map_err(StartError::Thread)?;
             running.threads.push(thread);
         }
-        drop((part, ready));
+        drop((part, tell));
 
         // Sockets are made only when no shard will copy them into its table.
         for _ in 0..shards {
             parted.recv().map_err(|_| StartError::ShardLost)?;
         }
-        // Holds the port from before the first shard listens until the last
-        // one does, so that port 0 becomes the same port for all.
-        let claim = sys::bind_shared(config.listen).map_err(|error| StartError::Listen {
-            address: config.listen,
-            error,
-        })?;
-        let local = claim
-            .local_addr()
-            .ok()
-            .and_then(|address| address.as_socket());
-        let listen = local.unwrap_or(config.listen);
-        for address in addresses {
+        let all_shards = || {
+            for _ in 0..shards {
+                outcomes.recv().map_err(|_| StartError::ShardLost)??;
+            }
+            Ok::<(), StartError>(())
+        };
+        let (listeners, inheritance) =
+            Arc::try_unwrap(estate).map_err(|_| StartError::ShardLost)?;
+        all_shards()?;
+        let Inheritance {
+            admin, predecessor, ..
+        } = inheritance;
+        let mut control = start_control(config, admin, driver, steer, listen, &metrics, &handle)?;
+        if let Some(predecessor) = predecessor {
+            predecessor.take_over().map_err(StartError::Predecessor)?;
+        }
+        for start in starts {
             // A shard that is gone tells through `outcomes`.
-            let _ = address.send(listen);
+            let _ = start.send(());
         }
-        for _ in 0..shards {
-            outcomes.recv().map_err(|_| StartError::ShardLost)??;
-        }
-        drop(claim);
-
-        let control = start_control(config, driver, steer, listen, &metrics, &handle)?;
+        all_shards()?;
+        // In this order, or the first to ask would hear that we are starting.
         handle.lifecycle.set(Phase::Running);
+        let admin = begin_control(&mut control);
         if running.threads.iter().any(JoinHandle::is_finished) {
             return Err(StartError::ShardLost);
         }
@@ -249,6 +278,10 @@ impl Server {
             driver,
             metrics,
             handle,
+            estate: Some(Estate {
+                listeners: listeners.into_sockets(),
+                admin,
+            }),
             _control: control,
             shards: running,
         })
@@ -280,16 +313,18 @@ type Control = NoControl;
 #[cfg(not(feature = "control"))]
 struct NoControl;
 
+/// Makes everything of the control plane, which does not accept yet.
 #[cfg(feature = "control")]
 fn start_control(
     config: &Config,
+    inherited: Option<Socket>,
     driver: ResolvedDriver,
     steer: Steer,
     listen: SocketAddr,
     metrics: &[Arc<ShardMetrics>],
     handle: &ServerHandle,
 ) -> Result<Control, StartError> {
-    use crate::control::{ServerInfo, ServerView, spawn};
+    use crate::control::{ServerInfo, ServerView, bind, prepare};
 
     let Some(address) = config.admin else {
         return Ok(None);
@@ -308,12 +343,29 @@ fn start_control(
         lifecycle,
         info,
     };
-    spawn(address, view).map(Some).map_err(StartError::Admin)
+    let inherited = inherited.filter(|socket| stands_at(socket, address));
+    let listener = match inherited {
+        Some(socket) => socket.into(),
+        None => bind(address).map_err(StartError::Admin)?,
+    };
+    prepare(listener, view).map(Some).map_err(StartError::Admin)
+}
+
+/// Lets the control plane accept, and returns its part of the estate.
+#[cfg(feature = "control")]
+fn begin_control(control: &mut Control) -> Option<AdminEstate> {
+    let control = control.as_mut()?;
+    control.begin();
+    Some(AdminEstate {
+        listener: control.take_listener()?.into(),
+        retire: control.retirement(),
+    })
 }
 
 #[cfg(not(feature = "control"))]
 fn start_control(
     config: &Config,
+    _: Option<Socket>,
     _: ResolvedDriver,
     _: Steer,
     _: SocketAddr,
@@ -324,6 +376,11 @@ fn start_control(
         tracing::warn!("built without the control plane: --admin is ignored");
     }
     Ok(NoControl)
+}
+
+#[cfg(not(feature = "control"))]
+fn begin_control(_: &mut Control) -> Option<AdminEstate> {
+    None
 }
 
 /// What the threads of a starting server share.
@@ -342,14 +399,17 @@ struct Starter {
 /// A shard before it runs, on its way to its thread.
 struct StartingShard {
     starter: Arc<Starter>,
+    /// Where its listeners are, among other things that it must not keep.
+    estate: Arc<(Listeners, Inheritance)>,
     cpu: Option<usize>,
     metrics: Arc<ShardMetrics>,
     end: MeshEnd,
     /// Told when the shard has a descriptor table of its own.
     part: mpsc::Sender<()>,
-    /// Tells the address, once every shard has.
-    told: mpsc::Receiver<SocketAddr>,
-    ready: mpsc::Sender<Result<(), StartError>>,
+    /// Tells that it may listen, once nothing else can fail.
+    told: mpsc::Receiver<()>,
+    /// Told twice: when the shard could listen, and when it does.
+    outcome: mpsc::Sender<Result<(), StartError>>,
 }
 
 impl StartingShard {
@@ -367,40 +427,56 @@ impl StartingShard {
             pinned
         };
         let cpu = self.cpu.filter(pin);
-        if let Err(error) = sys::unshare_files() {
-            tracing::warn!("shard {id} shares its table of descriptors with the process: {error}");
-        }
-        // Nobody listens, and no address comes, when the start has failed elsewhere.
+        let (listeners, inheritance) = &*self.estate;
+        let shards = self.starter.server.config.shards;
+        let parted = listeners.part(id, shards, &inheritance.private());
+        drop(self.estate);
+        // Nobody listens when the start has failed elsewhere.
         let _ = self.part.send(());
-        let Ok(address) = self.told.recv() else {
-            return;
+        drop(self.part);
+        let made = parted
+            .map_err(StartError::Descriptors)
+            .and_then(|listeners| {
+                let event = Arc::clone(self.end.waker().event());
+                Ok((listeners, make_plane(self.starter.driver, event)?))
+            });
+        let (listeners, plane) = match made {
+            Ok(made) => made,
+            Err(error) => return drop(self.outcome.send(Err(error))),
         };
-        let config = &self.starter.server.config;
+        let starter = self.starter;
+        let core = Core::new(starter.parts(self.end, self.metrics, plane));
+        let config = &starter.server.config;
         let shard_loop = Loop {
-            driver: self.starter.driver,
-            address,
+            driver: starter.driver,
+            address: starter.handle.address(),
+            listeners,
             backlog: config.backlog,
             busy_poll: config.busy_poll,
             cpu,
-            steer: self.starter.steer,
+            steer: starter.steer,
         };
-        let plane = make_plane(self.starter.driver, Arc::clone(self.end.waker().event()));
-        let ready = self.ready.clone();
-        match plane {
-            Ok(plane) => {
-                let core = Core::new(self.parts(plane));
-                // Gone once told: only so can the start see that a shard has
-                // ended without a word, as when its handlers cannot be made.
-                shard_loop.run(turn, core, move |outcome| {
-                    // Nobody listens any more when another shard failed first.
-                    let _ = ready.send(outcome);
-                });
-            }
-            Err(unavailable) => drop(ready.send(Err(unavailable.into()))),
-        }
+        let (outcome, told) = (self.outcome, self.told);
+        let could = outcome.clone();
+        // Both are gone once told: only so can the start see that a shard has
+        // ended without a word, as when its handlers cannot be made.
+        shard_loop.run(
+            turn,
+            core,
+            move |made| {
+                // Nobody tells when another shard failed first.
+                made.is_ok() & could.send(made).is_ok() && {
+                    drop(could);
+                    told.recv().is_ok()
+                }
+            },
+            move |listening| drop(outcome.send(listening)),
+        );
     }
+}
 
-    fn parts(self, plane: Box<dyn Plane>) -> Parts {
+impl Starter {
+    fn parts(&self, end: MeshEnd, metrics: Arc<ShardMetrics>, plane: Box<dyn Plane>) -> Parts {
         let Starter {
             server,
             sources,
@@ -408,7 +484,7 @@ impl StartingShard {
             handle,
             descriptors,
             ..
-        } = &*self.starter;
+        } = self;
         let config = &server.config;
         let routes = server
             .routes
@@ -438,14 +514,14 @@ impl StartingShard {
             },
             origins: server.origins.clone(),
             addresses: AddressPolicy::new(config.client_address, &config.trusted_proxies),
-            metrics: Arc::clone(&self.metrics),
+            metrics: Arc::clone(&metrics),
             lifecycle: Arc::clone(&handle.lifecycle),
             permits: Arc::clone(permits),
             sources: sources.clone(),
             meters: Meters::new(config, expected_sessions),
             router: server.router.clone(),
             routes,
-            hub: Hub::new(self.end, config.ring_capacity, self.metrics),
+            hub: Hub::new(end, config.ring_capacity, metrics),
             expected_sessions,
             plane,
         }
@@ -465,6 +541,7 @@ impl Drop for EndOfShard {
             self.handle.failed.store(true, Ordering::Relaxed);
             self.handle.drain();
         }
+        self.handle.ended[self.id].store(true, Ordering::Relaxed);
     }
 }
 
@@ -527,16 +604,42 @@ pub struct ServerHandle {
     lifecycle: Arc<Lifecycle>,
     /// A shard has ended although nobody asked it to.
     failed: Arc<AtomicBool>,
+    /// Which shards have ended.
+    ended: Arc<[AtomicBool]>,
+    seen: Arc<Seen>,
     wakers: Arc<[Arc<ShardWaker>]>,
 }
 
 impl ServerHandle {
     /// Stops accepting and closes all sessions, spread over the drain time.
     /// Returns `false` if the server was draining already.
+    ///
+    /// Where another server listens on the same address, connections that have
+    /// reached this one still become sessions, and it stops accepting a moment
+    /// later; otherwise they are answered 503.
     pub fn drain(&self) -> bool {
-        let first = self.lifecycle.set(Phase::Draining);
+        let heir = if self.phase() == Phase::Running && self.seen.has_neighbour() {
+            Heir::Neighbour
+        } else {
+            Heir::Nobody
+        };
+        self.drain_for(heir)
+    }
+
+    /// The same after another process has got this one's listeners.
+    pub(crate) fn hand_over(&self) {
+        self.drain_for(Heir::Successor);
+    }
+
+    fn drain_for(&self, heir: Heir) -> bool {
+        let first = self.lifecycle.drain(heir);
         self.wake();
         first
+    }
+
+    /// The address the shards listen on.
+    fn address(&self) -> SocketAddr {
+        self.seen.address()
     }
 
     /// Makes a drain close all remaining sessions at once.
@@ -564,6 +667,7 @@ pub struct RunningServer {
     driver: ResolvedDriver,
     metrics: Vec<Arc<ShardMetrics>>,
     handle: ServerHandle,
+    estate: Option<Estate>,
     shards: Shards,
     /// Dropped after the shards, so that it answers to the end.
     _control: Control,
@@ -597,6 +701,22 @@ impl RunningServer {
         &self.metrics
     }
 
+    /// What a successor would need, for [`Succession::new`]; nothing when it was
+    /// taken before.
+    ///
+    /// [`Succession::new`]: crate::handover::Succession::new
+    pub fn take_estate(&mut self) -> Option<Estate> {
+        self.estate.take()
+    }
+
+    /// The signs of life of its shards.
+    pub fn vitals(&self) -> Vitals {
+        Vitals {
+            metrics: self.metrics.clone(),
+            handle: self.handle.clone(),
+        }
+    }
+
     /// Asks this server to stop, from any thread.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
@@ -607,5 +727,40 @@ impl RunningServer {
     pub fn wait(mut self) -> bool {
         self.shards.join();
         !self.handle.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// What can be seen of a server's life from any thread.
+#[derive(Debug, Clone)]
+pub struct Vitals {
+    metrics: Vec<Arc<ShardMetrics>>,
+    handle: ServerHandle,
+}
+
+impl Vitals {
+    /// What the server is doing.
+    pub fn phase(&self) -> Phase {
+        self.handle.phase()
+    }
+
+    /// The number of shards it began with.
+    pub fn shards(&self) -> usize {
+        self.metrics.len()
+    }
+
+    /// Sessions on all shards.
+    pub fn sessions(&self) -> u64 {
+        let sessions = |shard: &Arc<ShardMetrics>| shard.sessions.value();
+        self.metrics.iter().map(sessions).sum()
+    }
+
+    /// The turns that each shard has made; none for one that has ended. A shard
+    /// that lives makes several a second, whatever comes.
+    pub fn turns(&self) -> Vec<Option<u64>> {
+        let ended = self.handle.ended.iter();
+        let shards = self.metrics.iter().zip(ended);
+        shards
+            .map(|(metrics, ended)| (!ended.load(Ordering::Relaxed)).then(|| metrics.turns.value()))
+            .collect()
     }
 }

@@ -49,10 +49,24 @@ impl fmt::Display for Phase {
     }
 }
 
+/// Who serves the address of a server that drains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum Heir {
+    /// Nobody that we know of: new connections are refused.
+    #[default]
+    Nobody,
+    /// Another server that listens on the same address beside this one.
+    Neighbour,
+    /// The process that this one has left its listeners to.
+    Successor,
+}
+
 /// The phase of one server, shared by all its threads.
 #[derive(Debug, Default)]
 pub struct Lifecycle {
     phase: AtomicU8,
+    heir: AtomicU8,
     hurried: AtomicBool,
 }
 
@@ -74,6 +88,30 @@ impl Lifecycle {
     /// for a drain exactly one begins it.
     pub fn set(&self, phase: Phase) -> bool {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8
+    }
+
+    /// Moves on to [`Phase::Draining`], with somebody else serving the address or
+    /// not. Returns whether that was a step forward; if not, the heir stays too.
+    pub fn drain(&self, heir: Heir) -> bool {
+        // Told first: whoever sees the phase sees the heir. A drain that is
+        // under way has its heir, so of two that ask at once the first counts.
+        if self.phase() < Phase::Draining {
+            let nobody = Heir::Nobody as u8;
+            let (new, order) = (heir as u8, Ordering::AcqRel);
+            let _ = self
+                .heir
+                .compare_exchange(nobody, new, order, Ordering::Acquire);
+        }
+        self.set(Phase::Draining)
+    }
+
+    /// Who serves the address once this server drains.
+    pub fn heir(&self) -> Heir {
+        match self.heir.load(Ordering::Acquire) {
+            1 => Heir::Neighbour,
+            2 => Heir::Successor,
+            _ => Heir::Nobody,
+        }
     }
 
     /// Asks a drain to end at once, as a second signal does.
@@ -108,6 +146,20 @@ mod tests {
         assert!(!lifecycle.set(Phase::Running));
         assert_eq!(lifecycle.phase(), Phase::Draining);
         assert!(lifecycle.set(Phase::Stopped));
+    }
+
+    #[test]
+    fn the_first_drain_names_the_heir() {
+        let lifecycle = Lifecycle::new();
+        assert!(lifecycle.drain(Heir::Successor));
+        assert_eq!(lifecycle.heir(), Heir::Successor);
+        assert!(!lifecycle.drain(Heir::Neighbour));
+        assert_eq!(lifecycle.heir(), Heir::Successor);
+
+        let lifecycle = Lifecycle::new();
+        assert!(lifecycle.drain(Heir::Nobody));
+        assert!(!lifecycle.drain(Heir::Successor));
+        assert_eq!(lifecycle.heir(), Heir::Nobody);
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn is_heeded() -> io::Result<bool> {
     for place in 0..LISTENERS {
         // In the middle, so that neither the first nor the last is it.
         let mark = (place == LISTENERS / 2).then_some(core);
-        let listener = sys::listen(address, EVIDENCE as u32, mark)?;
+        let listener = listen(address, EVIDENCE as u32, mark)?;
         address = listener.local_addr()?;
         listeners.push(listener);
     }
@@ -108,6 +108,14 @@ fn is_heeded() -> io::Result<bool> {
         }
     }
     Err(io::Error::other("its packets arrive on other cores"))
+}
+
+/// A listener on a port that is shared, marked as a shard's would be.
+fn listen(address: SocketAddr, backlog: u32, mark: Option<usize>) -> io::Result<TcpListener> {
+    let socket = sys::bind_shared(address)?;
+    sys::prefer_core(&socket, mark)?;
+    sys::listen(&socket, backlog)?;
+    Ok(socket.into())
 }
 
 /// Takes the one connection that is on its way: the listener it came to and
@@ -134,7 +142,7 @@ mod tests {
         let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let core = cpus::usable()[0];
         let listeners = [Some(core), None, None, None].map(|mark| {
-            let listener = sys::listen(address, 100, mark).unwrap();
+            let listener = listen(address, 100, mark).unwrap();
             address = listener.local_addr().unwrap();
             listener
         });

@@ -271,6 +271,36 @@ pub fn unshare_files() -> io::Result<()> {
     check(unsafe { libc::unshare(libc::CLONE_FILES) }).map(drop)
 }
 
+/// Gives the calling thread a table of its own, as [`unshare_files`] does, takes
+/// possession of the copies of `mine` in it and closes those of `others`. Where
+/// the table cannot be parted, the thread gets duplicates and `others` stay.
+/// Returns what is the thread's, and whether its table is.
+///
+/// # Errors
+/// When there is no room for the duplicates.
+///
+/// # Safety
+/// The descriptors must be owned on other threads, and the calling thread must
+/// not use them any more, because on it their numbers may become other files.
+pub unsafe fn part_with(
+    mine: &[BorrowedFd<'_>],
+    others: &[BorrowedFd<'_>],
+) -> io::Result<(Vec<OwnedFd>, io::Result<()>)> {
+    if let Err(error) = unshare_files() {
+        let duplicates = mine.iter().map(BorrowedFd::try_clone_to_owned);
+        return Ok((duplicates.collect::<io::Result<_>>()?, Err(error)));
+    }
+    for other in others {
+        // SAFETY: it is a copy in this thread's table, and nobody uses it here.
+        unsafe { libc::close(other.as_raw_fd()) };
+    }
+    let copies = mine.iter().map(|fd| {
+        // SAFETY: as above; the owner's descriptor is one of another table.
+        unsafe { OwnedFd::from_raw_fd(fd.as_raw_fd()) }
+    });
+    Ok((copies.collect(), Ok(())))
+}
+
 /// Raises the soft limit on descriptors to the hard one and returns it.
 ///
 /// # Errors
@@ -303,24 +333,16 @@ pub fn use_small_pages() {
     unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
 }
 
-/// Opens a listener that shares its port with those of the other shards.
-/// `TCP_NODELAY` is set here because accepted sockets inherit it, which saves
-/// a system call per connection. With a core it prefers the connections which
-/// that core received; see `steer`.
+/// Makes a bound socket listen, without ever waiting; one that listens already
+/// gets another backlog. `TCP_NODELAY` is set here because accepted sockets
+/// inherit it, which saves a system call per connection.
 ///
 /// # Errors
-/// When the address is not ours or taken by a listener without `SO_REUSEPORT`.
-pub fn listen(
-    address: SocketAddr,
-    backlog: u32,
-    core: Option<usize>,
-) -> io::Result<std::net::TcpListener> {
-    let socket = bind_shared(address)?;
-    prefer_core(&socket, core)?;
+/// When the port is taken by a listener without `SO_REUSEPORT`.
+pub fn listen(socket: &socket2::Socket, backlog: u32) -> io::Result<()> {
     socket.set_nodelay(true)?;
     socket.set_nonblocking(true)?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(socket.into())
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 
 /// Marks a listener as the one for what a core receives, whether it listens
@@ -341,7 +363,7 @@ pub fn prefer_core(listener: &impl AsFd, core: Option<usize>) -> io::Result<()> 
 /// Binds a socket whose port others may share, without listening on it.
 ///
 /// # Errors
-/// As [`listen`].
+/// When the address is not ours or taken by a listener without `SO_REUSEPORT`.
 pub fn bind_shared(address: SocketAddr) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),
@@ -367,10 +389,64 @@ pub fn accept(listener: &impl AsFd) -> io::Result<(Socket, SocketAddr)> {
     Ok((Socket(socket.into()), peer))
 }
 
-/// Makes a listener refuse: its waiters wake, and the next accept fails.
+/// Makes a listener refuse, in whichever tables it is open, and lets the kernel
+/// reset what waits in its queue.
 pub fn stop_listening(listener: &impl AsFd) {
     // That it may be closed already is no fault.
     let _ = socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both);
+}
+
+/// Lets nothing more arrive at a listener: what comes is dropped as if the
+/// network had lost it, and is sent again by its sender. Connections that are
+/// established, or wait in the queue, are not concerned.
+///
+/// # Errors
+/// When the kernel has no memory for the filter.
+pub fn shut_out(listener: &impl AsFd) -> io::Result<()> {
+    /// `BPF_RET | BPF_K`: how many bytes of the packet pass. None.
+    const DROP: libc::sock_filter = libc::sock_filter {
+        code: 0x06,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    };
+    socket2::SockRef::from(listener).attach_filter(&[DROP])
+}
+
+/// The number by which the kernel knows what is open behind a descriptor.
+///
+/// # Errors
+/// Never for a descriptor that is open.
+pub fn inode(file: &impl AsFd) -> io::Result<u64> {
+    // SAFETY: an all-zero stat is valid, and is written by fstat.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is borrowed and `stat` is valid to write to.
+    check(unsafe { libc::fstat(file.as_fd().as_raw_fd(), &mut stat) })?;
+    Ok(stat.st_ino)
+}
+
+/// Says whether a program that this process starts gets a descriptor too.
+///
+/// # Errors
+/// Never for a descriptor that is open.
+pub fn leave_to_child(file: &impl AsFd, leave: bool) -> io::Result<()> {
+    let flags = if leave { 0 } else { libc::FD_CLOEXEC };
+    // SAFETY: F_SETFD takes no pointers.
+    check(unsafe { libc::fcntl(file.as_fd().as_raw_fd(), libc::F_SETFD, flags) }).map(drop)
+}
+
+/// Takes a descriptor that the program which started this one has left to it.
+///
+/// # Errors
+/// When nothing is open under the number.
+///
+/// # Safety
+/// Nobody else in this process may own the number.
+pub unsafe fn take_inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_SETFD takes no pointers.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, and by the caller's word nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The signals that ask a server to stop, held back from every thread so that
@@ -384,6 +460,14 @@ impl StopSignals {
     /// # Errors
     /// Never on Linux with these arguments.
     pub fn block() -> io::Result<Self> {
+        Self::block_also(&[])
+    }
+
+    /// The same with more signals than those.
+    ///
+    /// # Errors
+    /// When one of them is not a signal.
+    pub fn block_also(more: &[libc::c_int]) -> io::Result<Self> {
         // SAFETY: sigemptyset initialises the set before it is read.
         let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
         // SAFETY: `set` is valid for the calls and the signal numbers exist.
@@ -391,6 +475,10 @@ impl StopSignals {
             libc::sigemptyset(&mut set);
             libc::sigaddset(&mut set, libc::SIGINT);
             libc::sigaddset(&mut set, libc::SIGTERM);
+        }
+        for signal in more {
+            // SAFETY: as above.
+            check(unsafe { libc::sigaddset(&mut set, *signal) })?;
         }
         // SAFETY: `set` is initialised, and the old mask is not asked for.
         match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) } {
@@ -404,10 +492,11 @@ impl StopSignals {
         let mut signal = 0;
         // SAFETY: both pointers are valid; the set was initialised by `block`.
         unsafe { libc::sigwait(&self.0, &mut signal) };
-        if signal == libc::SIGINT {
-            "SIGINT"
-        } else {
-            "SIGTERM"
+        match signal {
+            libc::SIGINT => "SIGINT",
+            libc::SIGTERM => "SIGTERM",
+            libc::SIGUSR2 => "SIGUSR2",
+            _ => "another signal",
         }
     }
 }

@@ -112,7 +112,9 @@ fn a_queue_of_eight_holds_nine() {
         assert_eq!(check["fix"]["now"], "sysctl -w net.core.somaxconn=1000");
 
         // A listener as the server's, on which nobody accepts.
-        let listener = corecast::sys::listen("127.0.0.1:0".parse().unwrap(), 65_535, None).unwrap();
+        let socket = corecast::sys::bind_shared("127.0.0.1:0".parse().unwrap()).unwrap();
+        corecast::sys::listen(&socket, 65_535).unwrap();
+        let listener: std::net::TcpListener = socket.into();
         let address: SocketAddr = listener.local_addr().unwrap();
         let waiting: Vec<TcpStream> = (0..20)
             .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok())

@@ -12,8 +12,12 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
+
+/// Time for the request of a client that was accepted just before the control
+/// plane retired.
+const LAST_REQUEST: Duration = Duration::from_millis(250);
 
 /// What one client, and all together, may take.
 #[derive(Debug, Clone)]
@@ -40,21 +44,35 @@ impl Default for Limits {
     }
 }
 
-/// Serves until it is dropped.
-pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits) {
+/// Serves until it is dropped, or told that it is `retired`: then it stops
+/// accepting and returns, and connections end with the answer under way.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    mut retired: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut paused = false;
     loop {
-        let place = Arc::clone(&places)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        match listener.accept().await {
+        let next = async {
+            let place = Arc::clone(&places)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            biased;
+            _ = retired.wait_for(|retired| *retired) => break,
+            next = next => next,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 if std::mem::take(&mut paused) {
                     tracing::info!("the control plane accepts again");
                 }
-                let connection = serve_one(stream, router.clone(), limits.clone());
+                let connection = serve_one(stream, router.clone(), limits.clone(), retired.clone());
                 tokio::spawn(async move {
                     connection.await;
                     drop(place);
@@ -69,9 +87,18 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits)
             }
         }
     }
+    drop(listener);
+    // Who was accepted by us is answered by us, unless that takes long.
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    let _ = timeout(LAST_REQUEST * 4, places.acquire_many(all)).await;
 }
 
-async fn serve_one(stream: TcpStream, router: Router, limits: Limits) {
+async fn serve_one(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    mut retired: watch::Receiver<bool>,
+) {
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -79,8 +106,17 @@ async fn serve_one(stream: TcpStream, router: Router, limits: Limits) {
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
     );
     // How a client's connection ends is the client's concern, hence no look at the results.
-    if timeout(limits.age, connection.as_mut()).await.is_err() {
-        connection.as_mut().graceful_shutdown();
-        let _ = timeout(limits.last_answer, connection).await;
+    let retires = async {
+        let _ = retired.wait_for(|retired| *retired).await;
+    };
+    let first_wait = tokio::select! {
+        _ = connection.as_mut() => return,
+        () = sleep(limits.age) => Duration::ZERO,
+        () = retires => LAST_REQUEST,
+    };
+    if timeout(first_wait, connection.as_mut()).await.is_ok() {
+        return;
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(limits.last_answer, connection).await;
 }

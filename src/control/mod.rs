@@ -21,13 +21,13 @@ mod tests;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use tokio::runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::config::Steer;
 use crate::metrics::ShardMetrics;
@@ -69,6 +69,12 @@ pub struct ServerInfo {
 #[derive(Debug)]
 pub struct ControlHandle {
     address: SocketAddr,
+    /// Kept for a successor, until it is asked for.
+    listener: Option<TcpListener>,
+    begin: Option<oneshot::Sender<()>>,
+    retire: Arc<watch::Sender<bool>>,
+    /// Told when it has stopped accepting.
+    has_left: Arc<Mutex<mpsc::Receiver<()>>>,
     /// Dropping it is the signal to stop.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -80,6 +86,31 @@ impl ControlHandle {
     /// The address it listens on, its port resolved.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Lets it accept.
+    pub(crate) fn begin(&mut self) {
+        if let Some(begin) = self.begin.take() {
+            let _ = begin.send(());
+        }
+    }
+
+    /// A second hold on its listener, for a successor; once.
+    pub(crate) fn take_listener(&mut self) -> Option<TcpListener> {
+        self.listener.take()
+    }
+
+    /// Makes it stop accepting, in favour of a successor that has its listener
+    /// too, and waits until it has; but not for ever. Whoever keeps a connection
+    /// open is sent to the successor with the next answer.
+    pub(crate) fn retirement(&self) -> Box<dyn Fn() + Send> {
+        let (retire, has_left) = (Arc::clone(&self.retire), Arc::clone(&self.has_left));
+        Box::new(move || {
+            retire.send_replace(true);
+            if let Ok(has_left) = has_left.lock() {
+                let _ = has_left.recv_timeout(LAST_WAIT);
+            }
+        })
     }
 
     /// Closes the listener and every connection, and waits for the thread to
@@ -102,6 +133,15 @@ impl Drop for ControlHandle {
     }
 }
 
+/// Binds the control plane's address.
+///
+/// # Errors
+///
+/// The address cannot be bound; the message names it and the remedy.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|cause| explain(address, &cause))
+}
+
 /// Starts the control plane on a thread of its own.
 ///
 /// # Errors
@@ -109,13 +149,29 @@ impl Drop for ControlHandle {
 /// The address cannot be bound (the message names it and the remedy), or the
 /// thread or its runtime cannot be had.
 pub fn spawn(address: SocketAddr, view: ServerView) -> io::Result<ControlHandle> {
-    spawn_pages(address, pages::router(view), Limits::default())
+    let mut control = prepare(bind(address)?, view)?;
+    control.begin();
+    Ok(control)
 }
 
-fn spawn_pages(address: SocketAddr, router: Router, limits: Limits) -> io::Result<ControlHandle> {
-    let listener = TcpListener::bind(address).map_err(|cause| explain(address, &cause))?;
+/// Makes everything that the control plane needs, so that nothing can fail any
+/// more when it is to [begin](ControlHandle::begin).
+///
+/// # Errors
+///
+/// The thread or its runtime cannot be had.
+pub(crate) fn prepare(listener: TcpListener, view: ServerView) -> io::Result<ControlHandle> {
+    prepare_pages(listener, pages::router(view), Limits::default())
+}
+
+fn prepare_pages(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+) -> io::Result<ControlHandle> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
+    let kept = listener.try_clone()?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -123,16 +179,27 @@ fn spawn_pages(address: SocketAddr, router: Router, limits: Limits) -> io::Resul
         let _entered = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
     };
+    let (begin, begun) = oneshot::channel::<()>();
     let (stop, stopped) = oneshot::channel::<()>();
+    let (retire, retired) = watch::channel(false);
     let (ends, ended) = mpsc::channel();
+    let (left, has_left) = mpsc::channel();
     let thread = thread::Builder::new()
         .name("control".to_owned())
         .spawn(move || {
             let _ends: mpsc::Sender<()> = ends;
             // The runtime is dropped at the end and takes the open connections with it.
             runtime.block_on(async {
+                let life = async {
+                    if begun.await.is_ok() {
+                        connections::serve(listener, router, limits, retired).await;
+                        let _: Result<(), _> = left.send(());
+                    }
+                    // Connections live on, and so does who asked on them.
+                    std::future::pending::<()>().await;
+                };
                 tokio::select! {
-                    () = connections::serve(listener, router, limits) => {}
+                    () = life => {}
                     _ = stopped => {}
                 }
             });
@@ -144,6 +211,10 @@ fn spawn_pages(address: SocketAddr, router: Router, limits: Limits) -> io::Resul
         })?;
     Ok(ControlHandle {
         address,
+        listener: Some(kept),
+        begin: Some(begin),
+        retire: Arc::new(retire),
+        has_left: Arc::new(Mutex::new(has_left)),
         stop: Some(stop),
         thread: Some(thread),
         ended,

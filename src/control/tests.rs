@@ -76,6 +76,12 @@ fn page(control: &ControlHandle, path: &str) -> (u16, String) {
     (status, body)
 }
 
+fn spawn_pages(address: SocketAddr, router: Router, limits: Limits) -> io::Result<ControlHandle> {
+    let mut control = prepare_pages(bind(address)?, router, limits)?;
+    control.begin();
+    Ok(control)
+}
+
 #[test]
 fn the_index_lists_pages_that_exist() {
     let view = view();

@@ -134,6 +134,10 @@ pub(crate) struct Core {
     pub(crate) meters: Option<Meters>,
     /// Wakes the shard's session loop from its other tasks.
     pub(crate) kick: Rc<Kick>,
+    /// Rings when the shard drains, for those who accept.
+    pub(crate) leaving: Rc<Bell>,
+    /// Listeners that are still accepted from.
+    pub(crate) doors: usize,
     /// The sockets of opening handshakes that have a task, which takes its
     /// entry out in the same step in which it lets go of the socket.
     pub(crate) handshakes: Slab<RawFd>,
@@ -202,6 +206,8 @@ impl Core {
             clock: Clock::new(),
             meters: parts.meters,
             kick: Rc::default(),
+            leaving: Rc::default(),
+            doors: 0,
             handshakes: Slab::new(),
             next_generation: 0,
             highest_index: 0,
@@ -317,7 +323,8 @@ impl Core {
 
     /// Whether the shard has nothing left to do and may end.
     pub(crate) fn is_finished(&self) -> bool {
-        self.is_draining() && self.sessions.is_empty() && self.handshakes.is_empty()
+        let nobody = self.sessions.is_empty() && self.handshakes.is_empty();
+        self.is_draining() && nobody && self.doors == 0
     }
 
     /// The session of this key, unless it is gone.
@@ -353,5 +360,33 @@ impl Kick {
         }
         *self.waker.borrow_mut() = Some(waker.clone());
         false
+    }
+}
+
+/// Rings once, for any number of tasks of the same shard.
+#[derive(Default)]
+pub(crate) struct Bell {
+    has_rung: Cell<bool>,
+    wakers: RefCell<Vec<Waker>>,
+}
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        if !self.has_rung.replace(true) {
+            self.wakers.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    pub(crate) fn has_rung(&self) -> bool {
+        self.has_rung.get()
+    }
+
+    /// Whether it has rung. If not, `waker` is woken when it does.
+    pub(crate) fn listen(&self, waker: &Waker) -> bool {
+        let mut wakers = self.wakers.borrow_mut();
+        if !self.has_rung() && !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+        self.has_rung()
     }
 }

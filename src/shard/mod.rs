@@ -20,16 +20,17 @@ mod sweep;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::mpsc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use monoio::net::TcpStream;
+use monoio::net::{TcpListener, TcpStream};
+use socket2::Socket;
 
-pub(crate) use self::core::{Core, Limits, Parts, ShardRoute};
+pub(crate) use self::core::{Bell, Core, Limits, Parts, ShardRoute};
 pub(crate) use self::meter::Meters;
 pub(crate) use self::open::{Answer, Arrival};
 use crate::config::Steer;
@@ -47,6 +48,8 @@ const MAX_TIME_WITHOUT_PARKING: Duration = Duration::from_micros(500);
 pub(crate) struct Loop {
     pub(crate) driver: ResolvedDriver,
     pub(crate) address: SocketAddr,
+    /// Bound, or inherited and listening.
+    pub(crate) listeners: Vec<Socket>,
     pub(crate) backlog: u32,
     pub(crate) busy_poll: Duration,
     /// The core the shard is pinned to, if it is.
@@ -85,35 +88,28 @@ impl ListenTurn {
 }
 
 impl Loop {
-    /// Listens when it is its turn, tells `ready` how that went, and runs the shard until it has drained.
+    /// Makes what the shard needs, tells `could` how that went and is told whether
+    /// to go on; then listens when it is its turn, tells `listening` how that
+    /// went, and runs the shard until it has drained.
     pub(crate) fn run(
         self,
         turn: ListenTurn,
         core: Core,
-        ready: impl FnOnce(Result<(), StartError>),
+        could: impl FnOnce(Result<(), StartError>) -> bool,
+        listening: impl FnOnce(Result<(), StartError>),
     ) {
-        let mark = self.cpu.filter(|_| self.steer == Steer::Cpu);
-        // What the runtime needs is checked before anybody is told that the shard runs.
-        let listener = match turn.take(|| sys::listen(self.address, self.backlog, mark)) {
-            Ok(listener) => listener,
-            Err(error) => {
-                return ready(Err(StartError::Listen {
-                    address: self.address,
-                    error,
-                }));
-            }
-        };
         match Runtime::new(self.driver) {
-            Ok(mut runtime) => runtime.block_on(self.serve(core, listener, ready)),
-            Err(unavailable) => ready(Err(unavailable.into())),
+            Ok(mut runtime) => runtime.block_on(self.serve(turn, core, could, listening)),
+            Err(unavailable) => drop(could(Err(unavailable.into()))),
         }
     }
 
     async fn serve(
-        self,
+        mut self,
+        turn: ListenTurn,
         core: Core,
-        listener: TcpListener,
-        ready: impl FnOnce(Result<(), StartError>),
+        could: impl FnOnce(Result<(), StartError>) -> bool,
+        listening: impl FnOnce(Result<(), StartError>),
     ) {
         let wake = core
             .plane
@@ -121,39 +117,57 @@ impl Loop {
             .and_then(|fd| TcpStream::from_std(fd.into()));
         let event = core.hub.mesh().waker().event().duplicate();
         let event = event.and_then(|fd| TcpStream::from_std(fd.into()));
-        let stop = listener.try_clone();
-        let listener = monoio::net::TcpListener::from_std(listener);
-        let (wake, event, stop, listener) = match (wake, event, stop, listener) {
-            (Ok(wake), Ok(event), Ok(stop), Ok(listener)) => (wake, event, stop, listener),
-            (Err(error), ..) | (_, Err(error), ..) | (.., Err(error), _) | (.., Err(error)) => {
-                return ready(Err(StartError::Descriptors(error)));
+        let (wake, event) = match (wake, event) {
+            (Ok(wake), Ok(event)) => (wake, event),
+            (Err(error), _) | (_, Err(error)) => {
+                could(Err(StartError::Descriptors(error)));
+                return;
             }
         };
-        ready(Ok(()));
+        if !could(Ok(())) {
+            return;
+        }
+        let listeners = match turn.take(|| self.listen()) {
+            Ok(listeners) => listeners,
+            Err(error) => {
+                let address = self.address;
+                return listening(Err(StartError::Listen { address, error }));
+            }
+        };
+        listening(Ok(()));
 
         let core = Rc::new(RefCell::new(core));
         // The runtime forgets tasks that still wait when it ends. They must not
         // keep the sessions, nor the ring that holds their sockets open.
-        monoio::spawn(accept_connections(Rc::downgrade(&core), listener, self.cpu));
+        for listener in listeners {
+            core.borrow_mut().doors += 1;
+            monoio::spawn(accept_connections(Rc::downgrade(&core), listener, self.cpu));
+        }
         monoio::spawn(tick(Rc::downgrade(&core), core.borrow().tick_interval()));
         for (route, interval) in core.borrow().tick_intervals() {
             monoio::spawn(tick_route(Rc::downgrade(&core), route, interval));
         }
-        self.turn_until_finished(&core, &wake, &event, stop).await;
+        self.turn_until_finished(&core, &wake, &event).await;
+    }
+
+    fn listen(&mut self) -> std::io::Result<Vec<TcpListener>> {
+        let mark = self.cpu.filter(|_| self.steer == Steer::Cpu);
+        let sockets = self.listeners.drain(..);
+        sockets
+            .map(|socket| {
+                // Inherited ones keep the old mark otherwise.
+                sys::prefer_core(&socket, mark)?;
+                sys::listen(&socket, self.backlog)?;
+                TcpListener::from_std(socket.into())
+            })
+            .collect()
     }
 
     /// The session loop: turns while there is work, then a wait until there is
     /// more.
-    async fn turn_until_finished(
-        &self,
-        core: &RefCell<Core>,
-        wake: &TcpStream,
-        event: &TcpStream,
-        listener: TcpListener,
-    ) {
+    async fn turn_until_finished(&self, core: &RefCell<Core>, wake: &TcpStream, event: &TcpStream) {
         let waker = core.borrow().hub.mesh().waker_handle();
         let kick = Rc::clone(&core.borrow().kick);
-        let mut listener = Some(listener);
         let mut readable = pin!(wake.readable(false));
         loop {
             let may_sleep = match self.turn_while_busy(core, &waker) {
@@ -164,9 +178,7 @@ impl Loop {
                 }
             };
             if core.borrow().is_draining() {
-                if let Some(listener) = listener.take() {
-                    sys::stop_listening(&listener);
-                }
+                core.borrow().leaving.ring();
                 if core.borrow().is_finished() {
                     return;
                 }

@@ -12,6 +12,7 @@ use crate::hub::Subscriptions;
 use crate::metrics::RefusalReason;
 use crate::plane::SessionKey;
 use crate::session::{Flow, Outgoing, Session, Stage, Wait};
+use crate::shutdown::Heir;
 use crate::source::{Admission, Finding, SourceRefusal, proxy_protocol};
 use crate::sys::{Socket, is_temporary};
 use crate::upgrade::{self, HttpError, Kind, Method, Page, Parsed, Refusal, Request, Response};
@@ -208,7 +209,9 @@ impl Core {
             consumed,
             ..
         } = parsed;
-        if self.drain.is_some() {
+        // Where somebody else serves the address, coming to us was no mistake: a
+        // refusal would be the only sign of a hand-over that a client can get.
+        if self.drain.is_some() && self.lifecycle.heir() == Heir::Nobody {
             return Err(HttpError::Draining {
                 retry_after: RETRY_AFTER,
             });
@@ -309,6 +312,10 @@ impl Core {
             meters.begin(key.index, self.clock.elapsed_ms());
         }
         self.highest_index = self.highest_index.max(key.index as usize + 1);
+        // Who comes while the shard drains gets a close frame too.
+        if let Some(drain) = &mut self.drain {
+            drain.next = drain.next.min(key.index as usize);
+        }
         self.metrics.opened.add(1);
 
         let Session {

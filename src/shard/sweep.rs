@@ -78,7 +78,7 @@ impl Sweep {
 pub(super) struct Drain {
     /// When the last close frame should have been sent.
     until_ms: u32,
-    next: usize,
+    pub(super) next: usize,
 }
 
 /// What the sweep finds to do about a session.
@@ -221,7 +221,9 @@ impl Core {
         if self.lifecycle.is_hurried() {
             self.drain_sessions(usize::MAX);
         }
-        if self.lifecycle.is_hurried() || self.drain_time_is_over() {
+        // Who is accepted behind the drain time, while a neighbour takes over,
+        // has just come.
+        if self.lifecycle.is_hurried() || (self.drain_time_is_over() && self.doors == 0) {
             self.give_up_handshakes();
         }
     }
@@ -260,7 +262,8 @@ impl Core {
     fn drain_sessions(&mut self, mut quota: usize) {
         let len = self.highest_index;
         let Some(drain) = &mut self.drain else { return };
-        // Sessions keep their places, so one walk meets each that is still open.
+        // Sessions keep their places, so one walk meets each that is still open,
+        // and goes back for those that open meanwhile.
         let mut index = drain.next;
         while index < len && quota > 0 {
             if let Some(session) = self.sessions.get(index).filter(|session| session.is_open()) {

@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
-use corecast::sys::{EventFd, listen, unshare_files};
+use corecast::sys::{EventFd, bind_shared, listen, unshare_files};
 use corecast_bench::floor::Outgoing;
 use corecast_bench::load::accept_for;
 use corecast_bench::sys::{self, Epoll, Interest};
@@ -108,7 +108,9 @@ impl Floor {
             sys::pin_to_cpus(&[cpu])?;
         }
         unshare_files()?;
-        let listener = listen(address, BACKLOG, None)?;
+        let socket = bind_shared(address)?;
+        listen(&socket, BACKLOG)?;
+        let listener = TcpListener::from(socket);
         let epoll = Epoll::new(EVENT_BATCH)?;
         epoll.add(&listener, Interest::Level, LISTENER)?;
         epoll.add(&mailboxes[number].event.duplicate()?, Interest::Level, MAIL)?;

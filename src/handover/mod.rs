@@ -1,0 +1,171 @@
+//! Replacing a running server by a new process, without a moment in which
+//! nobody listens.
+//!
+//! The running process starts its own program again and leaves it the listening
+//! sockets themselves: connections that the kernel has queued, and those in the
+//! middle of their TCP handshake, belong to a socket and not to a process, so
+//! there is nothing that could be lost on the way. The two speak through a
+//! socket pair:
+//!
+//! ```text
+//! predecessor                                  successor
+//!   starts it ──────────────────────────────►  reads its configuration, makes
+//!   goes on serving                            shards and control plane
+//!                ◄─────────── ready ─────────
+//!   stops accepting  ────────── go ─────────►  accepts
+//!   drains, ends
+//! ```
+//!
+//! # Invariants worth naming
+//!
+//! - A successor accepts nothing before `go`, so it may fail until then as if
+//!   it had never been.
+//! - What it inherits is named in one variable ([`VARIABLE`]); everything else
+//!   is closed when its program begins.
+
+mod succession;
+mod successor;
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use socket2::Socket;
+
+use crate::sys;
+pub use succession::Succession;
+pub(crate) use successor::AdminEstate;
+pub use successor::{Estate, HandOverError};
+
+/// The variable that names the descriptors a successor inherits, as in
+/// `link=3 admin=4 listen=5 listen=6`.
+pub const VARIABLE: &str = "CORECAST_HAND_OVER";
+
+/// What the successor says when it could serve.
+const READY: u8 = b'r';
+/// The answer that makes it the server.
+const GO: u8 = b'g';
+
+/// What a process has from the one that it replaces.
+#[derive(Debug, Default)]
+pub struct Inheritance {
+    pub(crate) listeners: Vec<Socket>,
+    pub(crate) admin: Option<Socket>,
+    pub(crate) predecessor: Option<Predecessor>,
+}
+
+impl Inheritance {
+    /// Takes what the environment names; nothing where it names nothing, or
+    /// when it was taken before.
+    ///
+    /// # Errors
+    /// When the variable names what is not there.
+    pub fn take() -> io::Result<Self> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        match env::var_os(VARIABLE) {
+            Some(names) if !TAKEN.swap(true, Ordering::Relaxed) => Self::named(&names),
+            _ => Ok(Inheritance::default()),
+        }
+    }
+
+    /// Whether there is a process to replace.
+    pub fn is_successor(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
+    fn named(names: &OsString) -> io::Result<Self> {
+        let wrong = || {
+            let what = format!(
+                "{VARIABLE} is set by a server for its successor, not by people: {names:?}"
+            );
+            io::Error::new(io::ErrorKind::InvalidInput, what)
+        };
+        let mut inheritance = Inheritance::default();
+        for name in names.to_str().ok_or_else(wrong)?.split_ascii_whitespace() {
+            let (what, number) = name.split_once('=').ok_or_else(wrong)?;
+            let number: RawFd = number.parse().map_err(|_| wrong())?;
+            if number <= libc::STDERR_FILENO {
+                return Err(wrong());
+            }
+            // SAFETY: they were open before this program began, are taken once,
+            // and each number once, because a second owner would find it closed.
+            let fd = unsafe { sys::take_inherited(number) }.map_err(|_| wrong())?;
+            match what {
+                "link" => inheritance.predecessor = Some(Predecessor::new(fd)),
+                "admin" => inheritance.admin = Some(listener(fd).ok_or_else(wrong)?),
+                "listen" => inheritance.listeners.push(listener(fd).ok_or_else(wrong)?),
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(inheritance)
+    }
+
+    /// What no shard should hold a copy of.
+    pub(crate) fn private(&self) -> Vec<BorrowedFd<'_>> {
+        let admin = self.admin.as_ref().map(AsFd::as_fd);
+        let link = self.predecessor.as_ref().map(|link| link.0.as_fd());
+        admin.into_iter().chain(link).collect()
+    }
+}
+
+/// The descriptor as a listener, if it is one.
+fn listener(fd: OwnedFd) -> Option<Socket> {
+    let socket = Socket::from(fd);
+    socket.is_listener().unwrap_or(false).then_some(socket)
+}
+
+/// The process that this one replaces.
+#[derive(Debug)]
+pub(crate) struct Predecessor(UnixStream);
+
+impl Predecessor {
+    fn new(link: OwnedFd) -> Self {
+        Predecessor(UnixStream::from(link))
+    }
+
+    /// Says that this process could serve, and waits for its turn.
+    ///
+    /// # Errors
+    /// When the predecessor goes on serving itself.
+    pub(crate) fn take_over(mut self) -> io::Result<()> {
+        let mut answer = [0];
+        self.0.write_all(&[READY])?;
+        self.0.read_exact(&mut answer)?;
+        if answer == [GO] {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::InvalidData.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_server_has_set_is_refused() {
+        for names in ["listen", "listen=", "listen=2", "listen=99999", "door=7"] {
+            let error = Inheritance::named(&names.into()).unwrap_err();
+            assert!(error.to_string().contains(VARIABLE), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_successor_serves_only_when_told() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        let refused = Predecessor(ours).take_over().unwrap_err();
+        assert_ne!(refused.kind(), io::ErrorKind::InvalidData);
+
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(&[GO]).unwrap();
+        Predecessor(ours).take_over().unwrap();
+        let mut said = [0];
+        theirs.read_exact(&mut said).unwrap();
+        assert_eq!(said, [READY]);
+    }
+}

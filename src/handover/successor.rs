@@ -1,0 +1,233 @@
+//! The predecessor's side: starting a process beside this one.
+
+use std::env;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+use socket2::Socket;
+
+use super::{GO, READY, VARIABLE};
+use crate::sys;
+
+/// What a running server leaves to its successor. Dropping it closes this
+/// process's hold on the listeners; the shards have their own.
+pub struct Estate {
+    pub(crate) listeners: Vec<Socket>,
+    pub(crate) admin: Option<AdminEstate>,
+}
+
+/// The control plane's part of an [`Estate`].
+pub(crate) struct AdminEstate {
+    pub(crate) listener: Socket,
+    /// Makes the control plane stop accepting.
+    pub(crate) retire: Box<dyn Fn() + Send>,
+}
+
+impl fmt::Debug for Estate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Estate")
+            .field("listeners", &self.listeners)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a successor did not take over.
+#[derive(Debug)]
+pub enum HandOverError {
+    /// The program could not be started.
+    Start(io::Error),
+    /// It ended before it was ready.
+    Ended(Option<ExitStatus>),
+    /// It was not ready in time.
+    TimedOut(Duration),
+    /// It was ready, and gone when it was told to serve.
+    Lost(io::Error),
+}
+
+impl fmt::Display for HandOverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HandOverError::Start(error) => write!(f, "the program cannot be started: {error}"),
+            HandOverError::Ended(Some(status)) => {
+                write!(f, "the new process ended before it was ready ({status})")
+            }
+            HandOverError::Ended(None) => f.write_str("the new process ended before it was ready"),
+            HandOverError::TimedOut(limit) => {
+                let limit = humantime::format_duration(*limit);
+                write!(f, "the new process was not ready within {limit}")
+            }
+            HandOverError::Lost(error) => {
+                write!(f, "the new process was gone when it should serve: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for HandOverError {}
+
+/// A process that is to take over. Dropped before it does, it is ended.
+pub(super) struct Successor {
+    /// Taken out when it has taken over.
+    child: Option<Child>,
+    link: UnixStream,
+}
+
+impl Successor {
+    /// Starts this process's program again, from the path it was started from,
+    /// with the same arguments and environment.
+    pub(super) fn start(estate: &Estate) -> Result<Self, HandOverError> {
+        let mut words = env::args_os();
+        let program = words.next().unwrap_or_default();
+        let mut command = Command::new(program);
+        command.args(words);
+        Self::spawn(command, estate).map_err(HandOverError::Start)
+    }
+
+    fn spawn(mut command: Command, estate: &Estate) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let admin = estate.admin.as_ref().map(|admin| &admin.listener);
+        let link = [("link", theirs.as_fd())];
+        let admin = admin.map(|listener| ("admin", listener.as_fd()));
+        let listeners = estate
+            .listeners
+            .iter()
+            .map(|listener| ("listen", listener.as_fd()));
+        let left: Vec<_> = link.into_iter().chain(admin).chain(listeners).collect();
+        let names: Vec<_> = left
+            .iter()
+            .map(|(name, fd)| format!("{name}={}", fd.as_raw_fd()))
+            .collect();
+        command
+            .env(VARIABLE, names.join(" "))
+            // It names this process.
+            .env_remove("WATCHDOG_PID");
+        // Not in the child between fork and exec: without anything to do there
+        // the memory of a process with a million sessions need not be forked.
+        let _open = LeftOpen::new(left.iter().map(|(_, fd)| *fd))?;
+        Ok(Successor {
+            child: Some(command.spawn()?),
+            link: ours,
+        })
+    }
+
+    /// Our end of the link; when it is shut down, waiting ends.
+    pub(super) fn link(&self) -> io::Result<UnixStream> {
+        self.link.try_clone()
+    }
+
+    /// Waits until it could serve.
+    pub(super) fn wait_until_ready(&mut self, limit: Duration) -> Result<(), HandOverError> {
+        let mut said = [0];
+        let received = self
+            .link
+            .set_read_timeout(Some(limit))
+            .and_then(|()| self.link.read(&mut said));
+        match received {
+            Ok(1) if said == [READY] => Ok(()),
+            Err(error) if sys::is_temporary(&error) => Err(HandOverError::TimedOut(limit)),
+            _ => Err(HandOverError::Ended(self.end())),
+        }
+    }
+
+    /// Makes it the server, and returns its number.
+    pub(super) fn go(mut self) -> Result<u32, HandOverError> {
+        self.link.write_all(&[GO]).map_err(HandOverError::Lost)?;
+        // It outlives this process, which has nobody to wait for.
+        Ok(self.child.take().map_or(0, |child| child.id()))
+    }
+
+    /// Ends it if it has not ended by itself. It has not served anybody.
+    fn end(&mut self) -> Option<ExitStatus> {
+        let mut child = self.child.take()?;
+        // Who has closed the link is about to end, and its own status says more
+        // than ours.
+        for _ in 0..100 {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = child.kill();
+        child.wait().ok()
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Descriptors that programs started meanwhile get too.
+struct LeftOpen<'f>(Vec<BorrowedFd<'f>>);
+
+impl<'f> LeftOpen<'f> {
+    fn new(fds: impl Iterator<Item = BorrowedFd<'f>>) -> io::Result<Self> {
+        let mut left = LeftOpen(Vec::new());
+        for fd in fds {
+            sys::leave_to_child(&fd, true)?;
+            left.0.push(fd);
+        }
+        Ok(left)
+    }
+}
+
+impl Drop for LeftOpen<'_> {
+    fn drop(&mut self) {
+        for fd in &self.0 {
+            // Never fails for what is open.
+            let _ = sys::leave_to_child(fd, false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing() -> Estate {
+        Estate {
+            listeners: Vec::new(),
+            admin: None,
+        }
+    }
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn who_is_not_ready_in_time_is_ended() {
+        let mut successor = Successor::spawn(shell("exec sleep 600"), &nothing()).unwrap();
+        let id = successor.child.as_ref().unwrap().id();
+        let limit = Duration::from_millis(300);
+        let error = successor.wait_until_ready(limit).unwrap_err();
+        assert!(matches!(error, HandOverError::TimedOut(_)), "{error}");
+        drop(successor);
+        assert!(!std::path::Path::new(&format!("/proc/{id}")).exists());
+    }
+
+    #[test]
+    fn the_status_of_one_that_fails_is_told() {
+        let mut successor = Successor::spawn(shell("exit 7"), &nothing()).unwrap();
+        let error = successor
+            .wait_until_ready(Duration::from_secs(20))
+            .unwrap_err();
+        assert!(error.to_string().contains("exit status: 7"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_told() {
+        let error = Successor::spawn(Command::new("/nonexistent"), &nothing());
+        assert!(error.is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! Clients that connect while the server is replaced three times notice nothing:
+//! none is refused or reset, each is answered 101 and gets its echo.
+//!
+//! How: 1,000 clients at 500 a second, or as many as
+//! CORECAST_TEST_RESTART_CLIENTS says, and SIGUSR2 to whoever serves after each
+//! quarter of them. Each sends its message with its handshake, because a session
+//! of a server that drains may be told to go (1001) as soon as it is open.
+
+mod support;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::client::{Client, request, text};
+use support::{Server, drivers, wait_until};
+
+const PER_SECOND: u32 = 500;
+
+fn clients() -> usize {
+    let asked = std::env::var("CORECAST_TEST_RESTART_CLIENTS");
+    asked.map_or(1_000, |number| number.parse().expect("a number"))
+}
+
+/// The processes that have taken over, in turn.
+fn successors(server: &Server) -> Vec<libc::pid_t> {
+    let log = server.log();
+    let numbers = log.lines().filter_map(|line| {
+        let (_, rest) = line.split_once(": process ")?;
+        let (number, _) = rest.split_once(" has taken over")?;
+        number.parse().ok()
+    });
+    numbers.collect()
+}
+
+fn signal(process: libc::pid_t, signal: libc::c_int) {
+    // SAFETY: kill takes no pointers; the process was started by this test.
+    unsafe { libc::kill(process, signal) };
+}
+
+#[test]
+fn nobody_is_refused() {
+    let count = clients();
+    for driver in drivers() {
+        let options = [
+            "--shards",
+            "2",
+            "--drain-timeout",
+            "500ms",
+            "--driver",
+            driver,
+        ];
+        let server = Server::start(&options);
+        let began = Instant::now();
+        let mut threads = Vec::new();
+        for number in 0..count {
+            let due = Duration::from_secs(1) / PER_SECOND * number as u32;
+            thread::sleep(due.saturating_sub(began.elapsed()));
+            let address = server.address;
+            threads.push(thread::spawn(move || {
+                let mut client = Client::open(address);
+                let words = "served by whichever";
+                client.send(&[request("/echo").into_bytes(), text(words)].concat());
+                let head = client.response_head();
+                assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+                assert_eq!(client.read_text(), words);
+            }));
+            if number > 0 && number % (count / 4) == 0 {
+                let before = successors(&server);
+                let serving = before.last().copied();
+                signal(
+                    serving.unwrap_or(server.pid() as libc::pid_t),
+                    libc::SIGUSR2,
+                );
+                if number == count / 4 * 3 {
+                    wait_until("the last has taken over", || successors(&server).len() == 3);
+                }
+            }
+        }
+        let failed = threads.into_iter().filter_map(|client| client.join().err());
+        let failed = failed.count();
+        let all = successors(&server);
+        println!(
+            "{driver}: {count} clients, {} hand-overs, {failed} failed",
+            all.len()
+        );
+        signal(all[all.len() - 1], libc::SIGTERM);
+        assert_eq!((failed, all.len()), (0, 3));
+        assert_eq!(server.exit_status().code(), Some(0));
+    }
+}
