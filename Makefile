@@ -295,7 +295,7 @@ reconnects: ## Kill a server and let 20,000 clients come back at once; `make tes
 
 .PHONY: restart-test
 restart-test: ## Replace a server three times while 5,000 clients connect at 500/s; `make test` does it with 1,000
-	@$(RAISE_OPEN_FILES); CORECAST_TEST_RESTART_CLIENTS=5000 $(CARGO) test --test hand_over_storm -- --nocapture
+	@$(RAISE_OPEN_FILES); CORECAST_TEST_RESTART_CLIENTS=5000 $(CARGO) test --test hand_over_storm --test hand_over_by_hand -- --nocapture
 
 # How long `make soak` holds its load.
 MINUTES ?= 30
