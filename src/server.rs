@@ -26,7 +26,9 @@ use crate::error::StartError;
 use crate::handler::{Broadcast, Chat, Echo, Handler, Phoenix, Registered, Route};
 use crate::handover::{AdminEstate, Estate, Inheritance};
 use crate::hub::Hub;
-use crate::listeners::{Listeners, Seen, stands_at};
+#[cfg(feature = "control")]
+use crate::listeners::stands_at;
+use crate::listeners::{Listeners, Seen};
 use crate::mesh::{self, MeshEnd, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;

@@ -1,5 +1,6 @@
 //! Numbers as people write them: `50k`, `1M`, `1_000_000`. Each function reads one
-//! kind, and its error is a sentence that says how it is written.
+//! kind, and its error is a sentence that says how it is written; [`grouped`] is how
+//! they read them.
 
 /// More than any count of things on a host, and small enough to be multiplied
 /// with a few others.
@@ -75,9 +76,30 @@ pub fn time(text: &str) -> Result<std::time::Duration, String> {
     }
 }
 
+/// A whole number with its thousands apart: `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_000), "1,000");
+        assert_eq!(grouped(12_345_678), "12,345,678");
+    }
 
     #[test]
     fn numbers_as_people_write_them() {

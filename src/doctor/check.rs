@@ -1,5 +1,6 @@
 //! One limit of the host, held against what is asked.
 
+use crate::cli::number::grouped;
 use std::fmt;
 
 use serde::Serialize;
@@ -63,19 +64,6 @@ impl fmt::Display for Amount {
             Amount::Words(words) => f.write_str(words),
         }
     }
-}
-
-/// A number with commas: `1,000,000`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// What a limit stops, and at how much.
@@ -244,12 +232,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_000), "1,000");
-        assert_eq!(grouped(12_345_678), "12,345,678");
+    fn no_limit_is_unlimited() {
         assert_eq!(Amount::Count(u64::MAX).to_string(), "unlimited");
+        assert_eq!(Amount::Count(1_000).to_string(), "1,000");
     }
 
     #[test]

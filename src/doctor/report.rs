@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::check::{Check, Stops, Verdict, grouped};
+use super::check::{Check, Stops, Verdict};
 use super::{Asked, Running};
+use crate::cli::number::grouped;
 
 /// What was found out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

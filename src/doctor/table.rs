@@ -5,8 +5,9 @@ use std::fmt::Write;
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
-use super::check::{Check, Fix, ForGood, Stops, Verdict, grouped};
+use super::check::{Check, Fix, ForGood, Stops, Verdict};
 use super::{Amount, Report, Role};
+use crate::cli::number::grouped;
 
 /// What a terminal of ordinary width shows without breaking lines; the same when
 /// the report is piped.

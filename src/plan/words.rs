@@ -1,16 +1,10 @@
 //! Numbers with their units, for people.
 
+use crate::cli::number::grouped;
+
 /// A whole number with separators, rounded up: `1,234,567`.
 pub(super) fn count(number: f64) -> String {
-    let digits = format!("{:.0}", number.ceil());
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    grouped(number.ceil() as u64)
 }
 
 /// A number of things: `1 core`, `12 cores`.

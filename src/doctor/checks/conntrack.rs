@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use crate::doctor::check::{CONNTRACK_CONF, grouped};
+use crate::cli::number::grouped;
+use crate::doctor::check::CONNTRACK_CONF;
 use crate::doctor::{Amount, Asked, Check, Stops, Verdict};
 use crate::host::{Conntrack, Reading, Root, Unread};
 

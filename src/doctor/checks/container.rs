@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use crate::doctor::check::{UNIT, grouped};
+use crate::cli::number::grouped;
+use crate::doctor::check::UNIT;
 use crate::doctor::running::network;
 use crate::doctor::{Amount, Asked, Check, Role, Stops, Verdict};
 use crate::host::{Reading, Root, Unread, cgroup};

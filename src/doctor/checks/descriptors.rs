@@ -4,7 +4,8 @@
 //! its own, and so has each thread of the load generator: what counts is the
 //! limit times the shards.
 
-use crate::doctor::check::{FILES_CONF, UNIT, grouped};
+use crate::cli::number::grouped;
+use crate::doctor::check::{FILES_CONF, UNIT};
 use crate::doctor::running::own_descriptors;
 use crate::doctor::{Amount, Asked, Check, Running, Stops, Verdict};
 use crate::host::{Descriptors, Reading, Root, open_files, tables};

@@ -1,6 +1,7 @@
 //! The queues of a listener: how many may come at once.
 
-use crate::doctor::check::{LISTEN_CONF, grouped};
+use crate::cli::number::grouped;
+use crate::doctor::check::LISTEN_CONF;
 use crate::doctor::{Amount, Asked, Check, Settings, Stops, Verdict};
 use crate::host::{Reading, Root};
 

@@ -2,7 +2,8 @@
 //!
 //! What a connection takes is measured, not guessed: [`crate::budget`].
 
-use crate::doctor::check::{MEMORY_CONF, UNIT, grouped};
+use crate::cli::number::grouped;
+use crate::doctor::check::{MEMORY_CONF, UNIT};
 use crate::doctor::{Amount, Asked, Check, Stops, Verdict};
 use crate::host::{Group, Memory, Reading, Root, TcpMemory, page_bytes};
 

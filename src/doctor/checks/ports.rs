@@ -4,7 +4,8 @@
 
 use std::net::Ipv4Addr;
 
-use crate::doctor::check::{PORTS_CONF, grouped};
+use crate::cli::number::grouped;
+use crate::doctor::check::PORTS_CONF;
 use crate::doctor::{Amount, Asked, Check, Settings, Stops, Verdict};
 use crate::host::{PortRange, Reading, Root, text};
 

@@ -9,7 +9,7 @@
 //!
 //! [`cli`] → [`measure`] or [`hold`] → [`contestant`] (server or floor, started
 //! and looked at) → [`load`] (runs of `corecast-load`) → [`reading`] (what a run
-//! showed) → [`report`].
+//! showed).
 //!
 //! # Invariants worth naming
 //!

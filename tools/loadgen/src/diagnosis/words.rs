@@ -1,17 +1,6 @@
 //! Numbers as people read them.
 
-/// A number with its thousands apart: 28,232.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub(super) use corecast::cli::number::grouped;
 
 /// A number with the noun it counts: "1 connection", "2,000 connections".
 pub(super) fn count(number: u64, noun: &str) -> String {

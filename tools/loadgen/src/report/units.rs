@@ -2,18 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-/// A count with separators: `1,234,567`.
-pub fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub use corecast::cli::number::grouped;
 
 /// A figure per second, without the words: `152,345`, `12.3`.
 pub fn rate(per_second: f64) -> String {
