@@ -319,6 +319,26 @@ sysctl-check: ## Compare the kernel's settings with the files in sysctl/, or wit
 sysctl-apply: ## Set them until the next boot, printing from what to what; needs root
 	@tools/sysctl apply $(FILE)
 
+# Both ends on this machine, on as many threads as the limit of descriptors asks for.
+SCALE = @mkdir -p $(TARGET)/scale; $(RAISE_OPEN_FILES); $(TARGET)/release/corecast-scale $(1) \
+	--server $(TARGET)/release/corecast --load $(TARGET)/release/corecast-load $(ARGS)
+
+.PHONY: build-scale
+build-scale: build
+	$(CARGO) build --release --package corecast-scale
+
+.PHONY: scale-1m
+scale-1m: build-scale ## Hold a million connections here for ten minutes, with heartbeats and broadcasts; 10 GB of memory
+	$(call SCALE,hold --connections 1M --hold 10m --directory $(TARGET)/scale/1m)
+
+.PHONY: scale-2m
+scale-2m: build-scale ## Two million for three minutes; 20 GB of memory, and root where fs.file-max must be raised
+	$(call SCALE,hold --connections 2M --hold 3m --directory $(TARGET)/scale/2m)
+
+.PHONY: scale-cost
+scale-cost: build-scale ## What a connection and a delivery cost at 10k, 100k and 1M, beside a loop of sends
+	$(call SCALE,measure --json $(TARGET)/scale/cost.json)
+
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
 	$(CARGO) clean
