@@ -19,9 +19,12 @@ const LEAST: Duration = Duration::from_secs(4);
 /// # Errors
 /// When the host does not allow it, or a file cannot be written.
 pub fn run(args: &MeasureArgs) -> Result<bool> {
+    let descriptors = host::descriptors()?;
+    let cores = corecast::cpus::usable().len() as u64;
     let mut readings = Vec::new();
     let mut all_well = true;
     for &connections in &args.connections {
+        let shards = host::shards_for(connections, descriptors, cores)?;
         let _files = host::FileMax::raise(connections)?;
         for round in 0..args.rounds {
             let mut turns = vec![Contestant::Server, Contestant::Floor];
@@ -30,7 +33,7 @@ pub fn run(args: &MeasureArgs) -> Result<bool> {
                 turns.reverse();
             }
             for contestant in turns {
-                match one(args, contestant, connections) {
+                match one(args, contestant, connections, shards) {
                     Ok(reading) => {
                         eprintln!("{}", sentence(&reading));
                         readings.push(reading);
@@ -50,9 +53,12 @@ pub fn run(args: &MeasureArgs) -> Result<bool> {
     Ok(all_well)
 }
 
-fn one(args: &MeasureArgs, contestant: Contestant, connections: u64) -> Result<Reading> {
-    let cores = corecast::cpus::usable().len() as u64;
-    let shards = host::shards_for(connections, host::descriptors()?, cores)?;
+fn one(
+    args: &MeasureArgs,
+    contestant: Contestant,
+    connections: u64,
+    shards: u64,
+) -> Result<Reading> {
     let running = contestant.start(&args.programs, shards, &args.server_arg)?;
     let measured = (PER_CONNECTION * connections as u32).max(LEAST);
     let json = std::env::temp_dir().join(format!("corecast-scale-{}.json", running.process.pid()));
