@@ -209,7 +209,10 @@ impl Server {
         let estate = Arc::new((listeners, inheritance));
 
         let (part, parted) = mpsc::channel();
-        let (tell, outcomes) = mpsc::channel();
+        // One for each step: a shard that waits for its start must not keep open
+        // what tells that another has ended without a word.
+        let (could, able) = mpsc::channel();
+        let (listens, listening) = mpsc::channel();
         let mut running = Shards {
             threads: Vec::new(),
             handle: handle.clone(),
@@ -232,7 +235,8 @@ impl Server {
                 end,
                 part: part.clone(),
                 told,
-                outcome: tell.clone(),
+                could: could.clone(),
+                listens: listens.clone(),
             };
             let (turn, next) = ListenTurn::following(before.take());
             before = Some(next);
@@ -242,13 +246,13 @@ impl Server {
                 .map_err(StartError::Thread)?;
             running.threads.push(thread);
         }
-        drop((part, tell));
+        drop((part, could, listens));
 
         // Sockets are made only when no shard will copy them into its table.
         for _ in 0..shards {
             parted.recv().map_err(|_| StartError::ShardLost)?;
         }
-        let all_shards = || {
+        let all_shards = |outcomes: mpsc::Receiver<Result<(), StartError>>| {
             for _ in 0..shards {
                 outcomes.recv().map_err(|_| StartError::ShardLost)??;
             }
@@ -256,7 +260,7 @@ impl Server {
         };
         let (listeners, inheritance) =
             Arc::try_unwrap(estate).map_err(|_| StartError::ShardLost)?;
-        all_shards()?;
+        all_shards(able)?;
         let Inheritance {
             admin, predecessor, ..
         } = inheritance;
@@ -265,10 +269,10 @@ impl Server {
             predecessor.take_over().map_err(StartError::Predecessor)?;
         }
         for start in starts {
-            // A shard that is gone tells through `outcomes`.
+            // A shard that is gone shows in the next step.
             let _ = start.send(());
         }
-        all_shards()?;
+        all_shards(listening)?;
         // In this order, or the first to ask would hear that we are starting.
         handle.lifecycle.set(Phase::Running);
         let admin = begin_control(&mut control);
@@ -410,8 +414,10 @@ struct StartingShard {
     part: mpsc::Sender<()>,
     /// Tells that it may listen, once nothing else can fail.
     told: mpsc::Receiver<()>,
-    /// Told twice: when the shard could listen, and when it does.
-    outcome: mpsc::Sender<Result<(), StartError>>,
+    /// Whether it could serve.
+    could: mpsc::Sender<Result<(), StartError>>,
+    /// Whether it listens.
+    listens: mpsc::Sender<Result<(), StartError>>,
 }
 
 impl StartingShard {
@@ -444,7 +450,7 @@ impl StartingShard {
             });
         let (listeners, plane) = match made {
             Ok(made) => made,
-            Err(error) => return drop(self.outcome.send(Err(error))),
+            Err(error) => return drop(self.could.send(Err(error))),
         };
         let starter = self.starter;
         let core = Core::new(starter.parts(self.end, self.metrics, plane));
@@ -458,8 +464,7 @@ impl StartingShard {
             cpu,
             steer: starter.steer,
         };
-        let (outcome, told) = (self.outcome, self.told);
-        let could = outcome.clone();
+        let (could, told, listens) = (self.could, self.told, self.listens);
         // Both are gone once told: only so can the start see that a shard has
         // ended without a word, as when its handlers cannot be made.
         shard_loop.run(
@@ -472,7 +477,7 @@ impl StartingShard {
                     told.recv().is_ok()
                 }
             },
-            move |listening| drop(outcome.send(listening)),
+            move |listening| drop(listens.send(listening)),
         );
     }
 }

@@ -16,18 +16,18 @@ use support::client::{BINARY, CLOSE, Client, FIN, Frame, PING, PONG, encode, req
 use support::fault::Before;
 use support::{Server, on_each_driver};
 
-const LIMIT: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_millis(1_500);
 const OPTIONS: &[&str] = &[
     "--shards",
     "2",
     "--idle-timeout",
-    "1s",
+    "1500ms",
     "--ping-interval",
-    "500ms",
+    "750ms",
     "--write-stall-timeout",
-    "1s",
+    "1500ms",
     "--handshake-timeout",
-    "1s",
+    "1500ms",
 ];
 
 /// Stops the process for so long, and does something meanwhile.
