@@ -146,14 +146,11 @@ impl Hub {
         loop {
             match self.inbox.pop_front()? {
                 ShardMessage::Tell(notice) => return Some(notice),
-                ShardMessage::Publish(publication) => self.publish_received(&publication),
+                ShardMessage::Publish(publication) => {
+                    publish_received(&mut self.table, &mut self.queue, &publication);
+                }
             }
         }
-    }
-
-    fn publish_received(&mut self, publication: &Publication) {
-        let Publication { topic, frame } = publication;
-        publish_local(&mut self.table, &mut self.queue, topic, frame.clone(), None);
     }
 
     /// Takes what other shards have published, as long as not too much is
@@ -175,8 +172,7 @@ impl Hub {
         metrics.ring_depth.set(mesh.depth() as u64);
         let taken = mesh.receive(room, |message| match message {
             ShardMessage::Publish(publication) if inbox.is_empty() => {
-                let frame = publication.frame.clone();
-                publish_local(table, queue, &publication.topic, frame, None);
+                publish_received(table, queue, &publication);
             }
             message => inbox.push_back(message),
         });
@@ -253,6 +249,16 @@ impl Hub {
     pub fn check_invariants(&self) {
         self.table.check_invariants();
     }
+}
+
+/// Queues a publication of another shard for this shard's subscribers.
+fn publish_received(
+    table: &mut SubscriberTable,
+    queue: &mut FanOutQueue,
+    publication: &Publication,
+) {
+    let Publication { topic, frame } = publication;
+    publish_local(table, queue, topic, frame.clone(), None);
 }
 
 /// Queues a publication for this shard's subscribers, whichever shard made it.

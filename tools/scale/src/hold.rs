@@ -100,8 +100,7 @@ fn watch(args: &HoldArgs, running: &Running) -> Result<Seen> {
         file("load.csv"),
     );
     let json = args.directory.join("load.json");
-    let limit =
-        args.hold + Duration::from_secs(120) + Duration::from_micros(400) * args.connections as u32;
+    let limit = args.hold + Duration::from_secs(120) + load::climb(args.connections);
     let stats = running
         .admin
         .map(|admin| StatsClient::new(&format!("http://{admin}")));
@@ -118,7 +117,8 @@ fn watch(args: &HoldArgs, running: &Running) -> Result<Seen> {
         let began = Instant::now();
         let (mut pings, mut next) = (0, LOOK);
         while !load.is_finished() {
-            thread::sleep(Duration::from_millis(100));
+            // Not more often: asking takes the server's time, which is measured.
+            thread::sleep(Duration::from_millis(500));
             // A server that is busy with both ends of everything may not answer in time.
             let Ok(now) = stats.fetch() else { continue };
             pings = pings.max(now.pings);

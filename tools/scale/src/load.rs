@@ -12,6 +12,12 @@ use corecast_load::report::read_json;
 
 use crate::contestant::Running;
 
+/// Time in which so many connections are open, and later closed, on the slowest
+/// host that is to be waited for.
+pub fn climb(connections: u64) -> Duration {
+    Duration::from_micros(400 * connections)
+}
+
 /// Runs `program` with these words against `subject` and reads what it has
 /// measured; `json` is where it writes that.
 ///

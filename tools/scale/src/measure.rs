@@ -68,8 +68,7 @@ fn one(
         running.address,
         measured.as_secs_f64(),
     );
-    let limit =
-        measured + Duration::from_secs(60) + Duration::from_micros(400) * connections as u32;
+    let limit = measured + Duration::from_secs(60) + load::climb(connections);
     let outcome = load::run(&args.programs.load, &words, &running, &json, limit);
     let _ = std::fs::remove_file(&json);
     let outcome = outcome?;
