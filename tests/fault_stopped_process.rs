@@ -16,18 +16,18 @@ use support::client::{BINARY, CLOSE, Client, FIN, Frame, PING, PONG, encode, req
 use support::fault::Before;
 use support::{Server, on_each_driver};
 
-const LIMIT: Duration = Duration::from_millis(1_500);
+const LIMIT: Duration = Duration::from_millis(2_000);
 const OPTIONS: &[&str] = &[
     "--shards",
     "2",
     "--idle-timeout",
-    "1500ms",
+    "2s",
     "--ping-interval",
-    "750ms",
+    "1s",
     "--write-stall-timeout",
-    "1500ms",
+    "2s",
     "--handshake-timeout",
-    "1500ms",
+    "2s",
 ];
 
 /// Stops the process for so long, and does something meanwhile.
@@ -127,6 +127,22 @@ fn nobody_who_lives_is_closed() {
         assert_eq!(server.total("ended.idle"), 0);
         assert_eq!(server.total("ended.write_stalled"), 0);
         before.expect_recovered(server, 4 << 20);
+    });
+}
+
+/// Who could not be asked in time is asked then, and has as long to answer.
+#[test]
+fn a_late_question_leaves_time_to_answer() {
+    on_each_driver(OPTIONS, |server| {
+        let mut client = Client::connect(server.address, "/broadcast");
+        stop_for(server, LIMIT * 3, || ());
+        server.wait_for("pings", 1);
+        thread::sleep(LIMIT * 3 / 10);
+        let question = client.frame();
+        assert_eq!(question.opcode, PING, "{question:?}");
+        client.send(&encode(FIN | PONG, true, &question.payload));
+        client.send_close(1000);
+        assert_eq!(client.frame().payload, 1000u16.to_be_bytes());
     });
 }
 

@@ -9,8 +9,9 @@
 //! - A deadline is noticed at most one period late. The period is a quarter of
 //!   the shortest limit and never more than two seconds. A tick that comes late,
 //!   as on a host with many more threads than cores, looks at as much more.
-//! - Nobody is closed for silence who was not asked for a sign of life, where
-//!   the server asks.
+//! - Where the server asks for a sign of life, nobody is closed for silence who
+//!   was not asked, nor before there was time to answer: a question that comes
+//!   late leaves as long for the answer as one in time.
 //! - Nobody is given up for what the shard itself is behind with: it writes to
 //!   and reads from a session once more before it ends it for being late.
 
@@ -200,10 +201,12 @@ impl Core {
     }
 
     fn ping(&mut self, key: SessionKey) {
+        let asked_in_time = self.clock.now_ms().wrapping_sub(self.limits.ping_ms);
         let Some(session) = self.session(key) else {
             return;
         };
         session.pinged = true;
+        session.since = asked_in_time;
         self.send_control(key, |outgoing| outgoing.control(OpCode::Ping, &[]));
         self.metrics.pings.add(1);
     }

@@ -22,7 +22,11 @@ use corecast_load::report::read_json;
 const DEADLINE: Duration = Duration::from_secs(40);
 
 /// Times that something measured is tried on a machine that others use as well.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: u32 = 6;
+
+/// Time between the first and the second attempt; each later one is longer by as
+/// much, because what disturbs a machine often lasts for seconds.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Leaves a line that `make test` repeats; the harness would swallow a `println`.
 pub fn skip(what: &str, why: &str) {
@@ -41,7 +45,8 @@ pub fn at_last(
 ) {
     let mut wrong = Vec::new();
     let mut disturbed = true;
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        std::thread::sleep(PAUSE * attempt);
         let run = measure();
         match look(&run) {
             Ok(()) => return,
