@@ -5,6 +5,7 @@ pub mod conntrack;
 pub mod container;
 pub mod cpu;
 pub mod descriptors;
+pub mod established;
 pub mod listen;
 pub mod memory;
 pub mod network_cards;
@@ -29,6 +30,7 @@ pub fn all(
     checks.extend(descriptors::Facts::read(root, running).checks(asked));
     checks.extend(listen::Facts::read(root, &known).checks(asked));
     checks.extend(ports::Facts::read(root, &known).checks(asked));
+    checks.extend(established::Facts::read(root).checks(asked));
     checks.extend(memory::Facts::read(root, &process).checks(asked));
     checks.extend(conntrack::Facts::read(root).checks(asked));
     checks.extend(uring::Facts::read(root, &process).checks(asked));

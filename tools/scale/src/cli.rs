@@ -27,6 +27,8 @@ pub enum Command {
     Measure(MeasureArgs),
     /// Hold one number of connections for minutes, with heartbeats, broadcasts and newcomers
     Hold(HoldArgs),
+    /// Put what was measured into a document, as tables and charts
+    Report(ReportArgs),
     /// Serve as the floor: a loop of sends on each of many threads, until killed
     Floor(FloorArgs),
 }
@@ -63,6 +65,9 @@ pub struct MeasureArgs {
     /// Another argument for the server; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub server_arg: Vec<String>,
+    /// Stay in the host's network, with its table of connections, also as root
+    #[arg(long)]
+    pub host_network: bool,
     /// Leave the floor out
     #[arg(long)]
     pub no_floor: bool,
@@ -92,9 +97,33 @@ pub struct HoldArgs {
     /// Another argument for the server; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub server_arg: Vec<String>,
+    /// Stay in the host's network, with its table of connections, also as root
+    #[arg(long)]
+    pub host_network: bool,
     /// Where figures and charts are written
     #[arg(long, value_name = "DIRECTORY", default_value = "target/scale/hold")]
     pub directory: PathBuf,
+}
+
+/// The options of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A file of `measure --json`; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub cost: Vec<PathBuf>,
+    /// A directory of `hold`, whose name the names of its charts begin with; may be repeated
+    #[arg(long, value_name = "DIRECTORY")]
+    pub held: Vec<PathBuf>,
+    /// The document, with the lines '<!-- figures -->' and '<!-- /figures -->'
+    #[arg(long, value_name = "FILE", default_value = "docs/road-to-2-million.md")]
+    pub into: PathBuf,
+    /// Where the charts are written
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "docs/road-to-2-million"
+    )]
+    pub charts: PathBuf,
 }
 
 /// The options of `floor`.

@@ -15,7 +15,8 @@ use crate::cli::HoldArgs;
 use crate::contestant::{Contestant, Running};
 use crate::newcomers::{self, Newcomer, Waits};
 use crate::reading::Reading;
-use crate::{host, load};
+use crate::slabs::Cache;
+use crate::{host, load, network, slabs};
 
 /// Time between two looks at the server.
 const LOOK: Duration = Duration::from_secs(5);
@@ -58,6 +59,9 @@ pub fn run(args: &HoldArgs) -> Result<bool> {
     let directory = &args.directory;
     fs::create_dir_all(directory).during(format!("making {}", directory.display()))?;
     let _files = host::FileMax::raise(args.connections)?;
+    if !args.host_network {
+        network::with_room_for(args.connections)?;
+    }
     eprintln!(
         "{} connections to {shards} shards, held for {}, a broadcast every {}; both ends on this machine",
         args.connections,
@@ -65,8 +69,8 @@ pub fn run(args: &HoldArgs) -> Result<bool> {
         humantime::format_duration(args.publish_every),
     );
     let running = Contestant::Server.start(&args.programs, shards, &args.server_arg)?;
-    let seen = watch(args, &running)?;
-    let held = judge(args, shards, seen)?;
+    let (seen, kernel_caches) = slabs::watch(args.connections, || watch(args, &running));
+    let held = judge(args, shards, seen?, kernel_caches)?;
     let path = directory.join("hold.json");
     let text = serde_json::to_string_pretty(&held).expect("figures are plain values");
     fs::write(&path, text).during(format!("writing {}", path.display()))?;
@@ -150,14 +154,14 @@ fn watch(args: &HoldArgs, running: &Running) -> Result<Seen> {
     })
 }
 
-fn judge(args: &HoldArgs, shards: u64, seen: Seen) -> Result<Held> {
+fn judge(args: &HoldArgs, shards: u64, seen: Seen, kernel_caches: Vec<Cache>) -> Result<Held> {
     let Seen {
         outcome,
         pings,
         newcomers,
         mut failures,
     } = seen;
-    let reading = Reading::of(Contestant::Server, &outcome)
+    let reading = Reading::of(Contestant::Server, &outcome, kernel_caches)
         .ok_or_else(|| Error::Process("the load generator did not see the server".to_owned()))?;
     // The load leaves at the end, and newcomers with it.
     failures.truncate(20);

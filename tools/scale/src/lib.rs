@@ -7,9 +7,10 @@
 //! in turns through growing sizes; [`hold`] keeps one size for minutes while
 //! heartbeats, broadcasts and newcomers go on.
 //!
-//! [`cli`] → [`measure`] or [`hold`] → [`contestant`] (server or floor, started
-//! and looked at) → [`load`] (runs of `corecast-load`) → [`reading`] (what a run
-//! showed).
+//! [`cli`] → [`measure`] or [`hold`] → [`network`] (with a table of connections
+//! that is large enough) → [`contestant`] (server or floor, started and looked at)
+//! → [`load`] (runs of `corecast-load`) and [`slabs`] (the kernel's memory
+//! meanwhile) → [`reading`] (what a run showed) → [`report`] (tables and charts).
 //!
 //! # Invariants worth naming
 //!
@@ -26,8 +27,11 @@ pub mod hold;
 pub mod host;
 pub mod load;
 pub mod measure;
+pub mod network;
 pub mod newcomers;
 pub mod reading;
+pub mod report;
+pub mod slabs;
 
 use std::process::ExitCode;
 
@@ -39,6 +43,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli::Cli::parse().command {
         cli::Command::Measure(args) => measure::run(&args),
         cli::Command::Hold(args) => hold::run(&args),
+        cli::Command::Report(args) => report::run(&args),
         cli::Command::Floor(args) => args.serve().map(|_: std::convert::Infallible| true),
     };
     match outcome {

@@ -1,4 +1,7 @@
 //! Growing sizes, server and floor in turns.
+//!
+//! The server sends no heartbeats here, because the floor sends none either: what
+//! those cost is measured while connections are [held](crate::hold).
 
 use std::time::Duration;
 
@@ -7,7 +10,10 @@ use corecast_bench::{During, Error, Result};
 use crate::cli::MeasureArgs;
 use crate::contestant::Contestant;
 use crate::reading::Reading;
-use crate::{host, load};
+use crate::{host, load, network, slabs};
+
+/// What the server is started with, before what the caller adds.
+const NO_HEARTBEATS: [&str; 2] = ["--ping-interval=0s", "--idle-timeout=0s"];
 
 /// Measured time per connection: that of about four broadcasts.
 const PER_CONNECTION: Duration = Duration::from_micros(50);
@@ -21,6 +27,9 @@ const LEAST: Duration = Duration::from_secs(4);
 pub fn run(args: &MeasureArgs) -> Result<bool> {
     let descriptors = host::descriptors()?;
     let cores = corecast::cpus::usable().len() as u64;
+    if !args.host_network {
+        network::with_room_for(args.connections.iter().copied().max().unwrap_or(0))?;
+    }
     let mut readings = Vec::new();
     let mut all_well = true;
     for &connections in &args.connections {
@@ -59,7 +68,9 @@ fn one(
     connections: u64,
     shards: u64,
 ) -> Result<Reading> {
-    let running = contestant.start(&args.programs, shards, &args.server_arg)?;
+    let heartbeats = NO_HEARTBEATS.map(str::to_owned);
+    let server_args: Vec<_> = heartbeats.iter().chain(&args.server_arg).cloned().collect();
+    let running = contestant.start(&args.programs, shards, &server_args)?;
     let measured = (PER_CONNECTION * connections as u32).max(LEAST);
     let json = std::env::temp_dir().join(format!("corecast-scale-{}.json", running.process.pid()));
     let words = format!(
@@ -69,10 +80,11 @@ fn one(
         measured.as_secs_f64(),
     );
     let limit = measured + Duration::from_secs(60) + load::climb(connections);
-    let outcome = load::run(&args.programs.load, &words, &running, &json, limit);
+    let (outcome, kernel_caches) = slabs::watch(connections, || {
+        load::run(&args.programs.load, &words, &running, &json, limit)
+    });
     let _ = std::fs::remove_file(&json);
-    let outcome = outcome?;
-    Reading::of(contestant, &outcome)
+    Reading::of(contestant, &outcome?, kernel_caches)
         .ok_or_else(|| Error::Process("the load generator did not see the server".to_owned()))
 }
 

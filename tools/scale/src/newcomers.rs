@@ -1,9 +1,8 @@
 //! Clients that come while everybody else is there: whether they are still
 //! served, and how fast.
 //!
-//! One after the other opens a connection, has a message echoed and leaves. Each
-//! has a planned time, and its waiting begins then: a newcomer that could not
-//! begin in time because the one before it had to wait has waited too.
+//! Each opens a connection, has a message echoed and leaves. Each has a planned
+//! time, and its waiting begins then, whenever it could really begin.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// Time between two of them.
 const INTERVAL: Duration = Duration::from_millis(50);
+/// So many may be waiting at once before one waits for another.
+const LANES: u32 = 40;
 /// How long one may wait for an answer.
 const LIMIT: Duration = Duration::from_secs(30);
 /// An address that the load does not use, so that ports do not run short.
@@ -37,23 +38,45 @@ pub struct Newcomer {
     pub echo_micros: u64,
 }
 
-/// Lets one come after the other until `stop` is set. The second part of the
-/// answer says what went wrong.
+/// Lets them come until `stop` is set. The second part of the answer says what
+/// went wrong.
 pub fn run(server: SocketAddrV4, stop: &AtomicBool) -> (Vec<Newcomer>, Vec<String>) {
+    let began = (Instant::now(), SystemTime::now());
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES)
+            .map(|lane| scope.spawn(move || run_lane(server, stop, began, lane)))
+            .collect();
+        let mut all = (Vec::new(), Vec::new());
+        for lane in lanes {
+            let (newcomers, failures) = lane.join().expect("newcomers do not panic");
+            all.0.extend(newcomers);
+            all.1.extend(failures);
+        }
+        all
+    })
+}
+
+/// Every how-manieth of them comes in this lane.
+fn run_lane(
+    server: SocketAddrV4,
+    stop: &AtomicBool,
+    (began, unix): (Instant, SystemTime),
+    lane: u32,
+) -> (Vec<Newcomer>, Vec<String>) {
     let (mut newcomers, mut failures) = (Vec::new(), Vec::new());
-    let began = Instant::now();
-    let unix = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    for number in 0u32.. {
-        let planned = began + INTERVAL * number;
-        thread::sleep(planned.saturating_duration_since(Instant::now()));
+    for number in (lane..).step_by(LANES as usize) {
+        let after = INTERVAL * number;
+        let planned = began + after;
+        while !stop.load(Ordering::Relaxed) && Instant::now() < planned {
+            thread::sleep(INTERVAL.min(planned.saturating_duration_since(Instant::now())));
+        }
         if stop.load(Ordering::Relaxed) {
             break;
         }
+        let unix = (unix + after).duration_since(UNIX_EPOCH);
         match one(server, planned) {
             Ok((open, echo)) => newcomers.push(Newcomer {
-                planned_unix_ms: (unix + INTERVAL * number).as_millis() as u64,
+                planned_unix_ms: unix.unwrap_or_default().as_millis() as u64,
                 open_micros: open.as_micros() as u64,
                 echo_micros: echo.as_micros() as u64,
             }),
@@ -122,7 +145,8 @@ fn exchange(
 pub struct Waits {
     /// How many there were.
     pub count: usize,
-    /// Until the opening handshake was answered, in microseconds: the median.
+    /// From the planned time until the opening handshake was answered, in
+    /// microseconds: the median.
     pub open_p50_micros: u64,
     /// The same, 99 of 100.
     pub open_p99_micros: u64,

@@ -1,9 +1,12 @@
 //! What one run showed.
 
+use std::collections::BTreeSet;
+
 use corecast_load::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
 use crate::contestant::Contestant;
+use crate::slabs::Cache;
 
 /// What a broadcast to so many connections showed of one contestant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,11 +32,18 @@ pub struct Reading {
     pub load_bytes: f64,
     /// Memory of the kernel per connection, both ends, in bytes.
     pub kernel_bytes: f64,
+    /// What of it is in which cache of objects, the largest first; empty where
+    /// this process may not see them.
+    pub kernel_caches: Vec<Cache>,
 }
 
 impl Reading {
     /// Reads the outcome of a broadcast; `None` if something of it is missing.
-    pub fn of(contestant: Contestant, outcome: &Outcome) -> Option<Reading> {
+    pub fn of(
+        contestant: Contestant,
+        outcome: &Outcome,
+        kernel_caches: Vec<Cache>,
+    ) -> Option<Reading> {
         let resources = &outcome.resources;
         let server = resources.server.as_ref()?;
         let connections = outcome.connections.opened;
@@ -55,11 +65,61 @@ impl Reading {
                 resources.client_memory_before_bytes,
             ),
             kernel_bytes: per_connection(resources.kernel_memory_bytes?, 0),
+            kernel_caches,
         })
     }
+}
 
-    /// Deliveries per second of a core's time.
-    pub fn deliveries_per_core_second(&self) -> f64 {
-        1e6 / self.server_micros
+/// The medians of all rounds of one contestant at one size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// How many rounds there were.
+    pub rounds: usize,
+    /// See [`Reading::opened_per_second`].
+    pub opened_per_second: f64,
+    /// See [`Reading::server_micros`].
+    pub server_micros: f64,
+    /// See [`Reading::last_seconds`].
+    pub last_seconds: f64,
+    /// See [`Reading::server_bytes`].
+    pub server_bytes: f64,
+    /// See [`Reading::load_bytes`].
+    pub load_bytes: f64,
+    /// See [`Reading::kernel_bytes`].
+    pub kernel_bytes: f64,
+}
+
+impl Summary {
+    /// Of those among the readings; `None` if there are none.
+    pub fn of(readings: &[Reading], contestant: Contestant, connections: u64) -> Option<Summary> {
+        let rounds: Vec<&Reading> = readings
+            .iter()
+            .filter(|reading| {
+                reading.contestant == contestant && reading.connections == connections
+            })
+            .collect();
+        let median = |figure: fn(&Reading) -> f64| {
+            let mut figures: Vec<f64> = rounds.iter().map(|reading| figure(reading)).collect();
+            figures.sort_by(f64::total_cmp);
+            let middle = figures.len() / 2;
+            match figures.len() % 2 {
+                0 => (figures[middle - 1] + figures[middle]) / 2.0,
+                _ => figures[middle],
+            }
+        };
+        (!rounds.is_empty()).then(|| Summary {
+            rounds: rounds.len(),
+            opened_per_second: median(|reading| reading.opened_per_second),
+            server_micros: median(|reading| reading.server_micros),
+            last_seconds: median(|reading| reading.last_seconds),
+            server_bytes: median(|reading| reading.server_bytes),
+            load_bytes: median(|reading| reading.load_bytes),
+            kernel_bytes: median(|reading| reading.kernel_bytes),
+        })
     }
+}
+
+/// The numbers of connections that were measured, from small to large.
+pub fn sizes(readings: &[Reading]) -> BTreeSet<u64> {
+    readings.iter().map(|reading| reading.connections).collect()
 }

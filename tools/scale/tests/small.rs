@@ -108,6 +108,43 @@ fn what_is_held_is_pinged_and_newcomers_are_served() {
     assert!(directory.path().join("load.html").is_file());
 }
 
+/// Within networks of the test's own, so that no setting of the host is touched:
+/// the first gives the second a table of 1,024 buckets, too few for 600 connections.
+#[test]
+fn a_small_table_of_connections_is_left_for_a_larger_one() {
+    let small = "echo 1024 >/proc/sys/net/ipv4/tcp_child_ehash_entries && exec unshare --net \
+                 sh -c 'ip link set lo up && exec \"$0\" \"$@\"' \"$0\" \"$@\"";
+    let can = Command::new("unshare")
+        .args(["--net", "sh", "-c", small, "true"])
+        .output();
+    if !can.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: a small table of connections: no networks of its own can be made here");
+        return;
+    }
+    let (Some(server), Some(load)) = (sibling("corecast"), sibling("corecast-load")) else {
+        return;
+    };
+    let run = |more: &[&str]| {
+        let output = Command::new("unshare")
+            .args(["--net", "sh", "-c", small, SCALE])
+            .args(["measure", "--connections", "600", "--rounds", "1"])
+            .args(["--no-floor", "--server"])
+            .arg(&server)
+            .arg("--load")
+            .arg(&load)
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", words(&output));
+        words(&output)
+    };
+    let moved = "In a network of its own with 2048 buckets for sockets; with the host's 1024";
+    let left = run(&[]);
+    assert!(left.contains(moved), "{left}");
+    let stayed = run(&["--host-network"]);
+    assert!(!stayed.contains("buckets"), "{stayed}");
+}
+
 #[test]
 fn more_than_the_tables_hold_is_refused() {
     let Some(output) = scale(&["hold", "--connections", "100000M"]) else {

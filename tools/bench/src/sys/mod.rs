@@ -4,10 +4,12 @@
 //! its own beside its ring.
 
 mod epoll;
+mod network;
 mod process;
 mod socket;
 
 pub use epoll::{Epoll, Event, Interest};
+pub use network::{leave_network, switch_loopback_on};
 pub use process::{
     die_with_parent, disable_huge_pages, memory_file, open_files_limit, page_bytes, pin_to_cpus,
     raise_open_files, terminate, thread_cpu_time, utc_date,

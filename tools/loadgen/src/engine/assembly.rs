@@ -129,12 +129,12 @@ impl Assembly {
                 .get_or_insert_default()
                 .add(&tally.deliveries);
         }
-        for (timed, latency) in tally.latencies() {
+        for (timed, times) in &report.times {
             outcome
                 .latencies
                 .entry(timed.name().to_owned())
                 .or_default()
-                .add(latency);
+                .add_times(times);
         }
         let busiest =
             |thread: &Thread| thread.cpu_nanos as f64 / thread.measured_nanos.max(1) as f64;
@@ -167,8 +167,11 @@ impl Assembly {
         slot.failed += tally.failed.values().sum::<u64>() + tally.lost.values().sum::<u64>();
         slot.traffic.add(&tally.traffic);
         slot.cpu_nanos += report.cpu_nanos;
-        for (timed, latency) in tally.latencies() {
-            slot.latencies.entry(timed.name()).or_default().add(latency);
+        for (timed, times) in &report.times {
+            slot.latencies
+                .entry(timed.name())
+                .or_default()
+                .add_times(times);
         }
     }
 

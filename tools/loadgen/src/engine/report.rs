@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::shared::Phase;
-use super::tally::Tally;
+use super::tally::{Tally, Timed};
 use super::worker::Status;
+use crate::outcome::Times;
 
 /// How often each thread reports.
 pub(super) const REPORT_INTERVAL: Duration = Duration::from_millis(250);
@@ -19,6 +20,8 @@ pub(super) struct Report {
     /// Its end.
     pub to: u64,
     pub tally: Tally,
+    /// What was timed, which the tally does not have any more.
+    pub times: Vec<(Timed, Times)>,
     /// Connections on their way or open, at its end.
     pub users: u64,
     /// Connections open, at its end.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cause::Cause;
-use crate::outcome::{Deliveries, Latency};
+use crate::outcome::{Deliveries, Latency, Times};
 
 /// What is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +112,14 @@ impl Tally {
             .record_nanos(nanos);
     }
 
-    /// The distributions of what was timed.
-    pub fn latencies(&self) -> impl Iterator<Item = (Timed, &Latency)> {
+    /// Takes what was timed, for a report.
+    pub(super) fn take_times(&mut self) -> Vec<(Timed, Times)> {
+        let latencies = std::mem::take(&mut self.latencies);
         Timed::ALL
             .into_iter()
-            .filter_map(|timed| Some((timed, self.latencies[timed as usize].as_deref()?)))
+            .zip(latencies)
+            .filter_map(|(timed, latency)| Some((timed, latency?.times())))
+            .collect()
     }
 }
 

@@ -230,12 +230,14 @@ impl<S: Scenario> Worker<S> {
         let cpu = sys::thread_cpu_nanos();
         let now = self.net.now;
         self.reported_status = self.status();
+        let mut tally = std::mem::take(&mut self.net.tally);
         let report = Report {
+            times: tally.take_times(),
+            tally,
             thread: self.net.thread,
             phase: self.net.phase,
             from: self.reported_until,
             to: now,
-            tally: std::mem::take(&mut self.net.tally),
             users: (self.net.open.len() + self.net.opening) as u64,
             connected: self.net.open.len() as u64,
             cpu_nanos: cpu - self.reported_cpu,

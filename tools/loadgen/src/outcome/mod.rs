@@ -20,7 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-pub use latency::{Latency, Percentiles};
+pub use latency::{Latency, Percentiles, Times};
 pub use merge::{MergeError, merge};
 
 use crate::cause::Cause;

@@ -27,7 +27,7 @@ mod table;
 pub mod ticks;
 pub mod units;
 
-pub use chart::{Chart, charts};
+pub use chart::{Chart, charts, growth};
 pub use json::{json, read_json};
 pub use page::page;
 pub(crate) use page::{Stage, document, heading, main_part};

@@ -33,6 +33,8 @@ enum Scale {
     Value(Unit),
     /// Seconds that are shown divided by this.
     Time(f64),
+    /// A number that grows by factors.
+    Size,
 }
 
 impl Axis {
@@ -79,6 +81,21 @@ impl Axis {
         }
     }
 
+    /// The axis for sizes that differ by factors: logarithmic, from the smallest
+    /// to the largest.
+    pub(super) fn of_sizes(sizes: Range<f64>) -> Axis {
+        let (_, ticks) = logarithmic(sizes.clone());
+        let (start, end) = (sizes.start, sizes.end.max(sizes.start * 2.0));
+        Axis {
+            ticks: ticks
+                .into_iter()
+                .filter(|tick| (start..=end).contains(tick))
+                .collect(),
+            range: start..end,
+            scale: Scale::Size,
+        }
+    }
+
     /// What a time axis measures, with its unit.
     pub(super) fn time_title(&self) -> &'static str {
         match self.scale {
@@ -91,7 +108,7 @@ impl Axis {
     /// How far along the axis a value stands, from 0 to 1.
     pub(super) fn share(&self, value: f64) -> f64 {
         let place = |value: f64| match self.scale {
-            Scale::Value(Unit::Micros) => value.max(1.0).log10(),
+            Scale::Value(Unit::Micros) | Scale::Size => value.max(1.0).log10(),
             _ => value,
         };
         let (start, end) = (place(self.range.start), place(self.range.end));
@@ -124,7 +141,7 @@ impl ValueFormatter<f64> for Axis {
     fn format_ext(&self, value: &f64) -> String {
         let micros = value.round();
         match self.scale {
-            Scale::Value(Unit::Count) => plain(*value),
+            Scale::Value(Unit::Count) | Scale::Size => plain(*value),
             Scale::Value(Unit::Percent | Unit::Share) => format!("{} %", plain(*value)),
             Scale::Value(Unit::Micros) if micros < 1e3 => format!("{} µs", plain(micros)),
             Scale::Value(Unit::Micros) if micros < 1e6 => format!("{} ms", plain(micros / 1e3)),
@@ -187,6 +204,20 @@ mod tests {
         let axis = Axis::of_values(Unit::Percent, 0.0..1.0);
         assert_eq!(axis.map(&50.0, (0, 200)), 100);
         assert_eq!(axis.map(&101.0, (0, 200)), 200);
+    }
+
+    #[test]
+    fn sizes_are_as_far_apart_as_their_ratio_is_large() {
+        let axis = Axis::of_sizes(10_000.0..2_000_000.0);
+        let last = ["500,000", "1,000,000", "2,000,000"];
+        assert!(labels(&axis).ends_with(&last.map(String::from)));
+        let from_first = |size: f64| axis.map(&size, (0, 1_000));
+        assert_eq!(from_first(10_000.0), 0);
+        assert_eq!(from_first(2_000_000.0), 1_000);
+        let decades = [100_000.0, 1_000_000.0].map(from_first);
+        assert!((decades[1] - 2 * decades[0]).abs() <= 1, "{decades:?}");
+        // One size alone has an axis too.
+        assert_eq!(Axis::of_sizes(500.0..500.0).share(500.0), 0.0);
     }
 
     #[test]

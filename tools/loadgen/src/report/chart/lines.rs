@@ -1,4 +1,4 @@
-//! Lines over the time of a run, each labelled at its end.
+//! Lines over the time of a run or over growing sizes, each labelled at its end.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -61,15 +61,35 @@ impl Line {
         }
     }
 
+    /// A line through points that belong together, in their order.
+    pub(super) fn through(label: &str, points: &[(f64, f64)]) -> Line {
+        let usable = |figure: f64| figure.is_finite() && figure >= 0.0;
+        let points: Vec<_> = points
+            .iter()
+            .copied()
+            .filter(|(size, value)| usable(*size) && usable(*value))
+            .collect();
+        Line {
+            label: label.to_owned(),
+            segments: if points.is_empty() {
+                Vec::new()
+            } else {
+                vec![points]
+            },
+        }
+    }
+
     fn points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
         self.segments.iter().flatten().copied()
     }
 }
 
-/// A chart of lines over time.
+/// A chart of lines over time, or over sizes.
 pub(super) struct LineChart {
     id: String,
     title: String,
+    /// The title of the horizontal axis where that is of sizes; it is of time otherwise.
+    sizes: Option<String>,
     value_title: String,
     unit: Unit,
     lines: Vec<Line>,
@@ -80,10 +100,17 @@ impl LineChart {
         LineChart {
             id: id.to_owned(),
             title: title.to_owned(),
+            sizes: None,
             value_title: value_title.to_owned(),
             unit,
             lines: Vec::new(),
         }
+    }
+
+    /// Has it show figures over sizes of this kind, which grow by factors.
+    pub(super) fn over_sizes(mut self, title: &str) -> LineChart {
+        self.sizes = Some(title.to_owned());
+        self
     }
 
     /// Adds a line, unless it has no figures.
@@ -109,14 +136,22 @@ impl LineChart {
 
     fn draw_on(&self, area: &Area<'_>) -> Result<(), Failure> {
         let points = || self.lines.iter().flat_map(Line::points);
+        let first = points().map(|point| point.0).fold(f64::MAX, f64::min);
         let last = points().map(|point| point.0).fold(0.0, f64::max);
         let low = points().map(|point| point.1).fold(f64::MAX, f64::min);
         let high = points().map(|point| point.1).fold(0.0, f64::max);
-        let time = Axis::of_time(last);
-        let time_title = time.time_title();
+        let across = match self.sizes {
+            Some(_) => Axis::of_sizes(first..last),
+            None => Axis::of_time(last),
+        };
+        let title = self
+            .sizes
+            .as_deref()
+            .unwrap_or(across.time_title())
+            .to_owned();
         let values = Axis::of_values(self.unit, low..high);
 
-        let mut chart = framed(area, 14, [time, values], [time_title, &self.value_title])?;
+        let mut chart = framed(area, 14, [across, values], [&title, &self.value_title])?;
 
         let mut labels = Vec::new();
         // The first line is solid and lies below: where another coincides with
@@ -128,6 +163,10 @@ impl LineChart {
                     chart.draw_series([Circle::new(alone, 4, ink.filled())])?;
                 } else {
                     chart.draw_series([PathElement::new(segment.clone(), ink.stroke_width(2))])?;
+                    if self.sizes.is_some() {
+                        let dots = segment.iter().map(|at| Circle::new(*at, 3, ink.filled()));
+                        chart.draw_series(dots)?;
+                    }
                 }
             }
             if let Some(last) = line.points().last() {

@@ -27,6 +27,42 @@ pub struct Chart {
     pub svg: String,
 }
 
+impl Chart {
+    /// The chart as a file of its own, on a background that follows the reader's
+    /// choice of light or dark.
+    pub fn file(&self) -> String {
+        let (light, dark) = (ink_style(false), ink_style(true));
+        let style = format!(
+            "<style>svg{{background:#fff;{light}}}\
+             @media (prefers-color-scheme:dark){{svg{{background:#1b2027;{dark}}}}}</style>"
+        );
+        let inside = self
+            .svg
+            .replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1);
+        match inside.split_once('>') {
+            Some((tag, content)) => format!("{tag}>{style}{content}\n"),
+            None => inside,
+        }
+    }
+}
+
+/// A chart of how figures grow with the size of what they are measured on, such
+/// as connections; `value_title` says what they are. Each line has a label and
+/// points of size and figure. `None` without any figure.
+pub fn growth(
+    [id, title]: [&str; 2],
+    [size_title, value_title]: [&str; 2],
+    lines: &[(&str, Vec<(f64, f64)>)],
+) -> Option<Chart> {
+    let chart = LineChart::new(id, title, value_title, Unit::Count).over_sizes(size_title);
+    lines
+        .iter()
+        .fold(chart, |chart, (label, points)| {
+            chart.line(Line::through(label, points))
+        })
+        .draw()
+}
+
 /// So many points of a line tell apart what a screen can show.
 const MAX_POINTS: usize = 400;
 /// More cores than this are shown as their busiest, mean and idlest.
@@ -280,6 +316,21 @@ mod tests {
         assert!(one.iter().any(|chart| chart.svg.contains("<circle")));
         let many: usize = charts(&outcome_of(4_000)).iter().map(|c| c.svg.len()).sum();
         assert!(many < 1_000_000, "{many} bytes");
+    }
+
+    #[test]
+    fn growth_is_drawn_over_sizes_and_stands_alone() {
+        let points = vec![(1e4, 4.0), (1e6, 8.0), (2e6, f64::NAN)];
+        let titles = [["cost", "Cost & size"], ["connections", "µs"]];
+        let chart = growth(titles[0], titles[1], &[("server", points)]).unwrap();
+        assert_eq!(chart.svg.matches("<circle").count(), 2, "{}", chart.svg);
+        let file = chart.file();
+        assert!(file.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox="));
+        assert!(file.contains("Cost &amp; size") && file.contains("--line-0:#0067a8;"));
+        assert_eq!(
+            growth(titles[0], titles[1], &[("nothing", Vec::new())]),
+            None
+        );
     }
 
     #[test]

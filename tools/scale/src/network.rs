@@ -1,0 +1,102 @@
+//! A network of the runs' own, whose table of connections is as large as they need.
+//!
+//! The kernel finds the socket of each packet in a hash table, whose size is
+//! fixed when the host starts: 262,144 buckets where it has 24 GB. Four million
+//! sockets are sixteen in a bucket, each a miss of the cache on the way to the
+//! next. A new network namespace may have a table of another size
+//! (`net.ipv4.tcp_child_ehash_entries`, since Linux 6.1).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use corecast_bench::{During, Error, Result, sys};
+
+/// Buckets of this namespace's table; negative where the namespace shares it.
+const BUCKETS: &str = "net/ipv4/tcp_ehash_entries";
+/// Buckets that a new namespace gets; 0 for a share of its parent's.
+const CHILD_BUCKETS: &str = "net/ipv4/tcp_child_ehash_entries";
+/// More are refused.
+const MAX_BUCKETS: u64 = 1 << 24;
+/// What a new namespace should have as the host has it.
+const INHERITED: [&str; 3] = [
+    "net/core/somaxconn",
+    "net/ipv4/ip_local_port_range",
+    "net/ipv4/tcp_congestion_control",
+];
+
+/// Moves this thread, and what it starts from now on, into a network whose table
+/// has a bucket for both ends of each of so many connections, if the host's own
+/// has fewer. Call it before any other thread is started. Says what it did; where
+/// it may not, it says what that costs, and nothing is changed.
+///
+/// # Errors
+/// When the network was left and the new one could not be prepared.
+pub fn with_room_for(connections: u64) -> Result<()> {
+    let needed = (connections * 2).next_power_of_two().min(MAX_BUCKETS);
+    let Some(buckets) = number(BUCKETS) else {
+        return Ok(());
+    };
+    if buckets >= needed {
+        return Ok(());
+    }
+    let per_bucket = connections * 2 / buckets.max(1);
+    match leave(needed) {
+        Ok(inherited) => {
+            prepare(&inherited).during("preparing a network namespace")?;
+            let has = number(BUCKETS).unwrap_or(0);
+            if has < needed {
+                let text = format!("a new network has a table of {has} buckets and not {needed}");
+                return Err(Error::Process(text));
+            }
+            eprintln!(
+                "In a network of its own with {has} buckets for sockets; with the host's {buckets} there \
+                 would be {per_bucket} sockets in each"
+            );
+        }
+        Err(error) => eprintln!(
+            "The kernel's table of connections has {buckets} buckets, so that {per_bucket} sockets will \
+             share one and every packet costs more; as root this would run in a network with a larger \
+             one ({error})"
+        ),
+    }
+    Ok(())
+}
+
+/// Into a new network with so many buckets. Returns the settings of the old one.
+fn leave(buckets: u64) -> io::Result<Vec<(PathBuf, String)>> {
+    let inherited = INHERITED
+        .iter()
+        .map(|key| path(key))
+        .filter_map(|path| Some((path.clone(), fs::read_to_string(path).ok()?)))
+        .collect();
+    let before = fs::read_to_string(path(CHILD_BUCKETS))?;
+    // The open file stays that of the old network.
+    let mut setting = OpenOptions::new().write(true).open(path(CHILD_BUCKETS))?;
+    set(&mut setting, &buckets.to_string())?;
+    let left = sys::leave_network();
+    let restored = set(&mut setting, before.trim());
+    left.and(restored).map(|()| inherited)
+}
+
+/// A setting is taken whole, in one write.
+fn set(setting: &mut File, value: &str) -> io::Result<()> {
+    setting.write_all(value.as_bytes())
+}
+
+fn prepare(inherited: &[(PathBuf, String)]) -> io::Result<()> {
+    sys::switch_loopback_on()?;
+    for (path, value) in inherited {
+        fs::write(path, value.trim())?;
+    }
+    Ok(())
+}
+
+fn path(key: &str) -> PathBuf {
+    Path::new("/proc/sys").join(key)
+}
+
+fn number(key: &str) -> Option<u64> {
+    let number: i64 = fs::read_to_string(path(key)).ok()?.trim().parse().ok()?;
+    Some(number.unsigned_abs())
+}
