@@ -10,6 +10,7 @@
 //! - [`Server::start`] returns when every shard listens, or with the reason
 //!   why one does not and none left running.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +37,9 @@ use crate::plane::{Plane, ResolvedDriver, resolve_driver};
 use crate::rate::Rate;
 use crate::router::Router;
 use crate::runtime::{Unavailable, make_plane};
-use crate::shard::{Core, Limits, ListenTurn, Loop, Meters, Parts, ShardRoute};
+use crate::shard::{
+    Core, FanOutTurn, Limits, ListenTurn, Loop, Meters, Parts, ShardRoute, Turnstile,
+};
 use crate::shutdown::{Heir, Lifecycle, Phase};
 use crate::source::{AddressPolicy, SourceLimits, Sources};
 use crate::steer;
@@ -195,6 +198,7 @@ impl Server {
             .map(|_| Arc::new(ShardMetrics::default()))
             .collect();
         let cpus = self.cpus();
+        let turnstiles = turnstiles(&cpus, shards, &wakers);
         let starter = Arc::new(Starter {
             sources: Sources::new(source_limits(&self.config)),
             permits: Arc::new(Permits::new(self.config.max_sessions)),
@@ -227,10 +231,12 @@ impl Server {
             let (start, told) = mpsc::channel();
             starts.push(start);
             let id = end.id().index();
+            let cpu = cpus.get(id % cpus.len().max(1)).copied();
             let shard = StartingShard {
                 starter: Arc::clone(&starter),
                 estate: Arc::clone(&estate),
-                cpu: cpus.get(id % cpus.len().max(1)).copied(),
+                cpu,
+                turnstile: cpu.and_then(|cpu| turnstiles.get(&cpu)).cloned(),
                 metrics: Arc::clone(metrics),
                 end,
                 part: part.clone(),
@@ -389,6 +395,24 @@ fn begin_control(_: &mut Control) -> Option<AdminEstate> {
     None
 }
 
+/// A turnstile for each core, where several shards share one.
+fn turnstiles(
+    cpus: &[usize],
+    shards: usize,
+    wakers: &Arc<[Arc<ShardWaker>]>,
+) -> HashMap<usize, Arc<Turnstile>> {
+    if shards <= cpus.len() * Turnstile::AT_ONCE {
+        return HashMap::new();
+    }
+    let turnstile = |cpu: &usize| {
+        (
+            *cpu,
+            Arc::new(Turnstile::new(Turnstile::AT_ONCE, Arc::clone(wakers))),
+        )
+    };
+    cpus.iter().map(turnstile).collect()
+}
+
 /// What the threads of a starting server share.
 struct Starter {
     server: Server,
@@ -408,6 +432,8 @@ struct StartingShard {
     /// Where its listeners are, among other things that it must not keep.
     estate: Arc<(Listeners, Inheritance)>,
     cpu: Option<usize>,
+    /// Of the shards on this core, if there are several.
+    turnstile: Option<Arc<Turnstile>>,
     metrics: Arc<ShardMetrics>,
     end: MeshEnd,
     /// Told when the shard has a descriptor table of its own.
@@ -453,7 +479,8 @@ impl StartingShard {
             Err(error) => return drop(self.could.send(Err(error))),
         };
         let starter = self.starter;
-        let core = Core::new(starter.parts(self.end, self.metrics, plane));
+        let fan_out_turn = FanOutTurn::new(self.turnstile.filter(|_| cpu.is_some()), id);
+        let core = Core::new(starter.parts(self.end, self.metrics, plane, fan_out_turn));
         let config = &starter.server.config;
         let shard_loop = Loop {
             driver: starter.driver,
@@ -483,7 +510,13 @@ impl StartingShard {
 }
 
 impl Starter {
-    fn parts(&self, end: MeshEnd, metrics: Arc<ShardMetrics>, plane: Box<dyn Plane>) -> Parts {
+    fn parts(
+        &self,
+        end: MeshEnd,
+        metrics: Arc<ShardMetrics>,
+        plane: Box<dyn Plane>,
+        fan_out_turn: FanOutTurn,
+    ) -> Parts {
         let Starter {
             server,
             sources,
@@ -526,6 +559,7 @@ impl Starter {
             permits: Arc::clone(permits),
             sources: sources.clone(),
             meters: Meters::new(config, expected_sessions),
+            fan_out_turn,
             router: server.router.clone(),
             routes,
             hub: Hub::new(end, config.ring_capacity, metrics),

@@ -13,14 +13,14 @@ use std::thread;
 use support::client::{Client, text};
 use support::{Server, drivers};
 
-struct Case {
-    options: &'static [&'static str],
+struct Case<'a> {
+    options: &'a [&'a str],
     publishers: usize,
     subscribers: usize,
     messages: usize,
 }
 
-fn check(case: &Case) {
+fn check(case: &Case<'_>) {
     for driver in drivers() {
         let server = Server::start(&[&["--driver", driver], case.options].concat());
         let clients: Vec<Client> = (0..case.publishers + case.subscribers)
@@ -52,7 +52,7 @@ fn check(case: &Case) {
     }
 }
 
-fn read_in_order(mut client: Client, case: &Case) {
+fn read_in_order(mut client: Client, case: &Case<'_>) {
     let mut next = vec![0; case.publishers];
     for _ in 0..case.publishers * case.messages {
         let message = client.read_text();
@@ -112,6 +112,28 @@ fn with_small_rings_and_few_subscribers() {
         options: &["--shards", "8", "--ring-capacity", "2"],
         publishers: 3,
         subscribers: 0,
+        messages: 100,
+    });
+}
+
+/// So many shards on one core that they fan out in turns, each with several slices
+/// of every publication, and rings that fill up meanwhile.
+#[test]
+fn on_twelve_shards_of_one_core() {
+    let cpu = corecast::cpus::usable()[0].to_string();
+    check(&Case {
+        options: &[
+            "--shards",
+            "12",
+            "--cpus",
+            &cpu,
+            "--ring-capacity",
+            "8",
+            "--fan-out-slice",
+            "2",
+        ],
+        publishers: 4,
+        subscribers: 116,
         messages: 100,
     });
 }

@@ -25,6 +25,7 @@ use crate::ws::{CloseCode, Rules};
 
 use super::meter::Meters;
 use super::sweep::{Drain, Sweep};
+use super::turnstile::FanOutTurn;
 
 /// A route as one shard runs it.
 pub(crate) struct ShardRoute {
@@ -132,6 +133,8 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     /// What sessions may send per second, where that is limited.
     pub(crate) meters: Option<Meters>,
+    /// When the shard may fan out, where it shares its core.
+    pub(super) fan_out_turn: FanOutTurn,
     /// Wakes the shard's session loop from its other tasks.
     pub(crate) kick: Rc<Kick>,
     /// Rings when the shard drains, for those who accept.
@@ -176,6 +179,7 @@ pub(crate) struct Parts {
     pub(crate) plane: Box<dyn Plane>,
     pub(crate) hub: Hub,
     pub(crate) meters: Option<Meters>,
+    pub(crate) fan_out_turn: FanOutTurn,
     /// Sessions to reserve room for; untouched room costs no memory.
     pub(crate) expected_sessions: usize,
 }
@@ -205,6 +209,7 @@ impl Core {
             sessions: Slab::with_capacity(parts.expected_sessions),
             clock: Clock::new(),
             meters: parts.meters,
+            fan_out_turn: parts.fan_out_turn,
             kick: Rc::default(),
             leaving: Rc::default(),
             doors: 0,
@@ -238,7 +243,7 @@ impl Core {
         }
         self.hub.receive();
         self.deliver_notices();
-        self.fan_out_slice();
+        self.fan_out_in_turn(began);
         self.hub.flush_mesh();
         self.resume_waiting();
         self.hub.publish_gauges();
@@ -250,9 +255,18 @@ impl Core {
         Ok(more_ready || !self.again.is_empty() || self.may_publish_more())
     }
 
+    /// Delivers a slice of the pending fan-outs, when it is the shard's turn.
+    fn fan_out_in_turn(&mut self, now: Instant) {
+        if self.hub.has_fan_out() && self.fan_out_turn.begin(now) {
+            self.fan_out_slice();
+        }
+        self.fan_out_turn.end(self.hub.has_fan_out());
+    }
+
     /// Whether publications can go on without anything new coming in.
     fn may_publish_more(&self) -> bool {
-        self.hub.has_work() || (!self.waiting.is_empty() && !self.hub.is_congested())
+        (self.hub.has_work() && !self.fan_out_turn.is_awaited())
+            || (!self.waiting.is_empty() && !self.hub.is_congested())
     }
 
     /// Reads and answers every session that became ready, and those that were

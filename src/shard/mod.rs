@@ -17,6 +17,7 @@ mod notices;
 mod open;
 mod serve;
 mod sweep;
+mod turnstile;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -33,6 +34,7 @@ use socket2::Socket;
 pub(crate) use self::core::{Bell, Core, Limits, Parts, ShardRoute};
 pub(crate) use self::meter::Meters;
 pub(crate) use self::open::{Answer, Arrival};
+pub(crate) use self::turnstile::{FanOutTurn, Turnstile};
 use crate::config::Steer;
 use crate::error::StartError;
 use crate::listener::accept_connections;
