@@ -395,22 +395,18 @@ fn begin_control(_: &mut Control) -> Option<AdminEstate> {
     None
 }
 
-/// A turnstile for each core, where several shards share one.
+/// The turnstiles of those cores that have many shards.
 fn turnstiles(
     cpus: &[usize],
     shards: usize,
     wakers: &Arc<[Arc<ShardWaker>]>,
 ) -> HashMap<usize, Arc<Turnstile>> {
-    if shards <= cpus.len() * Turnstile::AT_ONCE {
-        return HashMap::new();
+    let mut on_core: HashMap<usize, usize> = HashMap::new();
+    for cpu in cpus.iter().cycle().take(shards) {
+        *on_core.entry(*cpu).or_default() += 1;
     }
-    let turnstile = |cpu: &usize| {
-        (
-            *cpu,
-            Arc::new(Turnstile::new(Turnstile::AT_ONCE, Arc::clone(wakers))),
-        )
-    };
-    cpus.iter().map(turnstile).collect()
+    let turnstile = |(cpu, shards)| Some((cpu, Turnstile::of_core(shards, wakers)?));
+    on_core.into_iter().filter_map(turnstile).collect()
 }
 
 /// What the threads of a starting server share.

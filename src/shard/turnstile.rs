@@ -1,4 +1,4 @@
-//! Shards that share a core fan out a few at a time.
+//! Shards that share a core fan out some at a time.
 //!
 //! More shards than cores are normal where a table of descriptors holds few. A
 //! broadcast gives all of them work at once, and if all of them worked at it,
@@ -18,6 +18,13 @@ use std::time::{Duration, Instant};
 
 use crate::mesh::ShardWaker;
 
+/// How many of the shards of a core fan out at one time: a third of them. With
+/// fewer, broadcasts get little of a core that is full, and receivers on the same
+/// machine are woken for each delivery; each more makes everybody else wait longer.
+fn room_for(shards: usize) -> usize {
+    (shards / 3).max(4)
+}
+
 /// How long a shard goes on while others wait.
 const TURN: Duration = Duration::from_millis(20);
 
@@ -28,7 +35,7 @@ struct Line {
     waiting: VecDeque<usize>,
 }
 
-/// Where the shards of one core pass a few at a time.
+/// Where the shards of one core pass, some at a time.
 #[derive(Debug)]
 pub(crate) struct Turnstile {
     line: Mutex<Line>,
@@ -37,15 +44,14 @@ pub(crate) struct Turnstile {
 }
 
 impl Turnstile {
-    /// Shards of a core that fan out at one time. With one, receivers on the same
-    /// machine are woken for each delivery, and a delivery to a million of them
-    /// takes 10.6 µs of the server; with four they come in batches and it is 8.8.
-    /// Each more makes everybody else on these shards wait longer.
-    pub(crate) const AT_ONCE: usize = 4;
+    /// One for a core with so many of the shards that have these wakers; `None`
+    /// where all of them may fan out at one time.
+    pub(crate) fn of_core(shards: usize, wakers: &Arc<[Arc<ShardWaker>]>) -> Option<Arc<Self>> {
+        let room = room_for(shards);
+        (shards > room).then(|| Arc::new(Turnstile::new(room, Arc::clone(wakers))))
+    }
 
-    /// One for some of the shards that have these wakers, with room for so many
-    /// of them.
-    pub(crate) fn new(room: usize, wakers: Arc<[Arc<ShardWaker>]>) -> Self {
+    fn new(room: usize, wakers: Arc<[Arc<ShardWaker>]>) -> Self {
         Turnstile {
             line: Mutex::default(),
             room,
@@ -256,6 +262,14 @@ mod tests {
         assert!(!two.begin(now));
         drop(three);
         assert!(wakers[1].is_notified() && two.begin(now));
+    }
+
+    #[test]
+    fn a_core_with_few_shards_has_no_turnstile() {
+        let (_, wakers) = shards::<1>(1);
+        assert!(Turnstile::of_core(4, &wakers).is_none());
+        assert_eq!(Turnstile::of_core(5, &wakers).unwrap().room, 4);
+        assert_eq!(Turnstile::of_core(52, &wakers).unwrap().room, 17);
     }
 
     #[test]
