@@ -265,7 +265,7 @@ impl Core {
 
     /// Whether publications can go on without anything new coming in.
     fn may_publish_more(&self) -> bool {
-        (self.hub.has_work() && !self.fan_out_turn.is_awaited())
+        (self.hub.has_work() && !self.fan_out_turn.is_waiting())
             || (!self.waiting.is_empty() && !self.hub.is_congested())
     }
 

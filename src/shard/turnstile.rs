@@ -159,7 +159,7 @@ impl FanOutTurn {
     }
 
     /// Whether the shard waits for its turn.
-    pub(super) fn is_awaited(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.entered && self.since.is_none()
     }
 }
@@ -206,14 +206,14 @@ mod tests {
         let ([mut one, mut two, mut three], wakers) = with_much_to_deliver(1);
         let now = Instant::now();
         assert!(one.begin(now) && !three.begin(now) && !two.begin(now));
-        assert!(three.is_awaited() && !one.is_awaited());
+        assert!(three.is_waiting() && !one.is_waiting());
         assert!(one.begin(now + TURN), "its turn lasts");
         one.end(false);
         assert!(wakers[2].is_notified() && !wakers[1].is_notified());
         assert!(!two.begin(now) && three.begin(now));
         three.end(false);
         assert!(wakers[1].is_notified() && two.begin(now));
-        assert!(!two.is_awaited());
+        assert!(!two.is_waiting());
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
         let now = Instant::now();
         assert!(one.begin(now) && !two.begin(now));
         let later = now + TURN * 2;
-        assert!(!one.begin(later) && one.is_awaited());
+        assert!(!one.begin(later) && one.is_waiting());
         assert!(wakers[1].is_notified() && two.begin(later));
         two.end(false);
         assert!(wakers[0].is_notified() && one.begin(later));
@@ -250,7 +250,7 @@ mod tests {
         assert!(one.begin(now) && !two.begin(now) && !three.begin(now));
         // Its subscribers have left while it stood in the line.
         two.end(false);
-        assert!(!two.is_awaited());
+        assert!(!two.is_waiting());
         drop(one);
         assert!(wakers[2].is_notified() && three.begin(now));
         // A shard that ends in its turn passes it on too.
@@ -279,7 +279,7 @@ mod tests {
         for later in 0..3 {
             assert!(alone.begin(now + TURN * later * 2));
             alone.end(true);
-            assert!(!alone.is_awaited());
+            assert!(!alone.is_waiting());
         }
     }
 }
