@@ -111,9 +111,12 @@ pub struct ReportArgs {
     /// A file of `measure --json`; may be repeated
     #[arg(long, value_name = "FILE")]
     pub cost: Vec<PathBuf>,
-    /// A directory of `hold`, whose name the names of its charts begin with; may be repeated
+    /// A directory of `hold`; may be repeated
     #[arg(long, value_name = "DIRECTORY")]
     pub held: Vec<PathBuf>,
+    /// One that is shown in charts of its own too, whose names begin with the directory's
+    #[arg(long, value_name = "DIRECTORY")]
+    pub shown: Vec<PathBuf>,
     /// The document, with the lines '<!-- figures -->' and '<!-- /figures -->'
     #[arg(long, value_name = "FILE", default_value = "docs/road-to-2-million.md")]
     pub into: PathBuf,

@@ -30,18 +30,17 @@ pub fn run(args: &ReportArgs) -> Result<bool> {
     }
     let mut helds = Vec::new();
     fs::create_dir_all(&args.charts).during(format!("making {}", args.charts.display()))?;
-    for directory in &args.held {
-        let held: Held = read(&directory.join("hold.json"))?;
+    for directory in args.held.iter().chain(&args.shown) {
+        helds.push(read::<Held>(&directory.join("hold.json"))?);
+    }
+    for directory in &args.shown {
         let name = directory.file_name().unwrap_or_default().to_string_lossy();
         let load = text_of(&directory.join("load.json"))?;
         let outcome = read_json(&load).map_err(|error| Error::Wrong(error.to_string()))?;
         for chart in charts::of_run(&outcome) {
-            write(
-                &args.charts.join(format!("{name}-{}.svg", chart.id)),
-                &chart.file(),
-            )?;
+            let path = args.charts.join(format!("{name}-{}.svg", chart.id));
+            write(&path, &chart.file())?;
         }
-        helds.push(held);
     }
     helds.sort_by_key(|held| held.reading.connections);
     for chart in charts::of_growth(&readings, &helds) {

@@ -18,7 +18,7 @@ pub fn markdown(readings: &[Reading], helds: &[Held]) -> String {
 /// What a connection and a delivery cost at each size.
 fn costs(readings: &[Reading]) -> Option<String> {
     let mut text = "| Connections | rounds | opened per second | server B | load B | kernel B, both ends | \
-                    µs a delivery | of the floor's | deliveries per second and core | last subscriber |\n\
+                    µs a delivery | deliveries per second and core | ÷ those of the floor | last subscriber |\n\
                     |---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for size in sizes(readings) {
@@ -27,8 +27,8 @@ fn costs(readings: &[Reading]) -> Option<String> {
             continue;
         };
         let floor = of(Contestant::Floor).map(|floor| {
-            let share = server.server_micros / floor.server_micros;
-            format!("{share:.2} ({:.2} µs)", floor.server_micros)
+            let part = floor.server_micros / server.server_micros;
+            format!("{part:.2} ({:.2} µs)", floor.server_micros)
         });
         // Writing to a string does not fail.
         let _ = writeln!(
@@ -41,8 +41,8 @@ fn costs(readings: &[Reading]) -> Option<String> {
             server.load_bytes,
             server.kernel_bytes,
             server.server_micros,
-            floor.unwrap_or_else(|| "–".to_owned()),
             grouped((1e6 / server.server_micros) as u64),
+            floor.unwrap_or_else(|| "–".to_owned()),
             server.last_seconds,
         );
     }
@@ -141,15 +141,15 @@ mod tests {
     fn each_size_is_a_row_with_its_share_of_the_floor() {
         let readings = [
             reading(Contestant::Server, 10_000, 4.0),
-            reading(Contestant::Floor, 10_000, 5.0),
+            reading(Contestant::Floor, 10_000, 4.0),
             reading(Contestant::Server, 10_000, 6.0),
             reading(Contestant::Server, 10_000, 5.0),
             reading(Contestant::Server, 1_000_000, 8.0),
         ];
         let text = markdown(&readings, &[held(1_000_000)]);
         for wanted in [
-            "| 10,000 | 3 | 30,000 | 106 | 150 | 8400 | 5.00 | 1.00 (5.00 µs) | 200,000 | 1.50 s |",
-            "| 1,000,000 | 1 | 30,000 | 106 | 150 | 8400 | 8.00 | – | 125,000 | 1.50 s |",
+            "| 10,000 | 3 | 30,000 | 106 | 150 | 8400 | 5.00 | 200,000 | 0.80 (4.00 µs) | 1.50 s |",
+            "| 1,000,000 | 1 | 30,000 | 106 | 150 | 8400 | 8.00 | 125,000 | – | 1.50 s |",
             "| 1,000,000 | 30,000 | 600 s | 10,000,000 of 10 publications |",
             "| `TCP` | 2432 | 2.00 | 5200 | 0 |",
         ] {
