@@ -9,7 +9,7 @@ mod support;
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -146,6 +146,15 @@ fn a_run_that_is_broken_off_leaves_nothing_behind() {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        // Where the tests run in the background of a shell, interrupts are ignored,
+        // and a script cannot change that for itself.
+        // SAFETY: signal takes no pointers here and may be called after fork.
+        unsafe {
+            script.pre_exec(|| {
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
+                Ok(())
+            });
+        }
         let mut script = Ended(script.spawn().unwrap());
 
         let mut running = Vec::new();
