@@ -55,7 +55,10 @@ impl FileMax {
                  {before}, and raising it failed ({error}); as root: sysctl -w fs.file-max={needed}"
             ))
         })?;
-        eprintln!("fs.file-max: {before} -> {needed} while this runs");
+        eprintln!(
+            "fs.file-max: {before} -> {needed} while this runs; if it is killed, \
+             'sysctl -w fs.file-max={before}' puts it back"
+        );
         Ok(FileMax {
             before: Some(before),
         })

@@ -18,7 +18,8 @@
 //!   Costs are therefore processor time per delivery and bytes per connection,
 //!   which do not depend on who had the core; rates by the clock are those of
 //!   both ends together.
-//! - Every run ends by itself, and what the host's settings were is restored.
+//! - Every run ends by itself, and what the host's settings were is restored, unless
+//!   the driver is killed; when it changes one, it says how to put it back.
 
 pub mod cli;
 pub mod contestant;
