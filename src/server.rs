@@ -10,42 +10,37 @@
 //! - [`Server::start`] returns when every shard listens, or with the reason
 //!   why one does not and none left running.
 
-use std::collections::HashMap;
+mod control_plane;
+mod starting;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use socket2::Socket;
-
-use crate::config::{Config, SlowConsumerPolicy, Steer};
+use self::control_plane::{Control, begin_control, start_control};
+use self::starting::{Starter, StartingShard};
+use crate::config::{Config, SlowConsumerPolicy};
 use crate::cpus;
 use crate::error::StartError;
 use crate::handler::{Broadcast, Chat, Echo, Handler, Phoenix, Registered, Route};
-use crate::handover::{AdminEstate, Estate, Inheritance};
-use crate::hub::Hub;
-#[cfg(feature = "control")]
-use crate::listeners::stands_at;
+use crate::handover::{Estate, Inheritance};
 use crate::listeners::{Listeners, Seen};
-use crate::mesh::{self, MeshEnd, ShardWaker};
+use crate::mesh::{self, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
-use crate::plane::{Plane, ResolvedDriver, resolve_driver};
+use crate::plane::{ResolvedDriver, resolve_driver};
 use crate::rate::Rate;
 use crate::router::Router;
-use crate::runtime::{Unavailable, make_plane};
-use crate::shard::{
-    Core, FanOutTurn, Limits, ListenTurn, Loop, Meters, Parts, ShardRoute, Turnstile,
-};
+use crate::runtime::Unavailable;
+use crate::shard::{ListenTurn, Turnstile};
 use crate::shutdown::{Heir, Lifecycle, Phase};
-use crate::source::{AddressPolicy, SourceLimits, Sources};
+use crate::source::{SourceLimits, Sources};
 use crate::steer;
 use crate::sys::{self, EventFd};
 use crate::upgrade::OriginPolicy;
-use crate::ws::{Role, Rules};
 
 /// Makes a handler for one shard.
 type Factory = Arc<dyn Fn() -> Box<dyn Route> + Send + Sync>;
@@ -198,7 +193,7 @@ impl Server {
             .map(|_| Arc::new(ShardMetrics::default()))
             .collect();
         let cpus = self.cpus();
-        let turnstiles = turnstiles(&cpus, shards, &wakers);
+        let turnstiles = Turnstile::of_cores(&cpus, shards, &wakers);
         let starter = Arc::new(Starter {
             sources: Sources::new(source_limits(&self.config)),
             permits: Arc::new(Permits::new(self.config.max_sessions)),
@@ -313,292 +308,6 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("config", &self.config)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(feature = "control")]
-type Control = Option<crate::control::ControlHandle>;
-#[cfg(not(feature = "control"))]
-type Control = NoControl;
-
-/// Stands where the control plane would.
-#[cfg(not(feature = "control"))]
-struct NoControl;
-
-/// Makes everything of the control plane, which does not accept yet.
-#[cfg(feature = "control")]
-fn start_control(
-    config: &Config,
-    inherited: Option<Socket>,
-    driver: ResolvedDriver,
-    steer: Steer,
-    listen: SocketAddr,
-    metrics: &[Arc<ShardMetrics>],
-    handle: &ServerHandle,
-) -> Result<Control, StartError> {
-    use crate::control::{ServerInfo, ServerView, bind, prepare};
-
-    let Some(address) = config.admin else {
-        return Ok(None);
-    };
-    let info = ServerInfo {
-        version: env!("CARGO_PKG_VERSION"),
-        driver: driver.as_str().to_owned(),
-        steer,
-        shards: config.shards,
-        listen,
-        started: std::time::Instant::now(),
-    };
-    let lifecycle = Arc::clone(&handle.lifecycle);
-    let view = ServerView {
-        shards: metrics.to_vec(),
-        lifecycle,
-        info,
-    };
-    let inherited = inherited.filter(|socket| stands_at(socket, address));
-    let listener = match inherited {
-        Some(socket) => socket.into(),
-        None => bind(address).map_err(StartError::Admin)?,
-    };
-    prepare(listener, view).map(Some).map_err(StartError::Admin)
-}
-
-/// Lets the control plane accept, and returns its part of the estate.
-#[cfg(feature = "control")]
-fn begin_control(control: &mut Control) -> Option<AdminEstate> {
-    let control = control.as_mut()?;
-    control.begin();
-    Some(AdminEstate {
-        listener: control.take_listener()?.into(),
-        retire: control.retirement(),
-    })
-}
-
-#[cfg(not(feature = "control"))]
-fn start_control(
-    config: &Config,
-    _: Option<Socket>,
-    _: ResolvedDriver,
-    _: Steer,
-    _: SocketAddr,
-    _: &[Arc<ShardMetrics>],
-    _: &ServerHandle,
-) -> Result<Control, StartError> {
-    if config.admin.is_some() {
-        tracing::warn!("built without the control plane: --admin is ignored");
-    }
-    Ok(NoControl)
-}
-
-#[cfg(not(feature = "control"))]
-fn begin_control(_: &mut Control) -> Option<AdminEstate> {
-    None
-}
-
-/// The turnstiles of those cores that have many shards.
-fn turnstiles(
-    cpus: &[usize],
-    shards: usize,
-    wakers: &Arc<[Arc<ShardWaker>]>,
-) -> HashMap<usize, Arc<Turnstile>> {
-    let mut on_core: HashMap<usize, usize> = HashMap::new();
-    for cpu in cpus.iter().cycle().take(shards) {
-        *on_core.entry(*cpu).or_default() += 1;
-    }
-    let turnstile = |(cpu, shards)| Some((cpu, Turnstile::of_core(shards, wakers)?));
-    on_core.into_iter().filter_map(turnstile).collect()
-}
-
-/// What the threads of a starting server share.
-struct Starter {
-    server: Server,
-    sources: Option<Arc<Sources>>,
-    permits: Arc<Permits>,
-    handle: ServerHandle,
-    driver: ResolvedDriver,
-    /// As the kernel does it.
-    steer: Steer,
-    /// Descriptors a table may hold.
-    descriptors: u64,
-}
-
-/// A shard before it runs, on its way to its thread.
-struct StartingShard {
-    starter: Arc<Starter>,
-    /// Where its listeners are, among other things that it must not keep.
-    estate: Arc<(Listeners, Inheritance)>,
-    cpu: Option<usize>,
-    /// Of the shards on this core, if there are several.
-    turnstile: Option<Arc<Turnstile>>,
-    metrics: Arc<ShardMetrics>,
-    end: MeshEnd,
-    /// Told when the shard has a descriptor table of its own.
-    part: mpsc::Sender<()>,
-    /// Tells that it may listen, once nothing else can fail.
-    told: mpsc::Receiver<()>,
-    /// Whether it could serve.
-    could: mpsc::Sender<Result<(), StartError>>,
-    /// Whether it listens.
-    listens: mpsc::Sender<Result<(), StartError>>,
-}
-
-impl StartingShard {
-    fn run(self, turn: ListenTurn) {
-        let id = self.end.id().index();
-        let _guard = EndOfShard {
-            handle: self.starter.handle.clone(),
-            id,
-        };
-        let pin = |cpu: &usize| {
-            let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: *cpu });
-            if !pinned {
-                tracing::warn!("shard {id} could not be pinned to core {cpu}");
-            }
-            pinned
-        };
-        let cpu = self.cpu.filter(pin);
-        let (listeners, inheritance) = &*self.estate;
-        let shards = self.starter.server.config.shards;
-        let parted = listeners.part(id, shards, &inheritance.private());
-        drop(self.estate);
-        // Nobody listens when the start has failed elsewhere.
-        let _ = self.part.send(());
-        drop(self.part);
-        let made = parted
-            .map_err(StartError::Descriptors)
-            .and_then(|listeners| {
-                let event = Arc::clone(self.end.waker().event());
-                Ok((listeners, make_plane(self.starter.driver, event)?))
-            });
-        let (listeners, plane) = match made {
-            Ok(made) => made,
-            Err(error) => return drop(self.could.send(Err(error))),
-        };
-        let starter = self.starter;
-        let fan_out_turn = FanOutTurn::new(self.turnstile.filter(|_| cpu.is_some()), id);
-        let core = Core::new(starter.parts(self.end, self.metrics, plane, fan_out_turn));
-        let config = &starter.server.config;
-        let shard_loop = Loop {
-            driver: starter.driver,
-            address: starter.handle.address(),
-            listeners,
-            backlog: config.backlog,
-            busy_poll: config.busy_poll,
-            cpu,
-            steer: starter.steer,
-        };
-        let (could, told, listens) = (self.could, self.told, self.listens);
-        // Both are gone once told: only so can the start see that a shard has
-        // ended without a word, as when its handlers cannot be made.
-        shard_loop.run(
-            turn,
-            core,
-            move |made| {
-                // Nobody tells when another shard failed first.
-                made.is_ok() & could.send(made).is_ok() && {
-                    drop(could);
-                    told.recv().is_ok()
-                }
-            },
-            move |listening| drop(listens.send(listening)),
-        );
-    }
-}
-
-impl Starter {
-    fn parts(
-        &self,
-        end: MeshEnd,
-        metrics: Arc<ShardMetrics>,
-        plane: Box<dyn Plane>,
-        fan_out_turn: FanOutTurn,
-    ) -> Parts {
-        let Starter {
-            server,
-            sources,
-            permits,
-            handle,
-            descriptors,
-            ..
-        } = self;
-        let config = &server.config;
-        let routes = server
-            .routes
-            .iter()
-            .map(|factory| {
-                let route = (factory.make)();
-                ShardRoute {
-                    drain_code: route.drain_code(),
-                    server_pings: route.server_pings(),
-                    tick_interval: route.tick_interval(),
-                    slow_consumer: factory
-                        .slow_consumer
-                        .or_else(|| route.slow_consumer())
-                        .unwrap_or(config.slow_consumer),
-                    route,
-                }
-            })
-            .collect();
-        let room = usize::try_from(*descriptors).unwrap_or(usize::MAX);
-        let expected_sessions = config.max_sessions_per_shard.min(room);
-        Parts {
-            limits: limits(config),
-            rules: Rules {
-                role: Role::Server,
-                max_frame_bytes: config.max_frame_bytes,
-                max_message_bytes: config.max_message_bytes,
-            },
-            origins: server.origins.clone(),
-            addresses: AddressPolicy::new(config.client_address, &config.trusted_proxies),
-            metrics: Arc::clone(&metrics),
-            lifecycle: Arc::clone(&handle.lifecycle),
-            permits: Arc::clone(permits),
-            sources: sources.clone(),
-            meters: Meters::new(config, expected_sessions),
-            fan_out_turn,
-            router: server.router.clone(),
-            routes,
-            hub: Hub::new(end, config.ring_capacity, metrics),
-            expected_sessions,
-            plane,
-        }
-    }
-}
-
-/// Notices when a shard ends although nobody asked it to.
-struct EndOfShard {
-    handle: ServerHandle,
-    id: usize,
-}
-
-impl Drop for EndOfShard {
-    fn drop(&mut self) {
-        if self.handle.phase() == Phase::Running {
-            tracing::error!("shard {} has failed; the server drains and ends", self.id);
-            self.handle.failed.store(true, Ordering::Relaxed);
-            self.handle.drain();
-        }
-        self.handle.ended[self.id].store(true, Ordering::Relaxed);
-    }
-}
-
-/// Converts the configuration once into what a shard looks at.
-fn limits(config: &Config) -> Limits {
-    let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-    Limits {
-        max_sessions: config.max_sessions_per_shard,
-        max_handshakes: config.max_handshakes_per_shard,
-        max_header_bytes: config.max_header_bytes,
-        max_read_bytes: config.max_read_bytes,
-        high_water_mark_bytes: config.high_water_mark_bytes,
-        max_pending_bytes: config.max_pending_bytes,
-        handshake_timeout: config.handshake_timeout,
-        idle_ms: ms(config.idle_timeout),
-        ping_ms: ms(config.ping_interval),
-        write_stall_ms: ms(config.write_stall_timeout),
-        close_ms: ms(config.close_timeout),
-        drain_ms: ms(config.drain_timeout),
-        fan_out_slice: config.fan_out_slice,
     }
 }
 

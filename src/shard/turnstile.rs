@@ -12,7 +12,7 @@
 //!   when it has nothing to deliver any more.
 //! - What fits into one slice waits for nobody.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,11 +44,23 @@ pub(crate) struct Turnstile {
 }
 
 impl Turnstile {
-    /// One for a core with so many of the shards that have these wakers; `None`
-    /// where all of them may fan out at one time.
-    pub(crate) fn of_core(shards: usize, wakers: &Arc<[Arc<ShardWaker>]>) -> Option<Arc<Self>> {
-        let room = room_for(shards);
-        (shards > room).then(|| Arc::new(Turnstile::new(room, Arc::clone(wakers))))
+    /// Those of the cores that have so many shards that not all of them may fan
+    /// out at one time. The shards, which have these wakers, are dealt out to
+    /// `cpus` in turn.
+    pub(crate) fn of_cores(
+        cpus: &[usize],
+        shards: usize,
+        wakers: &Arc<[Arc<ShardWaker>]>,
+    ) -> HashMap<usize, Arc<Self>> {
+        let mut on_core: HashMap<usize, usize> = HashMap::new();
+        for cpu in cpus.iter().cycle().take(shards) {
+            *on_core.entry(*cpu).or_default() += 1;
+        }
+        let turnstile = |(cpu, shards)| {
+            let room = room_for(shards);
+            (shards > room).then(|| (cpu, Arc::new(Turnstile::new(room, Arc::clone(wakers)))))
+        };
+        on_core.into_iter().filter_map(turnstile).collect()
     }
 
     fn new(room: usize, wakers: Arc<[Arc<ShardWaker>]>) -> Self {
@@ -91,8 +103,7 @@ impl Turnstile {
         let next = line.waiting.pop_front();
         line.inside.extend(next);
         drop(line);
-        let next = next.filter(|next| *next != shard);
-        if let Some(next) = next {
+        if let Some(next) = next.filter(|next| *next != shard) {
             self.wakers[next].notify();
         }
     }
@@ -102,12 +113,19 @@ impl Turnstile {
 pub(crate) struct FanOutTurn {
     turnstile: Option<Arc<Turnstile>>,
     shard: usize,
-    /// When the turn began, of the shard that has it.
-    since: Option<Instant>,
-    /// Stands in the line, or has its turn.
-    entered: bool,
-    /// There was more to deliver than one slice.
-    is_long: bool,
+    place: Place,
+}
+
+/// Where a shard stands.
+enum Place {
+    /// It has nothing to deliver, or nothing that one slice may not hold.
+    Away,
+    /// There was more than one slice.
+    Before,
+    /// It stands in the line.
+    Waiting,
+    /// It has its turn since then.
+    Inside(Instant),
 }
 
 impl FanOutTurn {
@@ -116,51 +134,49 @@ impl FanOutTurn {
         FanOutTurn {
             turnstile,
             shard,
-            since: None,
-            entered: false,
-            is_long: false,
+            place: Place::Away,
         }
     }
 
     /// Whether the shard, which has something to deliver, may do so now. If not,
     /// it is notified when it may.
     pub(super) fn begin(&mut self, now: Instant) -> bool {
-        let Some(turnstile) = self.turnstile.as_ref().filter(|_| self.is_long) else {
+        let Some(turnstile) = &self.turnstile else {
             return true;
         };
-        self.entered = true;
-        match self.since {
-            Some(since) if now.duration_since(since) > TURN => {
-                turnstile.leave(self.shard, true);
-                self.since = None;
-            }
-            Some(_) => return true,
-            None => {}
+        match self.place {
+            Place::Away => return true,
+            Place::Inside(since) if now.duration_since(since) <= TURN => return true,
+            Place::Inside(_) => turnstile.leave(self.shard, true),
+            Place::Before | Place::Waiting => {}
         }
         let is_inside = turnstile.enter(self.shard);
-        self.since = is_inside.then_some(now);
+        self.place = match is_inside {
+            true => Place::Inside(now),
+            false => Place::Waiting,
+        };
         is_inside
     }
 
     /// A slice was delivered, or nothing was to be; is there `more`?
     pub(super) fn end(&mut self, more: bool) {
-        self.is_long = more;
-        if !more && self.entered {
-            self.leave();
+        match (more, &self.place) {
+            (true, Place::Away) => self.place = Place::Before,
+            (true, _) => {}
+            (false, _) => self.leave(),
         }
     }
 
     fn leave(&mut self) {
-        self.entered = false;
-        self.since = None;
-        if let Some(turnstile) = &self.turnstile {
+        let place = std::mem::replace(&mut self.place, Place::Away);
+        if let (Place::Waiting | Place::Inside(_), Some(turnstile)) = (place, &self.turnstile) {
             turnstile.leave(self.shard, false);
         }
     }
 
     /// Whether the shard waits for its turn.
     pub(super) fn is_waiting(&self) -> bool {
-        self.entered && self.since.is_none()
+        matches!(self.place, Place::Waiting)
     }
 }
 
@@ -267,9 +283,14 @@ mod tests {
     #[test]
     fn a_core_with_few_shards_has_no_turnstile() {
         let (_, wakers) = shards::<1>(1);
-        assert!(Turnstile::of_core(4, &wakers).is_none());
-        assert_eq!(Turnstile::of_core(5, &wakers).unwrap().room, 4);
-        assert_eq!(Turnstile::of_core(52, &wakers).unwrap().room, 17);
+        let of_one = |shards| Turnstile::of_cores(&[7], shards, &wakers);
+        assert!(of_one(4).is_empty());
+        assert_eq!(of_one(5)[&7].room, 4);
+        assert_eq!(of_one(52)[&7].room, 17);
+        assert!(Turnstile::of_cores(&[0, 1], 8, &wakers).is_empty());
+        let uneven = Turnstile::of_cores(&[0, 1], 9, &wakers);
+        assert!(uneven.contains_key(&0) && !uneven.contains_key(&1));
+        assert!(Turnstile::of_cores(&[], 9, &wakers).is_empty());
     }
 
     #[test]

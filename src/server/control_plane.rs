@@ -1,0 +1,94 @@
+//! The control plane of a starting server, or what stands where none was built.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use socket2::Socket;
+
+use super::ServerHandle;
+use crate::config::{Config, Steer};
+use crate::error::StartError;
+use crate::handover::AdminEstate;
+#[cfg(feature = "control")]
+use crate::listeners::stands_at;
+use crate::metrics::ShardMetrics;
+use crate::plane::ResolvedDriver;
+
+#[cfg(feature = "control")]
+pub(super) type Control = Option<crate::control::ControlHandle>;
+#[cfg(not(feature = "control"))]
+pub(super) type Control = NoControl;
+
+/// Stands where the control plane would.
+#[cfg(not(feature = "control"))]
+pub(super) struct NoControl;
+
+/// Makes everything of the control plane, which does not accept yet.
+#[cfg(feature = "control")]
+pub(super) fn start_control(
+    config: &Config,
+    inherited: Option<Socket>,
+    driver: ResolvedDriver,
+    steer: Steer,
+    listen: SocketAddr,
+    metrics: &[Arc<ShardMetrics>],
+    handle: &ServerHandle,
+) -> Result<Control, StartError> {
+    use crate::control::{ServerInfo, ServerView, bind, prepare};
+
+    let Some(address) = config.admin else {
+        return Ok(None);
+    };
+    let info = ServerInfo {
+        version: env!("CARGO_PKG_VERSION"),
+        driver: driver.as_str().to_owned(),
+        steer,
+        shards: config.shards,
+        listen,
+        started: std::time::Instant::now(),
+    };
+    let lifecycle = Arc::clone(&handle.lifecycle);
+    let view = ServerView {
+        shards: metrics.to_vec(),
+        lifecycle,
+        info,
+    };
+    let inherited = inherited.filter(|socket| stands_at(socket, address));
+    let listener = match inherited {
+        Some(socket) => socket.into(),
+        None => bind(address).map_err(StartError::Admin)?,
+    };
+    prepare(listener, view).map(Some).map_err(StartError::Admin)
+}
+
+/// Lets the control plane accept, and returns its part of the estate.
+#[cfg(feature = "control")]
+pub(super) fn begin_control(control: &mut Control) -> Option<AdminEstate> {
+    let control = control.as_mut()?;
+    control.begin();
+    Some(AdminEstate {
+        listener: control.take_listener()?.into(),
+        retire: control.retirement(),
+    })
+}
+
+#[cfg(not(feature = "control"))]
+pub(super) fn start_control(
+    config: &Config,
+    _: Option<Socket>,
+    _: ResolvedDriver,
+    _: Steer,
+    _: SocketAddr,
+    _: &[Arc<ShardMetrics>],
+    _: &ServerHandle,
+) -> Result<Control, StartError> {
+    if config.admin.is_some() {
+        tracing::warn!("built without the control plane: --admin is ignored");
+    }
+    Ok(NoControl)
+}
+
+#[cfg(not(feature = "control"))]
+pub(super) fn begin_control(_: &mut Control) -> Option<AdminEstate> {
+    None
+}
