@@ -319,7 +319,6 @@ sysctl-check: ## Compare the kernel's settings with the files in sysctl/, or wit
 sysctl-apply: ## Set them until the next boot, printing from what to what; needs root
 	@tools/sysctl apply $(FILE)
 
-comma := ,
 # Both ends on this machine, on as many threads as the limit of descriptors asks for.
 SCALE = @mkdir -p $(TARGET)/scale; $(RAISE_OPEN_FILES); $(TARGET)/release/corecast-scale $(1) \
 	--server $(TARGET)/release/corecast --load $(TARGET)/release/corecast-load $(ARGS)
@@ -340,7 +339,7 @@ scale-2m: build-scale ## Two million for three minutes; 20 GB of memory, and roo
 scale-cost: build-scale ## What a connection and a delivery cost from 10k to 2M, beside a loop of sends; an hour, 20 GB
 	$(call SCALE,hold --connections 10k --hold 2m --publish-every 30s --directory $(TARGET)/scale/10k)
 	$(call SCALE,hold --connections 100k --hold 2m --publish-every 30s --directory $(TARGET)/scale/100k)
-	$(call SCALE,measure --connections 10k$(comma)100k$(comma)1M$(comma)2M --json $(TARGET)/scale/cost.json)
+	$(call SCALE,measure $(addprefix --connections ,10k 100k 1M 2M) --json $(TARGET)/scale/cost.json)
 
 .PHONY: scale-report
 scale-report: build-scale ## Put the figures of the three into docs/road-to-2-million.md

@@ -13,6 +13,7 @@
 
 pub mod cgroup;
 mod clock;
+mod established;
 mod limits;
 mod memory;
 mod root;
@@ -22,6 +23,7 @@ pub mod text;
 
 pub use cgroup::Group;
 pub use clock::{page_bytes, process_time};
+pub use established::EstablishedTable;
 pub use limits::{Conntrack, Descriptors, Limits, PortRange, TcpMemory, open_files};
 pub use memory::{Memory, Sockets};
 pub use root::{Reading, Root, Unread, sysctl_path};

@@ -2,28 +2,25 @@
 
 use crate::cli::number::grouped;
 use crate::doctor::{Amount, Asked, Check, Verdict};
-use crate::host::{Reading, Root, sysctl_path};
+use crate::host::{EstablishedTable, Reading, Root};
 
 const CONCERN: &str = "sockets";
-const BUCKETS: &str = "net.ipv4.tcp_ehash_entries";
 /// Sockets in a bucket that do not show yet: with eight a delivery took a quarter
 /// more of the server's time (docs/road-to-2-million.md).
 const UNNOTICED: u64 = 2;
-/// The kernel makes no larger table.
-const MAX_BUCKETS: u64 = 1 << 24;
 
 /// What is known of the table.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// Its buckets; negative where this network namespace shares that of the host.
-    pub buckets: Reading<i64>,
+    /// The table itself.
+    pub table: Reading<EstablishedTable>,
 }
 
 impl Facts {
-    /// Reads them. Linux tells since 6.1.
+    /// Reads them.
     pub fn read(root: &Root) -> Facts {
         Facts {
-            buckets: root.parsed(sysctl_path(BUCKETS), |text| text.trim().parse().ok()),
+            table: EstablishedTable::read(root),
         }
     }
 
@@ -33,16 +30,13 @@ impl Facts {
     }
 
     fn buckets(&self, asked: &Asked) -> Check {
-        let check = Check::sysctl(CONCERN, BUCKETS);
-        let buckets = match &self.buckets {
-            Ok(buckets) => buckets.unsigned_abs().max(1),
+        let check = Check::sysctl(CONCERN, EstablishedTable::SIZE);
+        let buckets = match &self.table {
+            Ok(table) => table.buckets.max(1),
             Err(reason) => return check.unknown(reason),
         };
         let sockets = asked.connections.saturating_mul(asked.role.ends());
-        let needed = sockets
-            .div_ceil(UNNOTICED)
-            .checked_next_power_of_two()
-            .map_or(MAX_BUCKETS, |needed| needed.min(MAX_BUCKETS));
+        let needed = EstablishedTable::buckets_for(sockets.div_ceil(UNNOTICED));
         let check = check
             .value(Amount::Count(buckets))
             .needed(Amount::Count(needed));
@@ -59,8 +53,8 @@ impl Facts {
                 ),
             )
             .now(format!(
-                "sysctl -w net.ipv4.tcp_child_ehash_entries={needed} and start in a new network namespace \
-                 (ip netns add)"
+                "sysctl -w {}={needed} and start in a new network namespace (ip netns add)",
+                EstablishedTable::SIZE_OF_NEW
             ))
             .for_good(
                 "the kernel's command line",
@@ -74,6 +68,8 @@ mod tests {
     use super::*;
     use crate::doctor::Role;
     use crate::doctor::testing::{Host, asked, of};
+
+    const BUCKETS: &str = EstablishedTable::SIZE;
 
     #[test]
     fn a_crowded_table_is_told() {

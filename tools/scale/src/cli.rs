@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use corecast::cpus;
 use corecast_bench::{During, Result, sys};
 
-use crate::floor;
+use crate::{floor, network};
 
 /// Opens very many connections on one machine and tells what each costs.
 #[derive(Debug, Parser)]
@@ -33,9 +33,9 @@ pub enum Command {
     Floor(FloorArgs),
 }
 
-/// The programs that are started.
+/// The programs that are started, and where.
 #[derive(Debug, Clone, Args)]
-pub struct Programs {
+pub struct Setup {
     /// The server's binary
     #[arg(long, value_name = "PATH", default_value = "target/release/corecast")]
     pub server: PathBuf,
@@ -46,14 +46,33 @@ pub struct Programs {
         default_value = "target/release/corecast-load"
     )]
     pub load: PathBuf,
+    /// Another argument for the server; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub server_arg: Vec<String>,
+    /// Stay in the host's network, with its table of connections, also as root
+    #[arg(long)]
+    pub host_network: bool,
+}
+
+impl Setup {
+    /// Makes room for so many connections in the kernel's table, unless asked not to.
+    ///
+    /// # Errors
+    /// See [`network::with_room_for`].
+    pub fn prepare_network(&self, connections: u64) -> Result<()> {
+        match self.host_network {
+            true => Ok(()),
+            false => network::with_room_for(connections),
+        }
+    }
 }
 
 /// The options of `measure`.
 #[derive(Debug, Args)]
 pub struct MeasureArgs {
-    /// The programs.
+    /// What both kinds of run need.
     #[command(flatten)]
-    pub programs: Programs,
+    pub setup: Setup,
     /// Connections, such as 10k or 1M; one size after the other
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "10k,100k,1M",
           value_parser = corecast::cli::number::positive)]
@@ -62,12 +81,6 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "N", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=99))]
     pub rounds: u32,
-    /// Another argument for the server; may be repeated
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
-    pub server_arg: Vec<String>,
-    /// Stay in the host's network, with its table of connections, also as root
-    #[arg(long)]
-    pub host_network: bool,
     /// Leave the floor out
     #[arg(long)]
     pub no_floor: bool,
@@ -79,9 +92,9 @@ pub struct MeasureArgs {
 /// The options of `hold`.
 #[derive(Debug, Args)]
 pub struct HoldArgs {
-    /// The programs.
+    /// What both kinds of run need.
     #[command(flatten)]
-    pub programs: Programs,
+    pub setup: Setup,
     /// Connections, such as 10k or 1M
     #[arg(long, value_name = "N", default_value = "1M",
           value_parser = corecast::cli::number::positive)]
@@ -94,12 +107,6 @@ pub struct HoldArgs {
     #[arg(long, value_name = "TIME", default_value = "1m",
           value_parser = corecast::cli::number::time)]
     pub publish_every: Duration,
-    /// Another argument for the server; may be repeated
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
-    pub server_arg: Vec<String>,
-    /// Stay in the host's network, with its table of connections, also as root
-    #[arg(long)]
-    pub host_network: bool,
     /// Where figures and charts are written
     #[arg(long, value_name = "DIRECTORY", default_value = "target/scale/hold")]
     pub directory: PathBuf,

@@ -8,7 +8,7 @@ use corecast_bench::process::{Contender, Pages, free_address};
 use corecast_bench::{During, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::Programs;
+use crate::cli::Setup;
 
 /// Who.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,13 +33,13 @@ impl Contestant {
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn start(self, programs: &Programs, threads: u64, more: &[String]) -> Result<Running> {
+    pub fn start(self, setup: &Setup, threads: u64, more: &[String]) -> Result<Running> {
         let address = free_address()?;
         let admin = free_address()?;
         let (program, words) = match self {
             Contestant::Server => {
                 let words = format!("serve --listen {address} --admin {admin} --shards {threads}");
-                (programs.server.clone(), words)
+                (setup.server.clone(), words)
             }
             Contestant::Floor => {
                 let own = std::env::current_exe().during("finding this program")?;

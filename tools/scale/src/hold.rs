@@ -16,7 +16,7 @@ use crate::contestant::{Contestant, Running};
 use crate::newcomers::{self, Newcomer, Waits};
 use crate::reading::Reading;
 use crate::slabs::Cache;
-use crate::{host, load, network, slabs};
+use crate::{host, load, slabs};
 
 /// Time between two looks at the server.
 const LOOK: Duration = Duration::from_secs(5);
@@ -59,16 +59,14 @@ pub fn run(args: &HoldArgs) -> Result<bool> {
     let directory = &args.directory;
     fs::create_dir_all(directory).during(format!("making {}", directory.display()))?;
     let _files = host::FileMax::raise(args.connections)?;
-    if !args.host_network {
-        network::with_room_for(args.connections)?;
-    }
+    args.setup.prepare_network(args.connections)?;
     eprintln!(
         "{} connections to {shards} shards, held for {}, a broadcast every {}; both ends on this machine",
         args.connections,
         humantime::format_duration(args.hold),
         humantime::format_duration(args.publish_every),
     );
-    let running = Contestant::Server.start(&args.programs, shards, &args.server_arg)?;
+    let running = Contestant::Server.start(&args.setup, shards, &args.setup.server_arg)?;
     let (seen, kernel_caches) = slabs::watch(args.connections, || watch(args, &running));
     let held = judge(args, shards, seen?, kernel_caches)?;
     let path = directory.join("hold.json");
@@ -111,7 +109,7 @@ fn watch(args: &HoldArgs, running: &Running) -> Result<Seen> {
     let stats = stats.ok_or_else(|| Error::Usage("the server has no --admin".to_owned()))?;
     let (full, over) = (AtomicBool::new(false), AtomicBool::new(false));
     thread::scope(|scope| {
-        let load = scope.spawn(|| load::run(&args.programs.load, &words, running, &json, limit));
+        let load = scope.spawn(|| load::run(&args.setup.load, &words, running, &json, limit));
         let newcomers = scope.spawn(|| {
             while !full.load(Ordering::Relaxed) && !over.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(50));
@@ -167,7 +165,7 @@ fn judge(args: &HoldArgs, shards: u64, seen: Seen, kernel_caches: Vec<Cache>) ->
     failures.truncate(20);
     let silent = args.hold.as_secs_f64() / PING_INTERVAL.as_secs_f64() - 2.0;
     let wanted = (silent.max(0.0) * args.connections as f64) as u64;
-    if args.server_arg.is_empty() && pings < wanted {
+    if args.setup.server_arg.is_empty() && pings < wanted {
         failures.push(format!(
             "{pings} pings were sent, at least {wanted} were due"
         ));

@@ -10,7 +10,7 @@ use corecast_bench::{During, Error, Result};
 use crate::cli::MeasureArgs;
 use crate::contestant::Contestant;
 use crate::reading::Reading;
-use crate::{host, load, network, slabs};
+use crate::{host, load, slabs};
 
 /// What the server is started with, before what the caller adds.
 const NO_HEARTBEATS: [&str; 2] = ["--ping-interval=0s", "--idle-timeout=0s"];
@@ -27,9 +27,8 @@ const LEAST: Duration = Duration::from_secs(4);
 pub fn run(args: &MeasureArgs) -> Result<bool> {
     let descriptors = host::descriptors()?;
     let cores = corecast::cpus::usable().len() as u64;
-    if !args.host_network {
-        network::with_room_for(args.connections.iter().copied().max().unwrap_or(0))?;
-    }
+    let most = args.connections.iter().copied().max().unwrap_or(0);
+    args.setup.prepare_network(most)?;
     let mut readings = Vec::new();
     let mut all_well = true;
     for &connections in &args.connections {
@@ -69,8 +68,12 @@ fn one(
     shards: u64,
 ) -> Result<Reading> {
     let heartbeats = NO_HEARTBEATS.map(str::to_owned);
-    let server_args: Vec<_> = heartbeats.iter().chain(&args.server_arg).cloned().collect();
-    let running = contestant.start(&args.programs, shards, &server_args)?;
+    let server_args: Vec<_> = heartbeats
+        .iter()
+        .chain(&args.setup.server_arg)
+        .cloned()
+        .collect();
+    let running = contestant.start(&args.setup, shards, &server_args)?;
     let measured = (PER_CONNECTION * connections as u32).max(LEAST);
     let json = std::env::temp_dir().join(format!("corecast-scale-{}.json", running.process.pid()));
     let words = format!(
@@ -81,7 +84,7 @@ fn one(
     );
     let limit = measured + Duration::from_secs(60) + load::climb(connections);
     let (outcome, kernel_caches) = slabs::watch(connections, || {
-        load::run(&args.programs.load, &words, &running, &json, limit)
+        load::run(&args.setup.load, &words, &running, &json, limit)
     });
     let _ = std::fs::remove_file(&json);
     Reading::of(contestant, &outcome?, kernel_caches)

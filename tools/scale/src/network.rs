@@ -8,21 +8,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
+use corecast::host::{EstablishedTable, Root, sysctl_path};
 use corecast_bench::{During, Error, Result, sys};
 
-/// Buckets of this namespace's table; negative where the namespace shares it.
-const BUCKETS: &str = "net/ipv4/tcp_ehash_entries";
-/// Buckets that a new namespace gets; 0 for a share of its parent's.
-const CHILD_BUCKETS: &str = "net/ipv4/tcp_child_ehash_entries";
-/// More are refused.
-const MAX_BUCKETS: u64 = 1 << 24;
 /// What a new namespace should have as the host has it.
 const INHERITED: [&str; 3] = [
-    "net/core/somaxconn",
-    "net/ipv4/ip_local_port_range",
-    "net/ipv4/tcp_congestion_control",
+    "net.core.somaxconn",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_congestion_control",
 ];
 
 /// Moves this thread, and what it starts from now on, into a network whose table
@@ -31,20 +25,19 @@ const INHERITED: [&str; 3] = [
 /// it may not, it says what that costs, and nothing is changed.
 ///
 /// # Errors
-/// When the network was left and the new one could not be prepared.
+/// When the network was left and the new one could not be prepared, or the host's
+/// setting for new ones not be restored.
 pub fn with_room_for(connections: u64) -> Result<()> {
-    let needed = (connections * 2).next_power_of_two().min(MAX_BUCKETS);
-    let Some(buckets) = number(BUCKETS) else {
+    let sockets = connections.saturating_mul(2);
+    let needed = EstablishedTable::buckets_for(sockets);
+    let Some(buckets) = buckets().filter(|buckets| *buckets < needed) else {
         return Ok(());
     };
-    if buckets >= needed {
-        return Ok(());
-    }
-    let per_bucket = connections * 2 / buckets.max(1);
+    let per_bucket = sockets / buckets.max(1);
     match leave(needed) {
-        Ok(inherited) => {
-            prepare(&inherited).during("preparing a network namespace")?;
-            let has = number(BUCKETS).unwrap_or(0);
+        Ok(prepared) => {
+            prepared.during("preparing a network namespace")?;
+            let has = self::buckets().unwrap_or(0);
             if has < needed {
                 let text = format!("a new network has a table of {has} buckets and not {needed}");
                 return Err(Error::Process(text));
@@ -63,20 +56,28 @@ pub fn with_room_for(connections: u64) -> Result<()> {
     Ok(())
 }
 
-/// Into a new network with so many buckets. Returns the settings of the old one.
-fn leave(buckets: u64) -> io::Result<Vec<(PathBuf, String)>> {
-    let inherited = INHERITED
-        .iter()
-        .map(|key| path(key))
+fn buckets() -> Option<u64> {
+    let table = EstablishedTable::read(&Root::default()).ok()?;
+    Some(table.buckets)
+}
+
+/// Into a new network with so many buckets. Once there, the inner result says
+/// whether it was prepared, and the setting of the old one restored.
+fn leave(buckets: u64) -> io::Result<io::Result<()>> {
+    let inherited: Vec<(String, String)> = INHERITED
+        .into_iter()
+        .map(sysctl_path)
         .filter_map(|path| Some((path.clone(), fs::read_to_string(path).ok()?)))
         .collect();
-    let before = fs::read_to_string(path(CHILD_BUCKETS))?;
+    let path = sysctl_path(EstablishedTable::SIZE_OF_NEW);
+    let before = fs::read_to_string(&path)?;
     // The open file stays that of the old network.
-    let mut setting = OpenOptions::new().write(true).open(path(CHILD_BUCKETS))?;
+    let mut setting = OpenOptions::new().write(true).open(path)?;
     set(&mut setting, &buckets.to_string())?;
     let left = sys::leave_network();
     let restored = set(&mut setting, before.trim());
-    left.and(restored).map(|()| inherited)
+    left?;
+    Ok(prepare(&inherited).and(restored))
 }
 
 /// A setting is taken whole, in one write.
@@ -84,19 +85,10 @@ fn set(setting: &mut File, value: &str) -> io::Result<()> {
     setting.write_all(value.as_bytes())
 }
 
-fn prepare(inherited: &[(PathBuf, String)]) -> io::Result<()> {
+fn prepare(inherited: &[(String, String)]) -> io::Result<()> {
     sys::switch_loopback_on()?;
     for (path, value) in inherited {
         fs::write(path, value.trim())?;
     }
     Ok(())
-}
-
-fn path(key: &str) -> PathBuf {
-    Path::new("/proc/sys").join(key)
-}
-
-fn number(key: &str) -> Option<u64> {
-    let number: i64 = fs::read_to_string(path(key)).ok()?.trim().parse().ok()?;
-    Some(number.unsigned_abs())
 }

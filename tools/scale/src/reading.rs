@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use corecast_bench::results::Spread;
 use corecast_load::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
@@ -99,22 +100,17 @@ impl Summary {
             })
             .collect();
         let median = |figure: fn(&Reading) -> f64| {
-            let mut figures: Vec<f64> = rounds.iter().map(|reading| figure(reading)).collect();
-            figures.sort_by(f64::total_cmp);
-            let middle = figures.len() / 2;
-            match figures.len() % 2 {
-                0 => (figures[middle - 1] + figures[middle]) / 2.0,
-                _ => figures[middle],
-            }
+            let spread = Spread::of(rounds.iter().map(|reading| figure(reading)));
+            Some(spread?.median)
         };
-        (!rounds.is_empty()).then(|| Summary {
+        Some(Summary {
             rounds: rounds.len(),
-            opened_per_second: median(|reading| reading.opened_per_second),
-            server_micros: median(|reading| reading.server_micros),
-            last_seconds: median(|reading| reading.last_seconds),
-            server_bytes: median(|reading| reading.server_bytes),
-            load_bytes: median(|reading| reading.load_bytes),
-            kernel_bytes: median(|reading| reading.kernel_bytes),
+            opened_per_second: median(|reading| reading.opened_per_second)?,
+            server_micros: median(|reading| reading.server_micros)?,
+            last_seconds: median(|reading| reading.last_seconds)?,
+            server_bytes: median(|reading| reading.server_bytes)?,
+            load_bytes: median(|reading| reading.load_bytes)?,
+            kernel_bytes: median(|reading| reading.kernel_bytes)?,
         })
     }
 }

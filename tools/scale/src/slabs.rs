@@ -36,25 +36,24 @@ type Caches = BTreeMap<String, (u64, u64, u64)>;
 /// fullest than before, for each of `connections`, the largest first; nothing
 /// where they may not be looked at.
 pub fn watch<T>(connections: u64, work: impl FnOnce() -> T) -> (T, Vec<Cache>) {
+    let before = look();
     let over = AtomicBool::new(false);
-    let (before, (result, fullest)) = (look(), {
-        thread::scope(|scope| {
-            let looking = scope.spawn(|| {
-                let mut fullest = Caches::new();
-                while !over.load(Ordering::Relaxed) {
-                    let now = look();
-                    if total(&now) > total(&fullest) {
-                        fullest = now;
-                    }
-                    thread::park_timeout(LOOK);
+    let (result, fullest) = thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut fullest = Caches::new();
+            while !over.load(Ordering::Relaxed) {
+                let now = look();
+                if total(&now) > total(&fullest) {
+                    fullest = now;
                 }
-                fullest
-            });
-            let result = work();
-            over.store(true, Ordering::Relaxed);
-            looking.thread().unpark();
-            (result, looking.join().expect("looking does not panic"))
-        })
+                thread::park_timeout(LOOK);
+            }
+            fullest
+        });
+        let result = work();
+        over.store(true, Ordering::Relaxed);
+        looking.thread().unpark();
+        (result, looking.join().expect("looking does not panic"))
     });
     (result, difference(&before, &fullest, connections))
 }

@@ -27,8 +27,13 @@ fn sibling(name: &str) -> Option<PathBuf> {
 
 /// Runs the driver; `None` without the programs it needs.
 fn scale(arguments: &[&str]) -> Option<Output> {
+    scale_as(Command::new(SCALE), arguments)
+}
+
+/// As [`scale`], by a command that ends with the driver.
+fn scale_as(mut command: Command, arguments: &[&str]) -> Option<Output> {
     let (server, load) = (sibling("corecast")?, sibling("corecast-load")?);
-    let output = Command::new(SCALE)
+    let output = command
         .args(arguments)
         .arg("--server")
         .arg(server)
@@ -114,34 +119,34 @@ fn what_is_held_is_pinged_and_newcomers_are_served() {
 fn a_small_table_of_connections_is_left_for_a_larger_one() {
     let small = "echo 1024 >/proc/sys/net/ipv4/tcp_child_ehash_entries && exec unshare --net \
                  sh -c 'ip link set lo up && exec \"$0\" \"$@\"' \"$0\" \"$@\"";
-    let can = Command::new("unshare")
-        .args(["--net", "sh", "-c", small, "true"])
-        .output();
+    let within = |program: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-c", small, program]);
+        command
+    };
+    let can = within("true").output();
     if !can.is_ok_and(|output| output.status.success()) {
         eprintln!("SKIPPED: a small table of connections: no networks of its own can be made here");
         return;
     }
-    let (Some(server), Some(load)) = (sibling("corecast"), sibling("corecast-load")) else {
-        return;
-    };
     let run = |more: &[&str]| {
-        let output = Command::new("unshare")
-            .args(["--net", "sh", "-c", small, SCALE])
-            .args(["measure", "--connections", "600", "--rounds", "1"])
-            .args(["--no-floor", "--server"])
-            .arg(&server)
-            .arg("--load")
-            .arg(&load)
-            .args(more)
-            .output()
-            .unwrap();
+        let sizes = [
+            "measure",
+            "--connections",
+            "600",
+            "--rounds",
+            "1",
+            "--no-floor",
+        ];
+        let output = scale_as(within(SCALE), &[&sizes[..], more].concat())?;
         assert!(output.status.success(), "{}", words(&output));
-        words(&output)
+        Some(words(&output))
     };
     let moved = "In a network of its own with 2048 buckets for sockets; with the host's 1024";
-    let left = run(&[]);
+    let (Some(left), Some(stayed)) = (run(&[]), run(&["--host-network"])) else {
+        return;
+    };
     assert!(left.contains(moved), "{left}");
-    let stayed = run(&["--host-network"]);
     assert!(!stayed.contains("buckets"), "{stayed}");
 }
 

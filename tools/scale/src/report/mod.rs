@@ -5,6 +5,8 @@
 //! the files.
 
 pub mod charts;
+#[cfg(test)]
+mod sample;
 pub mod tables;
 
 use std::fs;

@@ -135,7 +135,7 @@ fn caches(readings: &[Reading]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::charts::tests::{held, reading};
+    use crate::report::sample::{held, reading};
 
     #[test]
     fn each_size_is_a_row_with_its_share_of_the_floor() {

@@ -28,6 +28,11 @@ const FONT: &str = "system-ui, sans-serif";
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type Failure = DrawingAreaErrorKind<std::io::Error>;
 
+/// Whether a figure can be drawn.
+fn is_usable(figure: f64) -> bool {
+    figure.is_finite() && figure >= 0.0
+}
+
 /// The figures of one line.
 pub(super) struct Line {
     label: String,
@@ -42,12 +47,11 @@ impl Line {
         series: &[Sample],
         figure: impl Fn(&Sample) -> Option<f64>,
     ) -> Line {
-        let usable = |figure: f64| figure.is_finite() && figure >= 0.0;
         let points: Vec<_> = series
             .iter()
-            .filter(|sample| usable(sample.at))
+            .filter(|sample| is_usable(sample.at))
             .map(|sample| {
-                let value = figure(sample).filter(|value| usable(*value))?;
+                let value = figure(sample).filter(|value| is_usable(*value))?;
                 Some((sample.at, value))
             })
             .collect();
@@ -63,19 +67,11 @@ impl Line {
 
     /// A line through points that belong together, in their order.
     pub(super) fn through(label: &str, points: &[(f64, f64)]) -> Line {
-        let usable = |figure: f64| figure.is_finite() && figure >= 0.0;
-        let points: Vec<_> = points
-            .iter()
-            .copied()
-            .filter(|(size, value)| usable(*size) && usable(*value))
-            .collect();
+        let mut points = points.to_vec();
+        points.retain(|(size, value)| is_usable(*size) && is_usable(*value));
         Line {
             label: label.to_owned(),
-            segments: if points.is_empty() {
-                Vec::new()
-            } else {
-                vec![points]
-            },
+            segments: Vec::from_iter((!points.is_empty()).then_some(points)),
         }
     }
 
