@@ -19,9 +19,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use corecast::hub::{Hub, Publication, Topic};
+use corecast::link::{SendQueue, Sink};
 use corecast::mesh::{MeshEnd, ShardMessage};
-use corecast::send_queue::SendQueue;
-use corecast::sys::Sink;
 use corecast::upgrade::{self, Kind, Parsed, Response};
 use corecast::ws::{
     Decoder, Message, OpCode, PreparedFrame, Rules, apply_mask, encode_frame, encode_masked_frame,
@@ -361,7 +360,7 @@ fn fan_out((audience, frame): Subject<(Audience, PreparedFrame)>) -> usize {
 struct Taker;
 
 impl Sink for Taker {
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         Ok(parts.iter().map(|part| part.len()).sum())
     }
 }
@@ -371,7 +370,7 @@ fn warm_queue() -> Subject<(SendQueue, Rc<PreparedFrame>)> {
     let frame = Rc::new(frame);
     for _ in 0..WARM {
         queue.push_shared(&frame, 0);
-        assert_eq!(queue.flush(&Taker).ok(), Some(frame.len()));
+        assert_eq!(queue.flush(&mut Taker).ok(), Some(frame.len()));
     }
     subject((queue, frame))
 }
@@ -381,7 +380,7 @@ fn warm_queue() -> Subject<(SendQueue, Rc<PreparedFrame>)> {
 #[bench::push_and_flush(setup = warm_queue)]
 fn send_queue((queue, frame): Subject<(SendQueue, Rc<PreparedFrame>)>) -> io::Result<usize> {
     queue.push_shared(frame, 0);
-    queue.flush(&Taker)
+    queue.flush(&mut Taker)
 }
 
 library_benchmark_group!(

@@ -25,6 +25,7 @@ use self::starting::{Starter, StartingShard};
 use crate::config::{Config, SlowConsumerPolicy};
 use crate::cpus;
 use crate::error::StartError;
+use crate::fan_out_semaphore::FanOutSemaphore;
 use crate::handler::{Broadcast, Chat, Echo, Handler, Phoenix, Registered, Route};
 use crate::handover::{Estate, Inheritance};
 use crate::listeners::{Listeners, Seen};
@@ -35,7 +36,7 @@ use crate::plane::{ResolvedDriver, resolve_driver};
 use crate::rate::Rate;
 use crate::router::Router;
 use crate::runtime::Unavailable;
-use crate::shard::{ListenTurn, Turnstile};
+use crate::shard::ListenTurn;
 use crate::shutdown::{Heir, Lifecycle, Phase};
 use crate::source::{SourceLimits, Sources};
 use crate::steer;
@@ -193,7 +194,7 @@ impl Server {
             .map(|_| Arc::new(ShardMetrics::default()))
             .collect();
         let cpus = self.cpus();
-        let turnstiles = Turnstile::of_cores(&cpus, shards, &wakers);
+        let semaphores = FanOutSemaphore::of_cores(&cpus, shards, &wakers);
         let starter = Arc::new(Starter {
             sources: Sources::new(source_limits(&self.config)),
             permits: Arc::new(Permits::new(self.config.max_sessions)),
@@ -231,7 +232,7 @@ impl Server {
                 starter: Arc::clone(&starter),
                 estate: Arc::clone(&estate),
                 cpu,
-                turnstile: cpu.and_then(|cpu| turnstiles.get(&cpu)).cloned(),
+                semaphore: cpu.and_then(|cpu| semaphores.get(&cpu)).cloned(),
                 metrics: Arc::clone(metrics),
                 end,
                 part: part.clone(),

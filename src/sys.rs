@@ -41,16 +41,6 @@ pub fn is_temporary(error: &io::Error) -> bool {
     )
 }
 
-/// Anything that takes outgoing bytes without waiting. A [`Socket`] in the
-/// server, a scripted one in tests.
-pub trait Sink {
-    /// Sends what it can.
-    ///
-    /// # Errors
-    /// `WouldBlock` when it takes nothing now; anything else means it is broken.
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
-}
-
 /// A connected TCP socket that is only ever used without waiting.
 ///
 /// The descriptor itself is left in blocking mode: every call says
@@ -80,6 +70,21 @@ impl Socket {
     #[inline]
     pub fn send_bytes(&self, bytes: &[u8]) -> io::Result<usize> {
         send(self.0.as_fd(), bytes)
+    }
+
+    /// Sends several runs of bytes in one call; see [`send`].
+    ///
+    /// # Errors
+    /// As [`send`].
+    pub fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: an all-zero msghdr is a valid empty one.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        // `IoSlice` is guaranteed to have the layout of `iovec`, and sendmsg does not write through it.
+        message.msg_iov = parts.as_ptr().cast_mut().cast();
+        message.msg_iovlen = parts.len();
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        // SAFETY: `message` points at `parts`, which outlive the call.
+        transfer(|| unsafe { libc::sendmsg(self.0.as_raw_fd(), &message, flags) })
     }
 
     /// Whether bytes have arrived that were not read, the end of the stream aside.
@@ -145,25 +150,6 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
 pub fn shutdown_write(fd: BorrowedFd<'_>) {
     // SAFETY: shutdown takes no pointers.
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
-}
-
-/// Ends a connection in both directions; whoever waits for it sees its end.
-pub fn shutdown(fd: BorrowedFd<'_>) {
-    // SAFETY: shutdown takes no pointers.
-    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
-}
-
-impl Sink for Socket {
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        // SAFETY: an all-zero msghdr is a valid empty one.
-        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-        // `IoSlice` is guaranteed to have the layout of `iovec`, and sendmsg does not write through it.
-        message.msg_iov = parts.as_ptr().cast_mut().cast();
-        message.msg_iovlen = parts.len();
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: `message` points at `parts`, which outlive the call.
-        transfer(|| unsafe { libc::sendmsg(self.0.as_raw_fd(), &message, flags) })
-    }
 }
 
 impl AsFd for Socket {

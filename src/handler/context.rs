@@ -4,9 +4,9 @@ use std::any::Any;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::hub::{Hub, Subscriptions, Topic};
+use crate::link::Answers;
 use crate::mesh::ShardId;
 use crate::plane::SessionKey;
-use crate::session::Outgoing;
 use crate::ws::{CloseCode, Message, OpCode, PreparedFrame};
 
 /// A handler's hands: the session it is serving, and the hub.
@@ -17,11 +17,54 @@ pub struct Context<'a> {
     pub(crate) hub: &'a mut Hub,
     pub(crate) subscriptions: &'a mut Subscriptions,
     /// `None` once the session is over.
-    pub(crate) outgoing: Option<Outgoing<'a>>,
+    pub(crate) answers: Option<Answers<'a>>,
     /// The handler wants the session closed.
     pub(crate) close: Option<(CloseCode, String)>,
     /// The handler has published since this was last cleared.
     pub(crate) published: bool,
+}
+
+impl<'a> Context<'a> {
+    /// What the handler of `route` acts through, for one session or, without
+    /// `answers`, for none.
+    pub(crate) fn new(
+        session: SessionKey,
+        route: u16,
+        hub: &'a mut Hub,
+        subscriptions: &'a mut Subscriptions,
+        answers: Option<Answers<'a>>,
+    ) -> Self {
+        Context {
+            shard: hub.mesh().id(),
+            route,
+            session,
+            hub,
+            subscriptions,
+            answers,
+            close: None,
+            published: false,
+        }
+    }
+
+    /// Adds to what the session is sent, if there is one.
+    #[inline]
+    pub(crate) fn answer(&mut self, say: impl FnOnce(&mut Answers<'a>)) {
+        if let Some(answers) = &mut self.answers {
+            say(answers);
+        }
+    }
+
+    /// From now on nothing is sent: the session is over.
+    pub(crate) fn mute(&mut self) {
+        self.answers = None;
+    }
+
+    /// Sends what was collected. Returns how the handler wants the session closed,
+    /// if it does, and whether the connection is lost.
+    pub(crate) fn finish(self) -> (Option<(CloseCode, String)>, bool) {
+        let broken = self.answers.is_some_and(Answers::finish);
+        (self.close, broken)
+    }
 }
 
 impl Context<'_> {
@@ -41,16 +84,12 @@ impl Context<'_> {
             Message::Text(_) => OpCode::Text,
             Message::Binary(_) => OpCode::Binary,
         };
-        if let Some(outgoing) = &mut self.outgoing {
-            outgoing.message(opcode, message.as_bytes());
-        }
+        self.answer(|answers| answers.message(opcode, message.as_bytes()));
     }
 
     /// Sends an encoded frame to this session.
     pub fn send_prepared(&mut self, frame: &PreparedFrame) {
-        if let Some(outgoing) = &mut self.outgoing {
-            outgoing.prepared(frame);
-        }
+        self.answer(|answers| answers.prepared(frame));
     }
 
     /// Sends a frame to every subscriber of a topic, on every shard, this
@@ -97,7 +136,7 @@ impl Context<'_> {
     /// Enters this session into a topic. Returns `false` if it is in it
     /// already, or over.
     pub fn subscribe(&mut self, topic: &Topic) -> bool {
-        self.outgoing.is_some()
+        self.answers.is_some()
             && self
                 .hub
                 .subscribe(self.session.index, self.subscriptions, topic)

@@ -53,7 +53,7 @@ pub use context::Context;
 pub use echo::Echo;
 pub(crate) use phoenix::check_token_setting;
 pub use phoenix::{Phoenix, PhoenixHandler, PhoenixSession, Version as PhoenixVersion};
-pub(crate) use route::{Registered, Route};
+pub(crate) use route::{Registered, Route, guarded};
 
 use std::any::Any;
 use std::time::Duration;

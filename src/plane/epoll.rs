@@ -8,11 +8,12 @@
 //!   tells when a turn is due.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::{Plane, Readiness, SessionKey, WATCHED};
-use crate::sys::{EventFd, Socket};
+use crate::link::Link;
+use crate::sys::EventFd;
 
 /// Events taken from the kernel in one call.
 const BATCH: usize = 1_024;
@@ -90,19 +91,19 @@ impl EpollPlane {
 }
 
 impl Plane for EpollPlane {
-    fn watch(&mut self, socket: &Socket, key: SessionKey) -> io::Result<()> {
+    fn watch(&mut self, link: &Link, key: SessionKey) -> io::Result<()> {
         let events = WATCHED | libc::EPOLLET as u32;
         self.control(
             libc::EPOLL_CTL_ADD,
-            socket.as_raw_fd(),
+            link.as_fd().as_raw_fd(),
             events,
             key.to_bits(),
         )
     }
 
-    fn unwatch(&mut self, socket: &Socket, _key: SessionKey) {
+    fn unwatch(&mut self, link: &Link, _key: SessionKey) {
         // Only a socket that was never watched could fail here.
-        let _ = self.control(libc::EPOLL_CTL_DEL, socket.as_raw_fd(), 0, 0);
+        let _ = self.control(libc::EPOLL_CTL_DEL, link.as_fd().as_raw_fd(), 0, 0);
     }
 
     fn turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<bool> {

@@ -23,7 +23,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::config::Driver;
-use crate::sys::Socket;
+use crate::link::Link;
 
 /// Names a session of one shard, unmistakably over the shard's whole life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,15 +87,15 @@ const WATCHED: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;
 
 /// A source of readiness events for any number of sockets.
 pub trait Plane {
-    /// Reports this socket's readiness under `key` from now on.
+    /// Reports the readiness of this link's socket under `key` from now on.
     ///
     /// # Errors
     /// When the kernel has no memory for one more watch.
-    fn watch(&mut self, socket: &Socket, key: SessionKey) -> io::Result<()>;
+    fn watch(&mut self, link: &Link, key: SessionKey) -> io::Result<()>;
 
     /// Stops reporting. The socket may be closed right after; the kernel lets
     /// go of it at the latest in the next [`turn`](Plane::turn).
-    fn unwatch(&mut self, socket: &Socket, key: SessionKey);
+    fn unwatch(&mut self, link: &Link, key: SessionKey);
 
     /// Appends what became ready, without waiting. Returns whether more is
     /// ready than was taken.

@@ -13,13 +13,14 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
 use super::{Plane, Readiness, SessionKey, WATCHED};
-use crate::sys::{EventFd, Socket};
+use crate::link::Link;
+use crate::sys::EventFd;
 
 /// Submissions that are collected before the kernel is entered.
 const SUBMISSION_ENTRIES: u32 = 1_024;
@@ -258,15 +259,15 @@ impl UringPlane {
 }
 
 impl Plane for UringPlane {
-    fn watch(&mut self, socket: &Socket, key: SessionKey) -> io::Result<()> {
-        let poll = opcode::PollAdd::new(types::Fd(socket.as_raw_fd()), WATCHED)
+    fn watch(&mut self, link: &Link, key: SessionKey) -> io::Result<()> {
+        let poll = opcode::PollAdd::new(types::Fd(link.as_fd().as_raw_fd()), WATCHED)
             .multi(true)
             .build()
             .user_data(key.to_bits());
         self.submit(&poll)
     }
 
-    fn unwatch(&mut self, _socket: &Socket, key: SessionKey) {
+    fn unwatch(&mut self, _link: &Link, key: SessionKey) {
         // Not a `PollRemove`: that fails while a wake-up of the poll is still to
         // be run, and the poll would keep the socket open for ever.
         let removal = opcode::AsyncCancel::new(key.to_bits())

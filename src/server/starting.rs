@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::Instant;
 
-use super::{Server, ServerHandle};
+use super::{RouteFactory, Server, ServerHandle};
 use crate::config::{Config, Steer};
 use crate::error::StartError;
+use crate::fan_out_semaphore::{FanOutPermit, FanOutSemaphore};
 use crate::handover::Inheritance;
 use crate::hub::Hub;
 use crate::listeners::Listeners;
@@ -17,11 +18,11 @@ use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver};
 use crate::runtime::make_plane;
-use crate::shard::{
-    Core, FanOutTurn, Limits, ListenTurn, Loop, Meters, Parts, ShardRoute, Turnstile,
-};
+use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
+use crate::shard::{Deadlines, Entrance, ListenTurn, Loop, Shard};
 use crate::shutdown::Phase;
-use crate::source::{AddressPolicy, Sources};
+use crate::source::Sources;
+use crate::table::{Scratch, Table};
 use crate::ws::{Role, Rules};
 
 /// What the threads of a starting server share.
@@ -44,7 +45,7 @@ pub(super) struct StartingShard {
     pub(super) estate: Arc<(Listeners, Inheritance)>,
     pub(super) cpu: Option<usize>,
     /// Of the shards on this core, if there are several.
-    pub(super) turnstile: Option<Arc<Turnstile>>,
+    pub(super) semaphore: Option<Arc<FanOutSemaphore>>,
     pub(super) metrics: Arc<ShardMetrics>,
     pub(super) end: MeshEnd,
     /// Told when the shard has a descriptor table of its own.
@@ -91,8 +92,8 @@ impl StartingShard {
             Err(error) => return drop(self.could.send(Err(error))),
         };
         let starter = self.starter;
-        let fan_out_turn = FanOutTurn::new(self.turnstile.filter(|_| cpu.is_some()), id);
-        let core = Core::new(starter.parts(self.end, self.metrics, plane, fan_out_turn));
+        let permit = FanOutPermit::new(self.semaphore.filter(|_| cpu.is_some()), id);
+        let shard = starter.shard(self.end, self.metrics, plane, permit);
         let config = &starter.server.config;
         let shard_loop = Loop {
             driver: starter.driver,
@@ -108,7 +109,7 @@ impl StartingShard {
         // ended without a word, as when its handlers cannot be made.
         shard_loop.run(
             turn,
-            core,
+            shard,
             move |made| {
                 // Nobody tells when another shard failed first.
                 made.is_ok() & could.send(made).is_ok() && {
@@ -122,61 +123,72 @@ impl StartingShard {
 }
 
 impl Starter {
-    fn parts(
+    /// Puts a shard together.
+    fn shard(
         &self,
         end: MeshEnd,
         metrics: Arc<ShardMetrics>,
         plane: Box<dyn Plane>,
-        fan_out_turn: FanOutTurn,
-    ) -> Parts {
-        let Starter {
-            server,
-            sources,
-            permits,
-            handle,
-            descriptors,
+        permit: FanOutPermit,
+    ) -> Shard {
+        let Server {
+            config,
+            origins,
+            router,
+            routes,
             ..
-        } = self;
-        let config = &server.config;
-        let routes = server
-            .routes
-            .iter()
-            .map(|factory| {
-                let route = (factory.make)();
-                ShardRoute {
-                    drain_code: route.drain_code(),
-                    server_pings: route.server_pings(),
-                    tick_interval: route.tick_interval(),
-                    slow_consumer: factory
-                        .slow_consumer
-                        .or_else(|| route.slow_consumer())
-                        .unwrap_or(config.slow_consumer),
-                    route,
-                }
-            })
-            .collect();
-        let room = usize::try_from(*descriptors).unwrap_or(usize::MAX);
+        } = &self.server;
+        let now = Instant::now();
+        let room = usize::try_from(self.descriptors).unwrap_or(usize::MAX);
         let expected_sessions = config.max_sessions_per_shard.min(room);
-        Parts {
-            limits: limits(config),
+        let hub = Hub::new(end, config.ring_capacity, Arc::clone(&metrics));
+        let routes = routes.iter().map(|route| route.make(config)).collect();
+        let serving = Serving {
+            publishing: Publishing::new(hub, routes, permit, config),
+            rates: Rates::new(config, expected_sessions),
             rules: Rules {
                 role: Role::Server,
                 max_frame_bytes: config.max_frame_bytes,
                 max_message_bytes: config.max_message_bytes,
             },
-            origins: server.origins.clone(),
-            addresses: AddressPolicy::new(config.client_address, &config.trusted_proxies),
+            high_water_mark_bytes: config.high_water_mark_bytes,
+            clock: Clock::new(now),
             metrics: Arc::clone(&metrics),
-            lifecycle: Arc::clone(&handle.lifecycle),
-            permits: Arc::clone(permits),
-            sources: sources.clone(),
-            meters: Meters::new(config, expected_sessions),
-            fan_out_turn,
-            router: server.router.clone(),
-            routes,
-            hub: Hub::new(end, config.ring_capacity, metrics),
+            scratch: Scratch::new(config.max_read_bytes),
+            answers: Vec::new(),
+        };
+        let entrance = Entrance::new(
+            config,
+            origins.clone(),
+            router.clone(),
+            Arc::clone(&self.permits),
+            self.sources.clone(),
+            metrics,
             expected_sessions,
-            plane,
+        );
+        Shard::new(
+            Table::new(plane, expected_sessions),
+            serving,
+            entrance,
+            Deadlines::new(config, now),
+            Arc::clone(&self.handle.lifecycle),
+        )
+    }
+}
+
+impl RouteFactory {
+    /// Makes the route of one shard.
+    fn make(&self, config: &Config) -> ShardRoute {
+        let route = (self.make)();
+        ShardRoute {
+            drain_code: route.drain_code(),
+            server_pings: route.server_pings(),
+            tick_interval: route.tick_interval(),
+            slow_consumer: self
+                .slow_consumer
+                .or_else(|| route.slow_consumer())
+                .unwrap_or(config.slow_consumer),
+            route,
         }
     }
 }
@@ -195,25 +207,5 @@ impl Drop for EndOfShard {
             self.handle.drain();
         }
         self.handle.ended[self.id].store(true, Ordering::Relaxed);
-    }
-}
-
-/// Converts the configuration once into what a shard looks at.
-fn limits(config: &Config) -> Limits {
-    let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-    Limits {
-        max_sessions: config.max_sessions_per_shard,
-        max_handshakes: config.max_handshakes_per_shard,
-        max_header_bytes: config.max_header_bytes,
-        max_read_bytes: config.max_read_bytes,
-        high_water_mark_bytes: config.high_water_mark_bytes,
-        max_pending_bytes: config.max_pending_bytes,
-        handshake_timeout: config.handshake_timeout,
-        idle_ms: ms(config.idle_timeout),
-        ping_ms: ms(config.ping_interval),
-        write_stall_ms: ms(config.write_stall_timeout),
-        close_ms: ms(config.close_timeout),
-        drain_ms: ms(config.drain_timeout),
-        fan_out_slice: config.fan_out_slice,
     }
 }

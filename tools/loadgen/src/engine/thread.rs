@@ -84,7 +84,6 @@ impl Starter {
             arrivals,
             timer,
             reports: self.reports,
-            ready: Vec::new(),
             timer_set: 0,
             reported_until: 0,
             reported_cpu: thread_cpu_nanos(),
@@ -112,11 +111,11 @@ async fn turn_until_finished<S: Scenario>(mut worker: Worker<S>, wake: OwnedFd) 
         if worker.is_finished() {
             return;
         }
-        if more || worker.net.plane.looks_ready() {
+        if more || worker.net.table.plane().looks_ready() {
             continue;
         }
         waker.event().drain();
-        if worker.net.plane.looks_ready() || !waker.try_park() {
+        if worker.net.table.plane().looks_ready() || !waker.try_park() {
             continue;
         }
         // That it became readable is all there is to know.

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use corecast::plane::{Readiness, SessionKey};
+use corecast::plane::SessionKey;
 use corecast::ws::CloseCode;
 
 use super::arrivals::Arrivals;
@@ -32,7 +32,6 @@ pub(super) struct Worker<S: Scenario> {
     pub arrivals: Arrivals,
     pub timer: Timer,
     pub reports: Sender<Report>,
-    pub ready: Vec<Readiness>,
     /// The time the timer is set to; 0 for none.
     pub timer_set: u64,
     /// When the present interval of the report began.
@@ -80,7 +79,7 @@ impl<S: Scenario> Worker<S> {
         // or gone, begins before this thread waits.
         more |= self.arrive();
         self.report_if_due();
-        more |= !self.net.again.is_empty() || !self.net.woken.is_empty();
+        more |= self.net.table.has_due() || !self.net.woken.is_empty();
         if !more {
             self.set_timer(next);
         }
@@ -139,19 +138,8 @@ impl<S: Scenario> Worker<S> {
     }
 
     fn serve_ready(&mut self) -> std::io::Result<bool> {
-        let mut again = std::mem::take(&mut self.net.again);
-        for key in again.drain(..) {
-            if let Some(connection) = self.net.connection(key) {
-                connection.queued = false;
-                self.net.read(key, true, &mut self.scenario);
-            }
-        }
-        if self.net.again.is_empty() {
-            self.net.again = again;
-        }
-        let mut ready = std::mem::take(&mut self.ready);
-        let more = self.net.plane.turn(&mut ready)?;
-        for readiness in ready.drain(..) {
+        let more = self.net.table.begin_turn()?;
+        while let Some(readiness) = self.net.table.next_ready() {
             if readiness.key == TIMER_KEY {
                 self.timer.clear();
                 self.timer_set = 0;
@@ -159,7 +147,6 @@ impl<S: Scenario> Worker<S> {
                 self.net.serve_ready(readiness, &mut self.scenario);
             }
         }
-        self.ready = ready;
         Ok(more)
     }
 

@@ -1,8 +1,8 @@
 //! A session's outgoing bytes that its socket did not take at once.
 //!
 //! Most sessions have no queue at all: what they are sent leaves in one direct
-//! send. A queue comes into being with the first byte that the socket refuses
-//! and goes away when it is empty.
+//! send. An [`Outlet`](super::Outlet) makes a queue with the first byte that the
+//! socket refuses and drops it when it is empty.
 //!
 //! # Invariants worth naming
 //!
@@ -15,8 +15,18 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
-use crate::sys::Sink;
 use crate::ws::PreparedFrame;
+
+/// Anything that takes outgoing bytes without waiting: a [`Link`](super::Link), or
+/// what stands for one in a test.
+pub trait Sink {
+    /// Sends what it can and returns how many bytes that were; none when it takes
+    /// nothing now.
+    ///
+    /// # Errors
+    /// What the connection died of.
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
+}
 
 /// Runs of bytes handed to the kernel in one call.
 const MAX_PARTS: usize = 64;
@@ -94,10 +104,11 @@ impl SendQueue {
         }
     }
 
-    /// Notes that what waits is the rest of bytes whose beginning has left
+    /// Adds what is left of bytes of which the first `already_sent` have left
     /// directly, so that [`abandon`](SendQueue::abandon) does not cut a frame in two.
-    pub fn mark_begun(&mut self) {
-        self.first_is_rest = true;
+    pub fn push_rest(&mut self, bytes: &[u8], already_sent: usize) {
+        self.first_is_rest |= already_sent > 0;
+        self.push_own(&bytes[already_sent..]);
     }
 
     /// Adds a publication of which the first `already_sent` bytes have left.
@@ -144,7 +155,7 @@ impl SendQueue {
     ///
     /// # Errors
     /// What the connection died of. A socket without room is not an error.
-    pub fn flush(&mut self, sink: &impl Sink) -> io::Result<usize> {
+    pub fn flush(&mut self, sink: &mut impl Sink) -> io::Result<usize> {
         let mut total = 0;
         while !self.chunks.is_empty() {
             let mut parts = [IoSlice::new(&[]); MAX_PARTS];
@@ -157,17 +168,11 @@ impl SendQueue {
                 offered += bytes.len();
                 count += 1;
             }
-            match sink.send(&parts[..count]) {
-                Ok(sent) => {
-                    self.advance(sent);
-                    total += sent;
-                    if sent < offered {
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            let sent = sink.send(&parts[..count])?;
+            self.advance(sent);
+            total += sent;
+            if sent < offered {
+                break;
             }
         }
         Ok(total)
@@ -204,7 +209,7 @@ mod tests {
     }
 
     impl Sink for Script {
-        fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
             let mut sent = 0;
             for part in parts {
                 let n = part.len().min(self.room.get());
@@ -212,11 +217,7 @@ mod tests {
                 self.room.set(self.room.get() - n);
                 sent += n;
             }
-            if sent == 0 {
-                Err(io::ErrorKind::WouldBlock.into())
-            } else {
-                Ok(sent)
-            }
+            Ok(sent)
         }
     }
 
@@ -249,7 +250,7 @@ mod tests {
         fn bytes_leave_once_and_in_order(
             operations in proptest::collection::vec(operation(), 0..60),
         ) {
-            let socket = Script::default();
+            let mut socket = Script::default();
             let mut queue = SendQueue::default();
             let mut oracle = Vec::new();
             for operation in operations {
@@ -265,14 +266,14 @@ mod tests {
                     }
                     Operation::Flush(room) => {
                         socket.room.set(room);
-                        queue.flush(&socket).unwrap();
+                        queue.flush(&mut socket).unwrap();
                     }
                 }
                 prop_assert_eq!(queue.pending_bytes(), oracle.len() - socket.taken.borrow().len());
                 prop_assert!(oracle.starts_with(&socket.taken.borrow()));
             }
             socket.room.set(usize::MAX);
-            queue.flush(&socket).unwrap();
+            queue.flush(&mut socket).unwrap();
             prop_assert!(queue.is_empty());
             prop_assert_eq!(&*socket.taken.borrow(), &oracle);
         }
@@ -282,15 +283,14 @@ mod tests {
     fn abandoning_keeps_what_has_begun_to_leave() {
         let frame = Rc::new(PreparedFrame::binary(b"0123456789"));
         let mut queue = SendQueue::default();
-        queue.push_own(b"rest");
-        queue.mark_begun();
+        queue.push_rest(b"the rest", 4);
         queue.push_shared(&frame, 0);
         assert_eq!(queue.abandon(), 1);
         assert_eq!(queue.pending_bytes(), 4);
 
-        let socket = Script::default();
+        let mut socket = Script::default();
         socket.room.set(4);
-        assert_eq!(queue.flush(&socket).unwrap(), 4);
+        assert_eq!(queue.flush(&mut socket).unwrap(), 4);
         queue.push_shared(&frame, 0);
         assert_eq!(queue.abandon(), 1);
         assert!(queue.is_empty());
@@ -300,7 +300,7 @@ mod tests {
     /// less than it is sent, keeps what waits and not what has left.
     #[test]
     fn what_has_left_takes_no_room() {
-        let socket = Script::default();
+        let mut socket = Script::default();
         let mut queue = SendQueue::default();
         let mut expected = Vec::new();
         queue.push_own(&[0; 100]);
@@ -310,7 +310,7 @@ mod tests {
             queue.push_own(&bytes);
             expected.extend_from_slice(&bytes);
             socket.room.set(100);
-            assert_eq!(queue.flush(&socket).unwrap(), 100);
+            assert_eq!(queue.flush(&mut socket).unwrap(), 100);
             let held: usize = queue.chunks.iter().map(|chunk| chunk.bytes().len()).sum();
             assert!(held <= 400, "{held} bytes for 100 that wait");
         }
@@ -325,9 +325,9 @@ mod tests {
         let frame = Rc::new(PreparedFrame::binary(b"0123456789"));
         let mut queue = SendQueue::default();
         queue.push_shared(&frame, 7);
-        let socket = Script::default();
+        let mut socket = Script::default();
         socket.room.set(1_000);
-        assert_eq!(queue.flush(&socket).unwrap(), frame.len() - 7);
+        assert_eq!(queue.flush(&mut socket).unwrap(), frame.len() - 7);
         assert_eq!(*socket.taken.borrow(), frame.as_bytes()[7..]);
     }
 }
