@@ -10,9 +10,9 @@ use super::{Server, ServerHandle};
 use crate::config::{Config, Steer};
 use crate::error::StartError;
 use crate::handover::Inheritance;
-use crate::hub::Hub;
+use crate::hub::{Hub, ShardMessage};
 use crate::listeners::Listeners;
-use crate::mesh::MeshEnd;
+use crate::mesh::ShardEnd;
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver};
@@ -46,7 +46,7 @@ pub(super) struct StartingShard {
     /// Of the shards on this core, if there are several.
     pub(super) turnstile: Option<Arc<Turnstile>>,
     pub(super) metrics: Arc<ShardMetrics>,
-    pub(super) end: MeshEnd,
+    pub(super) end: ShardEnd<ShardMessage>,
     /// Told when the shard has a descriptor table of its own.
     pub(super) part: mpsc::Sender<()>,
     /// Tells that it may listen, once nothing else can fail.
@@ -124,7 +124,7 @@ impl StartingShard {
 impl Starter {
     fn parts(
         &self,
-        end: MeshEnd,
+        end: ShardEnd<ShardMessage>,
         metrics: Arc<ShardMetrics>,
         plane: Box<dyn Plane>,
         fan_out_turn: FanOutTurn,

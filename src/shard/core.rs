@@ -246,7 +246,7 @@ impl Core {
         self.fan_out_in_turn(began);
         self.hub.flush_mesh();
         self.resume_waiting();
-        self.hub.publish_gauges();
+        self.hub.update_gauges();
 
         self.metrics.turns.add(1);
         self.metrics

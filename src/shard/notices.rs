@@ -5,15 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::core::Core;
-use crate::handler::{Context, Route};
+use crate::handler::{Context, NO_SESSION, Route};
 use crate::hub::Subscriptions;
-use crate::plane::SessionKey;
-
-/// Stands for a session where there is none.
-const NO_SESSION: SessionKey = SessionKey {
-    index: u32::MAX,
-    generation: u32::MAX,
-};
 
 impl Core {
     /// The routes whose handlers want to be told of time, and how often.

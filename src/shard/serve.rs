@@ -7,10 +7,11 @@ use crate::config::SlowConsumerPolicy;
 use crate::handler::Context;
 use crate::metrics::{DropReason, EndReason};
 use crate::plane::SessionKey;
+use crate::publication::Run;
 use crate::send_queue::SendQueue;
 use crate::session::{Allowance, Flow, HeldInput, Outgoing, Received, Session, Stage, Wait};
 use crate::sys::is_temporary;
-use crate::ws::{Input, PreparedFrame};
+use crate::ws::Input;
 
 /// Full buffers read from one session before the others have their turn.
 const READS_PER_TURN: usize = 4;
@@ -291,30 +292,30 @@ impl Core {
         let mut bytes_out = 0;
         // A turn that had many sessions to serve owes the fan-out as much.
         let budget = limits.fan_out_slice.max(*served_sessions);
-        hub.run_slice(budget, |index, frames| {
+        hub.run_slice(budget, |index, run| {
             let Some(session) = sessions.get_mut(index as usize) else {
                 return;
             };
             if !session.is_open() {
-                return metrics.drop_deliveries(DropReason::Closed, u64::from(frames.frames()));
+                return metrics.drop_deliveries(DropReason::Closed, u64::from(run.messages()));
             }
             let policy = routes[usize::from(session.route)].slow_consumer;
             match deliver(
                 session,
-                frames,
+                run,
                 limits.max_pending_bytes,
                 policy,
                 clock.now_ms(),
             ) {
                 Delivery::Sent(bytes) => {
-                    deliveries += u64::from(frames.frames());
+                    deliveries += u64::from(run.messages());
                     bytes_out += bytes;
                 }
                 Delivery::Dropped => {
-                    metrics.drop_deliveries(DropReason::SlowConsumer, u64::from(frames.frames()));
+                    metrics.drop_deliveries(DropReason::SlowConsumer, u64::from(run.messages()));
                 }
                 Delivery::Failed(reason) => {
-                    metrics.drop_deliveries(DropReason::Closed, u64::from(frames.frames()));
+                    metrics.drop_deliveries(DropReason::Closed, u64::from(run.messages()));
                     doomed.push((
                         SessionKey {
                             index,
@@ -351,29 +352,29 @@ enum Delivery {
 #[inline]
 fn deliver(
     session: &mut Session,
-    frames: &Rc<PreparedFrame>,
+    run: &Rc<Run>,
     max_pending_bytes: usize,
     policy: SlowConsumerPolicy,
     now_ms: u32,
 ) -> Delivery {
     if let Some(queue) = &mut session.queue {
-        if queue.pending_bytes() + frames.len() > max_pending_bytes {
+        if queue.pending_bytes() + run.len() > max_pending_bytes {
             return match policy {
                 SlowConsumerPolicy::Close => Delivery::Failed(EndReason::SlowConsumer),
                 SlowConsumerPolicy::Drop => Delivery::Dropped,
             };
         }
-        queue.push_shared(frames, 0);
+        queue.push_shared(run, 0);
         return Delivery::Sent(0);
     }
-    match session.socket.send_bytes(frames.as_bytes()) {
-        Ok(sent) if sent == frames.len() => Delivery::Sent(sent),
+    match session.socket.send_bytes(run.as_bytes()) {
+        Ok(sent) if sent == run.len() => Delivery::Sent(sent),
         Ok(sent) => {
-            queue_rest(session, frames, sent, now_ms);
+            queue_rest(session, run, sent, now_ms);
             Delivery::Sent(sent)
         }
         Err(error) if is_temporary(&error) => {
-            queue_rest(session, frames, 0, now_ms);
+            queue_rest(session, run, 0, now_ms);
             Delivery::Sent(0)
         }
         Err(_) => Delivery::Failed(EndReason::Vanished),
@@ -381,7 +382,7 @@ fn deliver(
 }
 
 #[cold]
-fn queue_rest(session: &mut Session, frames: &Rc<PreparedFrame>, sent: usize, now_ms: u32) {
+fn queue_rest(session: &mut Session, run: &Rc<Run>, sent: usize, now_ms: u32) {
     let queue = session.queue.get_or_insert_with(|| SendQueue::new(now_ms));
-    queue.push_shared(frames, sent);
+    queue.push_shared(run, sent);
 }

@@ -13,6 +13,7 @@ use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 use arbitrary::Arbitrary;
+use corecast::publication::Run;
 use corecast::send_queue::SendQueue;
 use corecast::sys::Sink;
 use corecast::ws::PreparedFrame;
@@ -174,7 +175,7 @@ fuzz_target!(|operations: Vec<Operation<'_>>| {
                 already_sent,
             } => {
                 let frame = PreparedFrame::binary(payload);
-                let run = Rc::new(PreparedFrame::concat(&vec![
+                let run = Rc::new(Run::join(vec![
                     frame;
                     1 + usize::from(joined % 3)
                 ]));
@@ -184,7 +185,7 @@ fuzz_target!(|operations: Vec<Operation<'_>>| {
                 };
                 queue.push_shared(&run, already_sent);
                 if already_sent < run.len() {
-                    model.push(run.as_bytes().to_vec(), u64::from(run.frames()));
+                    model.push(run.as_bytes().to_vec(), u64::from(run.messages()));
                     model.sent_of_first = model.sent_of_first.max(already_sent);
                 }
             }
@@ -199,7 +200,7 @@ fuzz_target!(|operations: Vec<Operation<'_>>| {
             }
             Operation::Burst(count) => {
                 for number in 0..count {
-                    let frame = Rc::new(PreparedFrame::binary(&[number]));
+                    let frame = Rc::new(Run::from(PreparedFrame::binary(&[number])));
                     queue.push_shared(&frame, 0);
                     model.push(frame.as_bytes().to_vec(), 1);
                     queue.push_own(&[number]);
