@@ -82,8 +82,8 @@ fn through_queues(bencher: Bencher<'_, '_>, subscribers: usize) {
     let frame = frame();
     let mut publish = || {
         audience.publish(&frame);
-        audience.deliver_with(|session, frames| {
-            queues[session].push_shared(frames, 0);
+        audience.deliver_with(|session, run| {
+            queues[session].push_shared(run, 0);
             0
         });
         let sent =

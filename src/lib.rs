@@ -53,8 +53,8 @@
 //! 2. [`plane`] tells which sessions became readable; `session` reads them.
 //! 3. [`ws`] turns bytes into messages, without any I/O of its own.
 //! 4. [`handler`] decides what a message means.
-//! 5. [`hub`] holds who is in which topic, and [`mesh`] carries publications to
-//!    the hubs of the other shards.
+//! 5. [`hub`] holds who is in which topic, and [`mesh`] carries a [`publication`] to
+//!    the hubs of the other shards. A [`publisher`] gives them more, from any thread.
 //! 6. [`send_queue`] keeps what a socket does not take at once.
 //!
 //! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`,
@@ -83,10 +83,13 @@ mod listeners;
 pub mod log;
 pub mod mesh;
 pub mod metrics;
+pub mod participant;
 mod permits;
 #[cfg(feature = "doctor")]
 pub mod plan;
 pub mod plane;
+pub mod publication;
+pub mod publisher;
 mod rate;
 pub mod router;
 pub mod runtime;

@@ -33,6 +33,7 @@ use crate::mesh::{self, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{ResolvedDriver, resolve_driver};
+use crate::publisher::Publisher;
 use crate::rate::Rate;
 use crate::router::Router;
 use crate::runtime::Unavailable;
@@ -183,16 +184,20 @@ impl Server {
         let inherited = std::mem::take(&mut inheritance.listeners);
         let listeners = Listeners::open(self.config.listen, shards, inherited)?;
         let listen = listeners.address();
+        let metrics: Vec<_> = (0..shards)
+            .map(|_| Arc::new(ShardMetrics::default()))
+            .collect();
+        // The one outsider is all publishers together.
+        let (ends, outside) = mesh::connect(&wakers, 1, self.config.ring_capacity);
+        let outside = outside.into_iter().next().expect("one was asked for");
         let handle = ServerHandle {
+            publisher: Publisher::new(outside, metrics.clone()),
             lifecycle: Arc::new(Lifecycle::new()),
             failed: Arc::default(),
             ended: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             seen: Arc::new(listeners.seen()),
             wakers: Arc::clone(&wakers),
         };
-        let metrics: Vec<_> = (0..shards)
-            .map(|_| Arc::new(ShardMetrics::default()))
-            .collect();
         let cpus = self.cpus();
         let semaphores = FanOutSemaphore::of_cores(&cpus, shards, &wakers);
         let starter = Arc::new(Starter {
@@ -220,10 +225,7 @@ impl Server {
         let mut starts = Vec::new();
         let mut before = None;
         let config = &starter.server.config;
-        for (end, metrics) in mesh::connect(wakers, config.ring_capacity)
-            .into_iter()
-            .zip(&metrics)
-        {
+        for (end, metrics) in ends.into_iter().zip(&metrics) {
             let (start, told) = mpsc::channel();
             starts.push(start);
             let id = end.id().index();
@@ -333,6 +335,7 @@ impl Shards {
                 tracing::error!("a shard has panicked");
             }
         }
+        self.handle.publisher.stop();
         self.handle.lifecycle.set(Phase::Stopped);
     }
 }
@@ -345,7 +348,7 @@ impl Drop for Shards {
     }
 }
 
-/// Asks a running server to stop, from any thread.
+/// Asks a running server to stop, and gives publishers, from any thread.
 #[derive(Debug, Clone)]
 pub struct ServerHandle {
     lifecycle: Arc<Lifecycle>,
@@ -355,6 +358,7 @@ pub struct ServerHandle {
     ended: Arc<[AtomicBool]>,
     seen: Arc<Seen>,
     wakers: Arc<[Arc<ShardWaker>]>,
+    publisher: Publisher,
 }
 
 impl ServerHandle {
@@ -398,6 +402,11 @@ impl ServerHandle {
     /// What the server is doing.
     pub fn phase(&self) -> Phase {
         self.lifecycle.phase()
+    }
+
+    /// Publishes to the server's sessions, from any thread.
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
     }
 
     fn wake(&self) {
@@ -462,6 +471,11 @@ impl RunningServer {
             metrics: self.metrics.clone(),
             handle: self.handle.clone(),
         }
+    }
+
+    /// Publishes to this server's sessions, from any thread.
+    pub fn publisher(&self) -> Publisher {
+        self.handle.publisher()
     }
 
     /// Asks this server to stop, from any thread.

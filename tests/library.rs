@@ -272,7 +272,9 @@ impl Handler for Hose {
         match message {
             Message::Text("flood") => ctx.send_binary(&vec![7; 12 << 20]),
             Message::Text("block") => thread::sleep(Duration::from_millis(500)),
-            Message::Text(text) => ctx.publish(&self.topic, PreparedFrame::text(text)),
+            Message::Text(text) => {
+                ctx.publish(&self.topic, PreparedFrame::text(text));
+            }
             Message::Binary(_) => {}
         }
     }

@@ -43,7 +43,7 @@ impl<H: Handler> Served<H> {
     pub fn open(mut handler: H, request: &Request) -> (Self, Vec<u8>) {
         let event = EventFd::new().expect("a descriptor");
         let waker = Arc::new(ShardWaker::new(Arc::new(event)));
-        let end = connect(Arc::new([waker]), 1).pop().expect("one shard");
+        let end = connect(&[waker], 0, 1).0.pop().expect("one shard");
         let metrics = Arc::new(ShardMetrics::default());
         let (socket, peer) = connection(usize::MAX);
         let mut hands = Hands {
@@ -89,8 +89,8 @@ impl Hands {
         let result = call(&mut ctx);
         ctx.finish();
         let mut sent = self.peer.take_sent();
-        self.hub.run_slice(usize::MAX, |_, frames| {
-            sent.extend_from_slice(frames.as_bytes());
+        self.hub.run_slice(usize::MAX, |_, run| {
+            sent.extend_from_slice(run.as_bytes());
         });
         (result, sent)
     }

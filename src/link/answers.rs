@@ -52,9 +52,9 @@ impl<'a> Answers<'a> {
         self.flush_if_long();
     }
 
-    /// Adds frames that are already encoded.
+    /// Adds a data message that is already encoded.
     pub(crate) fn prepared(&mut self, frame: &PreparedFrame) {
-        self.messages += u64::from(frame.frames());
+        self.messages += 1;
         self.raw(frame.as_bytes());
     }
 

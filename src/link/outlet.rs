@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 use super::{Link, SendQueue};
-use crate::ws::PreparedFrame;
+use crate::publication::Run;
 
 /// A connection's way out: what is pushed leaves at once if it can, and waits in
 /// order if it cannot.
@@ -98,13 +98,13 @@ impl Outlet {
         )
     }
 
-    /// The same for a publication, which the queue shares with those of the other
+    /// The same for a run of publications, which the queue shares with those of the other
     /// subscribers.
     ///
     /// # Errors
     /// As [`push`](Outlet::push).
     #[inline]
-    pub fn push_shared(&mut self, run: &Rc<PreparedFrame>, now_ms: u32) -> io::Result<usize> {
+    pub fn push_shared(&mut self, run: &Rc<Run>, now_ms: u32) -> io::Result<usize> {
         self.send_or_queue(
             run.len(),
             now_ms,

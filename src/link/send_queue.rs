@@ -7,15 +7,15 @@
 //! # Invariants worth naming
 //!
 //! - Bytes leave in the order they were pushed, none twice, none left out.
-//! - Prepared frames are held by reference; a thousand slow subscribers of one
-//!   publication hold one copy of it.
+//! - Runs of publications are held by reference; a thousand slow subscribers of one
+//!   topic hold one copy of its publications.
 //! - `pending_bytes` is exactly what was pushed and has not left.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
-use crate::ws::PreparedFrame;
+use crate::publication::Run;
 
 /// Anything that takes outgoing bytes without waiting: a [`Link`](super::Link), or
 /// what stands for one in a test.
@@ -36,15 +36,15 @@ const MAX_PARTS: usize = 64;
 enum Chunk {
     /// Bytes for this session alone.
     Own(Vec<u8>),
-    /// A publication, shared with the other subscribers of this shard.
-    Shared(Rc<PreparedFrame>),
+    /// Publications, shared with the other subscribers of this shard.
+    Shared(Rc<Run>),
 }
 
 impl Chunk {
     fn bytes(&self) -> &[u8] {
         match self {
             Chunk::Own(bytes) => bytes,
-            Chunk::Shared(frame) => frame.as_bytes(),
+            Chunk::Shared(run) => run.as_bytes(),
         }
     }
 }
@@ -111,12 +111,12 @@ impl SendQueue {
         self.push_own(&bytes[already_sent..]);
     }
 
-    /// Adds a publication of which the first `already_sent` bytes have left.
+    /// Adds a run of which the first `already_sent` bytes have left.
     ///
     /// # Panics
     /// When `already_sent` is not 0 although other bytes are waiting.
-    pub fn push_shared(&mut self, frame: &Rc<PreparedFrame>, already_sent: usize) {
-        if already_sent >= frame.len() {
+    pub fn push_shared(&mut self, run: &Rc<Run>, already_sent: usize) {
+        if already_sent >= run.len() {
             return;
         }
         if already_sent > 0 {
@@ -126,8 +126,8 @@ impl SendQueue {
             );
             self.sent_of_first = already_sent;
         }
-        self.pending_bytes += frame.len() - already_sent;
-        self.chunks.push_back(Chunk::Shared(Rc::clone(frame)));
+        self.pending_bytes += run.len() - already_sent;
+        self.chunks.push_back(Chunk::Shared(Rc::clone(run)));
     }
 
     /// Forgets everything but the rest of a frame of which a part has left, so
@@ -140,7 +140,7 @@ impl SendQueue {
             .drain(usize::from(begun).min(self.chunks.len())..)
             .map(|chunk| match chunk {
                 Chunk::Own(_) => 0,
-                Chunk::Shared(frame) => u64::from(frame.frames()),
+                Chunk::Shared(run) => u64::from(run.messages()),
             })
             .sum();
         self.pending_bytes = self
@@ -198,6 +198,7 @@ impl SendQueue {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::ws::PreparedFrame;
     use proptest::prelude::*;
     use std::cell::{Cell, RefCell};
 
@@ -260,7 +261,7 @@ mod tests {
                         oracle.extend_from_slice(&bytes);
                     }
                     Operation::Shared(bytes) => {
-                        let frame = Rc::new(PreparedFrame::binary(&bytes));
+                        let frame = Rc::new(Run::from(PreparedFrame::binary(&bytes)));
                         queue.push_shared(&frame, 0);
                         oracle.extend_from_slice(frame.as_bytes());
                     }
@@ -281,7 +282,7 @@ mod tests {
 
     #[test]
     fn abandoning_keeps_what_has_begun_to_leave() {
-        let frame = Rc::new(PreparedFrame::binary(b"0123456789"));
+        let frame = Rc::new(Run::from(PreparedFrame::binary(b"0123456789")));
         let mut queue = SendQueue::default();
         queue.push_rest(b"the rest", 4);
         queue.push_shared(&frame, 0);
@@ -322,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_left_in_part_goes_on_where_it_stopped() {
-        let frame = Rc::new(PreparedFrame::binary(b"0123456789"));
+        let frame = Rc::new(Run::from(PreparedFrame::binary(b"0123456789")));
         let mut queue = SendQueue::default();
         queue.push_shared(&frame, 7);
         let mut socket = Script::default();

@@ -11,9 +11,9 @@ use crate::config::{Config, Steer};
 use crate::error::StartError;
 use crate::fan_out_semaphore::{FanOutPermit, FanOutSemaphore};
 use crate::handover::Inheritance;
-use crate::hub::Hub;
+use crate::hub::{Hub, ShardMessage};
 use crate::listeners::Listeners;
-use crate::mesh::MeshEnd;
+use crate::mesh::ShardEnd;
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver};
@@ -47,7 +47,7 @@ pub(super) struct StartingShard {
     /// Of the shards on this core, if there are several.
     pub(super) semaphore: Option<Arc<FanOutSemaphore>>,
     pub(super) metrics: Arc<ShardMetrics>,
-    pub(super) end: MeshEnd,
+    pub(super) end: ShardEnd<ShardMessage>,
     /// Told when the shard has a descriptor table of its own.
     pub(super) part: mpsc::Sender<()>,
     /// Tells that it may listen, once nothing else can fail.
@@ -126,7 +126,7 @@ impl Starter {
     /// Puts a shard together.
     fn shard(
         &self,
-        end: MeshEnd,
+        end: ShardEnd<ShardMessage>,
         metrics: Arc<ShardMetrics>,
         plane: Box<dyn Plane>,
         permit: FanOutPermit,

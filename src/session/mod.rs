@@ -55,7 +55,8 @@ use crate::hub::Subscriptions;
 use crate::link::{Link, Outlet};
 use crate::metrics::EndReason;
 use crate::table::Entry;
-use crate::ws::{Decoder, PreparedFrame};
+use crate::publication::Run;
+use crate::ws::Decoder;
 
 /// Where a session stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -301,7 +302,7 @@ impl Session {
     #[inline]
     fn deliver(
         &mut self,
-        run: &Rc<PreparedFrame>,
+        run: &Rc<Run>,
         max_pending_bytes: usize,
         now_ms: u32,
     ) -> Delivery {

@@ -6,18 +6,12 @@ use std::time::{Duration, Instant};
 use super::{Clock, Delivery, Session};
 use crate::config::{Config, SlowConsumerPolicy};
 use crate::fan_out_semaphore::FanOutPermit;
-use crate::handler::{Context, Route, guarded};
+use crate::handler::{Context, NO_SESSION, Route, guarded};
 use crate::hub::{Hub, Subscriptions};
 use crate::metrics::{DropReason, EndReason, ShardMetrics};
 use crate::plane::SessionKey;
 use crate::table::Table;
 use crate::ws::CloseCode;
-
-/// Stands for a session where there is none.
-const NO_SESSION: SessionKey = SessionKey {
-    index: u32::MAX,
-    generation: u32::MAX,
-};
 
 /// A route as one shard runs it.
 pub(crate) struct ShardRoute {
@@ -101,7 +95,7 @@ impl Publishing {
             let Some(subscriber) = table.at(index) else {
                 return;
             };
-            let frames = u64::from(run.frames());
+            let frames = u64::from(run.messages());
             let session = subscriber.entry;
             if !session.is_open() {
                 return metrics.drop_deliveries(DropReason::Closed, frames);

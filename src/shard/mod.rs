@@ -93,7 +93,7 @@ impl Shard {
         self.fan_out(now);
         self.serving.publishing.hub.flush_mesh();
         self.resume_waiting();
-        self.serving.publishing.hub.publish_gauges();
+        self.serving.publishing.hub.update_gauges();
         Ok(more_ready || self.table.has_due() || self.serving.publishing.may_go_on())
     }
 

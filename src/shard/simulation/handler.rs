@@ -115,12 +115,15 @@ impl Handler for SimulatedHandler {
         let Told { topic: to } = notice.downcast_ref().expect("what was told");
         self.oracle.borrow_mut().heard(self.shard);
         let frame = self.publication(handler_of(self.shard), *to, Scope::Shard(self.shard), 5);
-        ctx.publish_here(&topic(*to), frame);
+        let published = ctx.publish_here(&topic(*to), frame);
+        assert!(!published.is_full(), "a notice waits until there is room");
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {
         let frame = self.publication(handler_of(self.shard), 0, Scope::All, 20);
-        ctx.publish(&topic(0), frame);
+        if ctx.publish(&topic(0), frame).is_full() {
+            self.oracle.borrow_mut().refused();
+        }
     }
 
     fn tick_interval(&self) -> Option<Duration> {

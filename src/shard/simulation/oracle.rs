@@ -106,6 +106,11 @@ impl Oracle {
         *number
     }
 
+    /// The last publication found no room.
+    pub(super) fn refused(&mut self) {
+        self.publications.pop();
+    }
+
     pub(super) fn told(&mut self, shard: usize) {
         *self.told.entry(shard).or_default() += 1;
     }

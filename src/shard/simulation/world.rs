@@ -16,9 +16,9 @@ use super::{Operation, Say};
 use crate::config::{Config, SlowConsumerPolicy};
 use crate::fan_out_semaphore::FanOutPermit;
 use crate::handler::Registered;
-use crate::hub::Hub;
+use crate::hub::{Hub, ShardMessage};
 use crate::link::{Link, scripted};
-use crate::mesh::{self, MeshEnd, ShardWaker};
+use crate::mesh::{self, ShardEnd, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::router::Router;
@@ -86,17 +86,18 @@ impl World {
         };
         world.lifecycle.set(Phase::Running);
         let shards = 1 + random.below(3) as usize;
-        let wakers: Arc<[_]> = (0..shards)
+        let wakers: Vec<_> = (0..shards)
             .map(|_| Arc::new(ShardWaker::new(Arc::new(EventFd::new().unwrap()))))
             .collect();
-        for end in mesh::connect(wakers, config.ring_capacity) {
+        let (ends, _) = mesh::connect(&wakers, 0, config.ring_capacity);
+        for end in ends {
             let simulated = world.simulated(end, &config);
             world.shards.push(simulated);
         }
         world
     }
 
-    fn simulated(&self, end: MeshEnd, config: &Config) -> Simulated {
+    fn simulated(&self, end: ShardEnd<ShardMessage>, config: &Config) -> Simulated {
         let metrics: Arc<ShardMetrics> = Arc::default();
         let plane: Rc<RefCell<PlaneState>> = Rc::default();
         let waker = end.waker_handle();

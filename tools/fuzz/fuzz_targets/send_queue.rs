@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use arbitrary::Arbitrary;
 use corecast::link::{SendQueue, Sink};
+use corecast::publication::Run;
 use corecast::ws::PreparedFrame;
 use libfuzzer_sys::fuzz_target;
 
@@ -171,7 +172,7 @@ fuzz_target!(|operations: Vec<Operation<'_>>| {
                 already_sent,
             } => {
                 let frame = PreparedFrame::binary(payload);
-                let run = Rc::new(PreparedFrame::concat(&vec![
+                let run = Rc::new(Run::join(vec![
                     frame;
                     1 + usize::from(joined % 3)
                 ]));
@@ -181,7 +182,7 @@ fuzz_target!(|operations: Vec<Operation<'_>>| {
                 };
                 queue.push_shared(&run, already_sent);
                 if already_sent < run.len() {
-                    model.push(run.as_bytes().to_vec(), u64::from(run.frames()));
+                    model.push(run.as_bytes().to_vec(), u64::from(run.messages()));
                     model.sent_of_first = model.sent_of_first.max(already_sent);
                 }
             }
@@ -195,7 +196,7 @@ fuzz_target!(|operations: Vec<Operation<'_>>| {
             }
             Operation::Burst(count) => {
                 for number in 0..count {
-                    let frame = Rc::new(PreparedFrame::binary(&[number]));
+                    let frame = Rc::new(Run::from(PreparedFrame::binary(&[number])));
                     queue.push_shared(&frame, 0);
                     model.push(frame.as_bytes().to_vec(), 1);
                     queue.push_own(&[number]);
