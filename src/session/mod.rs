@@ -54,8 +54,8 @@ use std::rc::Rc;
 use crate::hub::Subscriptions;
 use crate::link::{Link, Outlet};
 use crate::metrics::EndReason;
-use crate::table::Entry;
 use crate::publication::Run;
+use crate::table::Entry;
 use crate::ws::Decoder;
 
 /// Where a session stands in its life.
@@ -300,12 +300,7 @@ impl Session {
     /// Delivers a run of publications: directly if nothing waits, else after what
     /// does.
     #[inline]
-    fn deliver(
-        &mut self,
-        run: &Rc<Run>,
-        max_pending_bytes: usize,
-        now_ms: u32,
-    ) -> Delivery {
+    fn deliver(&mut self, run: &Rc<Run>, max_pending_bytes: usize, now_ms: u32) -> Delivery {
         if self.outlet.is_pending() && self.outlet.pending_bytes() + run.len() > max_pending_bytes {
             return Delivery::TooMuch;
         }

@@ -144,7 +144,7 @@ fn say(random: &mut Random) -> Say {
         96 => Say::CloseMe,
         97 => Say::Panic,
         98 => Say::Garbage,
-        _ => Say::Echo { bytes: 70_000 },
+        _ => Say::Echo { bytes: 20_000 },
     }
 }
 

@@ -31,7 +31,7 @@ use crate::upgrade::OriginPolicy;
 use crate::ws::{CloseCode, Role, Rules};
 
 /// Rounds in which a settlement has to come to its end.
-const ROUNDS: usize = 4_000;
+const ROUNDS: usize = 20_000;
 /// Sessions the process may hold.
 const PERMITS: usize = 10;
 
@@ -65,9 +65,9 @@ impl World {
             ring_capacity: random.pick(&[1, 2, 8, 1_024]),
             high_water_mark_bytes: random.pick(&[0, 300, 64 * 1024]),
             max_pending_bytes: random.pick(&[1_000, 20_000, 1 << 30]),
-            max_read_bytes: random.pick(&[1, 7, 200, 64 * 1024]),
+            max_read_bytes: random.pick(&[16, 50, 400, 64 * 1024]),
             max_message_rate: random.pick(&[0, 0, 10]),
-            max_byte_rate: random.pick(&[0, 0, 5_000]),
+            max_byte_rate: random.pick(&[0, 0, 20_000]),
             ping_interval: Duration::from_secs(random.pick(&[0, 3])),
             idle_timeout: Duration::from_secs(8),
             slow_consumer,
@@ -360,7 +360,7 @@ impl World {
                 break;
             }
             if !progress {
-                self.now += Duration::from_millis(50);
+                self.now += Duration::from_millis(500);
             }
         }
         let oracle = self.oracle.borrow();
