@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 use monoio::net::{TcpListener, TcpStream};
 
 use crate::metrics::RefusalReason;
+use crate::runtime::tasks::{give_way, spawn};
+use crate::runtime::time::{sleep, timeout};
 use crate::shard::{Answer, Arrival, Bell, Core};
 use crate::shutdown::{Heir, Lifecycle};
 use crate::sys::{self, Socket, is_temporary};
@@ -67,7 +69,7 @@ pub(crate) async fn accept_connections(
                 core.borrow().metrics.accept_pauses.add(1);
             }
             while door.is_full() && !leaving.has_rung() {
-                monoio::time::sleep(Duration::from_millis(1)).await;
+                sleep(Duration::from_millis(1)).await;
             }
         }
         if door.wait(&leaving).await.is_err() {
@@ -77,9 +79,8 @@ pub(crate) async fn accept_connections(
             break;
         }
         match door.accept_some() {
-            Accepted::Exhausted => monoio::time::sleep(PAUSE).await,
-            // monoio's epoll driver would find the listener ready again
-            // without letting anything else run.
+            Accepted::Exhausted => sleep(PAUSE).await,
+            // The sessions have a turn before the next batch.
             Accepted::All | Accepted::Some => give_way().await,
             Accepted::Gone => return,
         }
@@ -115,8 +116,6 @@ impl Drop for Door {
         if let Some(core) = self.core.upgrade() {
             let mut core = core.borrow_mut();
             core.doors -= 1;
-            // A draining shard may have waited for this one.
-            core.kick.set();
         }
     }
 }
@@ -201,12 +200,12 @@ impl Door {
             if self.accept_some() == Accepted::Gone {
                 return;
             }
-            monoio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
         // Where that fails, what arrives between the last accept and the end is reset.
         let _ = sys::shut_out(&fd(&self.listener));
         // Packets that had passed before are through by then.
-        monoio::time::sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_millis(10)).await;
     }
 
     fn is_full(&self) -> bool {
@@ -219,19 +218,6 @@ impl Door {
         let lifecycle = Arc::clone(&core.borrow().lifecycle);
         Some(lifecycle)
     }
-}
-
-/// Lets the shard's other tasks run once.
-async fn give_way() {
-    let mut gave_way = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut gave_way, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// A descriptor of the runtime's, for calls that do not go through it.
@@ -267,7 +253,7 @@ fn begin(core: &Rc<RefCell<Core>>, socket: Socket, peer: SocketAddr) {
                 place,
                 buffer,
             };
-            monoio::spawn(task.run(socket, answer));
+            spawn(task.run(socket, answer));
         }
         Err(_) => shard.metrics.refuse(RefusalReason::Vanished),
     }
@@ -295,15 +281,13 @@ impl Drop for Handshake {
         let mut core = self.core.borrow_mut();
         core.handshakes.remove(self.place);
         core.metrics.handshakes.set(core.handshakes.len() as u64);
-        // A draining shard may have waited for this one.
-        core.kick.set();
     }
 }
 
 impl Handshake {
     async fn run(mut self, socket: Socket, answer: Answer) {
-        let timeout = self.core.borrow().limits.handshake_timeout;
-        let deadline = Instant::now() + timeout;
+        let limit = self.core.borrow().limits.handshake_timeout;
+        let deadline = Instant::now() + limit;
         let Ok(stream) = TcpStream::from_std(socket.into_fd().into()) else {
             return;
         };
@@ -332,7 +316,7 @@ impl Handshake {
         let most = self.core.borrow().limits.max_read_bytes.min(chunk.len());
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(readable) = monoio::time::timeout(left, stream.readable(false)).await else {
+            let Ok(readable) = timeout(left, stream.readable(false)).await else {
                 let core = self.core.borrow();
                 return Ok(core.refuse(&self.buffer, &self.arrival, HttpError::Timeout));
             };
@@ -362,10 +346,7 @@ impl Handshake {
                 Ok(sent) => response = &response[sent..],
                 Err(error) if is_temporary(&error) => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    if monoio::time::timeout(left, stream.writable(false))
-                        .await
-                        .is_err()
-                    {
+                    if timeout(left, stream.writable(false)).await.is_err() {
                         return;
                     }
                 }
@@ -377,7 +358,7 @@ impl Handshake {
         // that never stops sending is cut off.
         for _ in 0..MAX_DISCARDS {
             let left = deadline.saturating_duration_since(Instant::now());
-            let waited = monoio::time::timeout(left, stream.readable(false)).await;
+            let waited = timeout(left, stream.readable(false)).await;
             let mut discarded = [0; 4_096];
             match (waited, sys::recv(fd(&stream), &mut discarded)) {
                 (Err(_), _) | (_, Ok(0)) => return,

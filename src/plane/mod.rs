@@ -6,6 +6,10 @@
 //! [`uring::UringPlane`] and [`epoll::EpollPlane`]; everything above is the
 //! same code.
 //!
+//! The plane is also what its thread sleeps on. Whatever else can wake the thread
+//! is watched by it: the event that other threads write to, and the
+//! [runtime](guest::Guest) of the thread.
+//!
 //! # Invariants worth naming
 //!
 //! - **Edges, not levels.** A readiness is reported once when it begins. Who
@@ -13,14 +17,18 @@
 //! - **One watch for all directions.** Writability is watched from the start.
 //!   It costs nothing while a socket has room, because the kernel only reports
 //!   room after a send has failed for lack of it.
+//! - **One wait per wake.** What a wait has found is served by the next turn without
+//!   another call; a thread with little to do makes one call to wait, and none to look.
 //! - **A key is never reused.** It carries a generation, so that a readiness
 //!   of a closed session cannot reach the next one in its place.
 
 pub mod epoll;
+pub mod guest;
 pub mod uring;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
 
 use crate::config::Driver;
 use crate::sys::Socket;
@@ -85,6 +93,17 @@ impl Readiness {
 /// The bits are the same for poll and epoll.
 const WATCHED: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;
 
+/// Whether a read of this descriptor would not have to wait.
+fn is_readable(fd: RawFd) -> bool {
+    let mut poll = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: `poll` is one valid pollfd.
+    unsafe { libc::poll(&mut poll, 1, 0) > 0 }
+}
+
 /// A source of readiness events for any number of sockets.
 pub trait Plane {
     /// Reports this socket's readiness under `key` from now on.
@@ -97,8 +116,9 @@ pub trait Plane {
     /// go of it at the latest in the next [`turn`](Plane::turn).
     fn unwatch(&mut self, socket: &Socket, key: SessionKey);
 
-    /// Appends what became ready, without waiting. Returns whether more is
-    /// ready than was taken.
+    /// Appends what became ready, without waiting; what the last
+    /// [`wait`](Plane::wait) found comes without a call to the kernel. Returns
+    /// whether more is ready than was taken.
     ///
     /// # Errors
     /// Only when the kernel interface itself is broken.
@@ -109,12 +129,23 @@ pub trait Plane {
     /// since the last one. To be asked before waiting, and for busy polling.
     fn looks_ready(&mut self) -> bool;
 
-    /// A descriptor that is readable whenever a turn may find something or the
-    /// shard's event was notified.
+    /// Waits until a turn may find something, the thread's event is notified, the
+    /// guest calls or `limit` is over. It may also end for no reason.
     ///
     /// # Errors
-    /// When descriptors run out.
-    fn wake_fd(&self) -> io::Result<OwnedFd>;
+    /// Only when the kernel interface itself is broken.
+    fn wait(&mut self, limit: Option<Duration>) -> io::Result<()>;
+
+    /// Notes, and ends a wait, when the thread's guest can be read: now, or at any
+    /// time later. To be asked for again after each call that was taken; the guest
+    /// must be the same as before.
+    ///
+    /// # Errors
+    /// When the kernel has no memory for one more watch.
+    fn await_call(&mut self, guest: BorrowedFd<'_>) -> io::Result<()>;
+
+    /// Whether the guest has called, which is then forgotten.
+    fn takes_call(&mut self) -> bool;
 }
 
 /// The driver a server will really use, once `auto` is decided.

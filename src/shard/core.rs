@@ -17,6 +17,7 @@ use crate::metrics::{EndReason, ShardMetrics};
 use crate::permits::Permits;
 use crate::plane::{Plane, Readiness, SessionKey};
 use crate::router::Router;
+use crate::runtime::tasks;
 use crate::session::Session;
 use crate::shutdown::Lifecycle;
 use crate::source::{AddressPolicy, Admission, Sources};
@@ -135,8 +136,6 @@ pub(crate) struct Core {
     pub(crate) meters: Option<Meters>,
     /// When the shard may fan out, where it shares its core.
     pub(super) fan_out_turn: FanOutTurn,
-    /// Wakes the shard's session loop from its other tasks.
-    pub(crate) kick: Rc<Kick>,
     /// Rings when the shard drains, for those who accept.
     pub(crate) leaving: Rc<Bell>,
     /// Listeners that are still accepted from.
@@ -210,7 +209,6 @@ impl Core {
             clock: Clock::new(),
             meters: parts.meters,
             fan_out_turn: parts.fan_out_turn,
-            kick: Rc::default(),
             leaving: Rc::default(),
             doors: 0,
             handshakes: Slab::new(),
@@ -350,33 +348,6 @@ impl Core {
     }
 }
 
-/// Wakes the session loop from another task of the same shard.
-#[derive(Default)]
-pub(crate) struct Kick {
-    pending: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
-}
-
-impl Kick {
-    /// Asks for a turn.
-    pub(crate) fn set(&self) {
-        self.pending.set(true);
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            waker.wake();
-        }
-    }
-
-    /// Whether a turn was asked for since this was last called. If not, `waker`
-    /// is woken when one is.
-    pub(crate) fn take(&self, waker: &Waker) -> bool {
-        if self.pending.take() {
-            return true;
-        }
-        *self.waker.borrow_mut() = Some(waker.clone());
-        false
-    }
-}
-
 /// Rings once, for any number of tasks of the same shard.
 #[derive(Default)]
 pub(crate) struct Bell {
@@ -387,6 +358,7 @@ pub(crate) struct Bell {
 impl Bell {
     pub(crate) fn ring(&self) {
         if !self.has_rung.replace(true) {
+            tasks::expect();
             self.wakers.take().into_iter().for_each(Waker::wake);
         }
     }

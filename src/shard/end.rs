@@ -241,7 +241,6 @@ impl Core {
         self.plane.unwatch(&session.socket, key);
         // The kernel lets go of the socket in the next turn, for which the
         // peer should not have to wait.
-        self.kick.set();
         self.permits.give_back();
         if let Some(place) = self.admissions.get_mut(key.index as usize) {
             *place = None;

@@ -362,7 +362,6 @@ impl Core {
             }
             (Ok(_), None) => {}
         }
-        self.kick.set();
     }
 
     /// Watches a socket again whose watch the kernel gave up.
