@@ -196,3 +196,136 @@ fn probe_apart() -> Result<(), uring::Unavailable> {
         .join()
         .expect("probing does not panic")
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::runtime::make_plane;
+    use crate::sys::EventFd;
+
+    /// Longer than any wait here should last.
+    const LONG: Duration = Duration::from_secs(20);
+    const KEY: SessionKey = SessionKey {
+        index: 7,
+        generation: 3,
+    };
+
+    /// Each on a thread of its own, because taking a ring down interrupts the next
+    /// wait of the thread that made it.
+    fn on_each(test: impl Fn(&mut dyn Plane, &EventFd) + Sync) {
+        for driver in [Driver::Uring, Driver::Epoll] {
+            let Ok(driver) = resolve_driver(driver) else {
+                continue;
+            };
+            println!("{}", driver.as_str());
+            let on_thread = || {
+                let event = Arc::new(EventFd::new().unwrap());
+                let mut plane = make_plane(driver, Arc::clone(&event)).unwrap();
+                test(&mut *plane, &event);
+            };
+            std::thread::scope(|scope| scope.spawn(on_thread).join().unwrap());
+        }
+    }
+
+    /// Two ends of a connection, the first as a socket to be watched.
+    fn pair() -> (Socket, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Socket::new(OwnedFd::from(ours)), theirs)
+    }
+
+    fn turn(plane: &mut dyn Plane) -> Vec<Readiness> {
+        let mut ready = Vec::new();
+        assert!(!plane.turn(&mut ready).unwrap());
+        ready
+    }
+
+    /// Waits and turns until nothing comes any more.
+    fn settle(plane: &mut dyn Plane) {
+        loop {
+            let began = Instant::now();
+            plane.wait(Some(Duration::from_millis(20))).unwrap();
+            if turn(plane).is_empty() && began.elapsed() >= Duration::from_millis(20) {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_ends_when_its_time_is_over() {
+        on_each(|plane, _| {
+            for time in [0, 1, 30].map(Duration::from_millis) {
+                let began = Instant::now();
+                plane.wait(Some(time)).unwrap();
+                assert!(turn(plane).is_empty());
+                assert!(began.elapsed() >= time && began.elapsed() < LONG);
+            }
+        });
+    }
+
+    #[test]
+    fn each_notification_ends_one_wait_though_nobody_empties_the_event() {
+        on_each(|plane, event| {
+            for _ in 0..3 {
+                event.notify();
+                let began = Instant::now();
+                plane.wait(Some(LONG)).unwrap();
+                assert!(began.elapsed() < LONG);
+                assert!(turn(plane).is_empty() && !plane.takes_call());
+                settle(plane);
+            }
+        });
+    }
+
+    #[test]
+    fn what_a_wait_has_found_is_there_for_the_turn_and_only_once() {
+        on_each(|plane, _| {
+            use std::io::Write;
+            let (socket, mut peer) = pair();
+            plane.watch(&socket, KEY).unwrap();
+            settle(plane);
+            peer.write_all(b"x").unwrap();
+            plane.wait(Some(LONG)).unwrap();
+            let ready = turn(plane);
+            assert!(ready.len() == 1 && ready[0].key == KEY && ready[0].readable);
+            assert!(turn(plane).is_empty());
+            // Without a wait a turn looks for itself.
+            peer.write_all(b"x").unwrap();
+            assert_eq!(turn(plane).len(), 1);
+        });
+    }
+
+    #[test]
+    fn a_guest_calls_once_for_each_time_it_is_waited_for() {
+        on_each(|plane, _| {
+            let guest = EventFd::new().unwrap();
+            // SAFETY: the event is open for the whole closure.
+            let fd = unsafe { BorrowedFd::borrow_raw(std::os::fd::AsRawFd::as_raw_fd(&guest)) };
+            plane.await_call(fd.as_fd()).unwrap();
+            plane.await_call(fd.as_fd()).unwrap();
+            settle(plane);
+            assert!(!plane.takes_call());
+            for _ in 0..3 {
+                guest.notify();
+                plane.wait(Some(LONG)).unwrap();
+                assert!(turn(plane).is_empty());
+                assert!(plane.takes_call());
+                guest.drain();
+                plane.await_call(fd.as_fd()).unwrap();
+                settle(plane);
+                assert!(!plane.takes_call(), "it has been emptied");
+            }
+            // What comes while nobody waits for it is not lost.
+            guest.notify();
+            plane.wait(Some(LONG)).unwrap();
+            assert!(turn(plane).is_empty() && plane.takes_call());
+            plane.await_call(fd.as_fd()).unwrap();
+            plane.wait(Some(LONG)).unwrap();
+            assert!(turn(plane).is_empty() && plane.takes_call());
+        });
+    }
+}

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
+use super::guest::Guest;
 use super::{Plane, Readiness, SessionKey, WATCHED};
 use crate::sys::{EventFd, Socket};
 
@@ -95,6 +96,8 @@ pub fn probe() -> Result<(), Unavailable> {
     let wake = || {
         let event = Arc::new(EventFd::new()?);
         let mut plane = UringPlane::new(Arc::clone(&event)).map_err(|error| error.error)?;
+        // As the runtime's ring needs it.
+        Guest::uring(plane.ring.as_raw_fd())?;
         event.notify();
         let until = Instant::now() + PROBE_LIMIT;
         while plane.notifications == 0 {

@@ -137,3 +137,288 @@ impl Waiting<'_> {
         false
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::cell::Cell;
+    use std::future::Future;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+    use crate::config::Driver;
+    use crate::plane::{ResolvedDriver, resolve_driver};
+    use crate::runtime::tasks::{expect, give_way, spawn};
+    use crate::runtime::time::{sleep, timeout};
+    use crate::runtime::{Runtime, make_plane};
+    use crate::sys::EventFd;
+
+    /// Longer than anything here should take.
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// Turns until told to stop, and serves nobody.
+    struct Turning {
+        plane: Box<dyn Plane>,
+        waker: Arc<ShardWaker>,
+        turns: Rc<Cell<usize>>,
+        stop: Rc<Cell<bool>>,
+        more: bool,
+        /// Called once, in the first turn after a wait.
+        act: Option<Box<dyn FnOnce()>>,
+    }
+
+    impl Turn for Turning {
+        fn turn(&mut self) -> io::Result<bool> {
+            self.turns.set(self.turns.get() + 1);
+            if self.waker.begin()
+                && let Some(act) = self.act.take()
+            {
+                act();
+            }
+            Ok(self.plane.turn(&mut Vec::new())? || self.more)
+        }
+
+        fn is_finished(&self) -> bool {
+            self.stop.get()
+        }
+
+        fn until_due(&self) -> Option<Duration> {
+            None
+        }
+
+        fn plane(&mut self) -> &mut dyn Plane {
+            &mut *self.plane
+        }
+    }
+
+    fn turning(driver: ResolvedDriver) -> Turning {
+        let event = Arc::new(EventFd::new().unwrap());
+        Turning {
+            plane: make_plane(driver, Arc::clone(&event)).unwrap(),
+            waker: Arc::new(ShardWaker::new(event)),
+            turns: Rc::default(),
+            stop: Rc::default(),
+            more: false,
+            act: None,
+        }
+    }
+
+    /// Runs a task beside turns on each driver until it is done. Returns how many
+    /// turns there were.
+    fn beside_turns<F: Future<Output = ()>>(
+        prepare: impl Fn(&mut Turning),
+        task: impl Fn(Arc<ShardWaker>, Rc<Cell<usize>>) -> F,
+    ) -> Vec<usize>
+    where
+        F: 'static,
+    {
+        let drivers = [Driver::Uring, Driver::Epoll];
+        let on = |driver| {
+            let mut turning = turning(driver);
+            prepare(&mut turning);
+            let (waker, turns) = (Arc::clone(&turning.waker), Rc::clone(&turning.turns));
+            let stop = Rc::clone(&turning.stop);
+            let task = task(Arc::clone(&waker), Rc::clone(&turns));
+            let mut runtime = Runtime::new(driver).unwrap();
+            runtime.block_on(|guest| async move {
+                spawn(async move {
+                    timeout(LONG, task).await.expect("the task is done in time");
+                    stop.set(true);
+                });
+                let waiting = Waiting {
+                    waker: &waker,
+                    busy_poll: Duration::ZERO,
+                };
+                run(&RefCell::new(turning), &waiting, &guest).await.unwrap();
+            });
+            turns.get()
+        };
+        drivers
+            .into_iter()
+            .filter_map(|driver| resolve_driver(driver).ok())
+            .map(on)
+            .collect()
+    }
+
+    #[test]
+    fn timers_end_waits_and_little_else_does() {
+        let turns = beside_turns(
+            |_| {},
+            |_, _| async {
+                for _ in 0..10 {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            },
+        );
+        for turns in turns {
+            // A turn after the wait, and one after the tasks have run.
+            assert!((10..=25).contains(&turns), "{turns} turns");
+        }
+    }
+
+    #[test]
+    fn tasks_are_served_by_the_kernel_while_the_thread_sleeps() {
+        beside_turns(
+            |_| {},
+            |_, _| async {
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let address = listener.local_addr().unwrap();
+                listener.set_nonblocking(true).unwrap();
+                let listener = monoio::net::TcpListener::from_std(listener).unwrap();
+                let client = thread::spawn(move || {
+                    let mut stream = TcpStream::connect(address).unwrap();
+                    for _ in 0..20 {
+                        stream.write_all(b"x").unwrap();
+                        stream.read_exact(&mut [0]).unwrap();
+                    }
+                });
+                let (mut stream, _) = listener.accept().await.unwrap();
+                for _ in 0..20 {
+                    use monoio::io::{AsyncReadRentExt, AsyncWriteRentExt};
+                    let (read, byte) = stream.read_exact(vec![0; 1]).await;
+                    read.unwrap();
+                    stream.write_all(byte).await.0.unwrap();
+                }
+                client.join().unwrap();
+            },
+        );
+    }
+
+    #[test]
+    fn a_task_that_never_stops_lets_the_sessions_turn() {
+        let turns = beside_turns(
+            |_| {},
+            |_, turns| async move {
+                let begin = turns.get();
+                for _ in 0..1_000 {
+                    give_way().await;
+                }
+                assert!(turns.get() - begin >= 1_000);
+            },
+        );
+        assert!(!turns.is_empty());
+    }
+
+    #[test]
+    fn sessions_that_never_stop_let_tasks_run_and_timers_fire() {
+        beside_turns(
+            |turning| turning.more = true,
+            |_, _| async {
+                for number in 0..50 {
+                    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+                    let theirs = monoio::net::UnixStream::from_std(theirs).unwrap();
+                    ours.write_all(b"x").unwrap();
+                    theirs.readable(false).await.unwrap();
+                    if number % 10 == 0 {
+                        sleep(Duration::from_millis(1)).await;
+                    }
+                }
+            },
+        );
+    }
+
+    #[test]
+    fn many_tasks_that_start_more_all_run_before_the_thread_sleeps() {
+        beside_turns(
+            |_| {},
+            |_, _| async {
+                let left = Rc::new(Cell::new(0));
+                for _ in 0..100 {
+                    let left = Rc::clone(&left);
+                    left.set(left.get() + 1);
+                    spawn(async move {
+                        for _ in 0..10 {
+                            let inner = Rc::clone(&left);
+                            left.set(left.get() + 1);
+                            spawn(async move { inner.set(inner.get() - 1) });
+                        }
+                        left.set(left.get() - 1);
+                    });
+                }
+                // Less than a timer would take to be noticed if all slept.
+                while left.get() > 0 {
+                    give_way().await;
+                }
+            },
+        );
+    }
+
+    #[test]
+    fn other_threads_wake_the_thread_and_turns_wake_tasks() {
+        beside_turns(
+            |turning| {
+                let waker = Arc::clone(&turning.waker);
+                thread::spawn(move || {
+                    thread::sleep(Duration::from_millis(50));
+                    waker.notify();
+                });
+                turning.act = Some(Box::new(|| {
+                    WOKEN.with(|woken| woken.set(true));
+                    WAITS.take().into_iter().for_each(std::task::Waker::wake);
+                    expect();
+                }));
+            },
+            |_, _| {
+                std::future::poll_fn(|cx| {
+                    if WOKEN.with(Cell::take) {
+                        return std::task::Poll::Ready(());
+                    }
+                    WAITS.set(Some(cx.waker().clone()));
+                    std::task::Poll::Pending
+                })
+            },
+        );
+    }
+
+    thread_local! {
+        static WOKEN: Cell<bool> = const { Cell::new(false) };
+        static WAITS: RefCell<Option<std::task::Waker>> = const { RefCell::new(None) };
+    }
+
+    #[test]
+    fn a_thread_without_a_runtime_is_woken_too() {
+        for driver in [Driver::Uring, Driver::Epoll] {
+            let Ok(driver) = resolve_driver(driver) else {
+                continue;
+            };
+            let mut turning = turning(driver);
+            let (waker, stop) = (Arc::clone(&turning.waker), Rc::clone(&turning.stop));
+            turning.act = Some(Box::new(move || stop.set(true)));
+            let waiting = Waiting {
+                waker: &Arc::clone(&waker),
+                busy_poll: Duration::from_micros(50),
+            };
+            let other = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(50));
+                waker.notify();
+            });
+            let turns = Rc::clone(&turning.turns);
+            run_alone(&RefCell::new(turning), &waiting).unwrap();
+            other.join().unwrap();
+            assert!(turns.get() <= 5, "{} turns", turns.get());
+        }
+    }
+
+    #[test]
+    fn many_runtimes_that_share_a_table_each_find_their_own_ring() {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                thread::spawn(|| {
+                    for driver in [Driver::Uring, Driver::Epoll] {
+                        if let Ok(driver) = resolve_driver(driver) {
+                            for _ in 0..5 {
+                                Runtime::new(driver).unwrap();
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+}
