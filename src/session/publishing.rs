@@ -135,16 +135,13 @@ impl Publishing {
             .collect()
     }
 
-    /// Tells a route's handler that its time has come. Returns whether that has
-    /// made work.
-    pub(crate) fn tick(&mut self, route: u16) -> bool {
+    /// Tells a route's handler that its time has come.
+    pub(crate) fn tick(&mut self, route: u16) {
         // What it publishes would only add to what is backed up.
-        if self.hub.is_congested() {
-            return false;
+        if !self.hub.is_congested() {
+            self.call(route, |route, ctx| route.tick(ctx));
+            self.hub.flush_mesh();
         }
-        self.call(route, |route, ctx| route.tick(ctx));
-        self.hub.flush_mesh();
-        self.hub.has_work()
     }
 
     /// Takes in what other shards have published, and hands what their handlers

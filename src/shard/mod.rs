@@ -36,12 +36,10 @@ pub(crate) use entrance::Entrance;
 pub(crate) use run::{ListenTurn, Loop};
 
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::entrance::Opening;
-use self::signal::TurnRequest;
 use crate::link::Link;
 use crate::metrics::EndReason;
 use crate::plane::{Readiness, SessionKey};
@@ -56,8 +54,6 @@ pub(crate) struct Shard {
     pub(crate) entrance: Entrance,
     pub(crate) deadlines: Deadlines,
     pub(crate) lifecycle: Arc<Lifecycle>,
-    /// Asks the session loop for a turn, from the shard's other tasks.
-    pub(crate) turn_request: Rc<TurnRequest>,
 }
 
 impl Shard {
@@ -74,7 +70,6 @@ impl Shard {
             entrance,
             deadlines,
             lifecycle,
-            turn_request: Rc::default(),
         }
     }
 
@@ -185,12 +180,6 @@ impl Shard {
         self.drain_some();
     }
 
-    /// Tells a route's handler that its time has come. Returns whether that has
-    /// made work.
-    pub(crate) fn tick_route(&mut self, route: u16) -> bool {
-        self.serving.publishing.tick(route)
-    }
-
     /// Begins to drain if the server does.
     fn begin_drain_if_asked(&mut self) {
         if self.lifecycle.phase() < Phase::Draining {
@@ -294,7 +283,6 @@ impl Shard {
         if let Over::Break(reason) = over {
             self.end(key, reason);
         }
-        self.turn_request.set();
     }
 
     /// Takes a session that is over out of the table and closes its socket.
@@ -302,9 +290,6 @@ impl Shard {
         if self.table.remove(key).is_none() {
             return;
         }
-        // The kernel lets go of the socket in the next turn, for which the peer
-        // should not have to wait.
-        self.turn_request.set();
         self.entrance.forget(key.index);
         self.serving.metrics.end(reason);
         self.serving.metrics.sessions.set(self.table.len() as u64);

@@ -1,21 +1,12 @@
-//! The thread of a shard: what it runs in, and the loop that makes its turns.
-//!
-//! # Invariants worth naming
-//!
-//! - The runtime parks at least every half millisecond, even when work is left:
-//!   a task that merely yields would keep it from reaping its own completions,
-//!   and starve accepting and every timer.
+//! The thread of a shard: what it runs in, and the shard as what its loop turns.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::{Rc, Weak};
-use std::sync::mpsc;
-use std::task::Poll;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use monoio::net::TcpStream;
 use socket2::Socket;
 
 use super::Shard;
@@ -23,13 +14,13 @@ use super::entrance::spawn_listener;
 use crate::config::Steer;
 use crate::error::StartError;
 use crate::link::ListenSocket;
-use crate::mesh::ShardWaker;
-use crate::plane::ResolvedDriver;
+use crate::plane::guest::Guest;
+use crate::plane::{Plane, ResolvedDriver};
 use crate::runtime::Runtime;
+use crate::runtime::run::{Turn, Waiting, run};
+use crate::runtime::tasks::spawn;
+use crate::runtime::time::sleep;
 use crate::sys;
-
-/// Time for which a busy shard may keep its runtime from accepting and timers.
-const MAX_TIME_WITHOUT_PARKING: Duration = Duration::from_micros(500);
 
 /// What a shard runs with beside its [`Shard`].
 pub(crate) struct Loop {
@@ -86,30 +77,21 @@ impl Loop {
         listening: impl FnOnce(Result<(), StartError>),
     ) {
         match Runtime::new(self.driver) {
-            Ok(mut runtime) => runtime.block_on(self.serve(turn, shard, could, listening)),
+            Ok(mut runtime) => {
+                runtime.block_on(|guest| self.serve(guest, turn, shard, could, listening))
+            }
             Err(unavailable) => drop(could(Err(unavailable.into()))),
         }
     }
 
     async fn serve(
         mut self,
+        guest: Arc<Guest>,
         turn: ListenTurn,
-        mut shard: Shard,
+        shard: Shard,
         could: impl FnOnce(Result<(), StartError>) -> bool,
         listening: impl FnOnce(Result<(), StartError>),
     ) {
-        let wake = shard.table.plane().wake_fd();
-        let wake = wake.and_then(|fd| TcpStream::from_std(fd.into()));
-        let waker = shard.serving.publishing.hub.mesh().waker_handle();
-        let event = waker.event().duplicate();
-        let event = event.and_then(|fd| TcpStream::from_std(fd.into()));
-        let (wake, event) = match (wake, event) {
-            (Ok(wake), Ok(event)) => (wake, event),
-            (Err(error), _) | (_, Err(error)) => {
-                could(Err(StartError::Descriptors(error)));
-                return;
-            }
-        };
         if !could(Ok(())) {
             return;
         }
@@ -126,18 +108,23 @@ impl Loop {
         for listener in listeners {
             spawn_listener(&shard, listener, self.cpu);
         }
-        monoio::spawn(tick(
-            Rc::downgrade(&shard),
-            shard.borrow().deadlines.tick_interval(),
-        ));
-        for (route, interval) in shard.borrow().serving.publishing.tick_intervals() {
-            monoio::spawn(tick_route(Rc::downgrade(&shard), route, interval));
+        let interval = shard.borrow().deadlines.tick_interval();
+        spawn(tick(Rc::downgrade(&shard), interval));
+        let intervals = shard.borrow().serving.publishing.tick_intervals();
+        for (route, interval) in intervals {
+            spawn(tick_route(Rc::downgrade(&shard), route, interval));
         }
-        self.turn_until_finished(&shard, &waker, &wake, &event)
-            .await;
+        let waker = shard.borrow().serving.publishing.hub.mesh().waker_handle();
+        let waiting = Waiting {
+            waker: &waker,
+            busy_poll: self.busy_poll,
+        };
+        if let Err(error) = run(&shard, &waiting, &guest).await {
+            tracing::error!("a shard ends because its session plane failed: {error}");
+        }
     }
 
-    fn listen(&mut self) -> std::io::Result<Vec<ListenSocket>> {
+    fn listen(&mut self) -> io::Result<Vec<ListenSocket>> {
         let mark = self.cpu.filter(|_| self.steer == Steer::Cpu);
         let sockets = self.listeners.drain(..);
         sockets
@@ -149,140 +136,50 @@ impl Loop {
             })
             .collect()
     }
+}
 
-    /// The session loop: turns while there is work, then a wait until there is
-    /// more.
-    async fn turn_until_finished(
-        &self,
-        shard: &RefCell<Shard>,
-        waker: &ShardWaker,
-        wake: &TcpStream,
-        event: &TcpStream,
-    ) {
-        let turn_request = Rc::clone(&shard.borrow().turn_request);
-        let mut readable = pin!(wake.readable(false));
-        loop {
-            let may_sleep = match self.turn_while_busy(shard, waker) {
-                Ok(may_sleep) => may_sleep,
-                Err(error) => {
-                    tracing::error!("a shard ends because its session plane failed: {error}");
-                    return;
-                }
-            };
-            if shard.borrow().is_draining() {
-                shard.borrow().entrance.leaving.set();
-                if shard.borrow().is_finished() {
-                    return;
-                }
-            }
-            if !may_sleep {
-                let_runtime_park(event, waker).await;
-                continue;
-            }
-            let wait = poll_fn(|cx| {
-                if turn_request.take(cx.waker()) {
-                    return Poll::Ready(false);
-                }
-                readable.as_mut().poll(cx).map(|_| true)
-            });
-            let until_resume = shard.borrow().until_resume();
-            let woken = match until_resume {
-                None => wait.await,
-                Some(limit) => monoio::time::timeout(limit, wait).await.unwrap_or(false),
-            };
-            if woken {
-                readable.set(wake.readable(false));
-            }
-        }
-    }
-
-    /// Turns until there is nothing to do and the shard may sleep, or until
-    /// the runtime should have its turn too. Returns which of the two.
-    fn turn_while_busy(&self, shard: &RefCell<Shard>, waker: &ShardWaker) -> std::io::Result<bool> {
-        let began = Instant::now();
-        loop {
-            let more = self.turn(shard)?;
-            let ready = || waker.is_notified() || shard.borrow_mut().table.plane().looks_ready();
-            if !(more || ready() || self.poll_busily(ready)) {
-                // What comes from here on notifies the event; what came before
-                // it was emptied shows in a last look.
-                waker.event().drain();
-                if !ready() && waker.try_park() {
-                    return Ok(true);
-                }
-            }
-            if began.elapsed() > MAX_TIME_WITHOUT_PARKING {
-                return Ok(false);
-            }
-        }
-    }
-
+impl Turn for Shard {
     /// Makes one turn and counts it.
-    fn turn(&self, shard: &RefCell<Shard>) -> std::io::Result<bool> {
+    fn turn(&mut self) -> io::Result<bool> {
         let began = Instant::now();
-        let mut shard = shard.borrow_mut();
-        let more = shard.turn(began)?;
-        let metrics = &shard.serving.metrics;
+        let more = Shard::turn(self, began)?;
+        if self.is_draining() {
+            self.entrance.leaving.set();
+        }
+        let metrics = &self.serving.metrics;
         metrics.turns.add(1);
         metrics.busy_nanos.add(began.elapsed().as_nanos() as u64);
         Ok(more)
     }
 
-    /// Watches for work for a while without sleeping. Returns whether there is any.
-    fn poll_busily(&self, ready: impl Fn() -> bool) -> bool {
-        if self.busy_poll.is_zero() {
-            return false;
-        }
-        let until = Instant::now() + self.busy_poll;
-        while Instant::now() < until {
-            if ready() {
-                return true;
-            }
-            std::hint::spin_loop();
-        }
-        false
+    fn is_finished(&self) -> bool {
+        Shard::is_finished(self)
     }
-}
 
-/// Waits for one park of the runtime, in which it reaps what has completed and
-/// finds out which timers are due.
-///
-/// The wait is armed before the event is notified: on monoio's epoll driver a
-/// wait for what is ready already ends without a park, and would keep the
-/// runtime from ever doing anything else.
-async fn let_runtime_park(event: &TcpStream, waker: &ShardWaker) {
-    waker.event().drain();
-    let mut readable = pin!(event.readable(false));
-    let mut armed = false;
-    poll_fn(|cx| match readable.as_mut().poll(cx) {
-        Poll::Ready(_) => Poll::Ready(()),
-        Poll::Pending => {
-            if !std::mem::replace(&mut armed, true) {
-                waker.event().notify();
-            }
-            Poll::Pending
-        }
-    })
-    .await;
+    /// A session that is paused for its rate may go on although nothing comes in.
+    fn until_due(&self) -> Option<Duration> {
+        self.until_resume()
+    }
+
+    fn plane(&mut self) -> &mut dyn Plane {
+        self.table.plane()
+    }
 }
 
 /// Looks after deadlines, for as long as the shard runs.
 async fn tick(shard: Weak<RefCell<Shard>>, interval: Duration) {
     loop {
-        monoio::time::sleep(interval).await;
+        sleep(interval).await;
         let Some(shard) = shard.upgrade() else { return };
         shard.borrow_mut().tick(Instant::now());
-        shard.borrow().turn_request.set();
     }
 }
 
 /// Tells the handler of a route of time, for as long as the shard runs.
 async fn tick_route(shard: Weak<RefCell<Shard>>, route: u16, interval: Duration) {
     loop {
-        monoio::time::sleep(interval).await;
+        sleep(interval).await;
         let Some(shard) = shard.upgrade() else { return };
-        if shard.borrow_mut().tick_route(route) {
-            shard.borrow().turn_request.set();
-        }
+        shard.borrow_mut().serving.publishing.tick(route);
     }
 }

@@ -1,34 +1,9 @@
-//! How the tasks of one shard wake each other.
+//! How a shard tells its tasks of something that happens once.
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
-/// Asks the session loop for a turn, from another task of the same shard.
-#[derive(Default)]
-pub(crate) struct TurnRequest {
-    pending: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
-}
-
-impl TurnRequest {
-    /// Asks for a turn.
-    pub(crate) fn set(&self) {
-        self.pending.set(true);
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            waker.wake();
-        }
-    }
-
-    /// Whether a turn was asked for since this was last called. If not, `waker`
-    /// is woken when one is.
-    pub(crate) fn take(&self, waker: &Waker) -> bool {
-        if self.pending.take() {
-            return true;
-        }
-        *self.waker.borrow_mut() = Some(waker.clone());
-        false
-    }
-}
+use crate::runtime::tasks;
 
 /// Something that happens once, for any number of tasks of the same shard.
 #[derive(Default)]
@@ -41,6 +16,7 @@ impl Signal {
     /// It has happened.
     pub(crate) fn set(&self) {
         if !self.is_set.replace(true) {
+            tasks::expect();
             self.wakers.take().into_iter().for_each(Waker::wake);
         }
     }

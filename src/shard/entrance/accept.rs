@@ -17,6 +17,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::link::ListenSocket;
+use crate::runtime::tasks::{give_way, spawn};
+use crate::runtime::time::sleep;
 use crate::shard::Shard;
 use crate::shard::signal::Signal;
 use crate::shutdown::{Heir, Lifecycle};
@@ -47,7 +49,7 @@ pub(in crate::shard) fn spawn_listener(
         cpu,
         paused: false,
     };
-    monoio::spawn(listener.run(Rc::clone(&shard.borrow().entrance.leaving)));
+    spawn(listener.run(Rc::clone(&shard.borrow().entrance.leaving)));
 }
 
 /// What came of accepting.
@@ -76,10 +78,7 @@ struct Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Some(shard) = self.shard.upgrade() {
-            let mut shard = shard.borrow_mut();
-            shard.entrance.accepting -= 1;
-            // A draining shard may have waited for this one.
-            shard.turn_request.set();
+            shard.borrow_mut().entrance.accepting -= 1;
         }
     }
 }
@@ -92,7 +91,7 @@ impl Listener {
                     shard.borrow().entrance.metrics.accept_pauses.add(1);
                 }
                 while self.is_full() && !leaving.is_set() {
-                    monoio::time::sleep(Duration::from_millis(1)).await;
+                    sleep(Duration::from_millis(1)).await;
                 }
             }
             if self.wait(&leaving).await.is_err() {
@@ -102,9 +101,8 @@ impl Listener {
                 break;
             }
             match self.accept_some() {
-                Accepted::Refused => monoio::time::sleep(PAUSE).await,
-                // monoio's epoll driver would find the listener ready again
-                // without letting anything else run.
+                Accepted::Refused => sleep(PAUSE).await,
+                // The sessions have a turn before the next batch.
                 Accepted::All | Accepted::Some => give_way().await,
                 Accepted::Gone => return,
             }
@@ -190,12 +188,12 @@ impl Listener {
             if self.accept_some() == Accepted::Gone {
                 return;
             }
-            monoio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
         // Where that fails, what arrives between the last accept and the end is reset.
         let _ = self.socket.shut_out();
         // Packets that had passed before are through by then.
-        monoio::time::sleep(Duration::from_millis(10)).await;
+        sleep(Duration::from_millis(10)).await;
     }
 
     fn is_full(&self) -> bool {
@@ -208,19 +206,6 @@ impl Listener {
         let lifecycle = Arc::clone(&shard.borrow().lifecycle);
         Some(lifecycle)
     }
-}
-
-/// Lets the shard's other tasks run once.
-async fn give_way() {
-    let mut gave_way = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut gave_way, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Whether an error of accepting concerns the one connection only: Linux passes on

@@ -14,6 +14,8 @@ use super::answer::{Answer, Arrival};
 use crate::config::Config;
 use crate::link::{Link, PendingLink, Read};
 use crate::metrics::RefusalReason;
+use crate::runtime::tasks::{self, spawn};
+use crate::runtime::time::timeout;
 use crate::shard::Shard;
 use crate::upgrade::HttpError;
 
@@ -64,6 +66,7 @@ impl Handshakes {
         self.given_up = true;
         for (_, waker) in &mut self.places {
             if let Some(waker) = waker.take() {
+                tasks::expect();
                 waker.wake();
             }
         }
@@ -93,7 +96,7 @@ impl Handshake {
     /// refused.
     pub(super) fn spawn(self, shard: &Rc<RefCell<Shard>>) {
         let place = Place::take(shard);
-        monoio::spawn(self.run(place));
+        spawn(self.run(place));
     }
 
     async fn run(self, place: Place) {
@@ -167,9 +170,7 @@ impl Place {
             ready.map(|ready| ready.map_err(|_| Waited::GivenUp))
         });
         let left = deadline.saturating_duration_since(Instant::now());
-        monoio::time::timeout(left, ready)
-            .await
-            .unwrap_or(Err(Waited::TooLong))
+        timeout(left, ready).await.unwrap_or(Err(Waited::TooLong))
     }
 }
 
@@ -177,8 +178,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut shard = self.shard.borrow_mut();
         shard.entrance.handshakes.places.remove(self.index);
-        // A draining shard may have waited for this one.
-        shard.turn_request.set();
         drop(shard);
         self.count();
     }

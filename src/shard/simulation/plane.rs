@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::link::Link;
 use crate::link::scripted::WireId;
@@ -88,7 +89,17 @@ impl Plane for ScriptedPlane {
         self.0.borrow().has_pending()
     }
 
-    fn wake_fd(&self) -> io::Result<OwnedFd> {
+    /// A simulated shard does not sleep.
+    fn wait(&mut self, _limit: Option<Duration>) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Nor has it a runtime.
+    fn await_call(&mut self, _guest: BorrowedFd<'_>) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn takes_call(&mut self) -> bool {
+        false
     }
 }

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::handler::SimulatedHandler;
@@ -40,7 +39,7 @@ struct Simulated {
     shard: Shard,
     plane: Rc<RefCell<PlaneState>>,
     waker: Arc<ShardWaker>,
-    /// The last turn left work.
+    /// The last turn left work, or a task has run, after which there is a turn.
     more: bool,
     ticked: Instant,
     route_ticked: Instant,
@@ -212,6 +211,7 @@ impl World {
         );
         drop(simulated.shard.arrive(Link::Scripted(socket), peer));
         simulated.shard.serving.scratch = small;
+        simulated.more = true;
         self.clients.push(client);
     }
 
@@ -284,7 +284,6 @@ impl World {
         let is_due = simulated.more
             || simulated.plane.borrow().has_pending()
             || simulated.waker.is_notified()
-            || shard.turn_request.take(Waker::noop())
             || shard.until_resume().is_some_and(|left| left.is_zero());
         if is_due {
             let more = shard.turn(self.now).expect("a scripted plane works");
@@ -301,13 +300,12 @@ impl World {
             if self.now - simulated.ticked >= shard.deadlines.tick_interval() {
                 simulated.ticked = self.now;
                 shard.tick(self.now);
-                shard.turn_request.set();
+                simulated.more = true;
             }
             if self.now - simulated.route_ticked >= Duration::from_secs(1) {
                 simulated.route_ticked = self.now;
-                if shard.tick_route(0) {
-                    shard.turn_request.set();
-                }
+                shard.serving.publishing.tick(0);
+                simulated.more = true;
             }
         }
     }

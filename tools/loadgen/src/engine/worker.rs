@@ -3,7 +3,8 @@
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use corecast::plane::SessionKey;
+use corecast::plane::{Plane, SessionKey};
+use corecast::runtime::run::Turn;
 use corecast::ws::CloseCode;
 
 use super::arrivals::Arrivals;
@@ -55,12 +56,9 @@ pub(super) struct Status {
     pub gone: bool,
 }
 
-impl<S: Scenario> Worker<S> {
-    /// One turn. Returns whether there is more to do at once.
-    ///
-    /// # Errors
-    /// When the kernel interface itself is broken.
-    pub(super) fn turn(&mut self) -> std::io::Result<bool> {
+impl<S: Scenario> Turn for Worker<S> {
+    fn turn(&mut self) -> std::io::Result<bool> {
+        self.net.shared.waker(self.net.thread).begin();
         self.net.now = self.net.shared.now();
         self.follow_phase();
         let mut more = self.serve_ready()?;
@@ -87,10 +85,21 @@ impl<S: Scenario> Worker<S> {
     }
 
     /// Whether this thread's part of the run is over.
-    pub(super) fn is_finished(&self) -> bool {
+    fn is_finished(&self) -> bool {
         self.reported_status.gone
     }
 
+    /// The timer of the plane ends the wait.
+    fn until_due(&self) -> Option<Duration> {
+        None
+    }
+
+    fn plane(&mut self) -> &mut dyn Plane {
+        self.net.table.plane()
+    }
+}
+
+impl<S: Scenario> Worker<S> {
     /// Goes along when the coordinator moves on.
     fn follow_phase(&mut self) {
         let phase = self.net.shared.phase();
