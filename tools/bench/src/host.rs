@@ -52,13 +52,16 @@ const SYSCTLS: [&str; 12] = [
 
 impl Host {
     /// Looks around.
+    ///
+    /// What a sandbox hides is `unknown`; it costs nobody a figure.
     pub fn read() -> Result<Host> {
-        let cpu = cpu_model(&read("/proc/cpuinfo")?).unwrap_or_else(|| "unknown".into());
-        let memory = field_kib(&read("/proc/meminfo")?, "MemTotal").unwrap_or(0);
+        let unknown = || "unknown".to_owned();
+        let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let memory = field_kib(&text("/proc/meminfo"), "MemTotal").unwrap_or(0);
         Ok(Host {
             date: sys::utc_date(SystemTime::now()),
-            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-            cpu,
+            kernel: setting("/proc/sys/kernel/osrelease").unwrap_or_else(unknown),
+            cpu: cpu_model(&text("/proc/cpuinfo")).unwrap_or_else(unknown),
             cores: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             memory_mib: memory / 1024,
             governor: setting("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
