@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -152,7 +152,7 @@ impl Contender {
 
     fn wait_until_listening(&mut self, port: u16) -> Result<()> {
         let started = Instant::now();
-        while !host::is_listening(port)? {
+        while !host::is_listening(port) {
             if let Ok(Some(status)) = self.ended() {
                 return Err(Error::Process(format!(
                     "{} ended before it listened ({status}) and wrote:\n{}",
@@ -239,6 +239,16 @@ pub fn run(
         contender.name,
         contender.last_words()
     )))
+}
+
+/// Whether a listener on 127.0.0.1 can be reached from there.
+///
+/// # Errors
+/// What the operating system says if not: there is no such address, or the
+/// loopback device is down.
+pub fn try_loopback() -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    TcpStream::connect(listener.local_addr()?).map(drop)
 }
 
 /// A loopback address whose port nobody listens on now.

@@ -15,7 +15,7 @@ use crate::cores::{self, Cores};
 use crate::error::During;
 use crate::host::Host;
 use crate::measure::measure;
-use crate::process::free_address;
+use crate::process::try_loopback;
 use crate::progress::{Progress, note};
 use crate::results::{Contest, Entry, FORMAT, Failure, Reading, Results, Settings};
 use crate::scenario::Scenario;
@@ -53,9 +53,9 @@ pub fn run(args: RunArgs) -> Result<bool> {
         let file = OpenOptions::new().create(true).append(true).open(path);
         file.during(format!("opening {}", path.display()))?;
     }
-    if let Err(error) = free_address() {
+    if let Err(error) = try_loopback() {
         return Err(Error::Usage(format!(
-            "{error}; every contestant listens there. Give the loopback device its IPv4 address \
+            "127.0.0.1 cannot be reached: {error}; every contestant listens there. Give the loopback device its IPv4 address \
              with: ip addr add 127.0.0.1/8 dev lo && ip link set lo up"
         )));
     }

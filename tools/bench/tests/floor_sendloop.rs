@@ -2,8 +2,8 @@
 //! one which does not read holds up no other and gets everything in order once
 //! it reads, and that one which leaves is forgotten.
 //!
-//! How: the floor on a thread, its sockets with the smallest buffers there are,
-//! so that some hundred kilobytes are more than they hold.
+//! How: the floor on a thread, with small buffers on its sockets and on those of
+//! its subscribers, so that a megabyte is more than they hold.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
@@ -18,9 +18,12 @@ const UNIT_BYTES: usize = 64;
 /// 1.2 MB for each subscriber.
 const UNITS: u32 = 20_000;
 
-/// The smallest buffer the kernel gives, in either direction.
+/// Still holds a few of loopback's segments: with less, TCP crawls.
+const BUFFER_BYTES: libc::c_int = 64 * 1024;
+
+/// A small buffer in one direction.
 fn shrink(socket: &impl AsRawFd, direction: libc::c_int) {
-    let bytes: libc::c_int = 1;
+    let bytes = BUFFER_BYTES;
     // SAFETY: the value lives through the call and its true size is passed.
     let status = unsafe {
         libc::setsockopt(

@@ -1,7 +1,8 @@
 //! A fleet of established connections, opened some at a time.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::opening::Opening;
@@ -145,10 +146,14 @@ impl Fleet {
     }
 }
 
-/// Another loopback address for each connection in turn; elsewhere the
-/// kernel's own choice.
+/// Another loopback address for each connection in turn; elsewhere, and where
+/// the loopback device has one address and not a network of them, the kernel's
+/// own choice.
 fn source(target: SocketAddrV4, index: usize) -> Source {
-    if target.ip().is_loopback() {
+    static HAS_NETWORK: OnceLock<bool> = OnceLock::new();
+    let last = Ipv4Addr::new(127, 0, 0, 1 + SOURCES as u8);
+    let has_network = || UdpSocket::bind((last, 0)).is_ok();
+    if target.ip().is_loopback() && *HAS_NETWORK.get_or_init(has_network) {
         Source::Address(Ipv4Addr::new(127, 0, 0, 2 + (index % SOURCES) as u8))
     } else {
         Source::Any
