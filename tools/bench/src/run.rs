@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::RunArgs;
-use crate::contestant::{Contestant, Means, Rival, SERVER, line_up};
+use crate::contestant::{BASELINE, Contestant, Means, Rival, SERVER, line_up};
 use crate::cores::{self, Cores};
 use crate::error::During;
 use crate::host::Host;
@@ -30,7 +30,8 @@ const WANTED_FILES: u64 = 18_500;
 ///
 /// # Errors
 /// Where nothing could be measured, or the report could not be written.
-pub fn run(args: RunArgs) -> Result<bool> {
+pub fn run(mut args: RunArgs) -> Result<bool> {
+    let no_baseline = args.baseline.take_if(|path| !path.is_file());
     let args = Arc::new(args);
     let scenarios = wanted(&args)?;
     for (what, path) in programs(&args, &scenarios) {
@@ -68,6 +69,12 @@ pub fn run(args: RunArgs) -> Result<bool> {
     note(&format!("corecast-bench: {}", cores.how));
 
     let mut absent = doubts(&args, &cores, means);
+    absent.extend(no_baseline.map(|path| {
+        format!(
+            "there is no {BASELINE} at {}; build it with: make build-bench",
+            path.display()
+        )
+    }));
     let mut skipped = Vec::new();
     let mut contests = Vec::new();
     for scenario in scenarios {
@@ -133,15 +140,21 @@ pub fn run(args: RunArgs) -> Result<bool> {
 fn conclude(args: &RunArgs, results: &Results) -> Result<bool> {
     let own = results.own_failures();
     let others = results.failures().count() - own;
+    let counted = |count| match count {
+        1 => "1 measurement".to_owned(),
+        _ => format!("{count} measurements"),
+    };
     if others > 0 {
         note(&format!(
-            "corecast-bench: {others} measurements have no figure through no fault of {SERVER}; \
-             the report says why, and the exit status passes over them"
+            "corecast-bench: no figure in {}, through no fault of {SERVER}; the report says why, \
+             and the exit status passes over it",
+            counted(others)
         ));
     }
     if own > 0 {
         note(&format!(
-            "corecast-bench: {own} measurements of {SERVER} failed; the report says why"
+            "corecast-bench: {SERVER} failed in {}; the report says why",
+            counted(own)
         ));
         return Ok(false);
     }
@@ -212,7 +225,7 @@ fn wanted(args: &RunArgs) -> Result<Vec<Scenario>> {
     }
 }
 
-/// The programs that must be there.
+/// The programs that must be there: ours. Others that are not are left out.
 fn programs<'a>(args: &'a RunArgs, scenarios: &[Scenario]) -> Vec<(&'static str, &'a Path)> {
     let mut programs = Vec::new();
     if !args.no_server {
@@ -220,9 +233,6 @@ fn programs<'a>(args: &'a RunArgs, scenarios: &[Scenario]) -> Vec<(&'static str,
     }
     if scenarios.iter().any(Scenario::needs_tool) {
         programs.push(("load generator", &args.load));
-    }
-    if let Some(baseline) = &args.baseline {
-        programs.push(("baseline", baseline));
     }
     programs
 }

@@ -156,7 +156,7 @@ fn every_failure_of_others_is_a_line_and_the_run_goes_on() {
     let (table, progress) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{table}\n{progress}");
     assert!(
-        progress.contains("5 measurements have no figure"),
+        progress.contains("no figure in 5 measurements"),
         "{progress}"
     );
 
@@ -196,12 +196,27 @@ fn a_server_that_fails_decides_the_exit_status_and_ends_nothing() {
         let output = run.start(&run.program(manner), &["right"], &[]);
         let (table, progress) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(1), "{table}\n{progress}");
-        assert!(progress.contains("1 measurements of corecast failed"));
+        assert!(progress.contains("corecast failed in 1 measurement;"));
         assert!(table.contains(reason) && run.read("report.md").contains(reason));
         let results = run.results();
         assert!(!has_figure(results.contests[0].entry("corecast").unwrap()));
         assert!(has_figure(results.contests[0].entry("right").unwrap()));
     }
+}
+
+#[test]
+fn a_baseline_that_was_not_built_is_left_out() {
+    let run = Run::new();
+    let output = run.start(&run.program("right"), &[], &["--baseline=not/there"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let results = run.results();
+    assert!(
+        results
+            .absent
+            .iter()
+            .any(|it| it.contains("no baseline at not/there"))
+    );
+    assert!(results.contests[0].entry("baseline").is_none());
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl Scenario {
             Load::Tool(tool) => tool.limit(window),
             _ => 2 * (window.warm_up + window.measured),
         };
-        own + Duration::from_secs(600)
+        own + Duration::from_secs(1200)
     }
 }
 
