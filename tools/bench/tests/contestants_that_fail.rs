@@ -36,6 +36,13 @@ fn fake() {
         eprintln!("no luck today");
         exit(7);
     }
+    // The script's own path: there is a mark beside it once this has been said.
+    let mark = PathBuf::from(std::env::var("SCRIPT").unwrap()).with_extension("mark");
+    if manner == "taken" && !mark.exists() {
+        fs::write(mark, "").unwrap();
+        eprintln!("Address already in use (os error 98)");
+        exit(1);
+    }
     let listener = TcpListener::bind(address).unwrap();
     if manner == "silent" {
         // Connections are made and nobody ever answers.
@@ -107,7 +114,7 @@ impl Run {
         // Of all arguments only the one after `--listen` means anything to it.
         let script = format!(
             "#!/bin/sh\nwhile [ \"$1\" != --listen ]; do shift; done\n\
-             MANNER={manner} LISTEN=$2 exec '{}' --exact fake --ignored --nocapture\n",
+             SCRIPT=$0 MANNER={manner} LISTEN=$2 exec '{}' --exact fake --ignored --nocapture\n",
             this.display()
         );
         fs::write(&path, script).unwrap();
@@ -151,7 +158,7 @@ fn every_failure_of_others_is_a_line_and_the_run_goes_on() {
     let run = Run::new();
     let (right, ends) = (run.program("right"), run.program("ends"));
     let baseline = format!("--baseline={}", ends.display());
-    let manners = ["silent", "wrong", "dies", "right"];
+    let manners = ["silent", "wrong", "dies", "right", "taken"];
     let output = run.start(&right, &manners, &[&baseline]);
     let (table, progress) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{table}\n{progress}");
@@ -180,7 +187,7 @@ fn every_failure_of_others_is_a_line_and_the_run_goes_on() {
             assert!(form.contains(reason), "{reason} in\n{form}");
         }
     }
-    for name in ["corecast", "right", "floor accept"] {
+    for name in ["corecast", "right", "taken", "floor accept"] {
         assert!(has_figure(contest.entry(name).unwrap()), "{name}");
     }
 }

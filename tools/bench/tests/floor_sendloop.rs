@@ -87,9 +87,12 @@ fn one_that_does_not_read_gets_everything_later_and_holds_up_no_other() {
     let mut reader = subscribe(address);
     publish(&publisher, UNITS);
     // Everybody else has everything before the sleeper reads its first byte.
-    let reader = thread::spawn(move || expect(&mut reader, UNITS));
+    let reader = thread::spawn(move || {
+        expect(&mut reader, UNITS);
+        reader
+    });
     expect(&mut publisher, UNITS);
-    reader.join().unwrap();
+    let _stays = reader.join().unwrap();
     expect(&mut sleeper, UNITS);
 }
 
