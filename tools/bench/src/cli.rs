@@ -28,8 +28,8 @@ pub struct Cli {
 const EXIT_STATUS: &str = "\
 Exit status:
   0  corecast answered rightly and lost nothing wherever it was measured,
-     whether or not it met its goals. What other contestants did wrong, and
-     which scenarios this host makes impossible, stands in the report
+     whether or not it met its goals. The report says what other contestants
+     did wrong and which scenarios this host makes impossible
   1  corecast gave a wrong answer, lost something, ended, or could not run
   2  nothing could be measured: a mistake on the command line, a program or a
      file that cannot be used, or a host on which no scenario is possible";

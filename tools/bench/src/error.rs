@@ -31,7 +31,7 @@ pub enum Error {
     Explained(Box<Error>, String),
 }
 
-/// Whose fault it is that there is no figure.
+/// The side that is at fault where there is no figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -42,7 +42,7 @@ pub enum Cause {
 }
 
 impl Error {
-    /// Whose fault it is.
+    /// The side that is at fault.
     pub fn cause(&self) -> Cause {
         use io::ErrorKind::{
             BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut,

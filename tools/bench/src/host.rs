@@ -54,7 +54,7 @@ const SYSCTLS: [&str; 12] = [
 impl Host {
     /// Looks around.
     ///
-    /// What a sandbox hides is `unknown`; it costs nobody a figure.
+    /// A value that a sandbox hides is `unknown`, and costs no figure.
     pub fn read() -> Result<Host> {
         let unknown = || "unknown".to_owned();
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();

@@ -44,7 +44,8 @@ pub fn kill_all() {
     }
 }
 
-/// What the mutexes here guard is whole between any two statements.
+/// A panic elsewhere does not matter: between any two statements the guarded
+/// values are whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -66,7 +66,7 @@ pub struct Failure {
     pub contestant: String,
     /// Which round, from 1.
     pub round: usize,
-    /// Whose fault it is.
+    /// The side that is at fault.
     pub cause: Cause,
     /// What went wrong, with the last words of the contestant.
     pub reason: String,
