@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use corecast::cli::{self, Command, ServeOptions};
 use corecast::error::StartError;
-use corecast::handover::{Inheritance, Succession};
+use corecast::handover::{Inheritance, Origin, Succession};
 use corecast::log;
 use corecast::orders::Orders;
 use corecast::server::Server;
@@ -18,6 +18,7 @@ use corecast::sys::{self, StopSignals};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    StopSignals::let_through();
     match cli::parse() {
         Command::PrintConfig(text) => print(&text),
         #[cfg(feature = "doctor")]
@@ -75,6 +76,7 @@ fn doctor(options: &cli::DoctorOptions) -> ExitCode {
 fn serve(options: ServeOptions) -> ExitCode {
     log::init(options.log, options.log_level);
     sys::use_small_pages();
+    let origin = Origin::of_this_process();
     // Before any thread is started, so that all of them hold the signals back.
     let signals = match StopSignals::block_all() {
         Ok(signals) => signals,
@@ -106,6 +108,15 @@ fn serve(options: ServeOptions) -> ExitCode {
         Err(error) => return fail(&error),
     };
     let address = server.local_addr();
+    // A successor's predecessor has said it, with the number of this process.
+    if !is_successor {
+        service.ready(&format!("listening on ws://{address}"));
+    }
+    let handle = server.handle();
+    let estate = server.take_estate().expect("nobody else has taken it");
+    let succession = Succession::new(handle.clone(), estate, Arc::clone(&service), origin);
+    orders.started(handle, succession, drain_time);
+    // Whoever reads that it listens may send a signal.
     tracing::info!(
         driver = server.driver().as_str(),
         shards,
@@ -115,14 +126,6 @@ fn serve(options: ServeOptions) -> ExitCode {
     if let Some(admin) = server.admin_addr() {
         tracing::info!("metrics and health on http://{admin}/");
     }
-    // A successor's predecessor has said it, with the number of this process.
-    if !is_successor {
-        service.ready(&format!("listening on ws://{address}"));
-    }
-    let handle = server.handle();
-    let estate = server.take_estate().expect("nobody else has taken it");
-    let succession = Succession::new(handle.clone(), estate, Arc::clone(&service));
-    orders.started(handle, succession, drain_time);
     if let Err(error) = service.report_on(server.vitals()) {
         return fail(&StartError::Thread(error));
     }

@@ -3,8 +3,9 @@
 //! # Invariants worth naming
 //!
 //! - Signals are waited for from the first moment on. One that comes while the
-//!   server starts is kept until it has started, except that a successor which
-//!   is told to stop gives its place back to its predecessor.
+//!   server starts is kept until it has started. A successor that is told to stop
+//!   gives its place back to its predecessor, and a second signal to stop ends a
+//!   start that hangs.
 //! - Each signal leaves one line in the log that says what came of it.
 //! - Nothing here waits for anything but the next signal: a file that cannot be
 //!   read holds up a reload, and no stop.
@@ -12,6 +13,7 @@
 mod reload;
 
 use std::io;
+use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -97,9 +99,17 @@ impl Orders {
         match &mut *self.stage() {
             Stage::Running(running) => running.obey(signal, &self.reload),
             Stage::Starting { refusal, kept } => {
+                if stops(signal) && kept.iter().any(|kept| stops(*kept)) {
+                    tracing::error!("{signal}: ending before the server has started");
+                    process::exit(1);
+                }
                 if stops(signal) && refusal.as_ref().is_some_and(Refusal::refuse) {
                     tracing::info!(
                         "{signal}: this process does not take over and ends; the one before goes on"
+                    );
+                } else if stops(signal) {
+                    tracing::info!(
+                        "{signal}: kept until the server has started; a second signal ends it now"
                     );
                 } else {
                     tracing::info!("{signal}: kept until the server has started");

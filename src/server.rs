@@ -373,8 +373,8 @@ impl ServerHandle {
     }
 
     /// The same after another process has got this one's listeners.
-    pub(crate) fn hand_over(&self) -> bool {
-        self.drain_for(Heir::Successor)
+    pub(crate) fn hand_over(&self) {
+        self.drain_for(Heir::Successor);
     }
 
     fn drain_for(&self, heir: Heir) -> bool {

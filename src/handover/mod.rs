@@ -52,7 +52,7 @@ use std::sync::{Arc, Weak};
 use socket2::Socket;
 
 use crate::sys;
-pub use succession::{Begun, Refused, Stopped, Succession};
+pub use succession::{Begun, Origin, Refused, Stopped, Succession};
 pub(crate) use successor::AdminEstate;
 pub use successor::{Estate, HandOverError};
 

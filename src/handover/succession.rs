@@ -34,9 +34,26 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Succession {
     handle: ServerHandle,
     service: Arc<Service>,
+    origin: Origin,
+    state: Mutex<State>,
+}
+
+/// Where this process comes from: its program's file and its parent.
+#[derive(Debug)]
+pub struct Origin {
     program: Program,
     guardian: Option<Guardian>,
-    state: Mutex<State>,
+}
+
+impl Origin {
+    /// Looks at both. To be called first in a program: later the file may have
+    /// been replaced, and the parent may have ended.
+    pub fn of_this_process() -> Self {
+        Origin {
+            program: Program::running(),
+            guardian: Guardian::of_this_process(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -106,15 +123,17 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Succession {
-    /// The successions of a server, of which `service` is to hear. To be made
-    /// soon after the start of the process, because it looks at the program's
-    /// file and at the parent process.
-    pub fn new(handle: ServerHandle, estate: Estate, service: Arc<Service>) -> Arc<Self> {
+    /// The successions of a server, of which `service` is to hear.
+    pub fn new(
+        handle: ServerHandle,
+        estate: Estate,
+        service: Arc<Service>,
+        origin: Origin,
+    ) -> Arc<Self> {
         Arc::new(Succession {
             handle,
             service,
-            program: Program::running(),
-            guardian: Guardian::of_this_process(),
+            origin,
             state: Mutex::new(State::Serving(estate)),
         })
     }
@@ -132,7 +151,7 @@ impl Succession {
         if self.handle.phase() != Phase::Running {
             return Err(Refused::Draining);
         }
-        if let Some(guardian) = &self.guardian {
+        if let Some(guardian) = &self.origin.guardian {
             return Err(Refused::Guarded(guardian.to_string()));
         }
         let begun = State::UnderWay {
@@ -184,7 +203,11 @@ impl Succession {
         let state = self.state();
         self.service.stopping(within);
         let first = match &*state {
-            State::Over(_) => self.handle.hand_over(),
+            State::Over(_) => {
+                // If the thread that hands over has not come to it yet.
+                self.handle.hand_over();
+                false
+            }
             State::Serving(_) | State::UnderWay { .. } => self.handle.drain(),
         };
         if let State::UnderWay { link, .. } = &*state {
@@ -223,7 +246,7 @@ impl Succession {
 
     /// Starts a successor and says `go` to it, unless the server is to stop.
     fn hand_over(&self, estate: &Estate) -> Result<(), HandOverError> {
-        let mut successor = Successor::start(&self.program, estate)?;
+        let mut successor = Successor::start(&self.origin.program, estate)?;
         if let State::UnderWay { link, .. } = &mut *self.state() {
             *link = successor.link().ok();
         }

@@ -103,15 +103,21 @@ impl StopSignals {
         Self::block_these(&Signal::ALL)
     }
 
-    fn block_these(signals: &[Signal]) -> io::Result<Self> {
-        // SAFETY: sigemptyset initialises the set before it is read.
-        let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-        // SAFETY: `set` is valid to write to.
-        unsafe { libc::sigemptyset(&mut set) };
-        for signal in signals {
-            // SAFETY: `set` is initialised.
-            check(unsafe { libc::sigaddset(&mut set, signal.number()) })?;
+    /// Lets SIGINT, SIGTERM and SIGQUIT end this process as they end any other,
+    /// until they are held back. A successor begins with all of them held back,
+    /// as its predecessor has them, and is to end on these while it reads its
+    /// configuration.
+    pub fn let_through() {
+        let ending = [Signal::Interrupt, Signal::Terminate, Signal::Quit];
+        // Never fails with these arguments.
+        if let Ok(set) = set_of(&ending) {
+            // SAFETY: `set` is initialised, and the old mask is not asked for.
+            unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut()) };
         }
+    }
+
+    fn block_these(signals: &[Signal]) -> io::Result<Self> {
+        let set = set_of(signals)?;
         // SAFETY: `set` is initialised, and the old mask is not asked for.
         match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) } {
             0 => Ok(StopSignals(set)),
@@ -131,6 +137,18 @@ impl StopSignals {
             }
         }
     }
+}
+
+fn set_of(signals: &[Signal]) -> io::Result<libc::sigset_t> {
+    // SAFETY: sigemptyset initialises the set before it is read.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is valid to write to.
+    unsafe { libc::sigemptyset(&mut set) };
+    for signal in signals {
+        // SAFETY: `set` is initialised.
+        check(unsafe { libc::sigaddset(&mut set, signal.number()) })?;
+    }
+    Ok(set)
 }
 
 /// Signals that have no meaning for a server and whose default action would end
