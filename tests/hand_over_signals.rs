@@ -59,6 +59,9 @@ impl Gate {
 
     /// Lets a successor pass with its configuration, and not further.
     fn open_half(&mut self, successor: libc::pid_t) {
+        wait_until("the successor reads the pipe", || {
+            has_open(successor, &self.at("secret"))
+        });
         self.pipe = None;
         wait_until("the successor obeys signals", || {
             has_thread(successor, "signals")
@@ -99,7 +102,16 @@ impl Gate {
     }
 }
 
+/// What the servers under test read, in the pipe or in the file.
 const SECRET: [u8; 64] = [b's'; 64];
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // Successors that are left find themselves alone and end.
+        self.open();
+    }
+}
+
 /// Sessions get their close frames at once.
 const SOON: [&str; 2] = ["--drain-timeout", "0s"];
 /// They get them spread over a time longer than any test.
@@ -262,10 +274,18 @@ fn a_start_that_hangs_can_be_ended() {
     drop(gate.start(&SOON));
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut command = corecast();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]);
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "off",
+        "--config",
+    ]);
     command.arg(gate.at("corecast.toml"));
     let mut child = command.stderr(log.reopen().unwrap()).spawn().unwrap();
     let process = child.id() as libc::pid_t;
+    let _ended = Ended(vec![process]);
     gate.open_half(process);
     let said = |words: &str| fs::read_to_string(log.path()).unwrap().contains(words);
     signal(process, libc::SIGTERM);

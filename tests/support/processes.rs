@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::client::{Client, request, text};
 use super::{Server, wait_until};
@@ -45,6 +46,16 @@ pub fn has_thread(process: libc::pid_t, name: &str) -> bool {
     threads.flatten().any(|thread| {
         fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
     })
+}
+
+/// Whether a process has a file open.
+pub fn has_open(process: libc::pid_t, file: &Path) -> bool {
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fd")) else {
+        return false;
+    };
+    descriptors
+        .flatten()
+        .any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == file))
 }
 
 /// Waits for the one child of a process.
