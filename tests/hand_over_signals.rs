@@ -17,7 +17,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::client::Client;
-use support::processes::{Ended, child, children, has_thread, is_served, runs, signal, successors};
+use support::processes::{
+    Ended, child, children, has_open, has_thread, is_served, runs, signal, successors,
+};
 use support::{Server, corecast, poll_until, wait_until};
 use tempfile::TempDir;
 
@@ -47,6 +49,7 @@ impl Gate {
 
     fn close(&mut self) {
         let (pipe, secret) = (self.at("pipe"), self.at("secret"));
+        let _ = fs::remove_file(&pipe);
         let path = CString::new(pipe.as_os_str().as_bytes()).unwrap();
         // SAFETY: the path ends with a zero.
         assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
@@ -227,6 +230,7 @@ fn a_successor_that_is_stopped_before_it_is_ready_leaves_the_old_one_serving() {
 
         // Later, when it has a log of its own.
         wait_until("the failure is told", || failures() == 1);
+        gate.close();
         server.signal(libc::SIGUSR2);
         let successor = child(number(&server));
         gate.open_half(successor);

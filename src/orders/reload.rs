@@ -5,8 +5,7 @@
 
 use std::env;
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use tracing::level_filters::LevelFilter;
@@ -24,7 +23,16 @@ const LOG_LEVEL: &str = "log_level";
 pub(super) struct Reload {
     /// The options that count.
     current: Mutex<ServeOptions>,
-    is_under_way: AtomicBool,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Idle,
+    /// A thread reads the configuration.
+    Reading,
+    /// It reads it once more after that, because it was asked to meanwhile.
+    ReadingTwice,
 }
 
 impl Reload {
@@ -32,27 +40,40 @@ impl Reload {
     pub(super) fn new(current: ServeOptions) -> Self {
         Reload {
             current: Mutex::new(current),
-            is_under_way: AtomicBool::new(false),
+            progress: Mutex::new(Progress::Idle),
         }
     }
 
     /// Reads the configuration on a thread of its own: its file may be one that
     /// makes its reader wait. What came of it is told in the log.
     pub(super) fn begin(self: &Arc<Self>, signal: Signal) {
-        if self.is_under_way.swap(true, Ordering::AcqRel) {
-            tracing::warn!("{signal}: the configuration is being read already; send it again");
+        let mut progress = lock(&self.progress);
+        if *progress != Progress::Idle {
+            *progress = Progress::ReadingTwice;
+            tracing::info!("{signal}: the configuration is being read, and is read once more then");
             return;
         }
         let reload = Arc::clone(self);
         let thread = thread::Builder::new()
             .name("reload".to_owned())
             .spawn(move || {
-                reload.run(signal);
-                reload.is_under_way.store(false, Ordering::Release);
+                loop {
+                    reload.run(signal);
+                    let mut progress = lock(&reload.progress);
+                    if *progress != Progress::ReadingTwice {
+                        *progress = Progress::Idle;
+                        return;
+                    }
+                    *progress = Progress::Reading;
+                }
             });
-        if let Err(error) = thread {
-            self.is_under_way.store(false, Ordering::Release);
-            tracing::error!("{signal}: every setting stays as it is: no thread to read: {error}");
+        match thread {
+            Ok(_) => *progress = Progress::Reading,
+            Err(error) => {
+                tracing::error!(
+                    "{signal}: every setting stays as it is: no thread to read: {error}"
+                );
+            }
         }
     }
 
@@ -68,7 +89,7 @@ impl Reload {
 
     /// Applies what can be applied, and says what could not.
     fn apply(&self, signal: Signal, options: &ServeOptions) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.current);
         let differing = options.differing(&current);
         let (level, rest): (Vec<_>, Vec<_>) = differing.iter().partition(|key| *key == LOG_LEVEL);
         let (before, after) = (current.log_level, options.log_level);
@@ -117,4 +138,8 @@ fn read() -> Result<ServeOptions, Box<dyn Error>> {
     };
     Server::new(options.config.clone())?;
     Ok(options)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
