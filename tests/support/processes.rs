@@ -10,11 +10,8 @@ use super::{Server, wait_until};
 /// Sends a signal to a process that a test has started, directly or not.
 pub fn signal(process: libc::pid_t, signal: libc::c_int) {
     // SAFETY: kill takes no pointers.
-    assert_eq!(
-        unsafe { libc::kill(process, signal) },
-        0,
-        "{process} is there"
-    );
+    let sent = unsafe { libc::kill(process, signal) };
+    assert_eq!(sent, 0, "{process} is there");
 }
 
 /// A field of `/proc/PROCESS/status`.
