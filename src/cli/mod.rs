@@ -89,6 +89,22 @@ impl Default for ServeOptions {
     }
 }
 
+impl ServeOptions {
+    /// The keys, as in the configuration file, of the settings that differ from
+    /// those of `other`.
+    pub fn differing(&self, other: &ServeOptions) -> Vec<String> {
+        let differs = |key: &String| match key.as_str() {
+            "routes" => self.config.routes != other.config.routes,
+            key => print::value_of(key, self) != print::value_of(key, other),
+        };
+        let mut keys: Vec<_> = source::keys().into_iter().filter(differs).collect();
+        if self.config.phoenix != other.config.phoenix {
+            keys.push("phoenix".to_owned());
+        }
+        keys
+    }
+}
+
 /// Why there is nothing to run.
 #[derive(Debug)]
 pub enum CliError {

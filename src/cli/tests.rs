@@ -472,3 +472,17 @@ fn no_command_is_a_mistake() {
     let error = try_parse_from(["corecast"], &|_| None).unwrap_err();
     assert_eq!(error.exit_code(), 2);
 }
+
+#[test]
+fn settings_that_differ_are_named() {
+    let before = ServeOptions::default();
+    assert_eq!(before.differing(&before), Vec::<String>::new());
+    let mut after = before.clone();
+    after.config.shards += 1;
+    after.config.routes.clear();
+    after.config.phoenix.max_topics_per_socket += 1;
+    after.log_level = LevelFilter::DEBUG;
+    let mut differing = after.differing(&before);
+    differing.sort();
+    assert_eq!(differing, ["log_level", "phoenix", "routes", "shards"]);
+}

@@ -15,6 +15,7 @@ pub mod foreign;
 pub mod hostile;
 pub mod http;
 pub mod phoenix;
+pub mod processes;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
