@@ -79,8 +79,9 @@ impl Request {
     }
 
     /// The path the router looks for: the decoded path, in which `%2F` and
-    /// `%25` are still encoded so that they do not act as separators.
-    pub(crate) fn routing_path(&self) -> &str {
+    /// `%25` are still encoded so that they do not act as separators. Two paths
+    /// that mean the same have the same routing path, however they are encoded.
+    pub fn routing_path(&self) -> &str {
         self.routing_path.as_deref().unwrap_or(self.path())
     }
 

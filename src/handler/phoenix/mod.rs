@@ -156,6 +156,10 @@ impl fmt::Debug for PhoenixSession {
 impl Handler for PhoenixHandler {
     type State = PhoenixSession;
 
+    /// As Plug does: phoenix.js asks for `/socket//websocket` where its endpoint
+    /// ends in a slash.
+    const DROPS_EMPTY_SEGMENTS: bool = true;
+
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         Version::asked_for(request)?;
         // The other one that is offered carries a token, and must not be answered.
