@@ -7,10 +7,7 @@
 
 mod support;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::net::Ipv4Addr;
 
 use corecast::config::{ClientAddress, Config};
 use corecast::handler::{Context, Handler};
@@ -18,7 +15,8 @@ use corecast::server::{RunningServer, Server};
 use corecast::upgrade::Request;
 use corecast::ws::Message;
 use support::client::{Client, request, request_with, text};
-use support::{http, skip, wait_until};
+use support::haproxy::Haproxy;
+use support::{http, wait_until};
 
 const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 10);
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 20);
@@ -228,12 +226,8 @@ fn limits_apply_to_whom_the_header_names() {
 /// tell whose a connection is. It also asks by itself whether the server lives.
 #[test]
 fn haproxy_in_front() {
-    let is_there = Command::new("haproxy").arg("-v").output().is_ok();
-    if !is_there {
-        return skip(
-            "haproxy_in_front",
-            "there is no haproxy; apt-get install haproxy",
-        );
+    if !Haproxy::is_there("haproxy_in_front") {
+        return;
     }
     for (client_address, lines) in [
         (
@@ -267,54 +261,6 @@ fn haproxy_in_front() {
         );
         client.expect_echo("through the proxy");
         client.close();
-    }
-}
-
-/// A running HAProxy. Dropping it ends it.
-struct Haproxy {
-    child: Child,
-    address: SocketAddr,
-    _folder: tempfile::TempDir,
-}
-
-impl Haproxy {
-    fn start(lines: &str) -> Haproxy {
-        // It inherits the listener, so the port is chosen by the kernel and nobody else's.
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("haproxy.cfg");
-        let config = format!(
-            "defaults\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n \
-             timeout tunnel 30s\nlisten websocket\n bind fd@3\n {lines}\n"
-        );
-        std::fs::write(&file, config).unwrap();
-        let mut command = Command::new("haproxy");
-        command.arg("-db").arg("-f").arg(&file);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let fd = listener.as_raw_fd();
-        // SAFETY: between fork and exec only dup2 and fcntl are called, which is allowed there.
-        unsafe {
-            command.pre_exec(move || {
-                // A descriptor that is 3 already would keep its mark to be closed.
-                let inherited = libc::dup2(fd, 3) == 3 && libc::fcntl(3, libc::F_SETFD, 0) == 0;
-                inherited
-                    .then_some(())
-                    .ok_or_else(std::io::Error::last_os_error)
-            });
-        }
-        Haproxy {
-            child: command.spawn().unwrap(),
-            address,
-            _folder: folder,
-        }
-    }
-}
-
-impl Drop for Haproxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

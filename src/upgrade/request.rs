@@ -104,7 +104,8 @@ impl Request {
     }
 
     /// The host and port asked for: the authority of an absolute target, or
-    /// the `Host` header (RFC 9112 §3.2.2).
+    /// the `Host` header (RFC 9112 §3.2.2). Empty where HTTP/1.0 asks for a page
+    /// without either.
     pub fn host(&self) -> &str {
         &self.text[self.query_end..]
     }
