@@ -95,12 +95,23 @@ impl Request {
     /// it has no `=`. `+` stands for a space. `None` if there is no such
     /// parameter, or if its value does not decode to UTF-8.
     pub fn query_param(&self, name: &str) -> Option<Cow<'_, str>> {
-        let (_, value) = self
-            .query()?
-            .split('&')
+        decode_component(self.query_params(name).next()?)
+    }
+
+    /// The same of the last parameter of this name, for protocols in which a
+    /// later one overrules an earlier one.
+    pub fn last_query_param(&self, name: &str) -> Option<Cow<'_, str>> {
+        decode_component(self.query_params(name).last()?)
+    }
+
+    /// The values of all query parameters of this name, as sent.
+    fn query_params(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.query()
+            .into_iter()
+            .flat_map(|query| query.split('&'))
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .find(|(key, _)| decode_component(key).is_some_and(|key| key == name))?;
-        decode_component(value)
+            .filter(move |(key, _)| decode_component(key).is_some_and(|key| key == name))
+            .map(|(_, value)| value)
     }
 
     /// The host and port asked for: the authority of an absolute target, or

@@ -500,6 +500,8 @@ fn a_request_shows_what_was_sent() {
     assert_eq!(request.query_param("flag").as_deref(), Some(""));
     assert_eq!(request.query_param("bad"), None);
     assert_eq!(request.query_param("c"), None);
+    assert_eq!(request.last_query_param("a").as_deref(), Some("2"));
+    assert_eq!(request.last_query_param("c"), None);
     assert_eq!(request.host(), "example.com:8080");
     assert_eq!(request.header("X-TWICE"), Some("one"));
     assert_eq!(request.header("x-empty"), Some(""));

@@ -278,7 +278,7 @@ impl PhoenixHandler {
 /// The token a client connects with: the socket's param, or what it offers as a
 /// subprotocol, because browsers cannot send a header of their own.
 fn token_of(request: &Request) -> Option<Box<str>> {
-    if let Some(token) = request.query_param("token") {
+    if let Some(token) = request.last_query_param("token") {
         return Some(token.into());
     }
     let mut offered = request.subprotocols();
