@@ -103,6 +103,42 @@ fn the_header_of_a_trusted_proxy_counts() {
     assert!(said.starts_with("127.0.0.10:"), "{said}");
 }
 
+/// A dual-stack listener sees IPv4 peers as `::ffff:…`, and its logs may have
+/// given the operator that form: both sides of the comparison have one form.
+#[test]
+fn an_address_is_one_in_either_form() {
+    for (listen, network) in [
+        ("127.0.0.1:0", "::ffff:127.0.0.10/128"),
+        ("127.0.0.1:0", "::ffff:127.0.0.8/125"),
+        ("[::]:0", "127.0.0.10/32"),
+        ("[::]:0", "::ffff:127.0.0.10/128"),
+    ] {
+        let server = mirror(Config {
+            listen: listen.parse().unwrap(),
+            trusted_proxies: vec![network.parse().unwrap()],
+            max_connections_per_source: 1,
+            ..config(ClientAddress::ForwardedFor)
+        });
+        let address = (Ipv4Addr::LOCALHOST, server.local_addr().port()).into();
+        let open = |source| Client::open_from(source, address, None).unwrap();
+        let mut proxied = open(PROXY);
+        proxied.send(&forwarded("X-Forwarded-For: ::ffff:192.0.2.7"));
+        assert!(proxied.response_head().starts_with("HTTP/1.1 101 "));
+        let said = proxied.read_text();
+        assert_eq!(said, "192.0.2.7:0 via 127.0.0.10", "{listen} {network}");
+        // The same client in its other form has its one connection already.
+        let mut again = open(PROXY);
+        again.send(&forwarded("X-Forwarded-For: 192.0.2.7"));
+        assert!(again.response_head().starts_with("HTTP/1.1 429 "));
+        let mut stranger = open(STRANGER);
+        stranger.send(request("/").as_bytes());
+        assert!(stranger.response_head().starts_with("HTTP/1.1 101 "));
+        let said = stranger.read_text();
+        assert!(said.starts_with("127.0.0.20:"), "{said}");
+        assert!(said.ends_with(" via 127.0.0.20"), "{said}");
+    }
+}
+
 #[test]
 fn the_header_of_anybody_else_does_not() {
     let spoof = forwarded("X-Forwarded-For: 192.0.2.7");

@@ -18,6 +18,7 @@ use tracing::level_filters::LevelFilter;
 use super::text::from_text;
 use crate::config::SlowConsumerPolicy;
 use crate::cpus;
+use crate::source::{canonical_address, canonical_network};
 
 /// An address with a port.
 #[derive(Debug, Clone, Copy)]
@@ -27,9 +28,13 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Address).map_err(|_| {
-            format!("'{text}' is not an address; write IP:PORT, as in 0.0.0.0:8080 or [::]:8080")
-        })
+        text.parse()
+            .map(|address| Address(canonical_address(address)))
+            .map_err(|_| {
+                format!(
+                    "'{text}' is not an address; write IP:PORT, as in 0.0.0.0:8080 or [::]:8080"
+                )
+            })
     }
 }
 
@@ -159,7 +164,7 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self, String> {
         text.parse()
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map(Network)
+            .map(|network| Network(canonical_network(network)))
             .map_err(|_| {
                 format!(
                     "'{text}' is not a network; write an address, as in 10.0.0.5, \
@@ -286,6 +291,8 @@ mod tests {
             assert_eq!(text.parse::<Network>().unwrap().0.to_string(), shown);
         }
         for text in ["", "10.0.0", "10.0.0.0/33", "localhost", "10.0.0.0/8,::1"] {
+            ("::ffff:10.0.0.5", "10.0.0.5/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
     }

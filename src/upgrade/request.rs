@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 
 use super::target::decode_component;
 use super::{is_token, list};
+use crate::source::canonical_address;
 
 /// The methods that get past [`parse`](super::parse).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,7 @@ impl Request {
         routing_path: Option<String>,
     ) -> Self {
         let text = [path, query.unwrap_or_default(), host].concat();
+        let peer = canonical_address(peer);
         Request {
             method,
             peer,
@@ -166,7 +168,8 @@ impl Request {
             .filter_map(|element| std::str::from_utf8(element).ok())
     }
 
-    /// The other end of the connection. Behind a proxy this is the proxy.
+    /// The other end of the connection. Behind a proxy this is the proxy. An
+    /// IPv4 address is one here also where the listener is on `[::]`.
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -181,7 +184,7 @@ impl Request {
 
     /// Notes on whose behalf the peer connects.
     pub(crate) fn set_client(&mut self, client: SocketAddr) {
-        self.client = client;
+        self.client = canonical_address(client);
     }
 
     /// The decoded part of the path that stands where the route's pattern has
