@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 
 use corecast::config::{Config, RouteSetting};
 use corecast::server::{RunningServer, Server};
-use support::client::Client;
+use support::client::{Client, request};
+use support::http;
 
 fn start(routes: &[(&str, &str)]) -> RunningServer {
     let mut config = Config {
@@ -86,6 +87,20 @@ fn a_path_is_the_same_however_it_is_encoded() {
         for (client, path) in clients.iter_mut().zip(spellings) {
             assert_eq!(client.read_text(), "here", "{path}");
         }
+    }
+}
+
+/// Each session could name a topic of its own, so names are short.
+#[test]
+fn a_path_that_is_too_long_for_a_name_is_refused() {
+    let server = start(&[("/rooms/{room}", "broadcast"), ("/chat/{room}", "chat")]);
+    for path in ["/rooms/", "/chat/"] {
+        let longest = "x".repeat(1_024 - path.len());
+        Client::connect(server.local_addr(), &format!("{path}{longest}"));
+        let request = request(&format!("{path}{longest}x"));
+        let refused = http::exchange(server.local_addr(), request.as_bytes());
+        assert_eq!(refused.status, 414);
+        assert!(refused.text().contains("1025 bytes"), "{}", refused.text());
     }
 }
 

@@ -1,8 +1,8 @@
 //! `/broadcast`: each message goes to every session on the path.
 
-use super::{Context, Handler};
+use super::{Acceptance, Context, Handler, accept_naming_path};
 use crate::hub::Topic;
-use crate::upgrade::Request;
+use crate::upgrade::{Refusal, Request};
 use crate::ws::{Message, PreparedFrame};
 
 /// Sends each message to every session of one topic, the sender included.
@@ -66,6 +66,10 @@ impl BroadcastPerPath {
 impl Handler for BroadcastPerPath {
     /// The path's topic, its name shared with all of its sessions on the shard.
     type State = Topic;
+
+    fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
+        accept_naming_path(request)
+    }
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Topic {
         let topic = ctx.topic(&[&self.prefix, request.routing_path()].concat());

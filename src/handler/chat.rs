@@ -11,9 +11,9 @@ use std::hash::{BuildHasher, RandomState};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Context, Handler, is_object};
+use super::{Acceptance, Context, Handler, accept_naming_path, is_object};
 use crate::hub::Topic;
-use crate::upgrade::Request;
+use crate::upgrade::{Refusal, Request};
 use crate::ws::{Message, PreparedFrame};
 
 /// What a client may send. The content is passed on as it was written.
@@ -133,6 +133,10 @@ impl ChatPerPath {
 impl Handler for ChatPerPath {
     /// The path's topic and the user's name.
     type State = (Topic, Box<str>);
+
+    fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
+        accept_naming_path(request)
+    }
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> (Topic, Box<str>) {
         let user_id = welcome(&self.random, request, ctx);

@@ -149,6 +149,24 @@ pub struct Ended {
     pub code: Option<CloseCode>,
 }
 
+/// Bytes of the longest path that names a topic: each session on it could have
+/// one of its own.
+const MAX_NAMING_PATH_BYTES: usize = 1_024;
+
+/// Accepts a request whose path is to name a topic.
+fn accept_naming_path(request: &Request) -> Result<Acceptance, Refusal> {
+    match request.routing_path().len() {
+        0..=MAX_NAMING_PATH_BYTES => Ok(Acceptance::default()),
+        bytes => Err(Refusal::new(
+            414,
+            format!(
+                "The path has {bytes} bytes. It names who hears whom here; shorten it to \
+                 {MAX_NAMING_PATH_BYTES}."
+            ),
+        )),
+    }
+}
+
 /// Whether JSON text is an object, if it is JSON at all. Where a struct is
 /// expected, serde takes an array of its fields as well.
 fn is_object(text: &str) -> bool {
