@@ -84,7 +84,9 @@ impl Core {
             Stage::Open => {
                 self.metrics
                     .peer_close_code(code.map_or(1005, CloseCode::as_u16));
-                self.say_close(key, code.map(|code| (code, "")), EndReason::PeerClosed);
+                // One without a code is a normal end, and answered as one.
+                let code = code.unwrap_or(CloseCode::NORMAL);
+                self.say_close(key, Some((code, "")), EndReason::PeerClosed);
                 self.finish(key, EndReason::PeerClosed);
             }
             Stage::Closing(reason) => self.finish(key, reason),

@@ -12,6 +12,7 @@ pub mod client;
 pub mod doctor;
 pub mod fault;
 pub mod foreign;
+pub mod haproxy;
 pub mod hostile;
 pub mod http;
 pub mod phoenix;
