@@ -211,11 +211,16 @@ fuzz-lint: ## Check the fuzz targets with clippy, on the usual toolchain
 .PHONY: build-bench
 build-bench: ## Build everything that `make bench` starts
 	$(CARGO) build --release --package corecast --package corecast-load --package corecast-bench
-	$(BASELINE_CARGO) build --release
+	@( $(BASELINE_CARGO) build --release ) || echo 'build-bench: the baseline takes no part, because it could not be built' >&2
+
+# A rival that cannot be installed is left out; if none can, the list is empty.
+RIVALS = @tools/bench/rivals/prepare $(TARGET)/rivals || { \
+	echo 'rivals: none take part, because tools/bench/rivals/prepare failed' >&2; \
+	mkdir -p $(TARGET)/rivals; touch $(TARGET)/rivals/list; }
 
 .PHONY: rivals
 rivals: ## Install the servers of others that `make bench` measures beside ours, as far as their runtimes are here
-	@tools/bench/rivals/prepare $(TARGET)/rivals
+	$(RIVALS)
 
 REPORT = $(TARGET)/bench
 BENCH = @mkdir -p $(REPORT); rm -f $(REPORT)/$(1).html; $(RAISE_OPEN_FILES); \

@@ -59,7 +59,7 @@
 //!
 //! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`,
 //! `steer` and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
-//! [`shutdown`] (how it ends), [`handover`] (how another process takes over),
+//! [`orders`] (what signals ask for), [`shutdown`] (how it ends), [`handover`] (how another process takes over),
 //! [`service`] (what a service manager is told), [`sys`] (system calls). Beside the
 //! server: [`host`] reads what a host allows, [`budget`] is what a connection costs,
 //! and `doctor` and `plan` put the two together.
@@ -83,6 +83,7 @@ mod listeners;
 pub mod log;
 pub mod mesh;
 pub mod metrics;
+pub mod orders;
 pub mod participant;
 mod permits;
 #[cfg(feature = "doctor")]

@@ -13,16 +13,25 @@
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::sys;
 
 /// Lines that were lost since one last got through.
 static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// Sets the level of this process's log, once it is this one.
+static LEVEL: OnceLock<SetLevel> = OnceLock::new();
+
+/// A hold on the level of a log.
+type SetLevel = reload::Handle<LevelFilter, Registry>;
 
 /// The form of the log (`--log`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,8 +81,19 @@ pub fn init(format: LogFormat, level: LevelFilter) {
         LogFormat::Human => !colours_refused(),
         LogFormat::Json => false,
     };
-    let subscriber = subscriber(format, level, colours, move || StandardError { format });
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let (subscriber, set_level) =
+        subscriber(format, level, colours, move || StandardError { format });
+    if tracing::subscriber::set_global_default(subscriber).is_ok() {
+        let _ = LEVEL.set(set_level);
+    }
+}
+
+/// Changes the level from which this process's log is written. Returns `false`
+/// where the process has another log.
+pub fn set_level(level: LevelFilter) -> bool {
+    LEVEL
+        .get()
+        .is_some_and(|set_level| set_level.reload(level).is_ok())
 }
 
 /// Whether the person asked all programs for plain text (<https://no-color.org>).
@@ -86,20 +106,22 @@ fn subscriber<W>(
     level: LevelFilter,
     colours: bool,
     writer: W,
-) -> Box<dyn Subscriber + Send + Sync>
+) -> (Box<dyn Subscriber + Send + Sync>, SetLevel)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let (level, set_level) = reload::Layer::new(level);
+    let lines = fmt::layer()
         .with_ansi(colours)
         // It would tell on standard error, and panic when that fails.
         .log_internal_errors(false)
         .with_writer(writer);
-    match format {
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
-        LogFormat::Auto | LogFormat::Human => Box::new(builder.finish()),
-    }
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Auto | LogFormat::Human => lines.boxed(),
+    };
+    let subscriber = tracing_subscriber::registry().with(level).with(lines);
+    (Box::new(subscriber), set_level)
 }
 
 /// Standard error without waiting. It takes one whole line per write.
@@ -162,7 +184,8 @@ mod tests {
     fn logged(format: LogFormat, colours: bool) -> String {
         let page = Page::default();
         let writer = page.clone();
-        let subscriber = subscriber(format, LevelFilter::INFO, colours, move || writer.clone());
+        let writer = move || writer.clone();
+        let (subscriber, _) = subscriber(format, LevelFilter::INFO, colours, writer);
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(shard = 3, "started");
             tracing::debug!("too quiet to be heard");
@@ -190,6 +213,30 @@ mod tests {
         assert_eq!(event["message"], "started");
         assert_eq!(event["shard"], 3);
         assert_eq!(event["level"], "INFO");
+    }
+
+    #[test]
+    fn the_level_can_be_changed() {
+        let page = Page::default();
+        let kept = page.clone();
+        let writer = move || kept.clone();
+        let (subscriber, set_level) = subscriber(LogFormat::Auto, LevelFilter::INFO, false, writer);
+        let say = |level| {
+            set_level.reload(level).unwrap();
+            tracing::info!("a line of {level}");
+            tracing::debug!("a detail of {level}");
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            say(LevelFilter::ERROR);
+            say(LevelFilter::DEBUG);
+            say(LevelFilter::INFO);
+        });
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[0].ends_with("a line of debug"), "{text}");
+        assert!(lines[1].ends_with("a detail of debug"), "{text}");
+        assert!(lines[2].ends_with("a line of info"), "{text}");
     }
 
     #[test]

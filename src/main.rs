@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use corecast::cli::{self, Command, ServeOptions};
 use corecast::error::StartError;
-use corecast::handover::{Inheritance, Succession};
+use corecast::handover::{Inheritance, Origin, Succession};
 use corecast::log;
-use corecast::server::{Server, ServerHandle};
+use corecast::orders::Orders;
+use corecast::server::Server;
 use corecast::service::Service;
 use corecast::sys::{self, StopSignals};
 
@@ -18,6 +18,7 @@ use corecast::sys::{self, StopSignals};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    StopSignals::let_through();
     match cli::parse() {
         Command::PrintConfig(text) => print(&text),
         #[cfg(feature = "doctor")]
@@ -75,14 +76,20 @@ fn doctor(options: &cli::DoctorOptions) -> ExitCode {
 fn serve(options: ServeOptions) -> ExitCode {
     log::init(options.log, options.log_level);
     sys::use_small_pages();
+    let origin = Origin::of_this_process();
     // Before any thread is started, so that all of them hold the signals back.
-    let signals = match StopSignals::block_also(&[libc::SIGUSR2]) {
+    let signals = match StopSignals::block_all() {
         Ok(signals) => signals,
         Err(error) => return fail(&error),
     };
+    sys::ignore_stray_signals();
     let inheritance = match Inheritance::take() {
         Ok(inheritance) => inheritance,
         Err(error) => return fail(&error),
+    };
+    let orders = match Orders::wait_for(signals, options.clone(), inheritance.refusal()) {
+        Ok(orders) => orders,
+        Err(error) => return fail(&StartError::Thread(error)),
     };
     let service = Service::from_environment();
     let is_successor = inheritance.is_successor();
@@ -101,6 +108,15 @@ fn serve(options: ServeOptions) -> ExitCode {
         Err(error) => return fail(&error),
     };
     let address = server.local_addr();
+    // A successor's predecessor has said it, with the number of this process.
+    if !is_successor {
+        service.ready(&format!("listening on ws://{address}"));
+    }
+    let handle = server.handle();
+    let estate = server.take_estate().expect("nobody else has taken it");
+    let succession = Succession::new(handle.clone(), estate, Arc::clone(&service), origin);
+    orders.started(handle, succession, drain_time);
+    // Whoever reads that it listens may send a signal.
     tracing::info!(
         driver = server.driver().as_str(),
         shards,
@@ -110,75 +126,16 @@ fn serve(options: ServeOptions) -> ExitCode {
     if let Some(admin) = server.admin_addr() {
         tracing::info!("metrics and health on http://{admin}/");
     }
-    // A successor's predecessor has said it, with the number of this process.
-    if !is_successor {
-        service.ready(&format!("listening on ws://{address}"));
-    }
-    let handle = server.handle();
-    let estate = server.take_estate().expect("nobody else has taken it");
-    let succession = Succession::new(handle.clone(), estate, Arc::clone(&service));
-    let orders = Orders {
-        signals,
-        handle,
-        succession,
-        service: Arc::clone(&service),
-        drain_time,
-    };
-    let waiting = thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || orders.obey());
-    if let Err(error) = waiting.and_then(|_| service.report_on(server.vitals())) {
+    if let Err(error) = service.report_on(server.vitals()) {
         return fail(&StartError::Thread(error));
     }
     let drained = server.wait();
+    service.leave();
     tracing::info!("stopped");
     if drained {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-/// What signals ask for.
-struct Orders {
-    signals: StopSignals,
-    handle: ServerHandle,
-    succession: Arc<Succession>,
-    service: Arc<Service>,
-    drain_time: Duration,
-}
-
-impl Orders {
-    /// SIGUSR2 replaces the server. The first signal to stop drains it, the
-    /// second makes it hurry.
-    fn obey(&self) {
-        let mut asked_to_stop = false;
-        loop {
-            let signal = self.signals.wait();
-            if signal == "SIGUSR2" {
-                tracing::info!("{signal}: starting a successor");
-                self.succession.begin();
-            } else if asked_to_stop {
-                tracing::info!("{signal}: closing all sessions now");
-                self.handle.hurry();
-            } else {
-                asked_to_stop = true;
-                self.stop(signal);
-            }
-        }
-    }
-
-    fn stop(&self, signal: &str) {
-        // Before a successor that is being started finds itself alone.
-        self.service.stopping(self.drain_time);
-        if self.handle.drain() {
-            tracing::info!("{signal}: draining; a second signal closes all sessions at once");
-        } else {
-            tracing::info!(
-                "{signal}: draining already; a second signal closes all sessions at once"
-            );
-        }
-        self.succession.abandon();
     }
 }
 

@@ -4,7 +4,10 @@
 //! empty, or for its end behind a fixed beginning (`/ws/{user_id}`,
 //! `/v{version}`), and a last `{*rest}` for all that follows. Fixed text is
 //! preferred to a param: with `/ws/lobby` and `/ws/{user_id}`, the path
-//! `/ws/lobby` is the first. A trailing slash counts: `/ws/` is not `/ws`.
+//! `/ws/lobby` is the first. A trailing slash counts: `/ws/` is not `/ws`. Only
+//! a route that says so is found without regard to empty segments, because
+//! clients of its protocol send some: whatever stands before the server, such
+//! as a rule of a proxy about `/rooms/`, should see the path that is served.
 //!
 //! # Invariants worth naming
 //!
@@ -16,14 +19,21 @@
 
 use std::fmt;
 
-use crate::upgrade::{Params, Request, decode_segment};
+use crate::upgrade::{Params, Request, decode_segment, routing_pattern};
 
 /// Values by path pattern.
 #[derive(Debug, Clone)]
 pub struct Router<T> {
     /// Pattern to index in `routes`.
     tree: matchit::Router<usize>,
-    routes: Vec<(String, T)>,
+    routes: Vec<Entry<T>>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry<T> {
+    pattern: String,
+    value: T,
+    drops_empty_segments: bool,
 }
 
 impl<T> Router<T> {
@@ -35,40 +45,71 @@ impl<T> Router<T> {
         }
     }
 
-    /// Adds a route. The same pattern given again replaces the value.
+    /// Adds a route. The same pattern given again replaces the value, which is
+    /// returned.
     ///
-    /// Literal braces are written `{{` and `}}`.
+    /// Literal braces are written `{{` and `}}`, or percent-encoded.
     ///
     /// # Errors
     ///
-    /// A pattern that does not start with `/`, whose braces make no sense, or
-    /// that matches the same paths as another pattern in the router.
-    pub fn insert(&mut self, pattern: impl Into<String>, value: T) -> Result<(), RouteError> {
-        let pattern = pattern.into();
-        if let Some((_, old)) = self.routes.iter_mut().find(|(known, _)| *known == pattern) {
-            *old = value;
-            return Ok(());
+    /// A pattern that does not start with `/`, that no path can match, whose
+    /// braces make no sense, or that matches the same paths as another pattern
+    /// in the router.
+    pub fn insert(
+        &mut self,
+        pattern: impl Into<String>,
+        value: T,
+    ) -> Result<Option<T>, RouteError> {
+        self.insert_entry(Entry {
+            pattern: decode_pattern(&pattern.into())?,
+            value,
+            drops_empty_segments: false,
+        })
+    }
+
+    /// Adds a route like [`insert`](Router::insert), which is also found by a
+    /// path that matches when its empty segments are left out: with the pattern
+    /// `/socket/websocket`, by `/socket//websocket` and `/socket/websocket/`.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Router::insert).
+    pub fn insert_dropping_empty_segments(
+        &mut self,
+        pattern: impl Into<String>,
+        value: T,
+    ) -> Result<Option<T>, RouteError> {
+        let pattern = decode_pattern(&pattern.into())?;
+        self.insert_entry(Entry {
+            pattern: without_empty_segments(&pattern).unwrap_or(pattern),
+            value,
+            drops_empty_segments: true,
+        })
+    }
+
+    fn insert_entry(&mut self, entry: Entry<T>) -> Result<Option<T>, RouteError> {
+        let is_same = |known: &&mut Entry<T>| known.pattern == entry.pattern;
+        if let Some(known) = self.routes.iter_mut().find(is_same) {
+            return Ok(Some(std::mem::replace(known, entry).value));
         }
-        if !pattern.starts_with('/') {
-            return Err(RouteError::NoSlash { pattern });
+        if let Err(error) = self.tree.insert(&entry.pattern, self.routes.len()) {
+            return Err(RouteError::from_matchit(entry.pattern, error));
         }
-        if let Err(error) = self.tree.insert(&pattern, self.routes.len()) {
-            return Err(RouteError::from_matchit(pattern, error));
-        }
-        self.routes.push((pattern, value));
-        Ok(())
+        self.routes.push(entry);
+        Ok(None)
     }
 
     /// The value whose pattern matches a decoded path, and what its params
     /// stand for.
     pub fn find(&self, path: &str) -> Option<(&T, Params)> {
-        self.matched(path, |value| value.into())
+        // As it would be routed if it were encoded.
+        self.matched(&path.replace('%', "%25"))
     }
 
     /// The value whose pattern matches the request's path. Its params become
     /// the request's.
     pub fn route(&self, request: &mut Request) -> Option<&T> {
-        let (value, params) = self.matched(request.routing_path(), decode_segment)?;
+        let (value, params) = self.matched(request.routing_path())?;
         request.set_params(params);
         Some(value)
     }
@@ -77,14 +118,18 @@ impl<T> Router<T> {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
         self.routes
             .iter()
-            .map(|(pattern, value)| (pattern.as_str(), value))
+            .map(|entry| (entry.pattern.as_str(), &entry.value))
     }
 
-    fn matched(
-        &self,
-        path: &str,
-        decode: impl Fn(&str) -> std::borrow::Cow<'_, str>,
-    ) -> Option<(&T, Params)> {
+    fn matched(&self, path: &str) -> Option<(&T, Params)> {
+        let (entry, params) = self.matched_exactly(path).or_else(|| {
+            self.matched_exactly(&without_empty_segments(path)?)
+                .filter(|(entry, _)| entry.drops_empty_segments)
+        })?;
+        Some((&entry.value, params))
+    }
+
+    fn matched_exactly(&self, path: &str) -> Option<(&Entry<T>, Params)> {
         let found = self.tree.at(path).ok()?;
         let mut params = Params::default();
         for (name, value) in found.params.iter() {
@@ -92,16 +137,71 @@ impl<T> Router<T> {
             if value.is_empty() {
                 return None;
             }
-            params.push(name, &decode(value));
+            params.push(name, &decode_segment(value));
         }
-        Some((&self.routes[*found.value].1, params))
+        Some((&self.routes[*found.value], params))
     }
+}
+
+/// A pattern in the form in which paths are routed: decoded but for `%2F` and
+/// `%25`, so that a route can be written as its path is seen in a browser.
+pub(crate) fn decode_pattern(pattern: &str) -> Result<String, RouteError> {
+    let malformed = |problem| RouteError::Malformed {
+        pattern: pattern.to_owned(),
+        problem,
+    };
+    if !pattern.starts_with('/') {
+        let pattern = pattern.to_owned();
+        return Err(RouteError::NoSlash { pattern });
+    }
+    if pattern.contains(['?', '#']) {
+        return Err(malformed(
+            "a path ends before '?' and '#'; write %3F and %23 for those that are part of it",
+        ));
+    }
+    routing_pattern(pattern).ok_or_else(|| {
+        malformed(
+            "'%' begins the two hexadecimal digits of a byte of UTF-8 text that is no control \
+             character; write %25 for a percent sign",
+        )
+    })
+}
+
+/// A path without its empty segments, where it has any.
+fn without_empty_segments(path: &str) -> Option<String> {
+    let has_some = path.contains("//") || path.len() > 1 && path.ends_with('/');
+    has_some.then(|| {
+        let segments = path.split('/').filter(|segment| !segment.is_empty());
+        let path: String = segments.flat_map(|segment| ["/", segment]).collect();
+        match path.is_empty() {
+            true => "/".to_owned(),
+            false => path,
+        }
+    })
 }
 
 impl<T> Default for Router<T> {
     fn default() -> Self {
         Router::new()
     }
+}
+
+/// The names of a pattern's params, in their order.
+pub(crate) fn params_of(pattern: &str) -> impl Iterator<Item = &str> {
+    let mut rest = pattern;
+    std::iter::from_fn(move || {
+        loop {
+            let (_, behind) = rest.split_once('{')?;
+            // Doubled, it is a brace of the path.
+            if let Some(literal) = behind.strip_prefix('{') {
+                rest = literal;
+                continue;
+            }
+            let (name, behind) = behind.split_once('}')?;
+            rest = behind;
+            return Some(name.trim_start_matches('*'));
+        }
+    })
 }
 
 /// Why a pattern was not accepted.
@@ -206,6 +306,41 @@ mod tests {
     }
 
     #[test]
+    fn empty_segments_are_dropped_for_routes_that_say_so() {
+        let mut router = router();
+        router
+            .insert_dropping_empty_segments("/socket/websocket", "phoenix")
+            .unwrap();
+        router
+            .insert_dropping_empty_segments("/t/{tenant}//websocket/", "tenant")
+            .unwrap();
+        let found = |path| router.find(path).map(|(value, _)| *value);
+        for path in [
+            "/socket/websocket",
+            "/socket//websocket",
+            "//socket/websocket",
+            "/socket/websocket/",
+            "///socket///websocket//",
+        ] {
+            assert_eq!(found(path), Some("phoenix"), "{path}");
+        }
+        let (value, params) = router.find("/t//a/websocket").unwrap();
+        assert_eq!((*value, params.value("tenant")), ("tenant", Some("a")));
+        for missing in [
+            "//echo",
+            "/echo/",
+            "/ws//ann",
+            "/ws/ann/",
+            "/socket//",
+            "/t//websocket",
+        ] {
+            assert_eq!(found(missing), None, "{missing}");
+        }
+        assert_eq!(router.route(&mut request("/socket/%2F/websocket")), None);
+        assert_eq!(found("//"), None, "nothing but slashes is not '/'");
+    }
+
+    #[test]
     fn params_have_names_and_are_not_empty() {
         let router = router();
         let (_, params) = router.find("/a/1/b/2").unwrap();
@@ -215,6 +350,19 @@ mod tests {
         assert!(router.find("/a//b/2").is_none());
         let (_, params) = router.find("/f/x/y").unwrap();
         assert_eq!(params.value("rest"), Some("x/y"));
+    }
+
+    #[test]
+    fn a_pattern_tells_its_params() {
+        for (pattern, names) in [
+            ("/echo", &[][..]),
+            ("/ws/{user_id}", &["user_id"]),
+            ("/a/{x}/v{y}/{*rest}", &["x", "y", "rest"]),
+            ("/a{{b}}", &[]),
+            ("/a{{b}}/{c}", &["c"]),
+        ] {
+            assert_eq!(params_of(pattern).collect::<Vec<_>>(), names, "{pattern}");
+        }
     }
 
     #[test]
@@ -246,7 +394,8 @@ mod tests {
     #[test]
     fn a_later_route_replaces_an_earlier_one() {
         let mut router = router();
-        router.insert("/ws/{user_id}", "new").unwrap();
+        let replaced = router.insert("/ws/{user_id}", "new");
+        assert_eq!(replaced, Ok(Some("/ws/{user_id}")));
         assert_eq!(router.find("/ws/ann").unwrap().0, &"new");
         assert_eq!(router.iter().count(), 6);
     }
@@ -266,12 +415,59 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_may_be_encoded_like_a_path() {
+        let mut router = Router::new();
+        for pattern in [
+            "/a%20b",
+            "/caf%c3%a9",
+            "/{room}/x%2fy",
+            "/100%25",
+            "/%7Ba%7D",
+        ] {
+            assert_eq!(router.insert(pattern, pattern), Ok(None));
+        }
+        for (target, pattern) in [
+            ("/a%20b", "/a%20b"),
+            ("/%61%20b", "/a%20b"),
+            ("/caf%C3%A9", "/caf%c3%a9"),
+            ("/r%2Fm/x%2Fy", "/{room}/x%2fy"),
+            ("/100%25", "/100%25"),
+            ("/%7ba%7d", "/%7Ba%7D"),
+            ("/{a}", "/%7Ba%7D"),
+        ] {
+            let found = router.route(&mut request(target));
+            assert_eq!(found, Some(&pattern), "{target}");
+        }
+        assert_eq!(router.route(&mut request("/a%2520b")), None);
+        assert_eq!(router.route(&mut request("/r/x/y")), None);
+        // Decoded, as a page is looked for.
+        assert_eq!(router.find("/100%").unwrap().0, &"/100%25");
+        assert_eq!(router.find("/a b").unwrap().0, &"/a%20b");
+        // They are one pattern, however they are written.
+        assert_eq!(router.insert("/café", "new"), Ok(Some("/caf%c3%a9")));
+        assert_eq!(router.insert("/a b", "new"), Ok(Some("/a%20b")));
+    }
+
+    #[test]
     fn malformed_patterns_are_explained() {
         for pattern in ["", "ws", "{a}"] {
             let error = router().insert(pattern, "x").unwrap_err();
             assert!(matches!(error, RouteError::NoSlash { .. }), "{error}");
         }
-        for pattern in ["/x/{", "/x/{}", "/x/{a}{b}", "/x/{a}b", "/x/{*a}/b"] {
+        for pattern in [
+            "/x/{",
+            "/x/{}",
+            "/x/{a}{b}",
+            "/x/{a}b",
+            "/x/{*a}/b",
+            "/x?a=b",
+            "/x#a",
+            "/100%",
+            "/%zz",
+            "/%ff",
+            "/%00",
+            "/%0a",
+        ] {
             let error = router().insert(pattern, "x").unwrap_err();
             assert!(matches!(error, RouteError::Malformed { .. }), "{error}");
         }

@@ -26,7 +26,9 @@ use crate::config::{Config, SlowConsumerPolicy};
 use crate::cpus;
 use crate::error::StartError;
 use crate::fan_out_semaphore::FanOutSemaphore;
-use crate::handler::{Broadcast, Chat, Echo, Handler, Phoenix, Registered, Route};
+use crate::handler::{
+    Broadcast, BroadcastPerPath, Chat, ChatPerPath, Echo, Handler, Phoenix, Registered, Route,
+};
 use crate::handover::{Estate, Inheritance};
 use crate::listeners::{Listeners, Seen};
 use crate::mesh::{self, ShardWaker};
@@ -35,7 +37,7 @@ use crate::permits::Permits;
 use crate::plane::{ResolvedDriver, resolve_driver};
 use crate::publisher::Publisher;
 use crate::rate::Rate;
-use crate::router::Router;
+use crate::router::{Router, params_of};
 use crate::runtime::Unavailable;
 use crate::shard::ListenTurn;
 use crate::shutdown::{Heir, Lifecycle, Phase};
@@ -50,8 +52,20 @@ type Factory = Arc<dyn Fn() -> Box<dyn Route> + Send + Sync>;
 #[derive(Clone)]
 struct RouteFactory {
     make: Factory,
+    /// [`Handler::DROPS_EMPTY_SEGMENTS`] of what it makes.
+    drops_empty_segments: bool,
     /// What the configuration says of this route.
     slow_consumer: Option<SlowConsumerPolicy>,
+}
+
+impl RouteFactory {
+    fn new<H: Handler>(make: impl Fn() -> H + Send + Sync + 'static) -> Self {
+        RouteFactory {
+            make: Arc::new(move || Box::new(Registered::new(make()))),
+            drops_empty_segments: H::DROPS_EMPTY_SEGMENTS,
+            slow_consumer: None,
+        }
+    }
 }
 
 /// A server that is not running yet.
@@ -98,26 +112,9 @@ impl Server {
             config,
         };
         for route in server.config.routes.clone() {
-            let slow_consumer = route.slow_consumer;
-            // The prefix keeps them apart from the topics of other handlers.
-            let topic = format!("corecast:broadcast:{}", route.path);
-            let make: Factory = match route.handler.as_str() {
-                "echo" => Arc::new(|| Box::new(Registered::new(Echo))),
-                "broadcast" => Arc::new(move || Box::new(Registered::new(Broadcast::new(&topic)))),
-                "chat" => Arc::new(|| Box::new(Registered::new(Chat::new("corecast:chat")))),
-                "phoenix" => {
-                    let phoenix = Phoenix::new(&route.path, &server.config.phoenix)?;
-                    Arc::new(move || Box::new(Registered::new(phoenix.handler())))
-                }
-                other => unreachable!("'{other}' has passed the validation of routes"),
-            };
-            server.add_route(
-                &route.path,
-                RouteFactory {
-                    make,
-                    slow_consumer,
-                },
-            )?;
+            let mut factory = factory(&route.handler, &route.path, &server.config)?;
+            factory.slow_consumer = route.slow_consumer;
+            server.add_route(&route.path, factory)?;
         }
         Ok(server)
     }
@@ -133,15 +130,7 @@ impl Server {
         path: &str,
         make: impl Fn() -> H + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let make: Factory = Arc::new(move || Box::new(Registered::new(make())));
-        let slow_consumer = None;
-        self.add_route(
-            path,
-            RouteFactory {
-                make,
-                slow_consumer,
-            },
-        )?;
+        self.add_route(path, RouteFactory::new(make))?;
         Ok(self)
     }
 
@@ -155,7 +144,12 @@ impl Server {
     }
 
     fn add_route(&mut self, path: &str, route: RouteFactory) -> Result<(), StartError> {
-        self.router.insert(path, self.routes.len() as u16)?;
+        let index = self.routes.len() as u16;
+        if route.drops_empty_segments {
+            self.router.insert_dropping_empty_segments(path, index)?;
+        } else {
+            self.router.insert(path, index)?;
+        }
         self.routes.push(route);
         Ok(())
     }
@@ -304,6 +298,34 @@ impl Server {
         }
         cpus::usable()
     }
+}
+
+/// Makes the handler that the configuration names for a path. The prefixes of
+/// topics keep them apart from those of other handlers.
+fn factory(handler: &str, path: &str, config: &Config) -> Result<RouteFactory, StartError> {
+    let has_params = params_of(path).next().is_some();
+    // A name in a chat is no room of its own.
+    let has_rooms = params_of(path).any(|name| name != "user_id");
+    let pattern = path.to_owned();
+    Ok(match handler {
+        "echo" => RouteFactory::new(|| Echo),
+        "broadcast" if has_params => {
+            RouteFactory::new(|| BroadcastPerPath::new("corecast:broadcast:"))
+        }
+        "broadcast" => {
+            let topic = format!("corecast:broadcast:{path}");
+            RouteFactory::new(move || Broadcast::new(&topic))
+        }
+        "chat" if has_rooms => {
+            RouteFactory::new(move || ChatPerPath::new("corecast:chat:", &pattern))
+        }
+        "chat" => RouteFactory::new(|| Chat::new("corecast:chat")),
+        "phoenix" => {
+            let phoenix = Phoenix::new(path, &config.phoenix)?;
+            RouteFactory::new(move || phoenix.handler())
+        }
+        other => unreachable!("'{other}' has passed the validation of routes"),
+    })
 }
 
 impl fmt::Debug for Server {

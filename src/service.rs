@@ -11,8 +11,11 @@
 //!   nothing happens, so one that does not turn is stuck.
 //! - After a hand-over the predecessor is silent: its word would be taken for
 //!   that of the service.
+//! - The server never waits for its manager. Where the manager does not read,
+//!   the latest change of state is kept and sent again until it is taken.
 
-use std::env;
+mod manager;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -20,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
+use self::manager::Manager;
 use crate::server::Vitals;
 use crate::shutdown::Phase;
 
@@ -28,11 +32,16 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// The longest time in which a shard that lives may not turn. It ticks at least
 /// every quarter of a second; the rest is for a host that is busy.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
+/// The longest time a predecessor that has drained stays for a manager that has
+/// not taken the successor's number yet: without it the manager would take the
+/// end of this process for that of the service, and end the successor.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// The service that this process is, as its manager sees it.
 #[derive(Debug)]
 pub struct Service {
-    /// Whether somebody listens, and this process may speak.
+    manager: Option<Manager>,
+    /// Whether this process may speak for the service.
     speaks: AtomicBool,
     /// The time after which the manager ends who was not heard of.
     watchdog: Option<Duration>,
@@ -41,9 +50,10 @@ pub struct Service {
 impl Service {
     /// What the environment says.
     pub fn from_environment() -> Arc<Self> {
-        let supervised = env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty());
+        let manager = Manager::from_environment();
         Arc::new(Service {
-            speaks: AtomicBool::new(supervised),
+            speaks: AtomicBool::new(manager.is_some()),
+            manager,
             watchdog: sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()),
         })
     }
@@ -94,7 +104,7 @@ impl Service {
     /// # Errors
     /// When there is no thread.
     pub fn report_on(self: &Arc<Self>, vitals: Vitals) -> std::io::Result<()> {
-        if !self.speaks.load(Ordering::Relaxed) {
+        if !self.may_speak() {
             return Ok(());
         }
         let service = Arc::clone(self);
@@ -103,41 +113,72 @@ impl Service {
     }
 
     fn report(&self, vitals: &Vitals) {
+        let Some(manager) = &self.manager else { return };
         let half = self.watchdog.map(|limit| limit / 2);
         let interval = half.map_or(REPORT_INTERVAL, |half| half.min(REPORT_INTERVAL));
         let mut pulse = Pulse::new(&vitals.turns(), interval.max(LONGEST_TURN));
         let mut alarmed = false;
-        while self.speaks.load(Ordering::Relaxed) {
-            let stuck = pulse.stuck(&vitals.turns(), Instant::now());
-            match stuck {
-                None => {
-                    let status = status(vitals);
-                    let status = NotifyState::Status(&status);
-                    if self.watchdog.is_some() {
-                        self.tell(&[NotifyState::Watchdog, status]);
-                    } else {
-                        self.tell(&[status]);
-                    }
-                }
-                Some(shard) if !alarmed => {
-                    tracing::error!(
-                        "shard {shard} is stuck; the service manager is not told any more that the \
-                         server lives"
-                    );
-                }
-                Some(_) => {}
+        let mut due = Instant::now();
+        // A predecessor stays for its last word until the manager has taken it.
+        while self.may_speak() || manager.has_untold() {
+            if self.may_speak() && Instant::now() >= due {
+                due = Instant::now() + interval;
+                let stuck = pulse.stuck(&vitals.turns(), Instant::now());
+                self.report_once(vitals, stuck, alarmed);
+                alarmed = stuck.is_some();
             }
-            alarmed = stuck.is_some();
-            thread::sleep(interval);
+            manager.wait(due.saturating_duration_since(Instant::now()));
         }
     }
 
-    fn tell(&self, states: &[NotifyState<'_>]) {
-        if !self.speaks.load(Ordering::Relaxed) {
-            return;
+    fn report_once(&self, vitals: &Vitals, stuck: Option<usize>, alarmed: bool) {
+        let Some(manager) = &self.manager else { return };
+        match stuck {
+            None => {
+                let status = status(vitals);
+                let status = NotifyState::Status(&status);
+                if self.watchdog.is_some() {
+                    manager.mention(&[NotifyState::Watchdog, status]);
+                } else {
+                    manager.mention(&[status]);
+                }
+            }
+            Some(shard) if !alarmed => {
+                tracing::error!(
+                    "shard {shard} is stuck; the service manager is not told any more that the \
+                     server lives"
+                );
+            }
+            Some(_) => {}
         }
-        if let Err(error) = sd_notify::notify(states) {
-            tracing::warn!("the service manager cannot be told: {error}");
+    }
+
+    /// Waits until the manager has taken the successor's number, but not for
+    /// long. To be called last in a process that has handed over.
+    pub fn leave(&self) {
+        let Some(manager) = &self.manager else { return };
+        let until = Instant::now() + LAST_WAIT;
+        while !self.may_speak() && manager.has_untold() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                tracing::error!(
+                    "the service manager has not read NOTIFY_SOCKET for {LAST_WAIT:?}, so it does \
+                     not know the successor and may end it with this process"
+                );
+                return;
+            }
+            manager.wait(left);
+        }
+    }
+
+    fn may_speak(&self) -> bool {
+        self.speaks.load(Ordering::Relaxed)
+    }
+
+    /// Tells of a change of state, now or when the manager reads again.
+    fn tell(&self, states: &[NotifyState<'_>]) {
+        if let (Some(manager), true) = (&self.manager, self.may_speak()) {
+            manager.tell(states);
         }
     }
 }

@@ -3,10 +3,14 @@
 //! `unsafe` of the data plane lives here and in [`crate::plane`]; everything
 //! above sees a [`Socket`] or an [`EventFd`] and never a number.
 
+mod signals;
+
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
+
+pub use signals::{Signal, StopSignals, ignore_stray_signals, send_signal};
 
 /// Turns a system call's −1 into the error it stands for.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -433,56 +437,4 @@ pub unsafe fn take_inherited(fd: RawFd) -> io::Result<OwnedFd> {
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
     // SAFETY: it is open, and by the caller's word nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// The signals that ask a server to stop, held back from every thread so that
-/// one thread can wait for them.
-pub struct StopSignals(libc::sigset_t);
-
-impl StopSignals {
-    /// Holds SIGINT and SIGTERM back in this thread and in those it starts
-    /// from now on.
-    ///
-    /// # Errors
-    /// Never on Linux with these arguments.
-    pub fn block() -> io::Result<Self> {
-        Self::block_also(&[])
-    }
-
-    /// The same with more signals than those.
-    ///
-    /// # Errors
-    /// When one of them is not a signal.
-    pub fn block_also(more: &[libc::c_int]) -> io::Result<Self> {
-        // SAFETY: sigemptyset initialises the set before it is read.
-        let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-        // SAFETY: `set` is valid for the calls and the signal numbers exist.
-        unsafe {
-            libc::sigemptyset(&mut set);
-            libc::sigaddset(&mut set, libc::SIGINT);
-            libc::sigaddset(&mut set, libc::SIGTERM);
-        }
-        for signal in more {
-            // SAFETY: as above.
-            check(unsafe { libc::sigaddset(&mut set, *signal) })?;
-        }
-        // SAFETY: `set` is initialised, and the old mask is not asked for.
-        match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) } {
-            0 => Ok(StopSignals(set)),
-            error => Err(io::Error::from_raw_os_error(error)),
-        }
-    }
-
-    /// Waits for the next one and returns its name.
-    pub fn wait(&self) -> &'static str {
-        let mut signal = 0;
-        // SAFETY: both pointers are valid; the set was initialised by `block`.
-        unsafe { libc::sigwait(&self.0, &mut signal) };
-        match signal {
-            libc::SIGINT => "SIGINT",
-            libc::SIGTERM => "SIGTERM",
-            libc::SIGUSR2 => "SIGUSR2",
-            _ => "another signal",
-        }
-    }
 }

@@ -198,6 +198,16 @@ fn what_is_no_chat_message_gets_an_error_and_the_session_lives_on() {
             );
             assert_eq!(read(&mut ann).await, heard);
             assert_eq!(server.total("messages_in"), before + 11);
+
+            // Each kind of JSON is one.
+            for content in ["null", " null ", "0", "false", "\"\"", "[]", "{}"] {
+                let text = format!(r#"{{"type":"chat_message","content":{content}}}"#);
+                say(&mut ann, text).await;
+                let heard = read(&mut ann).await;
+                let said = format!(r#""content":{},"#, content.trim());
+                assert!(heard.contains(&said), "{heard}");
+                assert_eq!(read(&mut bob).await, heard);
+            }
             assert!(
                 timeout(Duration::from_millis(100), ann.next())
                     .await

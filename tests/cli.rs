@@ -202,3 +202,56 @@ fn the_log_can_be_json() {
         assert!(event["message"].is_string(), "{line}");
     }
 }
+
+/// `docs/deployment.md` tells to ask `--print-config` before a restart: it
+/// refuses what the server would refuse.
+#[test]
+fn what_cannot_be_served_is_no_configuration_either() {
+    for (option, value) in [
+        ("--origin", "https://*.a.com"),
+        ("--origin", "https://a.com:99999"),
+        ("--origin", "https://b\u{fc}cher.example"),
+        ("--origin", "\"https://a.com\""),
+        ("--origin", "https://user@a.com"),
+        ("--origin", "https://a.com,b"),
+        ("--route", "/a%zz=echo"),
+        ("--route", "/a?b=echo"),
+        ("--route", "/ws/{name}=chat"),
+    ] {
+        for print in [&["--print-config"][..], &[]] {
+            let listen = ["serve", "--listen", "127.0.0.1:0", "--admin", "off"];
+            let mut command = corecast();
+            command.args(listen).args([option, value]).args(print);
+            let (code, _, err) = run(&mut command);
+            assert_eq!(code, 2, "{value} {print:?}: {err}");
+            assert!(err.contains(option), "{err}");
+        }
+    }
+    for origin in [
+        "file://",
+        "null",
+        "app://-",
+        "https://xn--bcher-kva.example",
+    ] {
+        let (code, out, err) =
+            run(corecast().args(["serve", "--print-config", "--origin", origin]));
+        assert_eq!(code, 0, "{err}");
+        assert!(out.contains(origin), "{out}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_option_is_told() {
+    let mut command = corecast();
+    command
+        .args(["serve", "--print-config"])
+        .env("CORECAST_SHARD", "1")
+        .env("CORECAST_SERVICE_HOST", "10.0.0.1");
+    let (code, _, err) = run(&mut command);
+    assert_eq!(code, 0);
+    assert_eq!(
+        err,
+        "warning: the variable CORECAST_SHARD is no option and is ignored; \
+         the nearest is CORECAST_SHARDS\n"
+    );
+}

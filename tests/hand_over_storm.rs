@@ -3,7 +3,7 @@
 //!
 //! How: 1,000 clients at 500 a second, or as many as
 //! CORECAST_TEST_RESTART_CLIENTS says, and SIGUSR2 to whoever serves after each
-//! quarter of them. Each sends its message with its handshake, because a session
+//! quarter of them, once the hand-over before has been made. Each sends its message with its handshake, because a session
 //! of a server that drains may be told to go (1001) as soon as it is open.
 
 mod support;
@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::client::{Client, request, text};
+use support::processes::{signal, successors};
 use support::{Server, drivers, wait_until};
 
 const PER_SECOND: u32 = 500;
@@ -19,22 +20,6 @@ const PER_SECOND: u32 = 500;
 fn clients() -> usize {
     let asked = std::env::var("CORECAST_TEST_RESTART_CLIENTS");
     asked.map_or(1_000, |number| number.parse().expect("a number"))
-}
-
-/// The processes that have taken over, in turn.
-fn successors(server: &Server) -> Vec<libc::pid_t> {
-    let log = server.log();
-    let numbers = log.lines().filter_map(|line| {
-        let (_, rest) = line.split_once(": process ")?;
-        let (number, _) = rest.split_once(" has taken over")?;
-        number.parse().ok()
-    });
-    numbers.collect()
-}
-
-fn signal(process: libc::pid_t, signal: libc::c_int) {
-    // SAFETY: kill takes no pointers; the process was started by this test.
-    unsafe { libc::kill(process, signal) };
 }
 
 #[test]
@@ -65,13 +50,16 @@ fn nobody_is_refused() {
                 assert_eq!(client.read_text(), words);
             }));
             if number > 0 && number % (count / 4) == 0 {
-                let before = successors(&server);
-                let serving = before.last().copied();
+                let before = number / (count / 4) - 1;
+                wait_until("the one before has taken over", || {
+                    successors(&server).len() == before
+                });
+                let serving = successors(&server).last().copied();
                 signal(
                     serving.unwrap_or(server.pid() as libc::pid_t),
                     libc::SIGUSR2,
                 );
-                if number == count / 4 * 3 {
+                if before == 2 {
                     wait_until("the last has taken over", || successors(&server).len() == 3);
                 }
             }

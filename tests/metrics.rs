@@ -188,3 +188,37 @@ fn health_and_readiness() {
     assert_eq!(stats["phase"], "running");
     assert_eq!(stats["version"], env!("CARGO_PKG_VERSION"));
 }
+
+/// A collector that asks for the older format gets it, with the same samples.
+#[test]
+fn a_collector_may_ask_for_plain_text() {
+    let server = Server::start(&["--shards", "1"]);
+    let request =
+        "GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\nAccept: text/plain\r\n\r\n";
+    let response = http::exchange(server.admin, request.as_bytes());
+    let kind = response.header("content-type").unwrap();
+    assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
+    let text = response.text();
+    assert!(
+        !text.contains("# EOF") && !text.contains("# UNIT"),
+        "{text}"
+    );
+    let names = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let names = lines.map(|line| line.rsplit_once(' ').unwrap().0);
+        names.map(str::to_owned).collect()
+    };
+    let usual = http::get(server.admin, "/metrics");
+    assert_eq!(names(&text), names(&usual.text()));
+    // Each sample is of the family above it, by the same name.
+    let mut family = "";
+    for line in text.lines() {
+        if let Some(named) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = named.split_once(' ').unwrap();
+            assert!(matches!(kind, "counter" | "gauge"), "{line}");
+            family = name;
+        } else if !line.starts_with('#') {
+            assert_eq!(line.split(['{', ' ']).next(), Some(family), "{line}");
+        }
+    }
+}

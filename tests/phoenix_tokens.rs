@@ -17,7 +17,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use support::client::{Client, request_with};
 use support::phoenix::{connect, error, hear, ok, say};
-use support::{Server, on_each_driver, run, skip};
+use support::{Server, corecast, on_each_driver, run, skip};
 use tempfile::TempDir;
 
 const SECRET: &[u8] = b"a secret that only this test knows, and no one else";
@@ -217,6 +217,197 @@ fn a_token_may_come_with_the_connection() {
     });
 }
 
+/// A token with this header and these claims, signed with the secret.
+fn sign_raw(header: &str, claims: &str) -> String {
+    let message = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let message = message.join(".");
+    let key = EncodingKey::from_secret(SECRET);
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256);
+    format!("{message}.{}", signature.unwrap())
+}
+
+/// An extension that must be understood is not (RFC 7515 §4.1.11), and neither
+/// is a payload that is not encoded (RFC 7797).
+#[test]
+fn a_token_that_asks_for_an_extension_opens_nothing() {
+    on_each_driver_with_secret(|server| {
+        let client = &mut connect(server.address);
+        for (header, may) in [
+            (r#"{"alg":"HS256"}"#, true),
+            (r#"{"alg":"HS256","typ":"JWT","kid":"7","x":1}"#, true),
+            (r#"{"alg":"HS256","b64":true}"#, true),
+            (r#"{"alg":"HS256","crit":["x"],"x":1}"#, false),
+            (r#"{"alg":"HS256","crit":["b64"],"b64":false}"#, false),
+            (r#"{"alg":"HS256","crit":["exp"]}"#, false),
+            (r#"{"alg":"HS256","crit":[]}"#, false),
+            (r#"{"alg":"HS256","crit":"x"}"#, false),
+            (r#"{"alg":"HS256","crit":null}"#, false),
+            (r#"{"alg":"HS256","cr\u0069t":["x"],"x":1}"#, false),
+            (r#"{"alg":"HS256","b64":false}"#, false),
+            (r#"{"alg":"none"}"#, false),
+            (r#"{"alg":"hs256"}"#, false),
+            (r#"{"alg":"RS256"}"#, false),
+            (r#"{"alg":"RS256","alg":"HS256"}"#, false),
+            (r#"{"typ":"JWT"}"#, false),
+            (r#"["HS256"]"#, false),
+        ] {
+            let token = sign_raw(header, &claims().to_string());
+            let granted = may_join(client, "room:a", json!({"token": token}));
+            assert_eq!(granted, may, "{header}");
+        }
+    });
+}
+
+/// The types that RFC 7519 §4.1 gives the claims.
+#[test]
+fn a_claim_of_another_type_opens_nothing() {
+    on_each_driver_with_secret(|server| {
+        let client = &mut connect(server.address);
+        for (claim, value, may) in [
+            ("exp", json!(now() + 600), true),
+            ("exp", json!(now() as f64 + 600.5), true),
+            ("exp", json!((now() + 600).to_string()), false),
+            ("exp", json!(null), false),
+            ("exp", json!([now() + 600]), false),
+            ("exp", json!(-1), false),
+            ("exp", json!(0), false),
+            ("nbf", json!(now() - 1), true),
+            ("nbf", json!("0"), false),
+            ("nbf", json!(-1), false),
+            ("sub", json!(7), false),
+            ("sub", json!(["ann"]), false),
+            ("iss", json!(["shop"]), false),
+            ("iss", json!(["thief", "shop"]), false),
+            ("iss", json!("shop "), false),
+            ("aud", json!(["chat", "mail"]), true),
+            ("aud", json!(["mail"]), false),
+            ("aud", json!([]), false),
+            ("aud", json!({"chat": 1}), false),
+        ] {
+            let token = with(|claims| claims[claim] = value.clone());
+            let granted = may_join(client, "room:a", json!({"token": token}));
+            assert_eq!(granted, may, "{claim} {value}");
+        }
+        for claim in ["exp", "nbf", "sub", "iss", "aud", "topics"] {
+            let mut once = claims();
+            once["nbf"] = json!(now() - 1);
+            let text = once.to_string();
+            let twice = format!("{},\"{claim}\":{}}}", &text[..text.len() - 1], once[claim]);
+            let token = sign_raw(r#"{"alg":"HS256"}"#, &twice);
+            let granted = may_join(client, "room:a", json!({"token": token}));
+            assert!(!granted, "{claim} twice");
+        }
+        // The second in which it expires is too late already (§4.1.4).
+        let token = with(|claims| claims["exp"] = json!(now()));
+        assert!(!may_join(client, "room:a", json!({"token": token})));
+    });
+}
+
+/// What a token is meant for is not us where nothing says that it is (§4.1.3).
+#[test]
+fn an_audience_must_be_expected() {
+    let directory = TempDir::new().unwrap();
+    let secret = std::str::from_utf8(SECRET).unwrap();
+    let token = format!("algorithm = 'HS256'\nsecret = '{secret}'");
+    let config = config(directory.path(), &token);
+    let server = Server::start(&["--shards", "1", "--config", &config]);
+    let client = &mut connect(server.address);
+    for (audience, may) in [
+        (json!(null), true),
+        (json!("chat"), false),
+        (json!(7), false),
+    ] {
+        let token = with(|claims| claims["aud"] = audience.clone());
+        let granted = may_join(client, "room:a", json!({"token": token}));
+        assert_eq!(granted, may, "{audience}");
+    }
+}
+
+/// A server with this token table does not start; what it says of it.
+fn complaint(directory: &Path, token: &str) -> String {
+    let config = config(directory, token);
+    let (code, _, err) = run(corecast().args(["serve", "--print-config", "--config", &config]));
+    assert_eq!(code, 2, "{token}");
+    assert!(err.contains("phoenix.token"), "{err}");
+    err
+}
+
+#[test]
+fn a_secret_that_is_none_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("secret");
+    for (secret, why) in [
+        ("", "0 bytes"),
+        ("\n", "0 bytes"),
+        ("31 bytes are less than the hash", "31 bytes"),
+        (
+            "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n",
+            "public_key_file",
+        ),
+    ] {
+        std::fs::write(&file, secret).unwrap();
+        let token = format!("algorithm = 'HS256'\nsecret_file = '{}'", file.display());
+        let err = complaint(directory.path(), &token);
+        assert!(err.contains(why), "{err}");
+    }
+    let err = complaint(directory.path(), "algorithm = 'HS256'\nsecret = 'short'");
+    assert!(err.contains("5 bytes"), "{err}");
+}
+
+/// A private key where the public one belongs, one that is too small or too
+/// large, and one for another algorithm.
+#[test]
+fn a_key_that_does_not_fit_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    let rsa = |bits| format!("rsa_keygen_bits:{bits}");
+    let private = path.join("private.pem");
+    let private = private.to_str().unwrap();
+    let public = path.join("public.pem");
+    let public = public.to_str().unwrap();
+    for (algorithm, arguments, file, why) in [
+        (
+            "EdDSA",
+            vec!["-algorithm", "ED25519"],
+            private,
+            "private key",
+        ),
+        ("RS256", vec!["-algorithm", "ED25519"], public, "RS256"),
+        ("EdDSA", vec!["-algorithm", "X25519"], public, "EdDSA"),
+        (
+            "RS256",
+            vec!["-algorithm", "RSA", "-pkeyopt", &rsa(2048)],
+            private,
+            "private key",
+        ),
+        (
+            "EdDSA",
+            vec!["-algorithm", "RSA", "-pkeyopt", &rsa(2048)],
+            public,
+            "EdDSA",
+        ),
+        (
+            "RS256",
+            vec!["-algorithm", "RSA", "-pkeyopt", &rsa(1024)],
+            public,
+            "1024 bits",
+        ),
+    ] {
+        if key_pair(path, &arguments).is_none() {
+            return;
+        }
+        let token = format!("algorithm = '{algorithm}'\npublic_key_file = '{file}'");
+        let err = complaint(path, &token);
+        assert!(err.contains(why) && err.contains(file), "{err}");
+    }
+    // Its algorithm is right and its bytes are too few.
+    let short = "-----BEGIN PUBLIC KEY-----\nMA4wBQYDK2VwAwUAAQIDBA==\n-----END PUBLIC KEY-----\n";
+    std::fs::write(public, short).unwrap();
+    let token = format!("algorithm = 'EdDSA'\npublic_key_file = '{public}'");
+    let err = complaint(path, &token);
+    assert!(err.contains("32 bytes"), "{err}");
+}
+
 /// Makes a pair of keys; `None`, with a word about it, where openssl is missing.
 fn key_pair(directory: &Path, arguments: &[&str]) -> Option<(Vec<u8>, String)> {
     let (private, public) = (directory.join("private.pem"), directory.join("public.pem"));
@@ -262,7 +453,8 @@ fn tokens_are_signed_with_private_keys_too() {
         let Some((private, public)) = key_pair(directory.path(), arguments) else {
             return;
         };
-        let token = format!("algorithm = '{name}'\npublic_key_file = '{public}'");
+        let token =
+            format!("algorithm = '{name}'\npublic_key_file = '{public}'\naudience = 'chat'");
         let config = config(directory.path(), &token);
         let server = Server::start(&["--shards", "1", "--driver", "epoll", "--config", &config]);
         let client = &mut connect(server.address);

@@ -7,10 +7,7 @@
 
 mod support;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::net::Ipv4Addr;
 
 use corecast::config::{ClientAddress, Config};
 use corecast::handler::{Context, Handler};
@@ -18,7 +15,8 @@ use corecast::server::{RunningServer, Server};
 use corecast::upgrade::Request;
 use corecast::ws::Message;
 use support::client::{Client, request, request_with, text};
-use support::{http, skip, wait_until};
+use support::haproxy::Haproxy;
+use support::{http, wait_until};
 
 const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 10);
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 20);
@@ -103,6 +101,42 @@ fn the_header_of_a_trusted_proxy_counts() {
     // A proxy that says nothing speaks for itself.
     let said = said_of(&server, PROXY, request("/").as_bytes());
     assert!(said.starts_with("127.0.0.10:"), "{said}");
+}
+
+/// A dual-stack listener sees IPv4 peers as `::ffff:…`, and its logs may have
+/// given the operator that form: both sides of the comparison have one form.
+#[test]
+fn an_address_is_one_in_either_form() {
+    for (listen, network) in [
+        ("127.0.0.1:0", "::ffff:127.0.0.10/128"),
+        ("127.0.0.1:0", "::ffff:127.0.0.8/125"),
+        ("[::]:0", "127.0.0.10/32"),
+        ("[::]:0", "::ffff:127.0.0.10/128"),
+    ] {
+        let server = mirror(Config {
+            listen: listen.parse().unwrap(),
+            trusted_proxies: vec![network.parse().unwrap()],
+            max_connections_per_source: 1,
+            ..config(ClientAddress::ForwardedFor)
+        });
+        let address = (Ipv4Addr::LOCALHOST, server.local_addr().port()).into();
+        let open = |source| Client::open_from(source, address, None).unwrap();
+        let mut proxied = open(PROXY);
+        proxied.send(&forwarded("X-Forwarded-For: ::ffff:192.0.2.7"));
+        assert!(proxied.response_head().starts_with("HTTP/1.1 101 "));
+        let said = proxied.read_text();
+        assert_eq!(said, "192.0.2.7:0 via 127.0.0.10", "{listen} {network}");
+        // The same client in its other form has its one connection already.
+        let mut again = open(PROXY);
+        again.send(&forwarded("X-Forwarded-For: 192.0.2.7"));
+        assert!(again.response_head().starts_with("HTTP/1.1 429 "));
+        let mut stranger = open(STRANGER);
+        stranger.send(request("/").as_bytes());
+        assert!(stranger.response_head().starts_with("HTTP/1.1 101 "));
+        let said = stranger.read_text();
+        assert!(said.starts_with("127.0.0.20:"), "{said}");
+        assert!(said.ends_with(" via 127.0.0.20"), "{said}");
+    }
 }
 
 #[test]
@@ -228,12 +262,8 @@ fn limits_apply_to_whom_the_header_names() {
 /// tell whose a connection is. It also asks by itself whether the server lives.
 #[test]
 fn haproxy_in_front() {
-    let is_there = Command::new("haproxy").arg("-v").output().is_ok();
-    if !is_there {
-        return skip(
-            "haproxy_in_front",
-            "there is no haproxy; apt-get install haproxy",
-        );
+    if !Haproxy::is_there("haproxy_in_front") {
+        return;
     }
     for (client_address, lines) in [
         (
@@ -267,54 +297,6 @@ fn haproxy_in_front() {
         );
         client.expect_echo("through the proxy");
         client.close();
-    }
-}
-
-/// A running HAProxy. Dropping it ends it.
-struct Haproxy {
-    child: Child,
-    address: SocketAddr,
-    _folder: tempfile::TempDir,
-}
-
-impl Haproxy {
-    fn start(lines: &str) -> Haproxy {
-        // It inherits the listener, so the port is chosen by the kernel and nobody else's.
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("haproxy.cfg");
-        let config = format!(
-            "defaults\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n \
-             timeout tunnel 30s\nlisten websocket\n bind fd@3\n {lines}\n"
-        );
-        std::fs::write(&file, config).unwrap();
-        let mut command = Command::new("haproxy");
-        command.arg("-db").arg("-f").arg(&file);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let fd = listener.as_raw_fd();
-        // SAFETY: between fork and exec only dup2 and fcntl are called, which is allowed there.
-        unsafe {
-            command.pre_exec(move || {
-                // A descriptor that is 3 already would keep its mark to be closed.
-                let inherited = libc::dup2(fd, 3) == 3 && libc::fcntl(3, libc::F_SETFD, 0) == 0;
-                inherited
-                    .then_some(())
-                    .ok_or_else(std::io::Error::last_os_error)
-            });
-        }
-        Haproxy {
-            child: command.spawn().unwrap(),
-            address,
-            _folder: folder,
-        }
-    }
-}
-
-impl Drop for Haproxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

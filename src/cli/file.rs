@@ -13,7 +13,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::CliError;
 use super::options::Options;
 use super::phoenix;
-use super::source::{Layer, Source, keys, option_of, with_range};
+use super::source::{Layer, Source, keys, nearest, option_of, with_range};
 use super::value::Route;
 
 /// Reads a file; `option` is how it was named, for the error if it cannot be read.
@@ -66,6 +66,16 @@ fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
             with_range(&option_of(&key), error.message()),
         )
     })?;
+
+    if let Some((place, problem)) = options.repeated_route() {
+        let route = tables(table, "routes").nth(place);
+        let path = route.and_then(|route| route.get("path"));
+        let offset = path.map_or(0, |path| path.span().start);
+        return Err(CliError::setting(
+            format!("{}: routes", at(offset)),
+            problem,
+        ));
+    }
 
     let place_of = |key: &Spanned<DeString<'_>>| Source::File {
         place: at(key.span().start),
@@ -132,9 +142,7 @@ fn check_keys<'k>(
         .filter(|key| !known.clone().any(|known| known == *key.get_ref()))
         .min_by_key(|key| key.span().start);
     let Some(key) = unknown else { return Ok(()) };
-    let nearest = known
-        .max_by(|a, b| resemblance(key.get_ref(), a).total_cmp(&resemblance(key.get_ref(), b)))
-        .unwrap_or_default();
+    let nearest = nearest(key.get_ref(), known);
     Err(CliError::setting(
         at(key.span().start),
         format!(
@@ -142,11 +150,6 @@ fn check_keys<'k>(
             key.get_ref()
         ),
     ))
-}
-
-fn resemblance(typed: &str, known: &str) -> f64 {
-    // Dashes for underscores are the likeliest slip of all.
-    strsim::jaro_winkler(&typed.replace('-', "_"), known)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -162,6 +165,20 @@ mod tests {
         match parse("corecast.toml", text) {
             Err(error) => error.to_string(),
             Ok(layer) => panic!("accepted: {layer:?}"),
+        }
+    }
+
+    #[test]
+    fn a_path_is_there_once() {
+        let route = |path: &str| format!("[[routes]]\npath = '{path}'\nhandler = 'echo'\n");
+        for again in ["/x", "/%78"] {
+            assert_eq!(
+                complaint(&[route("/x"), route("/y"), route(again)].concat()),
+                format!(
+                    "corecast.toml:8: routes: the path '{again}' is there twice, with echo and \
+                     echo; keep one of them"
+                )
+            );
         }
     }
 

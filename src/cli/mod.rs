@@ -31,6 +31,7 @@ mod value;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process;
 
@@ -38,7 +39,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::log::LogFormat;
 #[cfg(feature = "doctor")]
 use crate::plan::Question;
@@ -86,6 +87,22 @@ impl Default for ServeOptions {
             log: LogFormat::Auto,
             log_level: LevelFilter::INFO,
         }
+    }
+}
+
+impl ServeOptions {
+    /// The keys, as in the configuration file, of the settings that differ from
+    /// those of `other`.
+    pub fn differing(&self, other: &ServeOptions) -> Vec<String> {
+        let differs = |key: &String| match key.as_str() {
+            "routes" => self.config.routes != other.config.routes,
+            key => print::value_of(key, self) != print::value_of(key, other),
+        };
+        let mut keys: Vec<_> = source::keys().into_iter().filter(differs).collect();
+        if self.config.phoenix != other.config.phoenix {
+            keys.push("phoenix".to_owned());
+        }
+        keys
     }
 }
 
@@ -143,12 +160,23 @@ impl fmt::Display for CliError {
 impl Error for CliError {}
 
 /// Reads this process's command line and environment. On a mistake, and for
-/// `--help` and `--version`, it prints what there is to say and exits.
+/// `--help` and `--version`, it prints what there is to say and exits. Of
+/// variables that look like options and are none it warns on standard error.
 pub fn parse() -> Command {
-    try_parse_from(std::env::args_os(), &|name| std::env::var_os(name)).unwrap_or_else(|error| {
-        error.print();
-        process::exit(error.exit_code())
-    })
+    let command = try_parse_from(std::env::args_os(), &|name| std::env::var_os(name))
+        .unwrap_or_else(|error| {
+            error.print();
+            process::exit(error.exit_code())
+        });
+    if matches!(command, Command::Serve(_) | Command::PrintConfig(_)) {
+        for (name, _) in std::env::vars_os() {
+            if let Some(warning) = name.to_str().and_then(source::ignored_variable) {
+                // As on a mistake, there is nobody left to tell when this fails.
+                let _ = writeln!(io::stderr(), "warning: {warning}");
+            }
+        }
+    }
+    command
 }
 
 /// Reads a command line, whose first word is the program's name, and an
@@ -188,7 +216,7 @@ where
         .subcommand()
         .expect("a subcommand is required, so one was given");
 
-    let flags = Layer::of_flags(matches).map_err(CliError::Usage)?;
+    let flags = Layer::of_flags(matches)?;
     let environment = Layer::of_environment(variable)?;
     let file = match (serve.config, variable("CORECAST_CONFIG")) {
         (Some(path), _) => file::read(&path, "--config")?,
@@ -197,11 +225,10 @@ where
     };
 
     let mut typed = flags.over(environment.over(file));
-    let resolved = std::mem::take(&mut typed.options).resolve();
-    resolved
-        .config
-        .validate()
-        .map_err(|error| CliError::setting(typed.name_of(error.option), error.problem))?;
+    let options = std::mem::take(&mut typed.options);
+    let named = |error: ConfigError| CliError::setting(typed.name_of(error.option), error.problem);
+    let resolved = options.resolve().map_err(named)?;
+    resolved.config.validate().map_err(named)?;
     Ok(if serve.print_config {
         Command::PrintConfig(print::print(&resolved, &typed))
     } else {

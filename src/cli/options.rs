@@ -19,9 +19,11 @@ use super::value::{
     Time,
 };
 use crate::config::{
-    ClientAddress, Config, Driver, OverRatePolicy, RouteSetting, SlowConsumerPolicy, Steer,
+    ClientAddress, Config, ConfigError, Driver, OverRatePolicy, RouteSetting, SlowConsumerPolicy,
+    Steer,
 };
 use crate::log::LogFormat;
+use crate::router::decode_pattern;
 
 const LISTENING: &str = "Listening";
 const SHARDS: &str = "Shards";
@@ -304,7 +306,11 @@ impl Options {
     }
 
     /// Fills in the defaults. The result is not yet validated.
-    pub(super) fn resolve(self) -> ServeOptions {
+    ///
+    /// # Errors
+    ///
+    /// When a path is to be served no longer that never was.
+    pub(super) fn resolve(self) -> Result<ServeOptions, ConfigError> {
         let default = ServeOptions::default();
         let base = default.config;
 
@@ -399,16 +405,16 @@ impl Options {
             drain_timeout: time(self.drain_timeout, base.drain_timeout),
             ring_capacity: count(self.ring_capacity, base.ring_capacity),
             fan_out_slice: count(self.fan_out_slice, base.fan_out_slice),
-            routes: resolve_routes(base.routes, self.routes.unwrap_or_default()),
+            routes: resolve_routes(base.routes, self.routes.unwrap_or_default())?,
             phoenix: self.phoenix.map_or(base.phoenix, PhoenixTable::resolve),
         };
-        ServeOptions {
+        Ok(ServeOptions {
             config,
             log: self.log.unwrap_or(default.log),
             log_level: self
                 .log_level
                 .map_or(default.log_level, |Level(level)| level),
-        }
+        })
     }
 }
 
@@ -421,27 +427,69 @@ fn resolve_origins(typed: Vec<Origin>) -> Vec<String> {
 }
 
 /// The default routes with the typed ones added, or put in the place of those
-/// with the same path. The last word about a path counts.
-fn resolve_routes(mut routes: Vec<RouteSetting>, typed: Vec<Route>) -> Vec<RouteSetting> {
-    for Route {
-        path,
-        handler,
-        slow_consumer,
-    } in typed
-    {
-        if handler == OFF {
-            routes.retain(|route| route.path != path);
+/// with the same path. The last word about a path counts, which is that of the
+/// strongest source, because each source names a path once at most.
+fn resolve_routes(
+    mut routes: Vec<RouteSetting>,
+    typed: Vec<Route>,
+) -> Result<Vec<RouteSetting>, ConfigError> {
+    // What one source has taken away, another may take away too.
+    let mut known = routes.clone();
+    for route in typed {
+        if route.handler != OFF {
+            let setting = RouteSetting {
+                path: route.path,
+                handler: route.handler,
+                slow_consumer: route.slow_consumer,
+            };
+            known.push(setting.clone());
+            match routes
+                .iter_mut()
+                .find(|known| is_same_path(&known.path, &setting.path))
+            {
+                Some(route) => *route = setting,
+                None => routes.push(setting),
+            }
             continue;
         }
-        let setting = RouteSetting {
-            path,
-            handler,
-            slow_consumer,
-        };
-        match routes.iter_mut().find(|route| route.path == setting.path) {
-            Some(route) => *route = setting,
-            None => routes.push(setting),
+        if !known
+            .iter()
+            .any(|known| is_same_path(&known.path, &route.path))
+        {
+            let paths: Vec<&str> = known.iter().map(|known| &*known.path).collect();
+            return Err(ConfigError::new(
+                "route",
+                format!(
+                    "'{}' cannot be off, because it is no path that is served; those are {}",
+                    route.path,
+                    paths.join(", ")
+                ),
+            ));
         }
+        routes.retain(|known| !is_same_path(&known.path, &route.path));
     }
-    routes
+    Ok(routes)
+}
+
+/// Whether two paths are one, however they are encoded. What is no path is so
+/// to the letter only; it is refused later.
+pub(super) fn is_same_path(a: &str, b: &str) -> bool {
+    a == b || matches!((decode_pattern(a), decode_pattern(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+impl Options {
+    /// The place of the first route of one source whose path it has named
+    /// before, and what is wrong with that.
+    pub(super) fn repeated_route(&self) -> Option<(usize, String)> {
+        let routes = self.routes.as_deref().unwrap_or_default();
+        routes.iter().enumerate().find_map(|(place, route)| {
+            let mut before = routes[..place].iter();
+            let twin = before.find(|before| is_same_path(&before.path, &route.path))?;
+            let problem = format!(
+                "the path '{}' is there twice, with {} and {}; keep one of them",
+                route.path, twin.handler, route.handler
+            );
+            Some((place, problem))
+        })
+    }
 }

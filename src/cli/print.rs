@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use toml::Value;
 
 use super::ServeOptions;
+use super::options::is_same_path;
 use super::source::{Layer, options_command};
 use super::value::OFF;
 use crate::config::{Config, show_bytes, show_time};
@@ -50,7 +51,8 @@ fn print_routes(text: &mut String, config: &Config, origin: &str) {
         }
     }
     for default in Config::default().routes {
-        if !config.routes.iter().any(|route| route.path == default.path) {
+        let mut routes = config.routes.iter();
+        if !routes.any(|route| is_same_path(&route.path, &default.path)) {
             let _ = writeln!(text, "[[routes]]");
             let _ = writeln!(text, "path = {}", quoted(&default.path));
             let _ = writeln!(text, "handler = {}", quoted(OFF));

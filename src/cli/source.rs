@@ -9,6 +9,7 @@ use clap::{ArgMatches, Args, FromArgMatches};
 use super::options::Options;
 use super::{CliError, setting_error};
 use crate::config::Range;
+use crate::handover;
 
 /// The place a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +44,14 @@ impl Layer {
     }
 
     /// The options that were given as flags.
-    pub(super) fn of_flags(matches: &ArgMatches) -> Result<Layer, clap::Error> {
+    pub(super) fn of_flags(matches: &ArgMatches) -> Result<Layer, CliError> {
         let typed = |key: &String| matches.value_source(key) == Some(ValueSource::CommandLine);
+        let options = Options::from_arg_matches(matches).map_err(CliError::Usage)?;
+        if let Some((_, problem)) = options.repeated_route() {
+            return Err(CliError::setting("--route", problem));
+        }
         Ok(Layer {
-            options: Options::from_arg_matches(matches)?,
+            options,
             sources: keys()
                 .into_iter()
                 .filter(typed)
@@ -84,10 +89,11 @@ impl Layer {
         let matches = command
             .try_get_matches_from(words)
             .map_err(|error| setting_error(error, variable_of))?;
-        Ok(Layer {
-            options: Options::from_arg_matches(&matches).map_err(CliError::Usage)?,
-            sources,
-        })
+        let options = Options::from_arg_matches(&matches).map_err(CliError::Usage)?;
+        if let Some((_, problem)) = options.repeated_route() {
+            return Err(CliError::setting(variable_of("route"), problem));
+        }
+        Ok(Layer { options, sources })
     }
 
     /// How an error should call an option: as the person wrote it.
@@ -147,6 +153,48 @@ pub(super) fn variable_of(option: &str) -> String {
     format!("CORECAST_{}", option.replace('-', "_").to_uppercase())
 }
 
+/// What is to be said of a variable whose name looks like that of an option and
+/// is none's. It is no error: variables come from elsewhere too.
+pub(super) fn ignored_variable(name: &str) -> Option<String> {
+    let options = keys();
+    let variables = options.iter().map(|key| variable_of(&option_of(key)));
+    let others = ["CORECAST_CONFIG", handover::VARIABLE];
+    let known: Vec<String> = variables.chain(others.map(str::to_owned)).collect();
+    let is_known = known.iter().any(|known| known == name);
+    if !name.starts_with("CORECAST_") || is_known || is_service_link(name) {
+        return None;
+    }
+    let options = known.iter().map(String::as_str);
+    let nearest = nearest(name, options.filter(|name| *name != handover::VARIABLE));
+    Some(format!(
+        "the variable {name} is no option and is ignored; the nearest is {nearest}"
+    ))
+}
+
+/// Whether Kubernetes makes this variable for a service with the name
+/// `corecast` or one that begins so, such as `CORECAST_PORT_8080_TCP_ADDR`.
+fn is_service_link(name: &str) -> bool {
+    let ends = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
+    ends.iter().any(|end| name.ends_with(end))
+        || name.contains("_SERVICE_PORT_")
+        || ["_TCP", "_UDP", "_SCTP"].iter().any(|protocol| {
+            name.rsplit_once("_PORT_")
+                .is_some_and(|(_, port)| port.contains(protocol))
+        })
+}
+
+/// The known name that a typed one resembles most.
+pub(super) fn nearest<'k>(typed: &str, known: impl Iterator<Item = &'k str>) -> &'k str {
+    // Dashes for underscores are the likeliest slip of all.
+    let typed = typed.replace('-', "_");
+    known
+        .max_by(|a, b| {
+            let resemblance = |known| strsim::jaro_winkler(&typed, known);
+            resemblance(a).total_cmp(&resemblance(b))
+        })
+        .unwrap_or_default()
+}
+
 /// A problem with the range of the option behind it, if it has one.
 pub(super) fn with_range(option: &str, problem: &str) -> String {
     match Range::of(option) {
@@ -158,6 +206,38 @@ pub(super) fn with_range(option: &str, problem: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_that_is_no_option_is_told() {
+        for (name, nearest) in [
+            ("CORECAST_SHARD", "CORECAST_SHARDS"),
+            ("CORECAST_MAX_SESSION", "CORECAST_MAX_SESSIONS"),
+            ("CORECAST_ROUTES", "CORECAST_ROUTE"),
+            ("CORECAST_IDLE-TIMEOUT", "CORECAST_IDLE_TIMEOUT"),
+        ] {
+            let warning = ignored_variable(name).unwrap();
+            assert!(warning.contains(name), "{warning}");
+            assert!(warning.ends_with(&format!(" {nearest}")), "{warning}");
+        }
+        for name in [
+            "CORECAST_SHARDS",
+            "CORECAST_CONFIG",
+            "CORECAST_HAND_OVER",
+            "PATH",
+            "CORECAST",
+            // Kubernetes tells each container of the services there are.
+            "CORECAST_SERVICE_HOST",
+            "CORECAST_SERVICE_PORT",
+            "CORECAST_SERVICE_PORT_WS",
+            "CORECAST_PORT",
+            "CORECAST_PORT_8080_TCP",
+            "CORECAST_PORT_8080_TCP_ADDR",
+            "CORECAST_ADMIN_SERVICE_HOST",
+            "CORECAST_ADMIN_PORT_9090_TCP_PROTO",
+        ] {
+            assert_eq!(ignored_variable(name), None);
+        }
+    }
 
     #[test]
     fn a_key_and_its_option_name_each_other() {

@@ -425,6 +425,65 @@ fn routes_of_every_source_count() {
 }
 
 #[test]
+fn a_path_is_named_once_by_each_source() {
+    let problem = "the path '/x' is there twice, with echo and chat; keep one of them";
+    let flags = ["--route", "/x=echo", "--route", "/x=chat"];
+    assert_eq!(refused(&flags, &[]), format!("--route: {problem}"));
+    assert_eq!(
+        refused(&[], &[("CORECAST_ROUTE", "/x=echo,/x=chat")]),
+        format!("CORECAST_ROUTE: {problem}")
+    );
+    let message = refused(&["--route", "/caf%C3%A9=echo,/café=off"], &[]);
+    assert!(message.contains("twice"), "{message}");
+    // Another source may have another word.
+    let options = served(&["--route", "/x=chat"], &[("CORECAST_ROUTE", "/x=echo")]);
+    let last = options.config.routes.last().unwrap();
+    assert_eq!((&*last.path, &*last.handler), ("/x", "chat"));
+    // What a default has is replaced, however it is written.
+    let options = served(&["--route", "/%65cho=chat"], &[]);
+    assert_eq!(options.config.routes[0].path, "/%65cho");
+}
+
+#[test]
+fn a_path_that_is_off_was_served() {
+    let message = refused(&["--route", "/x=echo,/wss=off"], &[]);
+    assert_eq!(
+        message,
+        "--route: '/wss' cannot be off, because it is no path that is served; those are /echo, \
+         /broadcast, /ws, /ws/{user_id}, /socket/websocket, /x"
+    );
+    // Two sources may agree on it.
+    let options = served(&["--route", "/%77s=off"], &[("CORECAST_ROUTE", "/ws=off")]);
+    let mut routes = options.config.routes.iter();
+    assert!(!routes.any(|route| route.path == "/ws"));
+}
+
+#[test]
+fn a_list_may_have_spaces_and_the_end_of_its_line() {
+    let options = served(
+        &[
+            "--trusted-proxy",
+            "10.0.0.0/8, ::1",
+            "--client-address",
+            "forwarded-for",
+        ],
+        &[
+            ("CORECAST_ORIGIN", "https://a.example, https://b.example\n"),
+            ("CORECAST_ROUTE", "/a=echo, /b=chat:drop \r\n"),
+        ],
+    );
+    let config = options.config;
+    assert_eq!(
+        config.allowed_origins,
+        ["https://a.example", "https://b.example"]
+    );
+    assert_eq!(config.trusted_proxies.len(), 2);
+    let last = config.routes.last().unwrap();
+    assert_eq!((&*last.path, &*last.handler), ("/b", "chat"));
+    assert!(refused(&[], &[("CORECAST_ORIGIN", " \n")]).contains("is not an origin"));
+}
+
+#[test]
 fn the_help_shows_headings_defaults_and_ranges() {
     let help = parse_with(&["--help"], &[]).unwrap_err();
     assert_eq!(help.exit_code(), 0);
@@ -471,4 +530,18 @@ fn the_version_is_the_package_version() {
 fn no_command_is_a_mistake() {
     let error = try_parse_from(["corecast"], &|_| None).unwrap_err();
     assert_eq!(error.exit_code(), 2);
+}
+
+#[test]
+fn settings_that_differ_are_named() {
+    let before = ServeOptions::default();
+    assert_eq!(before.differing(&before), Vec::<String>::new());
+    let mut after = before.clone();
+    after.config.shards += 1;
+    after.config.routes.clear();
+    after.config.phoenix.max_topics_per_socket += 1;
+    after.log_level = LevelFilter::DEBUG;
+    let mut differing = after.differing(&before);
+    differing.sort();
+    assert_eq!(differing, ["log_level", "phoenix", "routes", "shards"]);
 }

@@ -18,6 +18,7 @@ use tracing::level_filters::LevelFilter;
 use super::text::from_text;
 use crate::config::SlowConsumerPolicy;
 use crate::cpus;
+use crate::source::{canonical_address, canonical_network};
 
 /// An address with a port.
 #[derive(Debug, Clone, Copy)]
@@ -27,9 +28,13 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Address).map_err(|_| {
-            format!("'{text}' is not an address; write IP:PORT, as in 0.0.0.0:8080 or [::]:8080")
-        })
+        text.parse()
+            .map(|address| Address(canonical_address(address)))
+            .map_err(|_| {
+                format!(
+                    "'{text}' is not an address; write IP:PORT, as in 0.0.0.0:8080 or [::]:8080"
+                )
+            })
     }
 }
 
@@ -134,7 +139,8 @@ impl FromStr for Cpus {
     }
 }
 
-/// An origin, or `*` for any.
+/// An origin, or `*` for any. Space around it does not count, nor around other
+/// elements of lists: people write `a, b`, and a file ends its line.
 #[derive(Debug, Clone)]
 pub(super) struct Origin(pub String);
 
@@ -142,6 +148,7 @@ impl FromStr for Origin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
         if text.is_empty() {
             return Err("'' is not an origin; write https://example.com, or * for any".to_owned());
         }
@@ -157,9 +164,10 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
         text.parse()
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map(Network)
+            .map(|network| Network(canonical_network(network)))
             .map_err(|_| {
                 format!(
                     "'{text}' is not a network; write an address, as in 10.0.0.5, \
@@ -211,6 +219,7 @@ impl FromStr for Route {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
         let (path, handler) = text.rsplit_once('=').ok_or_else(|| {
             format!("'{text}' is not a route; write PATH=HANDLER, as in /news=broadcast")
         })?;
@@ -282,6 +291,8 @@ mod tests {
             ("10.0.0.0/8", "10.0.0.0/8"),
             ("::1", "::1/128"),
             ("fd00::/8", "fd00::/8"),
+            ("::ffff:10.0.0.5", "10.0.0.5/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
         ] {
             assert_eq!(text.parse::<Network>().unwrap().0.to_string(), shown);
         }

@@ -11,6 +11,8 @@ use std::time::Duration;
 use super::range::Range;
 use super::{ClientAddress, Config, ConfigError, HANDLERS, show_bytes, show_time};
 use crate::cpus;
+use crate::router::Router;
+use crate::upgrade::OriginPolicy;
 
 impl Config {
     /// Checks every range and every relation between settings.
@@ -134,24 +136,10 @@ impl Config {
     }
 
     fn validate_origins(&self) -> Result<(), ConfigError> {
-        for origin in &self.allowed_origins {
-            // A browser sends scheme, host and port only, so anything longer would never match.
-            let shaped = origin.split_once("://").is_some_and(|(scheme, host)| {
-                !scheme.is_empty()
-                    && !host.is_empty()
-                    && !host.contains(['/', '?', '#'])
-                    && !origin.contains(char::is_whitespace)
-            });
-            if !shaped && origin != "null" {
-                return Err(ConfigError::new(
-                    "origin",
-                    format!(
-                        "'{origin}' is not what a browser sends; allowed: scheme://host or scheme://host:port without a path, or null"
-                    ),
-                ));
-            }
-        }
-        Ok(())
+        let policy = OriginPolicy::new(&self.allowed_origins);
+        policy
+            .map(drop)
+            .map_err(|error| ConfigError::new("origin", error.to_string()))
     }
 
     /// Who believes a client's word about itself believes anything.
@@ -178,12 +166,12 @@ impl Config {
         if self.routes.is_empty() {
             return error("no path is served; allowed: at least one route".to_owned());
         }
-        let mut router = matchit::Router::new();
+        let mut router = Router::new();
         for route in &self.routes {
             let path = &route.path;
             if !path.starts_with('/') || path.contains(char::is_whitespace) {
                 return error(format!(
-                    "'{path}' is not a path; it begins with / and has no spaces"
+                    "'{path}' is not a path; it begins with / and has no spaces (%20 stands for one)"
                 ));
             }
             if !HANDLERS.contains(&route.handler.as_str()) {
@@ -193,8 +181,14 @@ impl Config {
                     HANDLERS.join(", ")
                 ));
             }
-            if let Err(cause) = router.insert(path, ()) {
-                return error(format!("'{path}' cannot be served: {cause}"));
+            match router.insert(path, path) {
+                Ok(None) => {}
+                Ok(Some(twin)) => {
+                    return error(format!(
+                        "'{path}' cannot be served: it is the path '{twin}' again; keep one of them"
+                    ));
+                }
+                Err(cause) => return error(format!("'{path}' cannot be served: {cause}")),
             }
         }
         Ok(())
@@ -337,6 +331,9 @@ mod tests {
         for (path, handler, part) in [
             ("chat", "chat", "is not a path"),
             ("/a b", "chat", "is not a path"),
+            ("/%65cho", "chat", "'/%65cho' cannot be served"),
+            ("/a?b", "chat", "%3F"),
+            ("/100%", "chat", "%25"),
             ("/chat", "talk", "allowed: echo, broadcast, chat, phoenix"),
             ("/echo", "chat", "'/echo' cannot be served"),
             ("/{", "chat", "'/{' cannot be served"),

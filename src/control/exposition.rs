@@ -17,9 +17,6 @@ use super::fields::{FIELDS, Field, Kind, Read, Unit};
 use super::process::Process;
 use crate::shutdown::Phase;
 
-/// The type of what [`Exposition::text`] returns.
-pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// The metrics of one server.
 pub(super) struct Exposition {
     registry: Registry,

@@ -13,6 +13,7 @@ mod balance;
 mod connections;
 mod exposition;
 mod fields;
+mod format;
 mod pages;
 mod process;
 mod stats;

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 
 use super::ServerView;
-use super::exposition::{self, Exposition};
+use super::exposition::Exposition;
+use super::format::Format;
 use super::stats::Stats;
 use crate::shutdown::Phase;
 
 const INDEX: &str = "\
 corecast control plane
 
-/metrics  everything counted, per shard, for Prometheus (OpenMetrics text)
+/metrics  everything counted, per shard, for Prometheus (OpenMetrics, or text/plain if asked)
 /stats    the same in JSON: totals, each shard, the process
 /healthz  200 while the process lives
 /readyz   200 while new connections are served, else 503 and the phase
@@ -46,9 +47,11 @@ pub(super) fn router(view: ServerView) -> Router {
         .with_state(shared)
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let headers = [(CONTENT_TYPE, exposition::CONTENT_TYPE)];
-    (headers, shared.exposition.text()).into_response()
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(ACCEPT).iter();
+    let format = Format::accepted(accept.filter_map(|value| value.to_str().ok()));
+    let headers = [(CONTENT_TYPE, format.content_type()), (VARY, "Accept")];
+    (headers, format.write(shared.exposition.text())).into_response()
 }
 
 async fn stats(State(shared): State<Arc<Shared>>) -> Response {

@@ -1,18 +1,20 @@
 //! `/broadcast`: each message goes to every session on the path.
 
-use super::{Context, Handler};
+use super::{Acceptance, Context, Handler, accept_naming_path};
 use crate::hub::Topic;
-use crate::upgrade::Request;
+use crate::upgrade::{Refusal, Request};
 use crate::ws::{Message, PreparedFrame};
 
-/// Sends each message to every session on its path, the sender included.
+/// Sends each message to every session of one topic, the sender included.
 #[derive(Debug)]
 pub struct Broadcast {
     topic: Topic,
 }
 
 impl Broadcast {
-    /// A broadcast among the sessions of all routes with this topic name.
+    /// A broadcast among the sessions of all routes with this topic name,
+    /// whatever their paths. For a route whose pattern has params, see
+    /// [`BroadcastPerPath`].
     pub fn new(topic: &str) -> Self {
         Broadcast {
             topic: Topic::new(topic),
@@ -29,5 +31,68 @@ impl Handler for Broadcast {
 
     fn message(&mut self, (): &mut (), message: Message<'_>, ctx: &mut Context<'_>) {
         ctx.publish(&self.topic, PreparedFrame::new(message));
+    }
+}
+
+/// Sends each message to every session on the same path, the sender included:
+/// with the pattern `/rooms/{room}`, `/rooms/kitchen` does not hear
+/// `/rooms/garage`.
+///
+/// ```
+/// use corecast::config::Config;
+/// use corecast::handler::BroadcastPerPath;
+/// use corecast::server::Server;
+///
+/// let server = Server::new(Config::default())?
+///     .route("/rooms/{room}", || BroadcastPerPath::new("rooms:"))?;
+/// # let _ = server;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct BroadcastPerPath {
+    prefix: Box<str>,
+}
+
+impl BroadcastPerPath {
+    /// A broadcast whose topics are named by the prefix and the
+    /// [routing path](Request::routing_path).
+    pub fn new(prefix: &str) -> Self {
+        BroadcastPerPath {
+            prefix: prefix.into(),
+        }
+    }
+}
+
+impl Handler for BroadcastPerPath {
+    /// The path's topic, its name shared with all of its sessions on the shard.
+    type State = Topic;
+
+    fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
+        accept_naming_path(request)
+    }
+
+    fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Topic {
+        let topic = ctx.topic(&[&self.prefix, request.routing_path()].concat());
+        ctx.subscribe(&topic);
+        topic
+    }
+
+    fn message(&mut self, topic: &mut Topic, message: Message<'_>, ctx: &mut Context<'_>) {
+        ctx.publish(topic, PreparedFrame::new(message));
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn state_bytes<H: Handler>() -> usize {
+        size_of::<H::State>()
+    }
+
+    #[test]
+    fn only_a_path_with_params_costs_its_sessions_memory() {
+        assert_eq!(state_bytes::<Broadcast>(), 0);
+        assert_eq!(state_bytes::<BroadcastPerPath>(), 16);
     }
 }

@@ -8,12 +8,12 @@
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Context, Handler, is_object};
+use super::{Acceptance, Context, Handler, accept_naming_path, is_object};
 use crate::hub::Topic;
-use crate::upgrade::Request;
+use crate::upgrade::{Refusal, Request};
 use crate::ws::{Message, PreparedFrame};
 
 /// What a client may send. The content is passed on as it was written.
@@ -21,8 +21,13 @@ use crate::ws::{Message, PreparedFrame};
 struct ClientMessage<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "written")]
     content: Option<&'a RawValue>,
+}
+
+/// A value that is there, `null` included, which serde takes for none.
+fn written<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
 }
 
 /// What the server sends.
@@ -49,7 +54,7 @@ impl ServerMessage<'_> {
     }
 }
 
-/// The chat of all sessions on `/ws`.
+/// One chat for all its sessions, whatever their paths.
 pub struct Chat {
     topic: Topic,
     /// Numbers for sessions that did not name themselves.
@@ -57,7 +62,9 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// A chat among the sessions of all routes with this topic name.
+    /// A chat among the sessions of all routes with this topic name. The param
+    /// `user_id` of a route's pattern is the user's name; for a pattern with
+    /// other params, see [`ChatPerPath`].
     pub fn new(topic: &str) -> Self {
         Chat {
             topic: Topic::new(topic),
@@ -71,65 +78,159 @@ impl Handler for Chat {
     type State = Box<str>;
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Box<str> {
-        let user_id: Box<str> = match request.param("user_id") {
-            Some(user_id) => user_id.into(),
-            None => format!(
-                "user_{}",
-                self.random.hash_one(ctx.session_id()) % 1_000_000
-            )
-            .into(),
-        };
-        let connected = ServerMessage::Connected {
-            user_id: &user_id,
-            timestamp: ctx.timestamp_ms(),
-        };
-        ctx.send_text(&connected.to_json());
+        let user_id = welcome(&self.random, request, ctx);
         ctx.subscribe(&self.topic);
         user_id
     }
 
     fn message(&mut self, user_id: &mut Box<str>, message: Message<'_>, ctx: &mut Context<'_>) {
-        match self.answer(user_id, message, ctx) {
-            Ok(()) => {}
-            Err(reason) => ctx.send_text(&ServerMessage::Error { reason: &reason }.to_json()),
-        }
+        serve(&self.topic, user_id, message, ctx);
     }
 }
 
-impl Chat {
-    /// Does what the message asks for, or says why it cannot be done.
-    fn answer(
-        &self,
-        user_id: &str,
+/// One chat for each path, in which the param `user_id` does not count: with
+/// the patterns `/chat/{room}` and `/chat/{room}/{user_id}`, `/chat/kitchen` and
+/// `/chat/kitchen/ann` are one chat, and `/chat/garage` is another.
+pub struct ChatPerPath {
+    prefix: Box<str>,
+    /// The place of the user's name among the path's segments, and whether the
+    /// name is all that follows.
+    user_id: Option<(usize, bool)>,
+    /// Numbers for sessions that did not name themselves.
+    random: RandomState,
+}
+
+impl ChatPerPath {
+    /// Chats whose topics are named by the prefix and the
+    /// [routing path](Request::routing_path); `pattern` is that of their route.
+    pub fn new(prefix: &str, pattern: &str) -> Self {
+        let place = |name: &str| pattern.split('/').position(|part| part.ends_with(name));
+        ChatPerPath {
+            prefix: prefix.into(),
+            user_id: place("{user_id}")
+                .map(|place| (place, false))
+                .or_else(|| place("{*user_id}").map(|place| (place, true))),
+            random: RandomState::new(),
+        }
+    }
+
+    /// The name of a path's topic.
+    fn topic_name(&self, path: &str) -> String {
+        let is_kept = |place: usize| match self.user_id {
+            Some((user_id, true)) => place < user_id,
+            Some((user_id, false)) => place != user_id,
+            None => true,
+        };
+        let segments = path.split('/').enumerate();
+        let kept: Vec<&str> = segments
+            .filter(|(place, _)| is_kept(*place))
+            .map(|(_, segment)| segment)
+            .collect();
+        [&self.prefix, &*kept.join("/")].concat()
+    }
+}
+
+impl Handler for ChatPerPath {
+    /// The path's topic and the user's name.
+    type State = (Topic, Box<str>);
+
+    fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
+        accept_naming_path(request)
+    }
+
+    fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> (Topic, Box<str>) {
+        let user_id = welcome(&self.random, request, ctx);
+        let topic = ctx.topic(&self.topic_name(request.routing_path()));
+        ctx.subscribe(&topic);
+        (topic, user_id)
+    }
+
+    fn message(
+        &mut self,
+        (topic, user_id): &mut (Topic, Box<str>),
         message: Message<'_>,
         ctx: &mut Context<'_>,
-    ) -> Result<(), Cow<'static, str>> {
-        let Message::Text(text) = message else {
-            return Err("send JSON as a text message, not as a binary one".into());
-        };
-        if !is_object(text) {
-            return Err("not a chat message: send a JSON object".into());
+    ) {
+        serve(topic, user_id, message, ctx);
+    }
+}
+
+/// Tells a new session its name, which is returned.
+fn welcome(random: &RandomState, request: &Request, ctx: &mut Context<'_>) -> Box<str> {
+    let user_id: Box<str> = match request.param("user_id") {
+        Some(user_id) => user_id.into(),
+        None => format!("user_{}", random.hash_one(ctx.session_id()) % 1_000_000).into(),
+    };
+    let connected = ServerMessage::Connected {
+        user_id: &user_id,
+        timestamp: ctx.timestamp_ms(),
+    };
+    ctx.send_text(&connected.to_json());
+    user_id
+}
+
+/// Does what a message asks for, or tells its sender why it cannot be done.
+fn serve(topic: &Topic, user_id: &str, message: Message<'_>, ctx: &mut Context<'_>) {
+    if let Err(reason) = answer(topic, user_id, message, ctx) {
+        ctx.send_text(&ServerMessage::Error { reason: &reason }.to_json());
+    }
+}
+
+fn answer(
+    topic: &Topic,
+    user_id: &str,
+    message: Message<'_>,
+    ctx: &mut Context<'_>,
+) -> Result<(), Cow<'static, str>> {
+    let Message::Text(text) = message else {
+        return Err("send JSON as a text message, not as a binary one".into());
+    };
+    if !is_object(text) {
+        return Err("not a chat message: send a JSON object".into());
+    }
+    let message: ClientMessage<'_> =
+        serde_json::from_str(text).map_err(|error| format!("not a chat message: {error}"))?;
+    match (&*message.kind, message.content) {
+        ("chat_message", Some(content)) => {
+            let timestamp = ctx.timestamp_ms();
+            let message = ServerMessage::Message {
+                user_id,
+                content,
+                timestamp,
+            };
+            ctx.publish(topic, PreparedFrame::text(&message.to_json()));
+            Ok(())
         }
-        let message: ClientMessage<'_> =
-            serde_json::from_str(text).map_err(|error| format!("not a chat message: {error}"))?;
-        match (&*message.kind, message.content) {
-            ("chat_message", Some(content)) => {
-                let timestamp = ctx.timestamp_ms();
-                let message = ServerMessage::Message {
-                    user_id,
-                    content,
-                    timestamp,
-                };
-                ctx.publish(&self.topic, PreparedFrame::text(&message.to_json()));
-                Ok(())
-            }
-            ("chat_message", None) => Err("a chat_message needs a 'content'".into()),
-            // The shard has counted the message, which is all it is for.
-            ("benchmark_test", _) => Ok(()),
-            (kind, _) => Err(format!(
-                "'{kind}' is not a type of message here; send chat_message or benchmark_test"
-            )
-            .into()),
+        ("chat_message", None) => Err("a chat_message needs a 'content'".into()),
+        // The shard has counted the message, which is all it is for.
+        ("benchmark_test", _) => Ok(()),
+        (kind, _) => Err(format!(
+            "'{kind}' is not a type of message here; send chat_message or benchmark_test"
+        )
+        .into()),
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_users_name_is_no_part_of_the_chats() {
+        for (pattern, path, topic) in [
+            ("/chat/{room}", "/chat/kitchen", "c:/chat/kitchen"),
+            (
+                "/chat/{room}/{user_id}",
+                "/chat/kitchen/ann",
+                "c:/chat/kitchen",
+            ),
+            ("/{user_id}/in/{room}", "/ann/in/ann", "c:/in/ann"),
+            ("/chat/{room}/{*user_id}", "/chat/a/b/c", "c:/chat/a"),
+            ("/chat/{room}/u-{user_id}", "/chat/a/u-b", "c:/chat/a"),
+            ("/chat/{*rest}", "/chat/a/b", "c:/chat/a/b"),
+        ] {
+            let chats = ChatPerPath::new("c:", pattern);
+            assert_eq!(chats.topic_name(path), topic, "{pattern}");
         }
     }
 }

@@ -47,8 +47,8 @@ pub mod fuzzing;
 mod phoenix;
 mod route;
 
-pub use broadcast::Broadcast;
-pub use chat::Chat;
+pub use broadcast::{Broadcast, BroadcastPerPath};
+pub use chat::{Chat, ChatPerPath};
 pub(crate) use context::NO_SESSION;
 pub use context::{Context, Published};
 pub use echo::Echo;
@@ -69,6 +69,12 @@ pub trait Handler: 'static {
     /// What the handler remembers of one session. A type without data, such as
     /// `()`, costs no memory.
     type State: 'static;
+
+    /// Whether a route with this handler is also found by a path with empty
+    /// segments, such as `/socket//websocket` and `/socket/websocket/` for
+    /// `/socket/websocket`. True for a protocol whose clients send them; for
+    /// others `false`, so that each session has one path only.
+    const DROPS_EMPTY_SEGMENTS: bool = false;
 
     /// Decides, before the handshake is answered, whether this request may
     /// become a session, and which of the offered subprotocols it speaks.
@@ -144,6 +150,24 @@ pub struct Ended {
     pub reason: EndReason,
     /// The close code that was received or sent, if there was one.
     pub code: Option<CloseCode>,
+}
+
+/// Bytes of the longest path that names a topic: each session on it could have
+/// one of its own.
+const MAX_NAMING_PATH_BYTES: usize = 1_024;
+
+/// Accepts a request whose path is to name a topic.
+fn accept_naming_path(request: &Request) -> Result<Acceptance, Refusal> {
+    match request.routing_path().len() {
+        0..=MAX_NAMING_PATH_BYTES => Ok(Acceptance::default()),
+        bytes => Err(Refusal::new(
+            414,
+            format!(
+                "The path has {bytes} bytes. It names who hears whom here; shorten it to \
+                 {MAX_NAMING_PATH_BYTES}."
+            ),
+        )),
+    }
 }
 
 /// Whether JSON text is an object, if it is JSON at all. Where a struct is

@@ -16,6 +16,18 @@
 //!   drains, ends
 //! ```
 //!
+//! Signals meet a hand-over as follows:
+//!
+//! | | before `ready` | after `go`, while the predecessor drains |
+//! |---|---|---|
+//! | SIGUSR2 to the predecessor | is kept: another hand-over follows | refused, with the number of the process to send it to |
+//! | SIGTERM to the predecessor | it drains, the successor ends | as it drains already, the next one makes it hurry |
+//! | SIGUSR2 to the successor | is kept until it serves | starts the next hand-over |
+//! | SIGTERM to the successor | it ends, the predecessor goes on | it drains as any server |
+//!
+//! Between `ready` and `go` there is no moment of its own: the predecessor
+//! decides and says `go` while it holds the lock that a stop takes too.
+//!
 //! # Invariants worth naming
 //!
 //! - A successor accepts nothing before `go`, so it may fail until then as if
@@ -23,20 +35,24 @@
 //! - What it inherits is named in one variable ([`VARIABLE`]); everything else
 //!   is closed when its program begins.
 
+mod guardian;
+mod program;
 mod succession;
 mod successor;
 
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use socket2::Socket;
 
 use crate::sys;
-pub use succession::Succession;
+pub use succession::{Begun, Origin, Refused, Stopped, Succession};
 pub(crate) use successor::AdminEstate;
 pub use successor::{Estate, HandOverError};
 
@@ -74,6 +90,13 @@ impl Inheritance {
     /// Whether there is a process to replace.
     pub fn is_successor(&self) -> bool {
         self.predecessor.is_some()
+    }
+
+    /// A way to refuse the place of the predecessor, if there is one, until this
+    /// process has it.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let predecessor = self.predecessor.as_ref()?;
+        Some(Refusal(Arc::downgrade(&predecessor.0)))
     }
 
     fn named(names: &OsString) -> io::Result<Self> {
@@ -119,26 +142,43 @@ fn listener(fd: OwnedFd) -> Option<Socket> {
 
 /// The process that this one replaces.
 #[derive(Debug)]
-pub(crate) struct Predecessor(UnixStream);
+pub(crate) struct Predecessor(Arc<UnixStream>);
 
 impl Predecessor {
     fn new(link: OwnedFd) -> Self {
-        Predecessor(UnixStream::from(link))
+        Predecessor(Arc::new(UnixStream::from(link)))
     }
 
     /// Says that this process could serve, and waits for its turn.
     ///
     /// # Errors
     /// When the predecessor goes on serving itself.
-    pub(crate) fn take_over(mut self) -> io::Result<()> {
+    pub(crate) fn take_over(self) -> io::Result<()> {
         let mut answer = [0];
-        self.0.write_all(&[READY])?;
-        self.0.read_exact(&mut answer)?;
+        let mut link = &*self.0;
+        link.write_all(&[READY])?;
+        link.read_exact(&mut answer)?;
         if answer == [GO] {
             Ok(())
         } else {
             Err(io::ErrorKind::InvalidData.into())
         }
+    }
+}
+
+/// Refuses the place of a predecessor, as when a successor is told to stop
+/// before it serves.
+#[derive(Debug)]
+pub struct Refusal(Weak<UnixStream>);
+
+impl Refusal {
+    /// Ends the link: the start of this process fails, and the predecessor goes
+    /// on, unless it has said `go` already. Then this process takes over.
+    /// Returns `false` if it has.
+    pub fn refuse(&self) -> bool {
+        let link = self.0.upgrade();
+        // A byte that has arrived can still be read after this.
+        link.is_some_and(|link| link.shutdown(Shutdown::Both).is_ok())
     }
 }
 
@@ -158,14 +198,42 @@ mod tests {
     fn a_successor_serves_only_when_told() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
-        let refused = Predecessor(ours).take_over().unwrap_err();
+        let refused = Predecessor::new(ours.into()).take_over().unwrap_err();
         assert_ne!(refused.kind(), io::ErrorKind::InvalidData);
 
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(&[GO]).unwrap();
-        Predecessor(ours).take_over().unwrap();
+        Predecessor::new(ours.into()).take_over().unwrap();
         let mut said = [0];
         theirs.read_exact(&mut said).unwrap();
         assert_eq!(said, [READY]);
+    }
+
+    /// A predecessor, and a way to refuse its place.
+    fn refusable(ours: UnixStream) -> (Predecessor, Refusal) {
+        let predecessor = Predecessor::new(ours.into());
+        let refusal = Refusal(Arc::downgrade(&predecessor.0));
+        (predecessor, refusal)
+    }
+
+    #[test]
+    fn a_place_that_is_refused_stays_with_the_predecessor() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (predecessor, refusal) = refusable(ours);
+        assert!(refusal.refuse());
+        predecessor.take_over().unwrap_err();
+        theirs.write_all(&[GO]).unwrap_err();
+        assert!(!refusal.refuse(), "there is nothing left to refuse");
+    }
+
+    #[test]
+    fn a_place_that_was_given_cannot_be_refused() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (predecessor, refusal) = refusable(ours);
+        let mut answer = [0];
+        theirs.write_all(&[GO]).unwrap();
+        refusal.refuse();
+        (&*predecessor.0).read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [GO]);
     }
 }

@@ -1,16 +1,29 @@
 //! When a server is replaced, and what happens on the way.
+//!
+//! # Invariants worth naming
+//!
+//! - Whether the server stops or is replaced is decided under one lock. A stop
+//!   that comes first ends the successor; one that comes after `go` drains this
+//!   process and leaves the listeners, which are the successor's, alone.
+//! - No request is lost: [`Succession::begin`] starts, keeps or refuses it, and
+//!   says which.
+//! - Words for the log and the service manager come before the drain, because
+//!   a server without sessions has drained, and its process ended, at once.
 
+use std::fmt;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::guardian::Guardian;
+use super::program::Program;
 use super::successor::{Estate, HandOverError, Successor};
 use crate::server::ServerHandle;
 use crate::service::Service;
 use crate::shutdown::Phase;
+use crate::sys::{self, Signal};
 
 /// Time a successor has until it could serve. Starting takes milliseconds; this
 /// is for a host that is overloaded.
@@ -21,53 +34,152 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Succession {
     handle: ServerHandle,
     service: Arc<Service>,
+    origin: Origin,
     state: Mutex<State>,
+}
+
+/// Where this process comes from: its program's file and its parent.
+#[derive(Debug)]
+pub struct Origin {
+    program: Program,
+    guardian: Option<Guardian>,
+}
+
+impl Origin {
+    /// Looks at both. To be called first in a program: later the file may have
+    /// been replaced, and the parent may have ended.
+    pub fn of_this_process() -> Self {
+        Origin {
+            program: Program::running(),
+            guardian: Guardian::of_this_process(),
+        }
+    }
 }
 
 #[derive(Debug)]
 enum State {
     /// The estate is ours.
     Serving(Estate),
-    /// A successor is being started. The link to it, once there is one.
-    UnderWay(Option<UnixStream>),
-    /// Another process has the estate.
-    Over,
+    /// A successor is being started.
+    UnderWay {
+        /// The link to it, once there is one.
+        link: Option<UnixStream>,
+        /// Whether another hand-over was asked for meanwhile.
+        again: bool,
+    },
+    /// This process has the estate.
+    Over(u32),
 }
+
+/// How a hand-over was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// A successor is being started.
+    Now,
+    /// One is being started already, and another hand-over follows: with the
+    /// program and the configuration as they will be then.
+    AfterThisOne,
+}
+
+/// How a server was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It drains from now on.
+    Now,
+    /// It does, and the hand-over that was under way is given up.
+    InsteadOfHandOver,
+    /// It was draining already.
+    Before,
+}
+
+/// Why there is no hand-over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The server is to stop.
+    Draining,
+    /// Another process has taken over.
+    Over(u32),
+    /// The successor could not outlive this process, for this reason.
+    Guarded(String),
+    /// There is no thread for it.
+    Thread(String),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Draining => f.write_str("the server is draining"),
+            Refused::Over(successor) => write!(
+                f,
+                "process {successor} has taken over from this one already; send the signal there"
+            ),
+            Refused::Guarded(reason) => f.write_str(reason),
+            Refused::Thread(error) => write!(f, "no thread for it: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
 
 impl Succession {
     /// The successions of a server, of which `service` is to hear.
-    pub fn new(handle: ServerHandle, estate: Estate, service: Arc<Service>) -> Arc<Self> {
+    pub fn new(
+        handle: ServerHandle,
+        estate: Estate,
+        service: Arc<Service>,
+        origin: Origin,
+    ) -> Arc<Self> {
         Arc::new(Succession {
             handle,
             service,
+            origin,
             state: Mutex::new(State::Serving(estate)),
         })
     }
 
     /// Starts a successor and hands over to it when it is ready, on a thread of
-    /// its own. If that cannot be, says why in the log, and the server goes on.
-    pub fn begin(self: &Arc<Self>) {
-        if process::id() == 1 {
-            tracing::error!(
-                "no hand-over: this is process 1 of its container, and a successor would end with \
-                 it; run it under an init (docker run --init), or start another container beside it"
-            );
-            return;
-        }
+    /// its own. If that fails, the log says why, and the server goes on.
+    ///
+    /// # Errors
+    /// When no successor is started, now or later.
+    pub fn begin(self: &Arc<Self>) -> Result<Begun, Refused> {
         let mut state = self.state();
-        if self.handle.phase() != Phase::Running {
-            tracing::warn!("no hand-over: the server is draining");
-            return;
+        if let State::Over(successor) = *state {
+            return Err(Refused::Over(successor));
         }
-        let estate = match std::mem::replace(&mut *state, State::UnderWay(None)) {
-            State::Serving(estate) => estate,
-            before => {
-                *state = before;
-                tracing::warn!("no hand-over: one is under way already");
-                return;
-            }
+        if self.handle.phase() != Phase::Running {
+            return Err(Refused::Draining);
+        }
+        if let Some(guardian) = &self.origin.guardian {
+            return Err(Refused::Guarded(guardian.to_string()));
+        }
+        let begun = State::UnderWay {
+            link: None,
+            again: false,
         };
-        drop(state);
+        match std::mem::replace(&mut *state, begun) {
+            State::Serving(estate) => {
+                let started = self.start_thread(estate);
+                if let Err((estate, refused)) = started {
+                    *state = State::Serving(estate);
+                    return Err(refused);
+                }
+                Ok(Begun::Now)
+            }
+            State::UnderWay { link, .. } => {
+                *state = State::UnderWay { link, again: true };
+                Ok(Begun::AfterThisOne)
+            }
+            State::Over(successor) => {
+                *state = State::Over(successor);
+                Err(Refused::Over(successor))
+            }
+        }
+    }
+
+    /// Hands the estate over on a new thread, or gives it back.
+    fn start_thread(self: &Arc<Self>, estate: Estate) -> Result<(), (Estate, Refused)> {
         let succession = Arc::clone(self);
         // The estate must come back when there is no thread.
         let parcel = Arc::new(Mutex::new(Some(estate)));
@@ -79,68 +191,114 @@ impl Succession {
                     succession.run(estate);
                 }
             });
-        if let Err(error) = thread {
-            tracing::error!(
-                "the hand-over failed: no thread for it: {error}; this process goes on"
-            );
-            if let Some(estate) = lock(&parcel).take() {
-                *self.state() = State::Serving(estate);
+        thread.map(drop).map_err(|error| {
+            let estate = lock(&parcel).take().expect("no thread has taken it");
+            (estate, Refused::Thread(error.to_string()))
+        })
+    }
+
+    /// Drains the server, which will have ended after this time, and tells the
+    /// service manager. A hand-over that is under way is given up.
+    pub fn stop(&self, within: Duration) -> Stopped {
+        let state = self.state();
+        self.service.stopping(within);
+        let first = match &*state {
+            State::Over(_) => {
+                // If the thread that hands over has not come to it yet.
+                self.handle.hand_over();
+                false
             }
+            State::Serving(_) | State::UnderWay { .. } => self.handle.drain(),
+        };
+        if let State::UnderWay { link, .. } = &*state {
+            if let Some(link) = link {
+                // Gone already is as good.
+                let _ = link.shutdown(Shutdown::Both);
+            }
+            Stopped::InsteadOfHandOver
+        } else if first {
+            Stopped::Now
+        } else {
+            Stopped::Before
         }
     }
 
-    /// Ends a hand-over that is under way, as when the server is to stop.
-    pub fn abandon(&self) {
-        if let State::UnderWay(Some(link)) = &*self.state() {
-            // Gone already is as good.
-            let _ = link.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Whether another process serves now.
-    pub fn is_over(&self) -> bool {
-        matches!(*self.state(), State::Over)
-    }
-
-    fn run(&self, estate: Estate) {
+    fn run(self: &Arc<Self>, estate: Estate) {
         self.service.reloading();
         match self.hand_over(&estate) {
-            Ok(successor) => {
-                self.service.handed_over_to(successor);
-                *self.state() = State::Over;
+            Ok(()) => {
                 // Before anybody could be told that this server is draining.
                 if let Some(admin) = &estate.admin {
                     (admin.retire)();
                 }
                 self.handle.hand_over();
-                tracing::info!("process {successor} has taken over; draining");
             }
             Err(error) => {
-                if self.handle.phase() == Phase::Running {
-                    tracing::error!("the hand-over failed: {error}; this process goes on");
-                } else {
-                    tracing::info!("the hand-over was given up, because the server stops");
-                }
-                *self.state() = State::Serving(estate);
-                if self.handle.phase() == Phase::Running {
-                    self.service.goes_on();
+                if self.give_up(&error, estate) {
+                    tracing::info!("starting the successor that was asked for meanwhile");
+                    if let Err(refused) = self.begin() {
+                        tracing::warn!("no hand-over: {refused}");
+                    }
                 }
             }
         }
     }
 
-    fn hand_over(&self, estate: &Estate) -> Result<u32, HandOverError> {
-        let mut successor = Successor::start(estate)?;
-        *self.state() = State::UnderWay(successor.link().ok());
+    /// Starts a successor and says `go` to it, unless the server is to stop.
+    fn hand_over(&self, estate: &Estate) -> Result<(), HandOverError> {
+        let mut successor = Successor::start(&self.origin.program, estate)?;
+        if let State::UnderWay { link, .. } = &mut *self.state() {
+            *link = successor.link().ok();
+        }
         if self.handle.phase() != Phase::Running {
             return Err(HandOverError::Ended(None));
         }
         successor.wait_until_ready(READY_TIMEOUT)?;
-        successor.go()
+        let mut state = self.state();
+        if self.handle.phase() != Phase::Running {
+            return Err(HandOverError::Ended(None));
+        }
+        let again = matches!(*state, State::UnderWay { again: true, .. });
+        let successor = successor.go()?;
+        *state = State::Over(successor);
+        // All of this under the lock: a stop could end the process before it.
+        tracing::info!("process {successor} has taken over; draining");
+        self.service.handed_over_to(successor);
+        if again {
+            pass_on(successor);
+        }
+        Ok(())
+    }
+
+    /// Takes the estate back after a hand-over that has failed. Returns whether
+    /// another one is to follow.
+    fn give_up(&self, error: &HandOverError, estate: Estate) -> bool {
+        let mut state = self.state();
+        let again = matches!(*state, State::UnderWay { again: true, .. });
+        *state = State::Serving(estate);
+        if self.handle.phase() == Phase::Running {
+            tracing::error!("the hand-over failed: {error}; this process goes on");
+            self.service.goes_on();
+            again
+        } else {
+            // Whoever has stopped the server has said so.
+            false
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+}
+
+/// Sends the request for another hand-over to the process that serves now.
+fn pass_on(successor: u32) {
+    let signal = Signal::User2;
+    match sys::send_signal(successor, signal) {
+        Ok(()) => tracing::info!("{signal} came twice; process {successor} gets the second"),
+        Err(error) => {
+            tracing::error!("{signal} came twice; process {successor} cannot get it: {error}");
+        }
     }
 }
 

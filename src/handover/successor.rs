@@ -1,15 +1,16 @@
 //! The predecessor's side: starting a process beside this one.
 
-use std::env;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use socket2::Socket;
 
+use super::program::Program;
 use super::{GO, READY, VARIABLE};
 use crate::sys;
 
@@ -39,7 +40,12 @@ impl fmt::Debug for Estate {
 #[derive(Debug)]
 pub enum HandOverError {
     /// The program could not be started.
-    Start(io::Error),
+    Start {
+        /// The file.
+        program: PathBuf,
+        /// What the kernel said.
+        error: io::Error,
+    },
     /// It ended before it was ready.
     Ended(Option<ExitStatus>),
     /// It was not ready in time.
@@ -51,7 +57,11 @@ pub enum HandOverError {
 impl fmt::Display for HandOverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HandOverError::Start(error) => write!(f, "the program cannot be started: {error}"),
+            HandOverError::Start { program, error } => write!(
+                f,
+                "the program {} cannot be started: {error}; put an executable file there",
+                program.display()
+            ),
             HandOverError::Ended(Some(status)) => {
                 write!(f, "the new process ended before it was ready ({status})")
             }
@@ -77,14 +87,13 @@ pub(super) struct Successor {
 }
 
 impl Successor {
-    /// Starts this process's program again, from the path it was started from,
-    /// with the same arguments and environment.
-    pub(super) fn start(estate: &Estate) -> Result<Self, HandOverError> {
-        let mut words = env::args_os();
-        let program = words.next().unwrap_or_default();
-        let mut command = Command::new(program);
-        command.args(words);
-        Self::spawn(command, estate).map_err(HandOverError::Start)
+    /// Starts this process's program again, with the same arguments and
+    /// environment.
+    pub(super) fn start(program: &Program, estate: &Estate) -> Result<Self, HandOverError> {
+        Self::spawn(program.command(), estate).map_err(|error| HandOverError::Start {
+            program: program.path().to_owned(),
+            error,
+        })
     }
 
     fn spawn(mut command: Command, estate: &Estate) -> io::Result<Self> {

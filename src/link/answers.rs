@@ -64,12 +64,9 @@ impl<'a> Answers<'a> {
         self.flush_if_long();
     }
 
-    /// Adds a close frame; `None` makes one without a code.
-    pub(crate) fn close(&mut self, close: Option<(CloseCode, &str)>) {
-        match close {
-            Some((code, reason)) => encode_close(self.collected, code, reason),
-            None => encode_frame(self.collected, OpCode::Close, &[]),
-        }
+    /// Adds a close frame.
+    pub(crate) fn close(&mut self, code: CloseCode, reason: &str) {
+        encode_close(self.collected, code, reason);
     }
 
     /// Adds bytes as they are.

@@ -30,7 +30,7 @@ impl SessionMut<'_> {
         if !self.at.entry.is_open() {
             return LIVES;
         }
-        self.say_close(Some((code, text)), reason);
+        self.say_close(code, text, reason);
         self.enter(Stage::Closing(reason))
     }
 
@@ -54,7 +54,7 @@ impl SessionMut<'_> {
             _ => EndReason::ProtocolError,
         };
         if self.at.entry.is_open() {
-            self.say_close(Some((fault.close_code(), &fault.to_string())), reason);
+            self.say_close(fault.close_code(), &fault.to_string(), reason);
         }
         self.enter(Stage::Lingering(reason))
     }
@@ -65,7 +65,9 @@ impl SessionMut<'_> {
             Stage::Open { .. } => {
                 let metrics = &self.serving.metrics;
                 metrics.peer_close_code(code.map_or(1005, CloseCode::as_u16));
-                self.say_close(code.map(|code| (code, "")), EndReason::PeerClosed);
+                // One without a code is a normal end, and answered as one.
+                let code = code.unwrap_or(CloseCode::NORMAL);
+                self.say_close(code, "", EndReason::PeerClosed);
                 self.finish(EndReason::PeerClosed)
             }
             Stage::Closing(reason) => self.finish(reason),
@@ -115,10 +117,12 @@ impl SessionMut<'_> {
 
     /// Tells the handler that the session is over and queues the close frame
     /// after everything else.
-    fn say_close(&mut self, close: Option<(CloseCode, &str)>, reason: EndReason) {
-        let code = close.map(|(code, _)| code);
-        self.tell_handler(Ended { reason, code });
-        self.send_control(|answers| answers.close(close));
+    fn say_close(&mut self, code: CloseCode, text: &str, reason: EndReason) {
+        self.tell_handler(Ended {
+            reason,
+            code: Some(code),
+        });
+        self.send_control(|answers| answers.close(code, text));
     }
 
     /// Takes the session out of its topics and tells its handler of the end.

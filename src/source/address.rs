@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::client_of;
 use crate::config::ClientAddress;
@@ -30,7 +30,7 @@ impl AddressPolicy {
     pub(crate) fn new(from: ClientAddress, trusted: &[IpNet]) -> Self {
         AddressPolicy {
             from,
-            trusted: trusted.to_vec(),
+            trusted: trusted.iter().copied().map(canonical_network).collect(),
         }
     }
 
@@ -63,9 +63,73 @@ impl AddressPolicy {
     }
 }
 
+/// A network of IPv4 addresses in their IPv6 form, such as `::ffff:10.0.0.0/104`,
+/// as the IPv4 network that it is; any other as it is.
+pub(crate) fn canonical_network(network: IpNet) -> IpNet {
+    /// Bits of `::ffff:0:0`, behind which the IPv4 address stands (RFC 4291 §2.5.5.2).
+    const MAPPED_BITS: u8 = 96;
+    match network {
+        IpNet::V6(v6) => {
+            let address = v6.addr().to_ipv4_mapped();
+            let prefix = v6.prefix_len().checked_sub(MAPPED_BITS);
+            address
+                .zip(prefix)
+                .and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok())
+                .map_or(network, IpNet::V4)
+        }
+        IpNet::V4(_) => network,
+    }
+}
+
+/// An address with the port; an IPv4 address in its IPv6 form, as a listener on
+/// `[::]` sees it, becomes the IPv4 address.
+pub(crate) fn canonical_address(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        // As it is, with its scope.
+        IpAddr::V6(_) => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_has_one_form() {
+        for (text, shown) in [
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:a00:0/104", "10.0.0.0/8"),
+            ("::ffff:10.0.0.5/128", "10.0.0.5/32"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("fd00::/8", "fd00::/8"),
+            ("::/0", "::/0"),
+            ("::10.0.0.0/104", "::a00:0/104"),
+        ] {
+            let network = canonical_network(text.parse().unwrap());
+            assert_eq!(network.to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_trusted_in_whatever_form_its_network_is_named() {
+        for network in ["10.0.0.0/8", "::ffff:10.0.0.0/104"] {
+            let networks = [network.parse().unwrap()];
+            let policy = AddressPolicy::new(ClientAddress::ForwardedFor, &networks);
+            for (peer, finding) in [
+                ("10.1.2.3:1", Finding::InRequest),
+                ("[::ffff:10.1.2.3]:1", Finding::InRequest),
+                ("11.1.2.3:1", Finding::Known("11.1.2.3:1".parse().unwrap())),
+                (
+                    "[::10.1.2.3]:1",
+                    Finding::Known("[::10.1.2.3]:1".parse().unwrap()),
+                ),
+            ] {
+                assert_eq!(policy.find(peer.parse().unwrap()), Ok(finding), "{network}");
+            }
+        }
+    }
 
     fn policy(from: ClientAddress) -> AddressPolicy {
         AddressPolicy::new(

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::canonical_address;
+
 /// The client behind trusted proxies, from the values of all `X-Forwarded-For`
 /// headers in the order sent.
 ///
@@ -12,7 +14,8 @@ use std::net::{IpAddr, SocketAddr};
 /// `None` if there is no address at all.
 ///
 /// An address may have a port (`192.0.2.7:1234`, `[2001:db8::7]:1234`), which
-/// some proxies add; without one it is 0.
+/// some proxies add; without one it is 0. An IPv4 address in its IPv6 form
+/// (`::ffff:192.0.2.7`) is the IPv4 address.
 ///
 /// ```
 /// use corecast::source::client_of;
@@ -59,6 +62,7 @@ fn address(entry: &[u8]) -> Option<SocketAddr> {
                 .map(|ip| SocketAddr::new(ip, 0))
         })
         .ok()
+        .map(canonical_address)
 }
 
 #[cfg(test)]
@@ -85,6 +89,8 @@ mod tests {
             (&["2001:db8::7"], "[2001:db8::7]:0"),
             (&["[2001:db8::7]"], "[2001:db8::7]:0"),
             (&["[2001:db8::7]:80"], "[2001:db8::7]:80"),
+            (&["::ffff:192.0.2.7"], "192.0.2.7:0"),
+            (&["[::ffff:c000:207]:80, ::ffff:10.0.0.1"], "192.0.2.7:80"),
             (&["\t192.0.2.7 , ,"], "192.0.2.7:0"),
             // A proxy that connects for itself.
             (&["10.0.0.2, 10.0.0.1"], "10.0.0.2:0"),

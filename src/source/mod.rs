@@ -10,6 +10,8 @@
 //!
 //! - Only the word of a trusted proxy counts. What a client says of itself in
 //!   the same places is not looked at.
+//! - An address has one form. An IPv4 address that comes as `::ffff:192.0.2.7`
+//!   is the IPv4 address, in networks, headers, peers and limits alike.
 //! - Everything here happens once per connection, on the cold path. Without
 //!   limits there is no table and nothing is shared.
 
@@ -18,6 +20,6 @@ mod forwarded_for;
 mod limits;
 pub mod proxy_protocol;
 
-pub(crate) use address::{AddressPolicy, Finding};
+pub(crate) use address::{AddressPolicy, Finding, canonical_address, canonical_network};
 pub use forwarded_for::client_of;
 pub(crate) use limits::{Admission, SourceLimits, SourceRefusal, Sources};

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 
 use proxy_header::{Error, ParseConfig, Protocol, ProxyHeader};
 
+use super::canonical_address;
+
 /// The longest header of version 1, its line end included.
 const MAX_V1_BYTES: usize = 107;
 /// The longest header of version 2 that is taken. The protocol would allow 64
@@ -24,7 +26,7 @@ const CONFIG: ParseConfig = ParseConfig {
 /// A PROXY header that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// The client, or `None` where the proxy speaks for itself, as in a health
+    /// The client, an IPv4 address also where it came in its IPv6 form, or `None` where the proxy speaks for itself, as in a health
     /// check, or does not know.
     pub client: Option<SocketAddr>,
     /// Its length. What comes behind it is the connection's own.
@@ -63,7 +65,9 @@ pub fn read(bytes: &[u8]) -> Result<Option<Header>, NotAHeader> {
     match ProxyHeader::parse(window, CONFIG) {
         Ok((header, consumed)) => {
             let client = match header.proxied_address() {
-                Some(address) if address.protocol == Protocol::Stream => Some(address.source),
+                Some(address) if address.protocol == Protocol::Stream => {
+                    Some(canonical_address(address.source))
+                }
                 Some(_) => return Err(NotAHeader),
                 None => None,
             };
@@ -117,6 +121,10 @@ mod tests {
             (
                 "PROXY TCP6 2001:db8::7 ::1 1 65535\r\n",
                 Some("[2001:db8::7]:1"),
+            ),
+            (
+                "PROXY TCP6 ::ffff:192.0.2.7 ::ffff:10.0.0.1 1 2\r\n",
+                Some("192.0.2.7:1"),
             ),
             ("PROXY UNKNOWN\r\n", None),
             ("PROXY UNKNOWN ffff::1 ffff::1 65535 65535\r\n", None),

@@ -67,9 +67,9 @@ pub fn request(
 /// that the bytes behind `consumed` are frames.
 ///
 /// `expected_accept` is [`accept_key`](super::accept_key) of the key sent.
-/// Whether an extension in the response was offered is the caller's to check;
-/// [`request`] offers none. So is a subprotocol, unless
-/// [`parse_response_to_offer`] is called instead.
+/// Whether a subprotocol in the response was offered is the caller's to check,
+/// unless [`parse_response_to_offer`] is called instead. An extension never was:
+/// [`request`] offers none, and the codec speaks none.
 ///
 /// # Errors
 ///
@@ -164,6 +164,16 @@ fn parse_opened<'b>(
     if !has_element("connection", b"upgrade") {
         return Err(ClientError::Connection);
     }
+    let mut extensions = head
+        .headers
+        .iter()
+        .filter(|header| header.name.eq_ignore_ascii_case("sec-websocket-extensions"))
+        .flat_map(|header| list(header.value));
+    if let Some(extension) = extensions.next() {
+        return Err(ClientError::Extension {
+            received: String::from_utf8_lossy(extension).into_owned(),
+        });
+    }
     let first_two = |name: &str| {
         let mut values = head
             .headers
@@ -201,6 +211,11 @@ pub enum ClientError {
     Upgrade,
     /// 101 without `Connection: upgrade`.
     Connection,
+    /// 101 with an extension in `Sec-WebSocket-Extensions`; none was offered.
+    Extension {
+        /// The first one received.
+        received: String,
+    },
     /// 101 with a missing, repeated or wrong `Sec-WebSocket-Accept`.
     Accept {
         /// The first one received.
@@ -227,6 +242,10 @@ impl fmt::Display for ClientError {
             }
             ClientError::Upgrade => write!(f, "the response has no 'Upgrade: websocket'"),
             ClientError::Connection => write!(f, "the response has no 'Connection: Upgrade'"),
+            ClientError::Extension { received } => write!(
+                f,
+                "the response's Sec-WebSocket-Extensions has '{received}', which was not offered"
+            ),
             ClientError::Accept { received: None } => {
                 write!(f, "the response has no Sec-WebSocket-Accept")
             }
@@ -369,6 +388,26 @@ mod tests {
             let whole = Ok(Some(text.len()));
             assert_eq!(parse_response(text.as_bytes(), ACCEPT), whole);
         }
+    }
+
+    /// RFC 6455 §4.1 (5): the client fails the connection.
+    #[test]
+    fn an_extension_was_never_offered() {
+        let opened = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
+                      Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+        for (value, received) in [
+            ("permessage-deflate", "permessage-deflate"),
+            ("foo; bar=1, baz", "foo; bar=1"),
+            (" , x-webkit-deflate-frame", "x-webkit-deflate-frame"),
+        ] {
+            let text = format!("{opened}sec-websocket-extensions: {value}\r\n");
+            let error = response(&text).unwrap_err();
+            let received = received.to_owned();
+            assert_eq!(error, ClientError::Extension { received });
+            assert!(error.to_string().contains("was not offered"), "{error}");
+        }
+        // An empty list names none.
+        assert!(response(&format!("{opened}Sec-WebSocket-Extensions: ,\r\n")).is_ok());
     }
 
     #[test]

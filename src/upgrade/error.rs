@@ -93,8 +93,11 @@ pub enum HttpError {
         /// When to come back. Whole seconds are sent, rounded up.
         retry_after: Duration,
     },
-    /// 505: HTTP/1.0, or anything else that is not HTTP/1.1.
+    /// 505: a version of HTTP that is neither 1.0 nor 1.1.
     HttpVersion,
+    /// 505: `Upgrade: websocket` in HTTP/1.0, which has no such header (RFC 9110
+    /// §7.8, RFC 6455 §4.2.1).
+    UpgradeVersion,
 }
 
 impl HttpError {
@@ -114,7 +117,7 @@ impl HttpError {
             SourceFull { .. } | SourceTooFast { .. } => 429,
             HeadersTooLarge | TooManyHeaders => 431,
             Full { .. } | Draining { .. } => 503,
-            HttpVersion => 505,
+            HttpVersion | UpgradeVersion => 505,
         }
     }
 
@@ -198,7 +201,7 @@ impl HttpError {
             }
             UpgradeRequired => {
                 "This path speaks WebSocket only. Connect with a WebSocket client; if you did, \
-                 a proxy in front removed the Upgrade header."
+                 a proxy in front removed the Upgrade header: let it forward that in HTTP/1.1."
             }
             SourceFull { .. } => {
                 "This address has as many connections here as one address may have. Close one, \
@@ -223,6 +226,11 @@ impl HttpError {
             HttpVersion => {
                 "The HTTP version is not supported. Use HTTP/1.1, which the WebSocket handshake \
                  requires."
+            }
+            UpgradeVersion => {
+                "The WebSocket handshake was sent in HTTP/1.0, which cannot upgrade. Send it in \
+                 HTTP/1.1; if a proxy stands in front, let it do so, as nginx does with \
+                 'proxy_http_version 1.1'."
             }
         }
     }

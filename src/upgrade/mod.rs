@@ -60,7 +60,7 @@ pub use parse::{Kind, MAX_HEADERS, Parsed, is_head, parse};
 pub use refusal::Refusal;
 pub use request::{Method, Params, Request};
 pub use response::Response;
-pub(crate) use target::decode_segment;
+pub(crate) use target::{decode_segment, routing_pattern};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -13,6 +13,8 @@ use super::target::is_authority;
 ///
 /// Origins are compared as RFC 6454 §5 says: scheme, host and port, case
 /// ignored, a scheme's own port the same as none. There are no wildcards.
+/// Browsers send `null` for sandboxed frames, and some send it or `file://` for
+/// pages from a file, as in Cordova and Electron; each can be on the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OriginPolicy {
     /// In the form [`normalize`] gives. Empty: any.
@@ -24,9 +26,8 @@ impl OriginPolicy {
     ///
     /// # Errors
     ///
-    /// An entry that is not `scheme://host` or `scheme://host:port`. The word
-    /// `null`, which browsers send for sandboxed frames and local files, is
-    /// accepted too; it allows *every* such page.
+    /// An entry that is not `scheme://host` or `scheme://host:port`. `null` and
+    /// `file://` are accepted too; each allows *every* page that has this origin.
     pub fn new<I>(origins: I) -> Result<Self, OriginError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -74,8 +75,9 @@ impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "'{}' is not an origin; write scheme://host or scheme://host:port without a path \
-             or trailing slash, for example https://example.com (leave the list empty to allow any)",
+            "'{}' is not an origin; write scheme://host or scheme://host:port as a browser sends \
+             it, without a path, trailing slash, quotes or wildcards, and other letters than ASCII \
+             as xn--, for example https://example.com; or file://, or null",
             self.origin
         )
     }
@@ -94,8 +96,10 @@ fn normalize(origin: &str) -> Option<String> {
         && scheme
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    // A '*' is legal in a host but nobody's host: it is a hoped-for wildcard.
-    if !known || !is_authority(authority.as_bytes()) || authority.contains('*') {
+    if (scheme, authority) == ("file", "") {
+        return Some(origin);
+    }
+    if !known || !is_authority(authority.as_bytes()) || !authority.bytes().all(is_sent) {
         return None;
     }
     let own_port = match scheme {
@@ -111,6 +115,12 @@ fn normalize(origin: &str) -> Option<String> {
         origin.truncate(length);
     }
     Some(origin)
+}
+
+/// Whether a browser sends this byte in an origin's host or port. RFC 3986 has
+/// more, of which '*' is a hoped-for wildcard and the rest are slips.
+fn is_sent(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte)
 }
 
 #[cfg(test)]
@@ -167,9 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn null_is_allowed_only_when_listed() {
-        let policy = OriginPolicy::new(["null"]).unwrap();
-        assert!(policy.allows(&request("Origin: null\r\n")));
+    fn pages_without_a_host_are_allowed_only_when_listed() {
+        let origins = ["null", "file://", "app://-", "https://example.com"];
+        for listed in origins {
+            let policy = OriginPolicy::new([listed]).unwrap();
+            for sent in origins {
+                let request = request(&format!("Origin: {sent}\r\n"));
+                assert_eq!(policy.allows(&request), sent == listed, "{sent} {listed}");
+            }
+        }
     }
 
     #[test]
@@ -180,6 +196,18 @@ mod tests {
             "https://",
             "https://*.a.com",
             "https://a.com/",
+            "https://a.com:99999",
+            "https://b\u{fc}cher.example",
+            "\"https://a.com\"",
+            "https://a.com'",
+            "https://user@a.com",
+            "http://fe80::1",
+            "https://a.com,b",
+            "file:///",
+            "file:///android_asset",
+            "http://",
+            "NUL",
+            "",
             " ",
         ] {
             let error = OriginPolicy::new([entry]).unwrap_err();

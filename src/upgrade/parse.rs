@@ -50,10 +50,11 @@ pub enum Kind {
 /// 1. what breaks the syntax or the limit, whichever comes first in the bytes:
 ///    request line, header lines, number of lines (400, 414, 431), and an HTTP
 ///    version that is not 1.x (505);
-/// 2. HTTP/1.0 (505);
+/// 2. HTTP/1.0 with `Upgrade: websocket` (505); pages answer it, for health
+///    checks and proxies that still speak it;
 /// 3. a method other than GET and HEAD (405);
 /// 4. the target and its percent-encoding (400);
-/// 5. `Host` (400), then an announced body (400);
+/// 5. `Host` (400), which HTTP/1.0 may leave out, then an announced body (400);
 /// 6. and with `Upgrade: websocket`: HEAD (405), `Connection` (400), the
 ///    version (426), the key (400) (RFC 6455 §4.2.1).
 pub fn parse(
@@ -73,8 +74,11 @@ pub fn parse(
         Err(error) => return Err(syntax(error, window)),
     };
 
-    if head.version != Some(1) {
-        return Err(HttpError::HttpVersion);
+    let fields = Fields::collect(head.headers);
+    // The parser knows the versions 1.0 and 1.1 only.
+    let is_old = head.version == Some(0);
+    if is_old && fields.upgrades_to_websocket {
+        return Err(HttpError::UpgradeVersion);
     }
     let method = match head.method {
         Some("GET") => Method::Get,
@@ -84,8 +88,11 @@ pub fn parse(
     let target = split(head.path.unwrap_or_default())?;
     let path = decode_path(target.path)?;
 
-    let fields = Fields::collect(head.headers);
-    let host = fields.host()?;
+    let host = match fields.host() {
+        // Before HTTP/1.1 there was no such header.
+        Err(HttpError::HostMissing) if is_old => "",
+        host => host?,
+    };
     if fields.announces_body {
         return Err(HttpError::Body);
     }

@@ -94,7 +94,7 @@ fn use_all(request: &Request) {
     }
     let _ = request.query_param("vsn");
     assert!(request.subprotocols().all(|name| is_token(name.as_bytes())));
-    assert!(!request.host().is_empty());
+    let _ = request.host();
     let policy = OriginPolicy::new(["https://example.com"]).unwrap();
     let _ = policy.allows(request);
     let mut router = crate::router::Router::new();

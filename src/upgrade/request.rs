@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 
 use super::target::decode_component;
 use super::{is_token, list};
+use crate::source::canonical_address;
 
 /// The methods that get past [`parse`](super::parse).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,7 @@ impl Request {
         routing_path: Option<String>,
     ) -> Self {
         let text = [path, query.unwrap_or_default(), host].concat();
+        let peer = canonical_address(peer);
         Request {
             method,
             peer,
@@ -79,8 +81,9 @@ impl Request {
     }
 
     /// The path the router looks for: the decoded path, in which `%2F` and
-    /// `%25` are still encoded so that they do not act as separators.
-    pub(crate) fn routing_path(&self) -> &str {
+    /// `%25` are still encoded so that they do not act as separators. Two paths
+    /// that mean the same have the same routing path, however they are encoded.
+    pub fn routing_path(&self) -> &str {
         self.routing_path.as_deref().unwrap_or(self.path())
     }
 
@@ -94,16 +97,28 @@ impl Request {
     /// it has no `=`. `+` stands for a space. `None` if there is no such
     /// parameter, or if its value does not decode to UTF-8.
     pub fn query_param(&self, name: &str) -> Option<Cow<'_, str>> {
-        let (_, value) = self
-            .query()?
-            .split('&')
+        decode_component(self.query_params(name).next()?)
+    }
+
+    /// The same of the last parameter of this name, for protocols in which a
+    /// later one overrules an earlier one.
+    pub fn last_query_param(&self, name: &str) -> Option<Cow<'_, str>> {
+        decode_component(self.query_params(name).last()?)
+    }
+
+    /// The values of all query parameters of this name, as sent.
+    fn query_params(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.query()
+            .into_iter()
+            .flat_map(|query| query.split('&'))
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .find(|(key, _)| decode_component(key).is_some_and(|key| key == name))?;
-        decode_component(value)
+            .filter(move |(key, _)| decode_component(key).is_some_and(|key| key == name))
+            .map(|(_, value)| value)
     }
 
     /// The host and port asked for: the authority of an absolute target, or
-    /// the `Host` header (RFC 9112 §3.2.2).
+    /// the `Host` header (RFC 9112 §3.2.2). Empty where HTTP/1.0 asks for a page
+    /// without either.
     pub fn host(&self) -> &str {
         &self.text[self.query_end..]
     }
@@ -153,7 +168,8 @@ impl Request {
             .filter_map(|element| std::str::from_utf8(element).ok())
     }
 
-    /// The other end of the connection. Behind a proxy this is the proxy.
+    /// The other end of the connection. Behind a proxy this is the proxy. An
+    /// IPv4 address is one here also where the listener is on `[::]`.
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -168,7 +184,7 @@ impl Request {
 
     /// Notes on whose behalf the peer connects.
     pub(crate) fn set_client(&mut self, client: SocketAddr) {
-        self.client = client;
+        self.client = canonical_address(client);
     }
 
     /// The decoded part of the path that stands where the route's pattern has

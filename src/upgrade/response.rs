@@ -38,6 +38,9 @@ impl Response<'_> {
 
     /// Appends the response to `out`. All but 101 say `Connection: close`:
     /// the caller closes once `out` is sent.
+    ///
+    /// It says HTTP/1.1 to a client of HTTP/1.0 too: the version is the
+    /// server's own (RFC 9110 §6.2), and the form is one that both understand.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Response::SwitchingProtocols {
@@ -201,7 +204,7 @@ mod tests {
         (head.to_owned(), body.to_owned())
     }
 
-    fn errors() -> [HttpError; 26] {
+    fn errors() -> [HttpError; 27] {
         use HttpError::*;
         let retry_after = Duration::from_millis(1_200);
         [
@@ -231,6 +234,7 @@ mod tests {
             Full { retry_after },
             Draining { retry_after },
             HttpVersion,
+            UpgradeVersion,
         ]
     }
 

@@ -98,12 +98,44 @@ pub(super) fn decode_path(raw: &str) -> Result<Cow<'_, str>, HttpError> {
 
 /// A path as it is routed: everything decoded but `%2F` and `%25`, so that an
 /// encoded slash stays part of its segment and can still be told from the text
-/// "%2F". `None` if it is the decoded path, which is nearly always.
+/// "%2F". Their digits are in upper case, as RFC 3986 §6.2.2.1 has them. `None`
+/// if it is the decoded path, which is nearly always.
 pub(super) fn routing_path(raw: &str) -> Option<String> {
     match decode(raw, b"/%", false)? {
         Cow::Owned(path) if path.contains('%') => Some(path),
         _ => None,
     }
+}
+
+/// A route's pattern in the form of [`routing_path`]. Its braces mean something;
+/// those that were encoded are text, and are doubled to say so. `None` if no
+/// path could have this form.
+pub(crate) fn routing_pattern(pattern: &str) -> Option<String> {
+    decode_path(pattern).ok()?;
+    let mut parts = pattern.split('%');
+    let mut text = parts.next()?.to_owned();
+    // Runs of encoded bytes make characters together.
+    let mut run = String::new();
+    for part in parts {
+        let (digits, literal) = part.split_at_checked(2)?;
+        run.extend(["%", digits]);
+        if !literal.is_empty() {
+            push_decoded(&mut text, &std::mem::take(&mut run))?;
+            text.push_str(literal);
+        }
+    }
+    push_decoded(&mut text, &run)?;
+    Some(text)
+}
+
+fn push_decoded(text: &mut String, encoded: &str) -> Option<()> {
+    for character in decode(encoded, b"/%", false)?.chars() {
+        if matches!(character, '{' | '}') {
+            text.push(character);
+        }
+        text.push(character);
+    }
+    Some(())
 }
 
 /// Decodes what [`routing_path`] left encoded. Text that is not
@@ -136,7 +168,8 @@ fn decode<'a>(raw: &'a str, kept: &[u8], plus_is_space: bool) -> Option<Cow<'a, 
                 let byte = hex(*high)? << 4 | hex(*low)?;
                 rest = tail;
                 if kept.contains(&byte) {
-                    decoded.extend_from_slice(&[b'%', *high, *low]);
+                    let digits = [high, low].map(u8::to_ascii_uppercase);
+                    decoded.extend_from_slice(&[b'%', digits[0], digits[1]]);
                 } else {
                     decoded.push(byte);
                 }
@@ -237,7 +270,7 @@ mod tests {
     #[test]
     fn an_encoded_slash_is_routed_as_part_of_its_segment() {
         assert_eq!(routing_path("/ws/a%20b"), None);
-        assert_eq!(routing_path("/ws/a%2fb").as_deref(), Some("/ws/a%2fb"));
+        assert_eq!(routing_path("/ws/a%2fb").as_deref(), Some("/ws/a%2Fb"));
         assert_eq!(routing_path("/w%73/%252F").as_deref(), Some("/ws/%252F"));
         assert_eq!(decode_segment("a%2fb"), "a/b");
         assert_eq!(decode_segment("%252F"), "%2F");

@@ -213,7 +213,7 @@ fn malformed_header_lines() {
 
 #[test]
 fn http_versions() {
-    for version in ["HTTP/1.0", "HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/11.1"] {
+    for version in ["HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/11.1"] {
         let text = format!("GET / {version}\r\nHost: h\r\n\r\n");
         assert_fault(text, HttpError::HttpVersion, 505, "HTTP/1.1");
     }
@@ -222,6 +222,36 @@ fn http_versions() {
         fault("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
         HttpError::HttpVersion
     );
+}
+
+#[test]
+fn a_page_may_be_asked_for_in_http_1_0() {
+    for (text, host) in [
+        ("GET /healthz HTTP/1.0\r\n\r\n", ""),
+        ("GET /healthz HTTP/1.0\r\nHost: h:80\r\n\r\n", "h:80"),
+        (
+            "HEAD /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+            "",
+        ),
+        ("GET http://h/healthz HTTP/1.0\r\n\r\n", "h"),
+        ("GET /healthz HTTP/1.0\r\nUpgrade: h2c\r\n\r\n", ""),
+    ] {
+        let parsed = complete(text);
+        assert_eq!(parsed.kind, Kind::Plain, "{text}");
+        assert_eq!(parsed.request.host(), host, "{text}");
+        assert_eq!(parsed.request.path(), "/healthz");
+    }
+    // It may leave Host out; what it sends must still be one.
+    for (lines, expected) in [
+        ("Host: a b\r\n", HttpError::HostInvalid),
+        ("Host: a\r\nHost: b\r\n", HttpError::HostDuplicate),
+        ("Content-Length: 1\r\n", HttpError::Body),
+    ] {
+        let text = format!("GET / HTTP/1.0\r\n{lines}\r\n");
+        assert_eq!(fault(text), expected, "{lines}");
+    }
+    let upgrade = handshake().replacen("HTTP/1.1", "HTTP/1.0", 1);
+    assert_fault(upgrade, HttpError::UpgradeVersion, 505, "HTTP/1.1");
 }
 
 #[test]
@@ -425,9 +455,9 @@ fn at_most_64_header_lines() {
 
 #[test]
 fn of_several_faults_the_first_in_the_documented_order_is_named() {
-    let text = "POST * HTTP/1.0\r\nHost: a b\r\n\r\n";
+    let text = "POST * HTTP/1.0\r\nHost: a b\r\nUpgrade: websocket\r\n\r\n";
     let faults = [
-        (text.to_owned(), HttpError::HttpVersion),
+        (text.to_owned(), HttpError::UpgradeVersion),
         (text.replace("1.0", "1.1"), HttpError::MethodNotAllowed),
         ("GET * HTTP/1.1\r\n\r\n".into(), HttpError::Target),
         ("GET /%ff HTTP/1.1\r\n\r\n".into(), HttpError::PathEncoding),
@@ -470,6 +500,8 @@ fn a_request_shows_what_was_sent() {
     assert_eq!(request.query_param("flag").as_deref(), Some(""));
     assert_eq!(request.query_param("bad"), None);
     assert_eq!(request.query_param("c"), None);
+    assert_eq!(request.last_query_param("a").as_deref(), Some("2"));
+    assert_eq!(request.last_query_param("c"), None);
     assert_eq!(request.host(), "example.com:8080");
     assert_eq!(request.header("X-TWICE"), Some("one"));
     assert_eq!(request.header("x-empty"), Some(""));

@@ -12,9 +12,11 @@ pub mod client;
 pub mod doctor;
 pub mod fault;
 pub mod foreign;
+pub mod haproxy;
 pub mod hostile;
 pub mod http;
 pub mod phoenix;
+pub mod processes;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;

@@ -161,6 +161,10 @@ impl fmt::Debug for PhoenixSession {
 impl Handler for PhoenixHandler {
     type State = PhoenixSession;
 
+    /// As Plug does: phoenix.js asks for `/socket//websocket` where its endpoint
+    /// ends in a slash.
+    const DROPS_EMPTY_SEGMENTS: bool = true;
+
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         Version::asked_for(request)?;
         // The other one that is offered carries a token, and must not be answered.
@@ -279,7 +283,7 @@ impl PhoenixHandler {
 /// The token a client connects with: the socket's param, or what it offers as a
 /// subprotocol, because browsers cannot send a header of their own.
 fn token_of(request: &Request) -> Option<Box<str>> {
-    if let Some(token) = request.query_param("token") {
+    if let Some(token) = request.last_query_param("token") {
         return Some(token.into());
     }
     let mut offered = request.subprotocols();

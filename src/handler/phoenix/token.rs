@@ -1,22 +1,49 @@
-//! Signed tokens: who may join what.
+//! Signed tokens: which topics a session may join (RFC 7519, and what RFC 8725
+//! advises).
+//!
+//! The `jsonwebtoken` crate checks signatures, times, audience and issuer. Here
+//! is what it leaves to its caller: headers that must be understood, claims of
+//! the wrong type, audiences where none is expected, and keys that are too weak
+//! or are not of the kind they should be.
 
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use rsa::RsaPublicKey;
+use rsa::pkcs1::DecodeRsaPublicKey;
+use rsa::traits::PublicKeyParts;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use crate::config::{ConfigError, TokenAlgorithm, TokenKey, TokenSetting, TopicPattern};
 
-/// What a token says.
+/// Bits of the smallest RSA key that may be used (RFC 7518 §3.3).
+const MIN_RSA_BITS: usize = 2_048;
+/// Bits of the largest RSA key whose signatures are checked.
+const MAX_RSA_BITS: usize = RsaPublicKey::MAX_SIZE;
+/// Bytes of the smallest secret: as many as the hash has (RFC 7518 §3.2).
+const MIN_SECRET_BYTES: usize = 32;
+/// Bytes of an Ed25519 public key (RFC 8032 §5.1.5).
+const ED25519_BYTES: usize = 32;
+
+/// What a token says. A claim of the wrong type makes it a bad one.
 #[derive(Debug, Deserialize)]
 pub(super) struct Claims {
-    /// Who has it.
+    /// Whose it is.
     pub(super) sub: Option<String>,
     /// Patterns of the topics that may be joined with it.
     #[serde(default)]
     topics: Vec<String>,
+    /// Which the crate would also take as a list (RFC 7519 §4.1.1 has none).
+    #[serde(rename = "iss")]
+    _issuer: Option<String>,
+    #[serde(rename = "aud")]
+    audience: Option<IgnoredAny>,
 }
 
 impl Claims {
@@ -34,6 +61,7 @@ impl Claims {
 pub(super) struct Verifier {
     key: DecodingKey,
     validation: Validation,
+    has_audience: bool,
 }
 
 impl fmt::Debug for Verifier {
@@ -58,28 +86,17 @@ impl Verifier {
             let cause = |cause| problem(format!("'{}' cannot be read: {cause}", path.display()));
             fs::read(path).map_err(cause)
         };
-        let pem = |path: &Path, parse: fn(&[u8]) -> jsonwebtoken::errors::Result<DecodingKey>| {
-            parse(&read(path)?).map_err(|_| {
-                problem(format!(
-                    "'{}' is not a public key for {} in PEM (-----BEGIN PUBLIC KEY-----)",
-                    path.display(),
-                    setting.algorithm.as_str()
-                ))
-            })
-        };
         let (algorithm, key) = match (setting.algorithm, &setting.key) {
             (TokenAlgorithm::Hs256, TokenKey::Secret(secret)) => {
                 (Algorithm::HS256, secret_key(secret.as_bytes())?)
             }
             (TokenAlgorithm::Hs256, TokenKey::SecretFile(path)) => {
                 let secret = read(path)?;
-                (Algorithm::HS256, secret_key(secret.trim_ascii_end())?)
+                (Algorithm::HS256, secret_key(without_line_end(&secret))?)
             }
-            (TokenAlgorithm::Rs256, TokenKey::PublicKeyFile(path)) => {
-                (Algorithm::RS256, pem(path, DecodingKey::from_rsa_pem)?)
-            }
-            (TokenAlgorithm::EdDsa, TokenKey::PublicKeyFile(path)) => {
-                (Algorithm::EdDSA, pem(path, DecodingKey::from_ed_pem)?)
+            (algorithm, TokenKey::PublicKeyFile(path)) if algorithm != TokenAlgorithm::Hs256 => {
+                public_key(algorithm, &read(path)?)
+                    .map_err(|cause| problem(format!("'{}' {cause}", path.display())))?
             }
             (TokenAlgorithm::Hs256, TokenKey::PublicKeyFile(_)) => {
                 return Err(problem(
@@ -95,6 +112,8 @@ impl Verifier {
         };
         let mut validation = Validation::new(algorithm);
         validation.leeway = 0;
+        // On its expiry a token is over already (RFC 7519 §4.1.4).
+        validation.reject_tokens_expiring_in_less_than = 1;
         validation.validate_nbf = true;
         let mut required = vec!["exp"];
         validation.validate_aud = setting.audience.is_some();
@@ -107,26 +126,101 @@ impl Verifier {
             required.push("iss");
         }
         validation.set_required_spec_claims(&required);
-        Ok(Verifier { key, validation })
+        Ok(Verifier {
+            key,
+            validation,
+            has_audience: setting.audience.is_some(),
+        })
     }
 
     /// What a token says, if it is good now.
     pub(super) fn verify(&self, token: &str) -> Option<Claims> {
-        let data = decode(token, &self.key, &self.validation).ok()?;
-        Some(data.claims)
+        if !is_understood(token) {
+            return None;
+        }
+        let claims: Claims = decode(token, &self.key, &self.validation).ok()?.claims;
+        // It is meant for somebody, and nothing says that it is for us (RFC 7519 §4.1.3).
+        let is_for_others = claims.audience.is_some() && !self.has_audience;
+        (!is_for_others).then_some(claims)
     }
 }
 
+/// Whether a token's header asks for nothing that is not done here: no
+/// extension is, so any `crit` is a reason to refuse, its malformed forms
+/// included (RFC 7515 §4.1.11), and so is a payload that is not encoded, with
+/// `crit` or without (RFC 7797 §6).
+fn is_understood(token: &str) -> bool {
+    let header = token.split('.').next().unwrap_or_default();
+    let Ok(header) = URL_SAFE_NO_PAD.decode(header) else {
+        return false;
+    };
+    serde_json::from_slice(&header).is_ok_and(|header: Map<String, Value>| {
+        !header.contains_key("crit") && header.get("b64").is_none_or(|b64| *b64 == true)
+    })
+}
+
+/// A secret without the line end that an editor puts after it. Other space may
+/// be part of random bytes.
+fn without_line_end(secret: &[u8]) -> &[u8] {
+    let secret = secret.strip_suffix(b"\n").unwrap_or(secret);
+    secret.strip_suffix(b"\r").unwrap_or(secret)
+}
+
 fn secret_key(secret: &[u8]) -> Result<DecodingKey, ConfigError> {
-    // A shorter secret than the hash can be searched for (RFC 7518 §3.2).
-    if secret.len() < 32 {
-        return Err(ConfigError::new(
-            "phoenix.token",
-            format!(
-                "a secret of {} bytes can be guessed; give at least 32, as from 'openssl rand -base64 32'",
-                secret.len()
-            ),
+    let problem = |problem: String| Err(ConfigError::new("phoenix.token", problem));
+    // What others may know must not be taken for a secret.
+    if secret.trim_ascii_start().starts_with(b"-----BEGIN ") {
+        return problem(
+            "the secret is a key in PEM; give it as public_key_file with the algorithm RS256 or \
+             EdDSA, or a secret of random bytes"
+                .to_owned(),
+        );
+    }
+    if secret.len() < MIN_SECRET_BYTES {
+        return problem(format!(
+            "a secret of {} bytes can be guessed; give at least {MIN_SECRET_BYTES}, as from \
+             'openssl rand -base64 32'",
+            secret.len()
         ));
     }
     Ok(DecodingKey::from_secret(secret))
+}
+
+/// Reads a public key in PEM; the error follows the name of its file.
+fn public_key(algorithm: TokenAlgorithm, pem: &[u8]) -> Result<(Algorithm, DecodingKey), String> {
+    // A server that only checks tokens must not be able to make them.
+    if String::from_utf8_lossy(pem).contains("PRIVATE KEY-----") {
+        return Err(
+            "holds a private key, which only those who make tokens may have; give the public \
+             one, as from 'openssl pkey -pubout'"
+                .to_owned(),
+        );
+    }
+    let not_one = |_| {
+        format!(
+            "is not a public key for {} in PEM (-----BEGIN PUBLIC KEY-----)",
+            algorithm.as_str()
+        )
+    };
+    if algorithm == TokenAlgorithm::EdDsa {
+        let key = DecodingKey::from_ed_pem(pem).map_err(not_one)?;
+        return match key.try_get_as_bytes() {
+            Ok(bytes) if bytes.len() == ED25519_BYTES => Ok((Algorithm::EdDSA, key)),
+            _ => Err(format!(
+                "is not an Ed25519 key: those have {ED25519_BYTES} bytes"
+            )),
+        };
+    }
+    let key = DecodingKey::from_rsa_pem(pem).map_err(not_one)?;
+    let der = key.try_get_as_bytes().map_err(not_one)?;
+    let rsa = RsaPublicKey::from_pkcs1_der(der)
+        .map_err(|cause| format!("is not an RSA key of at most {MAX_RSA_BITS} bits: {cause}"))?;
+    let bits = rsa.n().bits();
+    if bits < MIN_RSA_BITS {
+        return Err(format!(
+            "is an RSA key of {bits} bits, whose private key can be found; give one of \
+             {MIN_RSA_BITS} to {MAX_RSA_BITS}"
+        ));
+    }
+    Ok((Algorithm::RS256, key))
 }

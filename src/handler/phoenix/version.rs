@@ -21,13 +21,14 @@ impl Version {
         self as usize
     }
 
-    /// The version a client asks for with `vsn`, as in `2.0.0`. Who asks for
-    /// none is old enough to speak the first.
+    /// The version a client asks for with `vsn`, as in `2.0.0`. Of several the
+    /// last counts, as for Plug: phoenix.js appends its own to the params that it
+    /// is given. A client that asks for none is old enough to speak the first.
     ///
     /// # Errors
     /// The refusal of any other.
     pub(super) fn asked_for(request: &Request) -> Result<Version, Refusal> {
-        let Some(asked) = request.query_param("vsn") else {
+        let Some(asked) = request.last_query_param("vsn") else {
             return Ok(Version::V1);
         };
         Version::parse(&asked).ok_or_else(|| {

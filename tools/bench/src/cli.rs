@@ -24,9 +24,20 @@ pub struct Cli {
     run: RunArgs,
 }
 
+/// What the exit status of a run means.
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  corecast answered rightly and lost nothing wherever it was measured,
+     whether or not it met its goals. The report says what other contestants
+     did wrong and which scenarios this host makes impossible
+  1  corecast gave a wrong answer, lost something, ended, or could not run
+  2  nothing could be measured: a mistake on the command line, a program or a
+     file that cannot be used, or a host on which no scenario is possible";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Measure (the default)
+    #[command(after_help = EXIT_STATUS)]
     Run(Box<RunArgs>),
     /// List the scenarios of a set
     List(ListArgs),

@@ -280,7 +280,7 @@ fn others(args: &RunArgs, scenario: &Scenario, rivals: &[Rival]) -> Vec<Contesta
 }
 
 /// Descriptors a process needs for other things than connections.
-const SPARE_FILES: u64 = 200;
+pub(crate) const SPARE_FILES: u64 = 200;
 
 /// Enough shards that the table of each holds its share, however unevenly the
 /// kernel spreads the connections; one per core at least.

@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use serde::{Deserialize, Serialize};
+
 /// The result of everything here that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -21,15 +23,51 @@ pub enum Error {
     Wrong(String),
     /// What was due did not come in time.
     Stalled(String),
+    /// The driver's own side could not do its part.
+    Driver(String),
     /// The command line asks for something that cannot be.
     Usage(String),
+    /// Another error, and how the contestant fared meanwhile.
+    Explained(Box<Error>, String),
+}
+
+/// The side that is at fault where there is no figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The contestant's: it answered wrongly, ended, or did not answer.
+    Contestant,
+    /// That of this host or of the load: the contestant was not measured.
+    Host,
+}
+
+impl Error {
+    /// The side that is at fault.
+    pub fn cause(&self) -> Cause {
+        use io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut,
+        };
+        match self {
+            Error::Process(_) | Error::Wrong(_) | Error::Stalled(_) => Cause::Contestant,
+            // The other end of a connection does these; the rest are limits of this host.
+            Error::System { source, .. } => match source.kind() {
+                BrokenPipe | ConnectionAborted | ConnectionRefused | ConnectionReset | TimedOut => {
+                    Cause::Contestant
+                }
+                _ => Cause::Host,
+            },
+            Error::Driver(_) | Error::Usage(_) => Cause::Host,
+            Error::Explained(error, _) => error.cause(),
+        }
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::System { during, source } => write!(f, "{during}: {source}"),
-            Error::Process(text) | Error::Usage(text) => f.write_str(text),
+            Error::Process(text) | Error::Driver(text) | Error::Usage(text) => f.write_str(text),
+            Error::Explained(error, text) => write!(f, "{error}\n  {text}"),
             Error::Wrong(text) => write!(f, "wrong answer: {text}"),
             Error::Stalled(text) => write!(f, "stalled: {text}"),
         }
@@ -50,5 +88,25 @@ impl<T> During<T> for io::Result<T> {
             during: during.into(),
             source,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_the_host_is_not_the_fault_of_the_contestant() {
+        let system = |errno| {
+            let outcome: io::Result<()> = Err(io::Error::from_raw_os_error(errno));
+            outcome.during("connecting").unwrap_err()
+        };
+        for errno in [libc::ECONNRESET, libc::EPIPE, libc::ECONNREFUSED] {
+            assert_eq!(system(errno).cause(), Cause::Contestant);
+        }
+        for errno in [libc::EMFILE, libc::ENOBUFS, libc::EADDRNOTAVAIL] {
+            let explained = Error::Explained(Box::new(system(errno)), "it wrote".into());
+            assert_eq!(explained.cause(), Cause::Host);
+        }
     }
 }

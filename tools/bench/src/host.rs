@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, SystemTime};
 
 use corecast::cpus;
@@ -52,13 +53,16 @@ const SYSCTLS: [&str; 12] = [
 
 impl Host {
     /// Looks around.
+    ///
+    /// A value that a sandbox hides is `unknown`, and costs no figure.
     pub fn read() -> Result<Host> {
-        let cpu = cpu_model(&read("/proc/cpuinfo")?).unwrap_or_else(|| "unknown".into());
-        let memory = field_kib(&read("/proc/meminfo")?, "MemTotal").unwrap_or(0);
+        let unknown = || "unknown".to_owned();
+        let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let memory = field_kib(&text("/proc/meminfo"), "MemTotal").unwrap_or(0);
         Ok(Host {
             date: sys::utc_date(SystemTime::now()),
-            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-            cpu,
+            kernel: setting("/proc/sys/kernel/osrelease").unwrap_or_else(unknown),
+            cpu: cpu_model(&text("/proc/cpuinfo")).unwrap_or_else(unknown),
             cores: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             memory_mib: memory / 1024,
             governor: setting("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -149,10 +153,13 @@ pub fn core_time(cores: &[usize]) -> Result<CoreTime> {
     Ok(CoreTime { busy })
 }
 
-/// Whether somebody listens on a local port. Unlike a trial connection this
-/// leaves no trace in the server.
-pub fn is_listening(port: u16) -> Result<bool> {
-    Ok(has_listener(&read("/proc/net/tcp")?, port))
+/// Whether somebody listens on a port of 127.0.0.1. Unlike a trial connection
+/// the kernel's table leaves no trace in the server; a sandbox may hide it.
+pub fn is_listening(port: u16) -> bool {
+    match fs::read_to_string("/proc/net/tcp") {
+        Ok(table) if !table.is_empty() => has_listener(&table, port),
+        _ => TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(),
+    }
 }
 
 fn read(path: &str) -> Result<String> {

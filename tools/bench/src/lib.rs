@@ -18,6 +18,8 @@
 //! - A figure is only printed after the contestant has proved, in the same
 //!   connections, that it answers correctly; during timing every byte is counted.
 //! - Every loop has a deadline, and a [`watchdog`] stands behind the deadlines.
+//! - A contestant that fails is a line in the report and ends nothing. Only what
+//!   the server itself did wrong decides the exit status.
 //! - Children are ended by the id they were started with, and die with the driver.
 
 pub mod cli;
@@ -39,7 +41,7 @@ pub mod sys;
 pub mod tool;
 pub mod watchdog;
 
-pub use error::{During, Error, Result};
+pub use error::{Cause, During, Error, Result};
 
 use std::fs;
 use std::path::Path;
@@ -50,12 +52,16 @@ use clap::Parser;
 use results::Results;
 use scenario::{Scenario, Set};
 
-/// Everything the binary does, with the exit status it ends with: 0 when every
-/// scenario ran (whether or not it met its goals) and nothing regressed, else 1.
+/// The command line asks for what cannot be, or there was nothing to measure;
+/// `clap` ends with the same.
+const NOTHING_TO_MEASURE: u8 = 2;
+
+/// Everything the binary does, with the exit status it ends with. `run --help`
+/// says what each means.
 pub fn main() -> ExitCode {
     let outcome = match cli::Cli::parse().resolve() {
         cli::Task::Floor(args) => args.serve().map(|_: std::convert::Infallible| true),
-        cli::Task::Run(args) => run::run(&args),
+        cli::Task::Run(args) => run::run(*args),
         cli::Task::List(set) => {
             list(set);
             Ok(true)
@@ -67,8 +73,8 @@ pub fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("corecast-bench: {error}");
-            ExitCode::FAILURE
+            progress::note(&format!("corecast-bench: {error}"));
+            ExitCode::from(NOTHING_TO_MEASURE)
         }
     }
 }
@@ -91,7 +97,7 @@ fn compare(args: &cli::CompareArgs) -> Result<bool> {
 
 fn quote(args: &cli::QuoteArgs) -> Result<()> {
     let results = read_results(&args.report)?;
-    if results.settings.is_partial || results.failures().next().is_some() {
+    if results.settings.is_partial || results.own_failures() > 0 {
         return Err(Error::Usage(format!(
             "{} is of a run that was quick, partial or failed; measure again without --quick \
              and --only",

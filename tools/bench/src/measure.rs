@@ -20,8 +20,38 @@ use crate::{Error, Result};
 /// What the open loop of a latency scenario runs.
 const OPEN_LOOP: &str = "echo {url}/echo -d {seconds}s --warm-up {warm_up}s";
 
+/// Attempts to start a contestant whose port somebody else has taken.
+const ATTEMPTS: usize = 3;
+
 /// Measures `contestant` in `scenario` once.
+///
+/// On a busy host the port that was free a moment ago can be taken by the time
+/// the contestant binds it; then another one is tried.
 pub fn measure(
+    args: &RunArgs,
+    cores: &Cores,
+    scenario: &Scenario,
+    contestant: &Contestant,
+) -> Result<Reading> {
+    let mut attempt = 1;
+    loop {
+        match measure_once(args, cores, scenario, contestant) {
+            Err(Error::Process(words)) if attempt < ATTEMPTS && names_taken_port(&words) => {
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Whether a contestant's last words are those of a port that is in use.
+fn names_taken_port(words: &str) -> bool {
+    ["in use", "EADDRINUSE"]
+        .iter()
+        .any(|sign| words.contains(sign))
+}
+
+fn measure_once(
     args: &RunArgs,
     cores: &Cores,
     scenario: &Scenario,

@@ -3,11 +3,12 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,9 +16,11 @@ use crate::error::During;
 use crate::{Error, Result, host, sys};
 
 /// Time a contestant has to listen.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(20);
 /// Time it has to end when asked, before it is made to.
 const END: Duration = Duration::from_secs(2);
+/// Time between the last of its connections and the end of its process.
+const LAST_MOMENTS: Duration = Duration::from_millis(200);
 
 /// The memory pages a contestant may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +32,28 @@ pub enum Pages {
     Small,
 }
 
+/// All children that run, so that the watchdog can end them when the thread
+/// that waits for them does not.
+static RUNNING: Mutex<Vec<Weak<Mutex<Child>>>> = Mutex::new(Vec::new());
+
+/// Kills all children. The thread that owns them notices by what they no longer do.
+pub fn kill_all() {
+    for child in lock(&RUNNING).drain(..).filter_map(|child| child.upgrade()) {
+        // One that was waited for already is passed over.
+        let _ = lock(&child).kill();
+    }
+}
+
+/// A panic elsewhere does not matter: between any two statements the guarded
+/// values are whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A running contestant. Dropping it ends it.
 pub struct Contender {
-    child: Child,
+    child: Arc<Mutex<Child>>,
+    pid: u32,
     output: File,
     name: String,
 }
@@ -45,7 +67,7 @@ impl Contender {
         cpus: &[usize],
         address: SocketAddrV4,
     ) -> Result<Contender> {
-        let mut contender = Contender::spawn(program, arguments, pages, cpus)?;
+        let mut contender = Contender::spawn(program, arguments, pages, cpus).map_err(no_start)?;
         contender.wait_until_listening(address.port())?;
         Ok(contender)
     }
@@ -77,8 +99,15 @@ impl Contender {
             });
         }
         let child = command.spawn().during(format!("starting {name}"))?;
+        let pid = child.id();
+        let child = Arc::new(Mutex::new(child));
+        let mut running = lock(&RUNNING);
+        running.retain(|child| child.strong_count() > 0);
+        running.push(Arc::downgrade(&child));
+        drop(running);
         Ok(Contender {
             child,
+            pid,
             output,
             name,
         })
@@ -86,13 +115,30 @@ impl Contender {
 
     /// The id of its process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
+    }
+
+    /// How it ended, unless it runs.
+    fn ended(&self) -> io::Result<Option<ExitStatus>> {
+        lock(&self.child).try_wait()
+    }
+
+    /// The same after at most `limit`.
+    fn ended_within(&self, limit: Duration) -> io::Result<Option<ExitStatus>> {
+        let started = Instant::now();
+        loop {
+            match self.ended()? {
+                None if started.elapsed() < limit => thread::sleep(Duration::from_millis(5)),
+                outcome => return Ok(outcome),
+            }
+        }
     }
 
     /// Adds to a failed scenario how the contestant fared: whether it ended,
     /// and what it wrote last.
     pub fn explain(&mut self, error: Error) -> Error {
-        match self.child.try_wait() {
+        // Its connections end before the process itself does.
+        match self.ended_within(LAST_MOMENTS) {
             Ok(Some(status)) => Error::Process(format!(
                 "{error}\n  {} has ended ({status}) and wrote:\n{}",
                 self.name,
@@ -100,15 +146,15 @@ impl Contender {
             )),
             _ => match self.last_words() {
                 words if words.is_empty() => error,
-                words => Error::Process(format!("{error}\n  {} wrote:\n{words}", self.name)),
+                words => Error::Explained(error.into(), format!("{} wrote:\n{words}", self.name)),
             },
         }
     }
 
     fn wait_until_listening(&mut self, port: u16) -> Result<()> {
         let started = Instant::now();
-        while !host::is_listening(port)? {
-            if let Ok(Some(status)) = self.child.try_wait() {
+        while !host::is_listening(port) {
+            if let Ok(Some(status)) = self.ended() {
                 return Err(Error::Process(format!(
                     "{} ended before it listened ({status}) and wrote:\n{}",
                     self.name,
@@ -146,19 +192,30 @@ impl Contender {
 
 impl Drop for Contender {
     fn drop(&mut self) {
-        if let Ok(Some(_)) = self.child.try_wait() {
+        if let Ok(Some(_)) = self.ended() {
             return;
         }
-        sys::terminate(self.child.id());
-        let asked = Instant::now();
-        while asked.elapsed() < END {
-            if let Ok(Some(_)) = self.child.try_wait() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(5));
+        sys::terminate(self.pid);
+        if let Ok(Some(_)) = self.ended_within(END) {
+            return;
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = lock(&self.child).kill();
+        // One that hangs in the kernel is left behind: the run goes on.
+        let _ = self.ended_within(END);
+    }
+}
+
+/// Why a contestant does not start: its own fault, such as a file that is no
+/// program, unless this host has no room for another process.
+fn no_start(error: Error) -> Error {
+    match error {
+        Error::System { during, source } => match source.raw_os_error() {
+            Some(libc::EAGAIN | libc::EMFILE | libc::ENFILE | libc::ENOMEM) => {
+                Error::System { during, source }
+            }
+            _ => Error::Process(format!("{during}: {source}")),
+        },
+        other => other,
     }
 }
 
@@ -170,17 +227,13 @@ pub fn run(
     cpus: &[usize],
     limit: Duration,
 ) -> Result<String> {
-    let mut contender = Contender::spawn(program, arguments, Pages::Any, cpus)?;
-    let started = Instant::now();
-    while started.elapsed() < limit {
-        let status = contender.child.try_wait();
-        if status
-            .during(format!("waiting for {}", contender.name))?
-            .is_some()
-        {
-            return Ok(contender.last_words());
-        }
-        thread::sleep(Duration::from_millis(5));
+    let contender = Contender::spawn(program, arguments, Pages::Any, cpus)?;
+    let ended = contender.ended_within(limit);
+    if ended
+        .during(format!("waiting for {}", contender.name))?
+        .is_some()
+    {
+        return Ok(contender.last_words());
     }
     Err(Error::Stalled(format!(
         "{} did not end within {limit:?}; it wrote:\n{}",
@@ -189,9 +242,23 @@ pub fn run(
     )))
 }
 
+/// Whether a listener on 127.0.0.1 can be reached from there.
+///
+/// # Errors
+/// What the operating system says if not: there is no such address, or the
+/// loopback device is down.
+pub fn try_loopback() -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    TcpStream::connect(listener.local_addr()?).map(drop)
+}
+
 /// A loopback address whose port nobody listens on now.
+///
+/// # Errors
+/// Where this network has no 127.0.0.1, or no free port.
 pub fn free_address() -> Result<SocketAddrV4> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).during("looking for a free port")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .during("looking for a free port on 127.0.0.1")?;
     let port = listener
         .local_addr()
         .during("looking for a free port")?

@@ -1,6 +1,6 @@
 //! How far a run is: a bar on a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -55,7 +55,7 @@ impl Progress {
     pub fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            None => note(line),
         }
     }
 
@@ -67,6 +67,12 @@ impl Progress {
         // Lets the terminal settle before the report goes to another stream.
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Writes a line to standard error. A full or closed one is no reason to end a
+/// run whose report goes to files.
+pub fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn summary(reading: &Reading, unit: &str) -> String {

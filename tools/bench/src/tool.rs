@@ -83,7 +83,7 @@ impl ToolLoad {
         )?;
         let text = std::fs::read_to_string(json.path()).during("reading the outcome")?;
         if text.is_empty() {
-            return Err(Error::Process(format!(
+            return Err(Error::Driver(format!(
                 "{} {} measured nothing and wrote:\n{output}",
                 program.display(),
                 line.join(" ")

@@ -188,7 +188,7 @@ fn channels_are_checked_and_timed() {
 }
 
 #[test]
-fn a_contestant_that_does_not_come_up_fails_the_run_and_nobody_else() {
+fn a_contestant_that_does_not_come_up_is_a_line_and_fails_nobody_else() {
     let directory = tempfile::tempdir().unwrap();
     let rivals = directory.path().join("list");
     fs::write(&rivals, "broken\tfalse\n").unwrap();
@@ -196,7 +196,7 @@ fn a_contestant_that_does_not_come_up_fails_the_run_and_nobody_else() {
     let Some(run) = quick_run(&["--only=handshakes", "--driver=auto", &rivals]) else {
         return;
     };
-    assert_eq!(run.output.status.code(), Some(1));
+    assert_eq!(run.output.status.code(), Some(0));
     assert!(text(&run.output.stdout).contains("ended before it listened"));
     let results = run.results();
     let rounds = |name: &str| results.contests[0].entry(name).unwrap().rounds.clone();

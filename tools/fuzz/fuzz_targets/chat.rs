@@ -15,7 +15,7 @@ use corecast::ws::{Message, Role, Rules};
 use corecast_fuzz::codec::{Owned, decode};
 use corecast_fuzz::peer;
 use libfuzzer_sys::fuzz_target;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
@@ -91,7 +91,7 @@ fuzz_target!(|case: Case<'_>| {
 struct Any<'a> {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "written")]
     content: Option<&'a RawValue>,
     #[serde(default)]
     user_id: Option<String>,
@@ -99,6 +99,11 @@ struct Any<'a> {
     reason: Option<String>,
     #[serde(default)]
     timestamp: Option<u64>,
+}
+
+/// A value that is there, `null` included.
+fn written<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
 }
 
 fn check(text: &str, user_id: &str, sent: &[u8]) {

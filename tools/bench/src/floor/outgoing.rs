@@ -34,6 +34,12 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Keeps `bytes` as if there had been no room for them.
+    #[cfg(test)]
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// Sends what waits, as far as there is room.
     #[cold]
     pub fn flush(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {

@@ -107,28 +107,38 @@ pub(super) fn publish_in_turn(
     // What each subscriber may still receive of the current batch.
     let mut due = vec![0; subscribers];
     let mut total_due = 0;
-    // Subscribers that have received the whole of a batch.
-    let mut complete = 0;
+    let batch_bytes = delivered * (subscribers - 1) + answered;
+    let batch_deliveries = subscribers as u64 * messages;
+    // Batches that were published, the current one among them.
+    let mut batches = 0;
+    // Bytes of the current batch that found no room yet.
+    let mut unsent = 0;
     let mut times = Vec::new();
     let started = Instant::now();
     let mut published_at = started;
     let mut stopwatch = Stopwatch::start(window, account);
     loop {
-        let going_on = stopwatch.tick(complete * messages)?;
+        // By the bytes, so that a batch under way counts as well: one of many
+        // publications can take longer than the window.
+        let received = batches * batch_bytes as u64 - total_due as u64;
+        let going_on = stopwatch.tick(received * batch_deliveries / batch_bytes as u64)?;
         if total_due == 0 {
             if !going_on {
                 return Ok((stopwatch.sample()?, times));
             }
             due.fill(delivered);
             due[publisher] = answered;
-            total_due = delivered * (subscribers - 1) + answered;
+            total_due = batch_bytes;
+            batches += 1;
+            unsent = request.len();
             published_at = Instant::now();
+        }
+        if unsent > 0 {
+            // A kernel that is short of memory may take a part only. It does not
+            // always report room then, so each turn tries.
+            let rest = &request[request.len() - unsent..];
             let socket = fleet.sockets[publisher].as_fd();
-            let sent = sys::send(socket, request).during("publishing")?;
-            // All of the last batch has been received, so there is room.
-            if sent != Some(request.len()) {
-                return Err(Error::Stalled("no room to publish".into()));
-            }
+            unsent -= sys::send(socket, rest).during("publishing")?.unwrap_or(0);
         }
         let ready = fleet.epoll.wait(Some(NAP)).during("waiting")?;
         for at in 0..ready {
@@ -147,7 +157,6 @@ pub(super) fn publish_in_turn(
                 Some(count) if count <= due[index] => {
                     due[index] -= count;
                     total_due -= count;
-                    complete += u64::from(due[index] == 0);
                 }
                 Some(count) => {
                     return Err(Error::Wrong(format!(

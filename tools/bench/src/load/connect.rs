@@ -1,11 +1,12 @@
 //! A fleet of established connections, opened some at a time.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::opening::Opening;
-use super::{Deadline, EVENT_BATCH, Exchange, Hello, NAP, SCRATCH_BYTES};
+use super::{Deadline, EVENT_BATCH, Exchange, Hello, NAP, PATIENCE, SCRATCH_BYTES};
 use crate::error::During;
 use crate::sys::{self, Epoll, Interest, Source};
 use crate::{Error, Result};
@@ -27,7 +28,8 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Opens `count` connections, all of them or none, within `limit`.
+    /// Opens `count` connections, all of them or none, within `limit`, and as
+    /// long as some come.
     pub fn open(
         address: SocketAddrV4,
         count: usize,
@@ -40,6 +42,7 @@ impl Fleet {
         let mut openings: Vec<Option<Opening>> = Vec::with_capacity(count);
         let mut sockets: Vec<Option<OwnedFd>> = (0..count).map(|_| None).collect();
         let mut established = 0;
+        let mut progress = Deadline::after(PATIENCE);
         while established < count {
             while openings.len() < count && openings.len() - established < IN_FLIGHT {
                 let index = openings.len();
@@ -49,10 +52,15 @@ impl Fleet {
                     .during("watching a connection")?;
                 openings.push(Some(opening));
             }
-            let left = deadline.left(|| {
+            deadline.left(|| {
                 format!("{established} of {count} connections established in {limit:?}")
             })?;
-            let ready = epoll.wait(Some(left.min(NAP))).during("waiting")?;
+            progress.left(|| {
+                format!(
+                    "{established} of {count} connections established, and no other in {PATIENCE:?}"
+                )
+            })?;
+            let ready = epoll.wait(Some(NAP)).during("waiting")?;
             for at in 0..ready {
                 let event = epoll.event(at);
                 let index = event.token as usize;
@@ -67,6 +75,7 @@ impl Fleet {
                 if opening.advance(event, hello, &mut scratch)? {
                     sockets[index] = openings[index].take().map(Opening::into_socket);
                     established += 1;
+                    progress = Deadline::after(PATIENCE);
                 }
             }
         }
@@ -94,6 +103,7 @@ impl Fleet {
         let socket = self.sockets[index].as_fd();
         let mut scratch = vec![0; SCRATCH_BYTES.min(response.len() + 1)];
         let (mut sent, mut heard) = (0, 0);
+        let mut progress = Deadline::after(PATIENCE);
         while sent < request.len() || heard < response.len() {
             if sent < request.len() {
                 sent += sys::send(socket, &request[sent..])
@@ -109,15 +119,18 @@ impl Fleet {
                 Some(count) => {
                     compare(&scratch[..count], &response[heard..], index, heard)?;
                     heard += count;
+                    progress = Deadline::after(PATIENCE);
                 }
                 None => {
-                    let left = deadline.left(|| {
+                    let received = || {
                         format!(
                             "connection {index} received {heard} of {} bytes in the check",
                             response.len()
                         )
-                    })?;
-                    sys::wait_for(&socket, sent < request.len(), left.min(NAP))
+                    };
+                    deadline.left(received)?;
+                    progress.left(received)?;
+                    sys::wait_for(&socket, sent < request.len(), NAP)
                         .during("waiting during the check")?;
                 }
             }
@@ -133,10 +146,14 @@ impl Fleet {
     }
 }
 
-/// Another loopback address for each connection in turn; elsewhere the
-/// kernel's own choice.
+/// Another loopback address for each connection in turn; elsewhere, and where
+/// the loopback device has one address and not a network of them, the kernel's
+/// own choice.
 fn source(target: SocketAddrV4, index: usize) -> Source {
-    if target.ip().is_loopback() {
+    static HAS_NETWORK: OnceLock<bool> = OnceLock::new();
+    let last = Ipv4Addr::new(127, 0, 0, 1 + SOURCES as u8);
+    let has_network = || UdpSocket::bind((last, 0)).is_ok();
+    if target.ip().is_loopback() && *HAS_NETWORK.get_or_init(has_network) {
         Source::Address(Ipv4Addr::new(127, 0, 0, 2 + (index % SOURCES) as u8))
     } else {
         Source::Any

@@ -1,9 +1,9 @@
 //! Handshakes: connect, upgrade, reset, again; a fixed number in flight.
 
-use std::time::Duration;
-
 use super::opening::Opening;
-use super::{Account, EVENT_BATCH, Fleet, Hello, NAP, Peer, Protocol, Stopwatch, Window};
+use super::{
+    Account, EVENT_BATCH, Fleet, Hello, NAP, OPEN_LIMIT, Peer, Protocol, Stopwatch, Window,
+};
 use crate::error::During;
 use crate::results::Sample;
 use crate::sys::{self, Epoll, Interest, Source};
@@ -23,7 +23,7 @@ impl Handshakes {
         if peer.protocol == Protocol::WebSocket {
             for seed in 1..=16 {
                 let mut hello = Hello::upgrade(peer.address, &path, seed);
-                Fleet::open(peer.address, 4, &mut hello, Duration::from_secs(5))?.close();
+                Fleet::open(peer.address, 4, &mut hello, OPEN_LIMIT)?.close();
             }
         }
         let hello = Hello::upgrade(peer.address, &path, 0);

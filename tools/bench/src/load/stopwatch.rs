@@ -68,7 +68,8 @@ impl Stopwatch {
     }
 
     /// Reports that `messages` have been completed since the start. True while
-    /// the load shall go on; false once the window is over.
+    /// the load shall go on; false once the window is over, which has at least
+    /// one message in it.
     #[inline]
     pub fn tick(&mut self, messages: u64) -> Result<bool> {
         let now = Instant::now();
@@ -88,7 +89,9 @@ impl Stopwatch {
                 self.mark = Some(self.read_accounts(messages)?);
                 Ok(true)
             }
-            Some(mark) if now - mark.at >= self.window.measured => {
+            // On a slow host the first answer may take longer than the window. The
+            // window then lasts until it has come, or nothing has for too long.
+            Some(mark) if now - mark.at >= self.window.measured && messages > mark.messages => {
                 self.sample = Some(self.settle(mark, messages)?);
                 Ok(false)
             }
@@ -114,7 +117,7 @@ impl Stopwatch {
                 .map(host::process_cpu_time)
                 .transpose()?,
             load: sys::thread_cpu_time(),
-            cores: self.layout(|layout| host::core_time(&layout.all()))?,
+            cores: self.account.cores.as_ref().and_then(core_time),
             shards: self.account.shards.as_ref().map(Shards::read).transpose()?,
         })
     }
@@ -145,8 +148,32 @@ impl Stopwatch {
             slowest_core_rate: slowest.and_then(|(before, now)| now.slowest_since(before)),
         })
     }
+}
 
-    fn layout<T>(&self, read: impl Fn(&Layout) -> Result<T>) -> Result<Option<T>> {
-        self.account.cores.as_ref().map(read).transpose()
+/// In some containers `/proc/stat` has other cores than the scheduler. Then
+/// nothing is said about other work on them.
+fn core_time(layout: &Layout) -> Option<CoreTime> {
+    host::core_time(&layout.all()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread::sleep;
+
+    #[test]
+    fn a_window_lasts_until_something_was_answered_in_it() {
+        let window = Window {
+            warm_up: Duration::ZERO,
+            measured: Duration::from_millis(10),
+        };
+        let mut stopwatch = Stopwatch::start(window, Account::default());
+        assert!(stopwatch.tick(5).unwrap());
+        sleep(Duration::from_millis(20));
+        assert!(stopwatch.tick(5).unwrap());
+        assert!(!stopwatch.tick(6).unwrap());
+        let sample = stopwatch.sample().unwrap();
+        assert_eq!(sample.messages, 1);
+        assert!(sample.seconds >= 0.02);
     }
 }

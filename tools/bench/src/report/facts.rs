@@ -208,6 +208,13 @@ pub(super) fn cores(settings: &Settings) -> String {
     )
 }
 
+/// The rounds without a figure, a sentence each.
+pub(super) fn failures(results: &Results) -> Vec<String> {
+    let failures = results.failures();
+    let words = failures.map(|(contest, failure)| format!("{}, {failure}", contest.name));
+    words.collect()
+}
+
 /// What makes the figures doubtful, a sentence each.
 pub(super) fn doubts(results: &Results) -> Vec<String> {
     let settings = &results.settings;

@@ -13,7 +13,8 @@ const BEGIN: &str = "<!-- figures -->";
 /// The line after it.
 const END: &str = "<!-- /figures -->";
 
-/// Date and machine, then a row for each scenario in which the server took part.
+/// Date and machine, then a row for each scenario in which the server took part,
+/// then a line for whatever was skipped or has failed.
 pub fn markdown(results: &Results) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
@@ -51,7 +52,18 @@ fn write(results: &Results, text: &mut String) -> fmt::Result {
         "÷ best rival",
         "goal",
     ];
-    rows(text, &headings, &idle, idle_cells)
+    rows(text, &headings, &idle, idle_cells)?;
+    let skipped = results
+        .skipped
+        .iter()
+        .map(|line| format!("skipped: {line}"));
+    let failures = facts::failures(results).into_iter();
+    let failed = failures.map(|line| format!("failed: {line}"));
+    for (index, line) in skipped.chain(failed).enumerate() {
+        let gap = if index == 0 { "\n" } else { "" };
+        writeln!(text, "{gap}- {}", plain(&line))?;
+    }
+    Ok(())
 }
 
 /// A table of those contests in which the server has figures, or nothing.
@@ -211,12 +223,24 @@ mod tests {
         ] {
             assert!(text.contains(wanted), "{wanted} in\n{text}");
         }
-        let mut tables = text.split("\n\n").skip(1);
+        let tables = text.split("\n\n").skip(1);
+        let mut tables = tables.filter(|part| part.starts_with('|'));
         let columns = |line: &str| line.matches('|').count();
         assert!(
             tables.all(|table| table.lines().all(|line| columns(line) == 7)),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_was_skipped_or_failed_is_a_line_with_its_reason() {
+        let mut results = sample_results();
+        results.contests[1].failures[0].reason = "stalled:\n    its | words".into();
+        let text = markdown(&results);
+        let lines = "\n\n- skipped: echo-20B-c50000: it needs 50,200 open files\n\
+                     - failed: echo-20B-p16-c100, Node 22 ws 8.18 with a rather long name, \
+                     round 2: stalled: its \\| words\n";
+        assert!(text.ends_with(lines), "{text}");
     }
 
     #[test]

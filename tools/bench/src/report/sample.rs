@@ -1,8 +1,10 @@
 //! Results for the tests: small ones to build, and a realistic run.
 
+use crate::Cause;
 use crate::host::Host;
 use crate::results::{
-    Contest, Entry, FORMAT, Goal, IdleSample, Latency, Reading, Results, Role, Sample, Settings,
+    Contest, Entry, FORMAT, Failure, Goal, IdleSample, Latency, Reading, Results, Role, Sample,
+    Settings,
 };
 
 /// A run with these scenarios.
@@ -41,6 +43,7 @@ pub(crate) fn results(contests: Vec<Contest>) -> Results {
         },
         contests,
         absent: Vec::new(),
+        skipped: Vec::new(),
     }
 }
 
@@ -159,10 +162,12 @@ pub(crate) fn sample_results() -> Results {
         goals(),
     );
     pipelined.entries[4].rounds[1] = None;
-    pipelined.failures = vec![format!(
-        "{}, {}, round 2: stalled: 40 of 100 answers after 5 s",
-        pipelined.name, pipelined.entries[4].name
-    )];
+    pipelined.failures = vec![Failure {
+        contestant: pipelined.entries[4].name.clone(),
+        round: 2,
+        cause: Cause::Contestant,
+        reason: "stalled: 40 of 100 answers after 5 s".into(),
+    }];
 
     let broadcast = titled(
         "broadcast-20B-p16-s10000",
@@ -262,6 +267,7 @@ pub(crate) fn sample_results() -> Results {
         idle,
     ]);
     results.absent = vec!["uWebSockets: no C++ compiler was found".into()];
+    results.skipped = vec!["echo-20B-c50000: it needs 50,200 open files".into()];
     let first = &mut results.contests[0].entries[0].rounds[1];
     if let Some(Reading::Timed(sample)) = first {
         sample.other_cpu_seconds = Some(0.18);

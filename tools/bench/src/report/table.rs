@@ -47,10 +47,13 @@ fn write(results: &Results, text: &mut String) -> std::fmt::Result {
     for absent in &results.absent {
         writeln!(text, "absent: {absent}")?;
     }
+    for skipped in &results.skipped {
+        writeln!(text, "skipped: {skipped}")?;
+    }
     for doubt in facts::doubts(results) {
         writeln!(text, "\nDOUBTFUL: {}", wrapped(&doubt))?;
     }
-    for failure in results.failures() {
+    for failure in facts::failures(results) {
         writeln!(text, "\nFAILED {failure}")?;
     }
     Ok(())
@@ -121,6 +124,7 @@ mod tests {
             "2026-11-22 14:39 UTC, AMD EPYC, 2 cores",
             "server on core 0, load on core 1",
             "absent: uWebSockets: no C++ compiler was found",
+            "skipped: echo-20B-c50000: it needs 50,200 open files",
             "DOUBTFUL: other work",
             "\nFAILED echo-20B-p16-c100",
         ] {

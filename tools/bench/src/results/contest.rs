@@ -1,8 +1,11 @@
 //! A finished scenario: who took part, and how they compare.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Goal, IdleSample, Reading, Sample, Spread};
+use crate::error::Cause;
 
 /// What kind of contestant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +55,40 @@ pub struct Contest {
     pub goals: Vec<Goal>,
     /// Who took part, in order.
     pub entries: Vec<Entry>,
-    /// What went wrong, a sentence each.
-    pub failures: Vec<String>,
+    /// The rounds that have no figure.
+    pub failures: Vec<Failure>,
+}
+
+/// A round in which a contestant has no figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The name of its entry.
+    pub contestant: String,
+    /// Which round, from 1.
+    pub round: usize,
+    /// The side that is at fault.
+    pub cause: Cause,
+    /// What went wrong, with the last words of the contestant.
+    pub reason: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure {
+            contestant,
+            round,
+            reason,
+            ..
+        } = self;
+        write!(f, "{contestant}, round {round}: {reason}")
+    }
+}
+
+impl Role {
+    /// Whether it is the server itself, in one of its ways.
+    pub fn is_own(self) -> bool {
+        matches!(self, Role::Server | Role::Variant)
+    }
 }
 
 impl Entry {
@@ -124,6 +159,16 @@ impl Contest {
     /// The entry with this name.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    /// The rounds in which the server itself went wrong, whatever others did
+    /// and this host could not.
+    pub fn own_failures(&self) -> impl Iterator<Item = &Failure> {
+        let is_own = |failure: &&Failure| {
+            let entry = self.entry(&failure.contestant);
+            entry.is_some_and(|entry| entry.role.is_own()) && failure.cause == Cause::Contestant
+        };
+        self.failures.iter().filter(is_own)
     }
 
     /// The server the goals are for.

@@ -17,7 +17,7 @@ mod spread;
 
 use serde::{Deserialize, Serialize};
 
-pub use contest::{Contest, Entry, Role};
+pub use contest::{Contest, Entry, Failure, Role};
 pub use goal::{Figure, Goal, Verdict};
 pub use reading::{IdleSample, Latency, Reading, Sample};
 pub use spread::Spread;
@@ -42,6 +42,9 @@ pub struct Results {
     pub contests: Vec<Contest>,
     /// Who or what did not take part and why, a sentence each.
     pub absent: Vec<String>,
+    /// Scenarios that this host makes impossible, and what is needed, a sentence each.
+    #[serde(default)]
+    pub skipped: Vec<String>,
 }
 
 /// How a run measured.
@@ -71,8 +74,24 @@ pub struct Settings {
 }
 
 impl Results {
-    /// What went wrong, a sentence each.
-    pub fn failures(&self) -> impl Iterator<Item = &String> {
-        self.contests.iter().flat_map(|contest| &contest.failures)
+    /// The rounds without a figure, with their scenarios.
+    pub fn failures(&self) -> impl Iterator<Item = (&Contest, &Failure)> {
+        self.contests.iter().flat_map(|contest| {
+            let failures = contest.failures.iter();
+            failures.map(move |failure| (contest, failure))
+        })
+    }
+
+    /// Rounds in which the server itself answered wrongly, lost something, or
+    /// could not run.
+    pub fn own_failures(&self) -> usize {
+        let own = |contest| Contest::own_failures(contest).count();
+        self.contests.iter().map(own).sum()
+    }
+
+    /// The server itself has at least one figure.
+    pub fn has_own_figures(&self) -> bool {
+        let mut entries = self.contests.iter().flat_map(|contest| &contest.entries);
+        entries.any(|entry| entry.role.is_own() && entry.rounds.iter().any(Option::is_some))
     }
 }

@@ -4,7 +4,9 @@ mod table;
 
 use std::time::Duration;
 
-use crate::contestant::Field;
+use corecast_load::report::units::grouped;
+
+use crate::contestant::{Field, SPARE_FILES};
 use crate::floor::Floor;
 use crate::load::broadcast::Broadcast;
 use crate::load::echo::Echo;
@@ -140,6 +142,22 @@ impl Scenario {
         }
     }
 
+    /// Whether this process may open as many files as the built-in load holds
+    /// connections; if not, a sentence with what is needed. `corecast-load`
+    /// spreads its own over several tables of descriptors.
+    pub fn possible_with(&self, open_files: u64) -> Result<(), String> {
+        let needed = self.connections() as u64 + SPARE_FILES;
+        if matches!(self.load, Load::Tool(_)) || needed <= open_files {
+            return Ok(());
+        }
+        Err(format!(
+            "{}: its load and each contestant hold {} connections in one process, and \
+             {open_files} open files are allowed; it needs: ulimit -Hn {needed}",
+            self.name,
+            grouped(self.connections() as u64)
+        ))
+    }
+
     /// Time after which one measurement, with start and end of the contestant,
     /// has certainly gone wrong: more than all deadlines on its way together.
     pub fn limit(&self, window: Window) -> Duration {
@@ -147,7 +165,7 @@ impl Scenario {
             Load::Tool(tool) => tool.limit(window),
             _ => 2 * (window.warm_up + window.measured),
         };
-        own + Duration::from_secs(300)
+        own + Duration::from_secs(1200)
     }
 }
 
@@ -164,6 +182,17 @@ mod tests {
             assert_eq!(names.len(), scenarios.len());
             assert!(!names.is_empty());
         }
+    }
+
+    #[test]
+    fn what_needs_more_open_files_than_there_may_be_is_impossible() {
+        let scenarios = Scenario::all(Set::Full);
+        let named = |name: &str| scenarios.iter().find(|it| it.name == name).unwrap();
+        assert_eq!(named("echo-20B-c100").possible_with(1_024), Ok(()));
+        assert_eq!(named("chat-two-shards").possible_with(1_024), Ok(()));
+        let sentence = named("idle-memory").possible_with(1_024).unwrap_err();
+        assert!(sentence.ends_with("ulimit -Hn 18400"), "{sentence}");
+        assert_eq!(named("idle-memory").possible_with(18_400), Ok(()));
     }
 
     #[test]

@@ -141,6 +141,7 @@ impl Attempt<'_> {
                     problem @ (ClientError::TooLarge
                     | ClientError::Upgrade
                     | ClientError::Connection
+                    | ClientError::Extension { .. }
                     | ClientError::Accept { .. }),
                 ) => {
                     return Err(ProbeError::NotWebSocket { address, problem });

@@ -78,9 +78,8 @@ fn verdict(results: &Results, html: &mut String) -> std::fmt::Result {
     let judged = facts::judged(results);
     let missed = judged.iter().any(|goal| goal.verdict.met == Some(false));
     let met = judged.iter().any(|goal| goal.verdict.met == Some(true));
-    let failures: Vec<_> = results.failures().collect();
     let class = match () {
-        () if missed || !failures.is_empty() => "failed",
+        () if missed || results.own_failures() > 0 => "failed",
         () if met => "passed",
         () => "running",
     };
@@ -92,8 +91,9 @@ fn verdict(results: &Results, html: &mut String) -> std::fmt::Result {
         html,
         "<section id=\"verdict\" class=\"verdict {class}\"><h2>{words}</h2>"
     )?;
-    let failed = failures.iter().map(|failure| escape(failure));
-    html.push_str(&list(failed.map(|failure| {
+    let failures = facts::failures(results).into_iter();
+    html.push_str(&list(failures.map(|failure| {
+        let failure = escape(&failure);
         format!("<strong class=\"failure\">failed</strong>: {failure}")
     })));
     html.push_str(&goals(&judged));
@@ -128,10 +128,10 @@ fn goals(judged: &[Judged<'_>]) -> String {
     )
 }
 
-/// What makes figures doubtful, and who did not take part.
+/// What makes figures doubtful, who did not take part, and what was skipped.
 fn remarks(results: &Results, html: &mut String) -> std::fmt::Result {
     let doubts = facts::doubts(results);
-    if doubts.is_empty() && results.absent.is_empty() {
+    if doubts.is_empty() && results.absent.is_empty() && results.skipped.is_empty() {
         return Ok(());
     }
     let item = |class: &str, word: &str, text: &str| {
@@ -143,10 +143,12 @@ fn remarks(results: &Results, html: &mut String) -> std::fmt::Result {
     let doubts = doubts.iter().map(|doubt| item("limit", "doubtful", doubt));
     let absent = results.absent.iter();
     let absent = absent.map(|absent| item("absent", "absent", absent));
+    let skipped = results.skipped.iter();
+    let skipped = skipped.map(|skipped| item("absent", "skipped", skipped));
     writeln!(
         html,
         "<section id=\"remarks\"><h2>To be known</h2>\n{}</section>",
-        list(doubts.chain(absent))
+        list(doubts.chain(absent).chain(skipped))
     )
 }
 

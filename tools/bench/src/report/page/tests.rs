@@ -1,8 +1,9 @@
 //! What the page must show, and what it must not do.
 
 use super::page;
+use crate::Cause;
 use crate::report::sample::{contest, entry, results, sample_results, window};
-use crate::results::Role;
+use crate::results::{Failure, Role};
 
 #[test]
 fn a_page_loads_nothing_and_runs_nothing() {
@@ -28,13 +29,19 @@ fn what_comes_from_outside_is_escaped() {
     results.settings.driver = EVIL.into();
     results.settings.cores = EVIL.into();
     results.absent = vec![EVIL.into()];
+    results.skipped = vec![EVIL.into()];
     for contest in &mut results.contests {
         contest.name = EVIL.into();
         contest.title = EVIL.into();
         contest.group = EVIL.into();
         contest.unit = EVIL.into();
         contest.note = EVIL.into();
-        contest.failures = vec![EVIL.into()];
+        contest.failures = vec![Failure {
+            contestant: EVIL.into(),
+            round: 1,
+            cause: Cause::Contestant,
+            reason: EVIL.into(),
+        }];
         for entry in &mut contest.entries {
             entry.name = EVIL.into();
         }
@@ -54,6 +61,7 @@ fn it_shows_verdict_charts_tables_and_host() {
         "stalled: 40 of 100 answers",
         "doubtful",
         "uWebSockets: no C++ compiler was found",
+        "</strong>: echo-20B-c50000: it needs 50,200 open files",
         "id=\"overview\"",
         "floors: no server here",
         "thousand messages per second",

@@ -94,6 +94,18 @@ fn a_websocket_server_is_found_and_left_politely() {
 }
 
 #[test]
+fn a_server_that_selects_an_extension_it_was_not_offered() {
+    let said = complaint(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+    );
+    assert!(
+        said.contains("'permessage-deflate', which was not offered"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_port_where_nobody_listens() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,0 +1,145 @@
+//! Whoever has started this server, where it would take the end of this process
+//! for the end of the whole and end, or start, what it should not.
+
+use std::env;
+use std::fmt;
+use std::os::unix::process::parent_id;
+use std::process;
+
+use crate::host::Root;
+
+/// Inits that end with the first child they have started. The kernel then ends
+/// every process of their PID namespace.
+const SHORT_LIVED_INITS: [&str; 7] = [
+    "tini",
+    "tini-static",
+    "docker-init",
+    "dumb-init",
+    "catatonit",
+    "podman-init",
+    "my_init",
+];
+
+/// Supervisors that know the process they have started and no other.
+const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervise"];
+
+/// Why a successor could not outlive this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Guardian {
+    /// This is process 1 of a PID namespace.
+    Kernel,
+    /// An init that ends with its first child.
+    Init(String),
+    /// A supervisor that would start the server once more.
+    Supervisor(String),
+    /// systemd, in a unit that is not told which its process is.
+    Systemd,
+}
+
+impl Guardian {
+    /// The one of this process, if it has one. To be asked while the process
+    /// starts: later its parent may be another.
+    pub(super) fn of_this_process() -> Option<Self> {
+        let is_service = env::var_os("NOTIFY_SOCKET").is_some_and(|name| !name.is_empty());
+        let unit = env::var("SYSTEMD_EXEC_PID").ok();
+        let unit = unit.and_then(|number| number.parse().ok());
+        let unit = unit.filter(|_| !is_service);
+        let guardian = Self::of(&Root::default(), process::id(), parent_id(), unit);
+        // Its program may run as that of an interpreter.
+        guardian.or_else(|| {
+            let is_child_of_python = Root::default()
+                .read(format!("/proc/{}/comm", parent_id()))
+                .is_some_and(|name| name.starts_with("python"));
+            (is_child_of_python && env::var_os("SUPERVISOR_ENABLED").is_some())
+                .then(|| Guardian::Supervisor("supervisord".to_owned()))
+        })
+    }
+
+    /// `unit` is the process that systemd has started in a unit without
+    /// `Type=notify`.
+    fn of(root: &Root, own: u32, parent: u32, unit: Option<u32>) -> Option<Self> {
+        if own == 1 {
+            return Some(Guardian::Kernel);
+        }
+        if unit == Some(own) {
+            return Some(Guardian::Systemd);
+        }
+        // The parent may be outside of our PID namespace, or hidden.
+        let name = root.read(format!("/proc/{parent}/comm"))?;
+        let name = name.trim();
+        if parent == 1 && SHORT_LIVED_INITS.contains(&name) {
+            return Some(Guardian::Init(name.to_owned()));
+        }
+        let supervised = SUPERVISORS.contains(&name);
+        supervised.then(|| Guardian::Supervisor(name.to_owned()))
+    }
+}
+
+impl fmt::Display for Guardian {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const BESIDE: &str = "start another container beside it on the same --listen (host \
+                              network) and stop this one with SIGTERM";
+        match self {
+            Guardian::Kernel => write!(
+                f,
+                "this is process 1 of its container, which ends with it and would take the \
+                 successor along; {BESIDE}"
+            ),
+            Guardian::Init(name) => write!(
+                f,
+                "{name} is process 1 of this container and ends when this process does, and a \
+                 successor would end with it; {BESIDE}"
+            ),
+            Guardian::Supervisor(name) => write!(
+                f,
+                "{name} supervises this process and would start the server once more when it \
+                 ends, beside the successor; let {name} restart it, or run the server under \
+                 systemd with Type=notify"
+            ),
+            Guardian::Systemd => f.write_str(
+                "this is the main process of a systemd unit that is not of Type=notify, and \
+                 systemd would end the successor with it; set Type=notify and NotifyAccess=main \
+                 in the unit, and restart it",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guardians_that_end_with_their_child_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let name = |process: u32, name: &str| {
+            let folder = folder.path().join(format!("proc/{process}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("comm"), format!("{name}\n")).unwrap();
+        };
+        assert_eq!(Guardian::of(&root, 1, 0, None), Some(Guardian::Kernel));
+        assert_eq!(Guardian::of(&root, 7, 0, None), None, "from outside");
+        for init in SHORT_LIVED_INITS {
+            name(1, init);
+            let found = Guardian::of(&root, 7, 1, None);
+            assert_eq!(found, Some(Guardian::Init(init.to_owned())));
+            assert!(found.unwrap().to_string().contains(init));
+        }
+        for init in ["systemd", "init", "s6-svscan", "bash"] {
+            name(1, init);
+            assert_eq!(Guardian::of(&root, 7, 1, None), None, "{init} stays");
+        }
+        name(5, "tini");
+        assert_eq!(Guardian::of(&root, 7, 5, None), None, "not process 1");
+        for supervisor in SUPERVISORS {
+            name(5, supervisor);
+            let found = Guardian::of(&root, 7, 5, None);
+            assert_eq!(found, Some(Guardian::Supervisor(supervisor.to_owned())));
+        }
+        name(1, "systemd");
+        assert_eq!(Guardian::of(&root, 7, 1, Some(7)), Some(Guardian::Systemd));
+        // A successor has the variable of its predecessor.
+        assert_eq!(Guardian::of(&root, 7, 1, Some(6)), None);
+    }
+}

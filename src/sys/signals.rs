@@ -1,0 +1,246 @@
+//! Signals: those a server waits for, and those it ignores on purpose.
+//!
+//! # Invariants worth naming
+//!
+//! - A signal that has a meaning is held back from every thread, so that one
+//!   thread can wait for it, and none interrupts a system call of a shard.
+//! - The default action of most others would end the process without a drain or
+//!   a line in the log, so they are ignored. Those that report a fault of the
+//!   program keep their default action, for the sake of the core dump.
+
+use std::fmt;
+use std::io;
+
+use super::check;
+
+/// A signal with a meaning for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Signal {
+    /// Ctrl-C: stop.
+    Interrupt,
+    /// Stop.
+    Terminate,
+    /// Ctrl-\\, and `STOPSIGNAL` of some images: stop.
+    Quit,
+    /// The power fails, and how some containers are stopped: stop.
+    PowerFailure,
+    /// The soft limit on processor time (`RLIMIT_CPU`) is reached, once a second.
+    ProcessorTime,
+    /// The terminal was closed, and by custom: read the configuration again.
+    HangUp,
+    /// By custom: reopen the log.
+    User1,
+    /// Replace the server by a new process.
+    User2,
+}
+
+impl Signal {
+    const ALL: [Signal; 8] = [
+        Signal::Interrupt,
+        Signal::Terminate,
+        Signal::Quit,
+        Signal::PowerFailure,
+        Signal::ProcessorTime,
+        Signal::HangUp,
+        Signal::User1,
+        Signal::User2,
+    ];
+
+    fn number(self) -> libc::c_int {
+        match self {
+            Signal::Interrupt => libc::SIGINT,
+            Signal::Terminate => libc::SIGTERM,
+            Signal::Quit => libc::SIGQUIT,
+            Signal::PowerFailure => libc::SIGPWR,
+            Signal::ProcessorTime => libc::SIGXCPU,
+            Signal::HangUp => libc::SIGHUP,
+            Signal::User1 => libc::SIGUSR1,
+            Signal::User2 => libc::SIGUSR2,
+        }
+    }
+
+    /// Its name, such as `SIGTERM`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Signal::Interrupt => "SIGINT",
+            Signal::Terminate => "SIGTERM",
+            Signal::Quit => "SIGQUIT",
+            Signal::PowerFailure => "SIGPWR",
+            Signal::ProcessorTime => "SIGXCPU",
+            Signal::HangUp => "SIGHUP",
+            Signal::User1 => "SIGUSR1",
+            Signal::User2 => "SIGUSR2",
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The signals that a program waits for, held back from every thread so that
+/// one thread can wait for them.
+pub struct StopSignals(libc::sigset_t);
+
+impl StopSignals {
+    /// Holds SIGINT and SIGTERM back in this thread and in those it starts
+    /// from now on.
+    ///
+    /// # Errors
+    /// Never on Linux with these arguments.
+    pub fn block() -> io::Result<Self> {
+        Self::block_these(&[Signal::Interrupt, Signal::Terminate])
+    }
+
+    /// The same with every [`Signal`].
+    ///
+    /// # Errors
+    /// Never on Linux with these arguments.
+    pub fn block_all() -> io::Result<Self> {
+        Self::block_these(&Signal::ALL)
+    }
+
+    /// Lets SIGINT, SIGTERM and SIGQUIT end this process as they end any other,
+    /// until they are held back. A successor begins with all of them held back,
+    /// as its predecessor has them, and is to end on these while it reads its
+    /// configuration.
+    pub fn let_through() {
+        let ending = [Signal::Interrupt, Signal::Terminate, Signal::Quit];
+        // Never fails with these arguments.
+        if let Ok(set) = set_of(&ending) {
+            // SAFETY: `set` is initialised, and the old mask is not asked for.
+            unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut()) };
+        }
+    }
+
+    fn block_these(signals: &[Signal]) -> io::Result<Self> {
+        let set = set_of(signals)?;
+        // SAFETY: `set` is initialised, and the old mask is not asked for.
+        match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) } {
+            0 => Ok(StopSignals(set)),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+
+    /// Waits for the next one.
+    pub fn wait(&self) -> Signal {
+        loop {
+            let mut number = 0;
+            // SAFETY: both pointers are valid; the set was initialised when it was blocked.
+            unsafe { libc::sigwait(&self.0, &mut number) };
+            let signal = Signal::ALL.into_iter().find(|it| it.number() == number);
+            if let Some(signal) = signal {
+                return signal;
+            }
+        }
+    }
+}
+
+fn set_of(signals: &[Signal]) -> io::Result<libc::sigset_t> {
+    // SAFETY: sigemptyset initialises the set before it is read.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is valid to write to.
+    unsafe { libc::sigemptyset(&mut set) };
+    for signal in signals {
+        // SAFETY: `set` is initialised.
+        check(unsafe { libc::sigaddset(&mut set, signal.number()) })?;
+    }
+    Ok(set)
+}
+
+/// Signals that have no meaning for a server and whose default action would end
+/// or stop it.
+const STRAY: [libc::c_int; 9] = [
+    libc::SIGPIPE,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGSTKFLT,
+    libc::SIGXFSZ,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+];
+
+/// Ignores the signals that have no meaning for a server and would end or stop
+/// it, in this process and in those it starts. A handler that is there already,
+/// such as a profiler's for SIGPROF, stays.
+///
+/// SIGTTOU and SIGTTIN are among them because a server in the background of a
+/// shell must not stop when its log goes to a terminal with `tostop`, SIGXFSZ
+/// because a log file that has reached `RLIMIT_FSIZE` costs lines and not the
+/// server. SIGCHLD gets its default action, because whoever started this
+/// process may ignore it, and then no status of a child could be waited for.
+pub fn ignore_stray_signals() {
+    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+    for number in STRAY.into_iter().chain(real_time) {
+        if disposition(number) == Some(libc::SIG_DFL) {
+            // SAFETY: SIG_IGN is no function; the number is one of a signal
+            // whose action can be set.
+            unsafe { libc::signal(number, libc::SIG_IGN) };
+        }
+    }
+    if disposition(libc::SIGCHLD) == Some(libc::SIG_IGN) {
+        // SAFETY: as above, with SIG_DFL.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    }
+}
+
+/// What is to happen when a signal comes; none when there is no such signal.
+fn disposition(number: libc::c_int) -> Option<libc::sighandler_t> {
+    // SAFETY: an all-zero sigaction is valid, and is written by the call.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `action` is valid to write to, and no new action is set.
+    let asked = unsafe { libc::sigaction(number, std::ptr::null(), &mut action) };
+    (asked == 0).then_some(action.sa_sigaction)
+}
+
+/// Sends a signal to a process.
+///
+/// # Errors
+/// When there is no such process, or it is not ours.
+pub fn send_signal(process: u32, signal: Signal) -> io::Result<()> {
+    let process =
+        libc::pid_t::try_from(process).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // SAFETY: kill takes no pointers.
+    check(unsafe { libc::kill(process, signal.number()) }).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_waited_for_by_its_name() {
+        // On a thread of its own, whose mask ends with it.
+        std::thread::spawn(|| {
+            let signals = StopSignals::block_all().unwrap();
+            for signal in Signal::ALL {
+                // SAFETY: the signal is blocked on this thread, which it is sent to.
+                unsafe { libc::pthread_kill(libc::pthread_self(), signal.number()) };
+                assert_eq!(signals.wait(), signal);
+                assert!(signal.to_string().starts_with("SIG"));
+            }
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn stray_signals_are_ignored_and_handlers_stay() {
+        extern "C" fn handler(_: libc::c_int) {}
+        let handler = handler as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        // SAFETY: the handler does nothing.
+        unsafe { libc::signal(libc::SIGPROF, handler) };
+        ignore_stray_signals();
+        assert_eq!(disposition(libc::SIGPROF), Some(handler));
+        assert_eq!(disposition(libc::SIGALRM), Some(libc::SIG_IGN));
+        assert_eq!(disposition(libc::SIGRTMAX()), Some(libc::SIG_IGN));
+        assert_eq!(disposition(libc::SIGTSTP), Some(libc::SIG_DFL));
+        // SAFETY: raise takes no pointers, and the signal is ignored.
+        assert_eq!(unsafe { libc::raise(libc::SIGVTALRM) }, 0);
+    }
+}
