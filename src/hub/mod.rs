@@ -395,7 +395,7 @@ mod tests {
                 hub.expect_incoming();
                 hub.receive();
                 while let Some(notice) = hub.next_notice() {
-                    assert_eq!(notice.content.downcast_ref(), Some(heard));
+                    assert_eq!(notice.content.downcast_ref(), Some(&*heard));
                     *heard += 1;
                 }
                 hub.flush_mesh();
