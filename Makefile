@@ -151,8 +151,10 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 loom: ## Check the wake protocol between shards under the orders its threads may run in
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(TARGET)/loom CARGO_PROFILE_RELEASE_LTO=off \
 	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-		$(CARGO) test --lib --release --no-default-features mesh::waker 2>&1 | tee $(TARGET)/loom.log
-	@grep -q '^test mesh::waker::model::.* ok$$' $(TARGET)/loom.log || { echo 'loom: no model ran'; exit 1; }
+		$(CARGO) test --lib --release --no-default-features -- mesh::waker mesh::starved 2>&1 | tee $(TARGET)/loom.log
+	@for module in waker starved; do \
+		grep -q "^test mesh::$$module::model::.* ok\$$" $(TARGET)/loom.log \
+		|| { echo "loom: no model of mesh::$$module ran"; exit 1; }; done
 
 .PHONY: miri
 miri: ## Run the tests without I/O under Miri (long); needs a nightly toolchain with it

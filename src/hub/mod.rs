@@ -356,4 +356,92 @@ mod tests {
         assert!(to.next_notice().is_none());
         assert!(to.inbox.is_empty());
     }
+
+    /// Its handler may publish, so a notice waits while as much is pending as may be,
+    /// and so does what came after it.
+    #[test]
+    fn a_notice_waits_for_room_on_its_shard() {
+        let [mut from, mut to] = hubs(2);
+        let topic = Topic::new("t");
+        to.subscribe(7, &mut Subscriptions::default(), &topic);
+        for text in ["1", "2"] {
+            to.publish_here(&topic, PreparedFrame::text(text));
+        }
+        from.tell(3, "a");
+        to.run_slice(1, |_, _| {});
+        to.expect_incoming();
+        to.receive();
+        to.publish_here(&topic, PreparedFrame::text("3"));
+        to.publish_here(&topic, PreparedFrame::text("4"));
+        assert!(to.next_notice().is_none());
+        to.run_slice(9, |_, _| {});
+        assert!(to.has_work(), "the notice is not forgotten");
+        assert_eq!(to.next_notice().unwrap().route, 3);
+        assert!(!to.has_work());
+    }
+
+    /// Two shards tell each other more than their rings hold. If notices waited for
+    /// room in the rings, neither would ever take what the other waits for.
+    #[test]
+    fn notices_do_not_wait_for_room_in_a_ring() {
+        let mut hubs: [Hub; 2] = hubs(1);
+        for hub in &mut hubs {
+            (0..8).for_each(|number| hub.tell(0, number));
+            assert!(hub.is_congested());
+        }
+        let mut heard = [0, 0];
+        for _ in 0..8 {
+            for (hub, heard) in hubs.iter_mut().zip(&mut heard) {
+                hub.expect_incoming();
+                hub.receive();
+                while let Some(notice) = hub.next_notice() {
+                    assert_eq!(notice.content.downcast_ref(), Some(&*heard));
+                    *heard += 1;
+                }
+                hub.flush_mesh();
+            }
+        }
+        assert_eq!(heard, [8, 8]);
+    }
+
+    /// What is published outside is taken in as long as there is room; then it is
+    /// refused, and nothing of what was accepted is lost.
+    #[test]
+    fn a_congested_shard_takes_nothing_from_outside() {
+        const CAPACITY: usize = 2;
+        let event = EventFd::new().unwrap();
+        let wakers = [Arc::new(ShardWaker::new(Arc::new(event)))];
+        let (ends, mut outside) = mesh::connect(&wakers, 1, CAPACITY);
+        let end = ends.into_iter().next().unwrap();
+        let mut hub = Hub::new(end, CAPACITY, Arc::default());
+        let topic = Topic::new("t");
+        hub.subscribe(0, &mut Subscriptions::default(), &topic);
+        let mut publish = |number: u8| {
+            let publication = Publication {
+                topic: Topic::new("t"),
+                message: PreparedFrame::binary(&[number]),
+                origin: Participant::Outside,
+            };
+            outside[0]
+                .try_broadcast(&ShardMessage::Publish(Arc::new(publication)))
+                .is_ok()
+        };
+        let mut accepted = 0;
+        for _ in 0..5 {
+            accepted += u8::from(publish(accepted));
+            hub.expect_incoming();
+            hub.receive();
+        }
+        // Two pending, two in the ring.
+        assert_eq!(accepted, 4);
+        let mut numbers = Vec::new();
+        while hub.has_work() {
+            hub.run_slice(9, |_, run| {
+                numbers.extend(run.frames().map(|frame| frame.payload()[0]));
+            });
+            hub.receive();
+        }
+        assert_eq!(numbers, [0, 1, 2, 3]);
+        assert!(publish(4));
+    }
 }

@@ -62,8 +62,8 @@ impl Wake for Task {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Awake {
-    Awake,
+enum Activity {
+    Working,
     Parked,
     Notified,
 }
@@ -98,7 +98,7 @@ struct Oracle {
     shards: usize,
     /// From each participant to each shard; to itself nothing is ever sent.
     edges: Vec<Vec<Edge>>,
-    awake: Vec<Awake>,
+    awake: Vec<Activity>,
     /// Whether the task of each outsider has registered.
     registered: Vec<bool>,
     woken: Vec<usize>,
@@ -114,7 +114,7 @@ impl Oracle {
             capacity,
             shards,
             edges: vec![vec![edge; shards]; shards + outsiders],
-            awake: vec![Awake::Awake; shards],
+            awake: vec![Activity::Working; shards],
             registered: vec![false; outsiders],
             woken: vec![0; outsiders],
         }
@@ -131,7 +131,7 @@ impl Oracle {
 
     /// Notifies a shard. Returns whether it had to be woken.
     fn notify(&mut self, shard: usize) -> bool {
-        std::mem::replace(&mut self.awake[shard], Awake::Notified) == Awake::Parked
+        std::mem::replace(&mut self.awake[shard], Activity::Notified) == Activity::Parked
     }
 
     /// Tells whoever waits for room in a ring, if anybody does.
@@ -323,10 +323,10 @@ impl Mesh {
             Operation::Park(shard) => {
                 let shard = shard % shards;
                 let awake = &mut oracle.awake[shard];
-                let was_notified = *awake == Awake::Notified;
+                let was_notified = *awake == Activity::Notified;
                 assert_eq!(self.wakers[shard].begin(), was_notified);
                 assert!(self.wakers[shard].try_park(), "it has just looked");
-                *awake = Awake::Parked;
+                *awake = Activity::Parked;
             }
             Operation::DropShard(shard) => {
                 let shard = shard % shards;
@@ -362,7 +362,7 @@ impl Mesh {
 
     fn check(&self) {
         for (shard, end) in self.shards.iter().enumerate() {
-            let is_notified = self.oracle.awake[shard] == Awake::Notified;
+            let is_notified = self.oracle.awake[shard] == Activity::Notified;
             assert_eq!(self.wakers[shard].is_notified(), is_notified, "of {shard}");
             if let Some(end) = end {
                 assert_eq!(end.backlogged(), self.oracle.backlogged(shard));

@@ -3,15 +3,16 @@
 //! # Invariants worth naming
 //!
 //! - A producer that found no room marks the ring and then looks once more. A
-//!   consumer makes room and then looks for the mark. Each has a fence between its
-//!   two steps, so at least one of them sees what the other did: either the
-//!   producer finds the room, or the consumer finds the mark and tells it.
+//!   consumer makes room and then looks for the mark. Both swap the mark, so one
+//!   comes before the other and is seen by it, with all that it did before: either
+//!   the consumer finds the mark and tells the producer, or the producer finds the
+//!   room.
 //! - A mark is taken once: however much room is made, the producer is told once.
 
 #[cfg(loom)]
-use loom::sync::atomic::{AtomicBool, Ordering, fence};
+use loom::sync::atomic::{AtomicBool, Ordering};
 #[cfg(not(loom))]
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The mark of a ring whose producer waits for room.
 #[derive(Debug)]
@@ -24,15 +25,15 @@ impl Starved {
 
     /// Called by the producer after it found no room, and before it looks again.
     pub(super) fn mark(&self) {
-        self.0.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        // A swap, although nobody asks for the old value: a store would not see
+        // the room that was made before it.
+        self.0.swap(true, Ordering::AcqRel);
     }
 
     /// Called by the consumer after it has made room. Returns whether the producer
     /// must be told.
     pub(super) fn take(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.0.swap(false, Ordering::Relaxed)
+        self.0.swap(false, Ordering::AcqRel)
     }
 }
 

@@ -172,10 +172,7 @@ fuzz_target!(|operations: Vec<Operation<'_>>| {
                 already_sent,
             } => {
                 let frame = PreparedFrame::binary(payload);
-                let run = Rc::new(Run::join(vec![
-                    frame;
-                    1 + usize::from(joined % 3)
-                ]));
+                let run = Rc::new(Run::join(vec![frame; 1 + usize::from(joined % 3)]));
                 let already_sent = match queue.is_empty() {
                     true => usize::from(already_sent).min(run.len()),
                     false => 0,
