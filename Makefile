@@ -181,6 +181,16 @@ conformance: build-conformance ## Run Autobahn's cases against server and client
 conformance-table: build-conformance ## Write docs/conformance.md from the results of `make conformance`
 	@$(CONFORMANCE) table --directory $(TARGET)/conformance --excuses $(EXCUSES) --output docs/conformance.md
 
+# Without a kernel: scripted sockets, readiness and time. A seed repeats a run.
+.PHONY: simulate
+simulate: ## Simulate shards for MINUTES=30 with random seeds, or one again: make simulate SEED=7
+	$(if $(SEED),CORECAST_SIMULATE_SEED=$(SEED),CORECAST_SIMULATE_MINUTES=$(MINUTES)) \
+		$(CARGO) test --package corecast --lib shard::simulation -- --nocapture
+
+.PHONY: simulate-faults
+simulate-faults: ## Plant a dozen faults in a copy of the engine and show the seed that finds each; ten minutes
+	python3 -B tools/simulate/faults.py --directory $(TARGET)/simulate $(ARGS)
+
 # The fuzz targets have a workspace of their own, like the baseline. Their clippy is
 # here and not in `lint`, because libFuzzer is C++ and built before anything is checked;
 # `lint` looks at what the library has for them.
