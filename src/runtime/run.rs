@@ -208,12 +208,12 @@ mod tests {
 
     /// Runs a task beside turns on each driver until it is done. Returns how many
     /// turns there were.
-    fn beside_turns<F: Future<Output = ()>>(
+    fn beside_turns<F>(
         prepare: impl Fn(&mut Turning),
         task: impl Fn(Arc<ShardWaker>, Rc<Cell<usize>>) -> F,
     ) -> Vec<usize>
     where
-        F: 'static,
+        F: Future<Output = ()> + 'static,
     {
         let drivers = [Driver::Uring, Driver::Epoll];
         let on = |driver| {
@@ -400,6 +400,20 @@ mod tests {
             other.join().unwrap();
             assert!(turns.get() <= 5, "{} turns", turns.get());
         }
+    }
+
+    #[test]
+    fn a_runtime_that_ends_leaves_no_timer_to_the_next() {
+        beside_turns(
+            |_| {},
+            |_, _| async {
+                spawn(sleep(Duration::from_millis(1)));
+                spawn(sleep(LONG));
+                spawn(std::future::pending());
+                give_way().await;
+            },
+        );
+        assert_eq!(time::next_deadline(), None);
     }
 
     #[test]
