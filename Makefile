@@ -162,7 +162,7 @@ miri: ## Run the tests without I/O under Miri (long); needs a nightly toolchain 
 		echo 'miri: skipped; install it with: rustup toolchain install nightly --component miri'; exit 0; fi; \
 	set -x; CARGO_TARGET_DIR=$(TARGET)/miri PROPTEST_CASES=4 \
 	MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-permissive-provenance' \
-		$(CARGO) +nightly miri test --lib --no-default-features -- ws:: upgrade:: hub:: send_queue:: mesh:: router::
+		$(CARGO) +nightly miri test --lib --no-default-features -- ws:: upgrade:: hub:: link:: mesh:: router::
 
 # Not part of `make test`, because it installs the suite from the package index.
 CONFORMANCE = $(TARGET)/release/corecast-conformance
