@@ -124,8 +124,7 @@ def simulate(tree, target, minutes):
     if minutes:
         environment["CORECAST_SIMULATE_MINUTES"] = str(minutes)
     cargo = os.environ.get("CARGO", "cargo")
-    command = [cargo, "test", "--package", "corecast", "--lib", "--no-default-features"]
-    command += ["--", "shard::simulation"]
+    command = [cargo, "test", "--package", "corecast", "--lib", "--", "shard::simulation"]
     run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
     printed = run.stdout + run.stderr
     if "1 passed" not in printed and "1 failed" not in printed:
@@ -145,10 +144,11 @@ def find(tree, target):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--directory", type=Path, default=Path("target/simulate"), help="where the copy is kept")
+    parser.add_argument("--target", type=Path, default=Path("target"), help="where cargo builds; the copy is below it")
     parser.add_argument("--only", default="", help="plant only faults whose name has this in it")
     options = parser.parse_args()
-    tree, target = options.directory.absolute() / "tree", options.directory.absolute() / "target"
+    target = options.target.absolute()
+    tree = target / "simulate"
     copy_tree(tree)
     passed, printed = simulate(tree, target, 0)
     if not passed:
