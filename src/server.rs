@@ -1,49 +1,33 @@
 //! A whole server: its shards, what they share, and its start and end.
 //!
-//! # Invariants worth naming
-//!
-//! - What must be visible in every shard's descriptor table (the wake events)
-//!   is made before the tables part; what must not (the control plane's sockets)
-//!   after. Listeners are made before too, and each shard keeps its own.
-//! - Nothing is accepted before everything that can fail has been done, so that
-//!   a server that cannot start has never been there for anybody.
-//! - [`Server::start`] returns when every shard listens, or with the reason
-//!   why one does not and none left running.
+//! `start` is the coordinator of a start, `starting` the same start as one shard's
+//! thread sees it, and `shards` what connects the two.
 
 mod control_plane;
+mod shards;
+mod start;
 mod starting;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
 
-use self::control_plane::{Control, begin_control, start_control};
-use self::starting::{Starter, StartingShard};
+use self::control_plane::Control;
+use self::shards::Shards;
 use crate::config::{Config, SlowConsumerPolicy};
-use crate::cpus;
 use crate::error::StartError;
-use crate::fan_out_semaphore::FanOutSemaphore;
 use crate::handler::{
     Broadcast, BroadcastPerPath, Chat, ChatPerPath, Echo, Handler, Phoenix, Registered, Route,
 };
 use crate::handover::{Estate, Inheritance};
-use crate::listeners::{Listeners, Seen};
-use crate::mesh::{self, ShardWaker};
+use crate::listeners::Seen;
+use crate::mesh::ShardWaker;
 use crate::metrics::ShardMetrics;
-use crate::permits::Permits;
-use crate::plane::{ResolvedDriver, resolve_driver};
+use crate::plane::ResolvedDriver;
 use crate::publisher::Publisher;
-use crate::rate::Rate;
 use crate::router::{Router, params_of};
-use crate::runtime::Unavailable;
-use crate::shard::ListenTurn;
 use crate::shutdown::{Heir, Lifecycle, Phase};
-use crate::source::{SourceLimits, Sources};
-use crate::steer;
-use crate::sys::{self, EventFd};
 use crate::upgrade::OriginPolicy;
 
 /// Makes a handler for one shard.
@@ -153,151 +137,6 @@ impl Server {
         self.routes.push(route);
         Ok(())
     }
-
-    /// Starts all shards and the control plane.
-    ///
-    /// Each shard has a table of file descriptors of its own, a copy of the
-    /// process's at this moment. So a handler must not use descriptors that
-    /// are opened elsewhere later: on its thread the number may be another
-    /// file. Give handlers what they open themselves, what was open before
-    /// (which then stays open in the shards too), or what needs none, such as
-    /// a `std` channel.
-    ///
-    /// # Errors
-    /// When any of them cannot run; none is left running then.
-    pub fn start(mut self) -> Result<RunningServer, StartError> {
-        let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
-        let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
-        let steer = steer::resolve(self.config.steer);
-        let shards = self.config.shards;
-        let wakers: Arc<[Arc<ShardWaker>]> = (0..shards)
-            .map(|_| EventFd::new().map(|event| Arc::new(ShardWaker::new(Arc::new(event)))))
-            .collect::<Result<_, _>>()
-            .map_err(StartError::Descriptors)?;
-        let mut inheritance = std::mem::take(&mut self.inheritance);
-        let inherited = std::mem::take(&mut inheritance.listeners);
-        let listeners = Listeners::open(self.config.listen, shards, inherited)?;
-        let listen = listeners.address();
-        let metrics: Vec<_> = (0..shards)
-            .map(|_| Arc::new(ShardMetrics::default()))
-            .collect();
-        // The one outsider is all publishers together.
-        let (ends, outside) = mesh::connect(&wakers, 1, self.config.ring_capacity);
-        let outside = outside.into_iter().next().expect("one was asked for");
-        let handle = ServerHandle {
-            publisher: Publisher::new(outside, metrics.clone()),
-            lifecycle: Arc::new(Lifecycle::new()),
-            failed: Arc::default(),
-            ended: (0..shards).map(|_| AtomicBool::new(false)).collect(),
-            seen: Arc::new(listeners.seen()),
-            wakers: Arc::clone(&wakers),
-        };
-        let cpus = self.cpus();
-        let semaphores = FanOutSemaphore::of_cores(&cpus, shards, &wakers);
-        let starter = Arc::new(Starter {
-            sources: Sources::new(source_limits(&self.config)),
-            permits: Arc::new(Permits::new(self.config.max_sessions)),
-            handle: handle.clone(),
-            driver,
-            steer,
-            descriptors,
-            server: self,
-        });
-        // Shards let go of it as soon as they have taken what is theirs; declared
-        // before them, it outlives those that do not come so far.
-        let estate = Arc::new((listeners, inheritance));
-
-        let (part, parted) = mpsc::channel();
-        // One for each step: a shard that waits for its start must not keep open
-        // what tells that another has ended without a word.
-        let (could, able) = mpsc::channel();
-        let (listens, listening) = mpsc::channel();
-        let mut running = Shards {
-            threads: Vec::new(),
-            handle: handle.clone(),
-        };
-        let mut starts = Vec::new();
-        let mut before = None;
-        let config = &starter.server.config;
-        for (end, metrics) in ends.into_iter().zip(&metrics) {
-            let (start, told) = mpsc::channel();
-            starts.push(start);
-            let id = end.id().index();
-            let cpu = cpus.get(id % cpus.len().max(1)).copied();
-            let shard = StartingShard {
-                starter: Arc::clone(&starter),
-                estate: Arc::clone(&estate),
-                cpu,
-                semaphore: cpu.and_then(|cpu| semaphores.get(&cpu)).cloned(),
-                metrics: Arc::clone(metrics),
-                end,
-                part: part.clone(),
-                told,
-                could: could.clone(),
-                listens: listens.clone(),
-            };
-            let (turn, next) = ListenTurn::following(before.take());
-            before = Some(next);
-            let thread = thread::Builder::new()
-                .name(format!("shard-{id}"))
-                .spawn(move || shard.run(turn))
-                .map_err(StartError::Thread)?;
-            running.threads.push(thread);
-        }
-        drop((part, could, listens));
-
-        // Sockets are made only when no shard will copy them into its table.
-        for _ in 0..shards {
-            parted.recv().map_err(|_| StartError::ShardLost)?;
-        }
-        let all_shards = |outcomes: mpsc::Receiver<Result<(), StartError>>| {
-            for _ in 0..shards {
-                outcomes.recv().map_err(|_| StartError::ShardLost)??;
-            }
-            Ok::<(), StartError>(())
-        };
-        let (listeners, inheritance) =
-            Arc::try_unwrap(estate).map_err(|_| StartError::ShardLost)?;
-        all_shards(able)?;
-        let Inheritance {
-            admin, predecessor, ..
-        } = inheritance;
-        let mut control = start_control(config, admin, driver, steer, listen, &metrics, &handle)?;
-        if let Some(predecessor) = predecessor {
-            predecessor.take_over().map_err(StartError::Predecessor)?;
-        }
-        for start in starts {
-            // A shard that is gone shows in the next step.
-            let _ = start.send(());
-        }
-        all_shards(listening)?;
-        // In this order, or the first to ask would hear that we are starting.
-        handle.lifecycle.set(Phase::Running);
-        let admin = begin_control(&mut control);
-        if running.threads.iter().any(JoinHandle::is_finished) {
-            return Err(StartError::ShardLost);
-        }
-        Ok(RunningServer {
-            listen,
-            driver,
-            metrics,
-            handle,
-            estate: Some(Estate {
-                listeners: listeners.into_sockets(),
-                admin,
-            }),
-            _control: control,
-            shards: running,
-        })
-    }
-
-    /// The cores shards are pinned to, in turn.
-    fn cpus(&self) -> Vec<usize> {
-        if !self.config.cpus.is_empty() {
-            return self.config.cpus.clone();
-        }
-        cpus::usable()
-    }
 }
 
 /// Makes the handler that the configuration names for a path. The prefixes of
@@ -333,40 +172,6 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("config", &self.config)
             .finish_non_exhaustive()
-    }
-}
-
-fn source_limits(config: &Config) -> SourceLimits {
-    SourceLimits {
-        max_connections: config.max_connections_per_source,
-        handshakes: Rate::new(config.max_handshake_rate_per_source, config.rate_burst),
-        ipv6_prefix: config.source_prefix_ipv6,
-    }
-}
-
-/// The shards' threads. Whoever drops them early ends them.
-struct Shards {
-    threads: Vec<JoinHandle<()>>,
-    handle: ServerHandle,
-}
-
-impl Shards {
-    fn join(&mut self) {
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a shard has panicked");
-            }
-        }
-        self.handle.publisher.stop();
-        self.handle.lifecycle.set(Phase::Stopped);
-    }
-}
-
-impl Drop for Shards {
-    fn drop(&mut self) {
-        self.handle.drain();
-        self.handle.hurry();
-        self.join();
     }
 }
 
