@@ -5,7 +5,7 @@
 //!
 //! - They are made before the shards' descriptor tables part. Each shard takes
 //!   possession of the copies of its own and closes those of the others; the
-//!   process keeps one of each for a successor.
+//!   process keeps one of each for a hand-over.
 //! - An inherited listener is accepted from as long as its server serves, even
 //!   with fewer shards than listeners: closing one would lose what the kernel
 //!   has put into its queue.

@@ -20,14 +20,14 @@ use crate::error::StartError;
 use crate::handler::{
     Broadcast, BroadcastPerPath, Chat, ChatPerPath, Echo, Handler, Phoenix, Registered, Route,
 };
-use crate::handover::{Estate, Inheritance};
+use crate::handover::{HandOverSockets, Inherited};
 use crate::listeners::Seen;
 use crate::mesh::ShardWaker;
 use crate::metrics::ShardMetrics;
 use crate::plane::ResolvedDriver;
 use crate::publisher::Publisher;
 use crate::router::{Router, params_of};
-use crate::shutdown::{Heir, Lifecycle, Phase};
+use crate::shutdown::{Lifecycle, Phase, TakenOverBy};
 use crate::upgrade::OriginPolicy;
 
 /// Makes a handler for one shard.
@@ -76,7 +76,7 @@ pub struct Server {
     origins: OriginPolicy,
     routes: Vec<RouteFactory>,
     router: Router<u16>,
-    inheritance: Inheritance,
+    inherited: Inherited,
 }
 
 impl Server {
@@ -92,7 +92,7 @@ impl Server {
             origins,
             routes: Vec::new(),
             router: Router::new(),
-            inheritance: Inheritance::default(),
+            inherited: Inherited::default(),
             config,
         };
         for route in server.config.routes.clone() {
@@ -118,12 +118,12 @@ impl Server {
         Ok(self)
     }
 
-    /// Takes over from the process that `inheritance` comes from: its listeners
+    /// Takes over from the process that `inherited` comes from: its listeners
     /// where they are at the configured addresses, and its place once this
     /// server could serve.
     #[must_use]
-    pub fn inherit(mut self, inheritance: Inheritance) -> Self {
-        self.inheritance = inheritance;
+    pub fn inherit(mut self, inherited: Inherited) -> Self {
+        self.inherited = inherited;
         self
     }
 
@@ -196,21 +196,21 @@ impl ServerHandle {
     /// reached this one still become sessions, and it stops accepting a moment
     /// later; otherwise they are answered 503.
     pub fn drain(&self) -> bool {
-        let heir = if self.phase() == Phase::Running && self.seen.has_neighbour() {
-            Heir::Neighbour
+        let taken_over_by = if self.phase() == Phase::Running && self.seen.has_neighbour() {
+            TakenOverBy::Neighbour
         } else {
-            Heir::Nobody
+            TakenOverBy::Nobody
         };
-        self.drain_for(heir)
+        self.drain_for(taken_over_by)
     }
 
     /// The same after another process has got this one's listeners.
     pub(crate) fn hand_over(&self) {
-        self.drain_for(Heir::Successor);
+        self.drain_for(TakenOverBy::NewProcess);
     }
 
-    fn drain_for(&self, heir: Heir) -> bool {
-        let first = self.lifecycle.drain(heir);
+    fn drain_for(&self, taken_over_by: TakenOverBy) -> bool {
+        let first = self.lifecycle.drain(taken_over_by);
         self.wake();
         first
     }
@@ -250,7 +250,7 @@ pub struct RunningServer {
     driver: ResolvedDriver,
     metrics: Vec<Arc<ShardMetrics>>,
     handle: ServerHandle,
-    estate: Option<Estate>,
+    hand_over_sockets: Option<HandOverSockets>,
     shards: Shards,
     /// Dropped after the shards, so that it answers to the end.
     _control: Control,
@@ -284,12 +284,12 @@ impl RunningServer {
         &self.metrics
     }
 
-    /// What a successor would need, for [`Succession::new`]; nothing when it was
+    /// What a new process would need, for [`HandOver::new`]; nothing when it was
     /// taken before.
     ///
-    /// [`Succession::new`]: crate::handover::Succession::new
-    pub fn take_estate(&mut self) -> Option<Estate> {
-        self.estate.take()
+    /// [`HandOver::new`]: crate::handover::HandOver::new
+    pub fn take_hand_over_sockets(&mut self) -> Option<HandOverSockets> {
+        self.hand_over_sockets.take()
     }
 
     /// The signs of life of its shards.

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::cpus;
 use crate::error::StartError;
 use crate::fan_out_semaphore::FanOutSemaphore;
-use crate::handover::{Estate, Inheritance};
+use crate::handover::{HandOverSockets, Inherited};
 use crate::listeners::Listeners;
 use crate::mesh::{self, ShardWaker};
 use crate::metrics::ShardMetrics;
@@ -51,10 +51,10 @@ impl Server {
         let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
         let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
         let steer = steer::resolve(self.config.steer);
-        let mut inheritance = std::mem::take(&mut self.inheritance);
-        let inherited = std::mem::take(&mut inheritance.listeners);
+        let mut inherited = std::mem::take(&mut self.inherited);
+        let old_listeners = std::mem::take(&mut inherited.listeners);
         let wakers = wakers(self.config.shards)?;
-        let listeners = Listeners::open(self.config.listen, self.config.shards, inherited)?;
+        let listeners = Listeners::open(self.config.listen, self.config.shards, old_listeners)?;
         let listen = listeners.address();
 
         // The one outsider is all publishers together.
@@ -80,7 +80,7 @@ impl Server {
         });
         // Declared before the shards: the process closes them, in its own table, and
         // not a shard that fails before it has parted.
-        let sockets = Arc::new((listeners, inheritance));
+        let sockets = Arc::new((listeners, inherited));
 
         let mut shards = StartingShards::new(handle.clone());
         let cpus = cpus_of(&starter.server.config);
@@ -99,16 +99,15 @@ impl Server {
         }
         shards.wait_for_all(Stage::Parted)?;
         // Sockets are made only when no shard will copy them into its table.
-        let (listeners, inheritance) =
-            Arc::try_unwrap(sockets).map_err(|_| StartError::ShardLost)?;
+        let (listeners, inherited) = Arc::try_unwrap(sockets).map_err(|_| StartError::ShardLost)?;
         shards.wait_for_all(Stage::Able)?;
         let config = &starter.server.config;
-        let Inheritance {
-            admin, predecessor, ..
-        } = inheritance;
+        let Inherited {
+            admin, old_process, ..
+        } = inherited;
         let mut control = start_control(config, admin, driver, steer, listen, &metrics, &handle)?;
-        if let Some(predecessor) = predecessor {
-            predecessor.take_over().map_err(StartError::Predecessor)?;
+        if let Some(old_process) = old_process {
+            old_process.take_over().map_err(StartError::OldProcess)?;
         }
         shards.listen()?;
         // In this order, or the first to ask would hear that we are starting.
@@ -119,7 +118,7 @@ impl Server {
             driver,
             metrics,
             handle,
-            estate: Some(Estate {
+            hand_over_sockets: Some(HandOverSockets {
                 listeners: listeners.into_sockets(),
                 admin,
             }),

@@ -29,7 +29,7 @@ use super::{RouteFactory, Server, ServerHandle};
 use crate::config::{Config, Steer};
 use crate::error::StartError;
 use crate::fan_out_semaphore::{FanOutPermit, FanOutSemaphore};
-use crate::handover::Inheritance;
+use crate::handover::Inherited;
 use crate::hub::{Hub, ShardMessage};
 use crate::listeners::{Listeners, listen};
 use crate::mesh::ShardEnd;
@@ -72,7 +72,7 @@ pub(super) enum Stage {
 pub(super) struct StartingShard {
     pub(super) starter: Arc<Starter>,
     /// Where its listeners are, among other sockets that it must not keep.
-    pub(super) sockets: Arc<(Listeners, Inheritance)>,
+    pub(super) sockets: Arc<(Listeners, Inherited)>,
     pub(super) cpu: Option<usize>,
     /// Of the shards on this core, if there are several.
     pub(super) semaphore: Option<Arc<FanOutSemaphore>>,
@@ -136,10 +136,10 @@ impl StartingShard {
             pinned
         };
         let cpu = self.cpu.filter(pin);
-        let (listeners, inheritance) = &*self.sockets;
+        let (listeners, inherited) = &*self.sockets;
         let shards = self.starter.server.config.shards;
         let listeners = listeners
-            .part(id, shards, &inheritance.private())
+            .part(id, shards, &inherited.private())
             .map_err(StartError::Descriptors)?;
         Ok(Parted {
             starter: self.starter,
