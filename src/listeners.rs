@@ -5,20 +5,21 @@
 //!
 //! - They are made before the shards' descriptor tables part. Each shard takes
 //!   possession of the copies of its own and closes those of the others; the
-//!   process keeps one of each for a successor.
+//!   process keeps one of each for a hand-over.
 //! - An inherited listener is accepted from as long as its server serves, even
 //!   with fewer shards than listeners: closing one would lose what the kernel
 //!   has put into its queue.
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::Socket;
 
 use crate::error::StartError;
+use crate::link::ListenSocket;
 use crate::sys;
 
 /// The sockets of one address, in the order in which shards take them in turn.
@@ -67,7 +68,7 @@ impl Listeners {
         shard: usize,
         shards: usize,
         private: &[BorrowedFd<'_>],
-    ) -> std::io::Result<Vec<Socket>> {
+    ) -> io::Result<Vec<Socket>> {
         let mut mine = Vec::new();
         let mut others = private.to_vec();
         for (index, socket) in self.sockets.iter().enumerate() {
@@ -99,6 +100,24 @@ impl Listeners {
     pub(crate) fn into_sockets(self) -> Vec<Socket> {
         self.sockets
     }
+}
+
+/// Makes a shard's listeners listen, and hands them to the runtime that this is
+/// called in. `mark` is the core whose connections they are to have.
+pub(crate) fn listen(
+    sockets: Vec<Socket>,
+    backlog: u32,
+    mark: Option<usize>,
+) -> io::Result<Vec<ListenSocket>> {
+    sockets
+        .into_iter()
+        .map(|socket| {
+            // Inherited ones keep the old mark otherwise.
+            sys::prefer_core(&socket, mark)?;
+            sys::listen(&socket, backlog)?;
+            ListenSocket::new(socket)
+        })
+        .collect()
 }
 
 /// Whether an inherited listener is the one that a setting asks for.

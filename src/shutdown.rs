@@ -49,24 +49,24 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Who serves the address of a server that drains.
+/// What serves the address of a server that drains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
-pub enum Heir {
+pub enum TakenOverBy {
     /// Nobody that we know of: new connections are refused.
     #[default]
     Nobody,
     /// Another server that listens on the same address beside this one.
     Neighbour,
     /// The process that this one has left its listeners to.
-    Successor,
+    NewProcess,
 }
 
 /// The phase of one server, shared by all its threads.
 #[derive(Debug, Default)]
 pub struct Lifecycle {
     phase: AtomicU8,
-    heir: AtomicU8,
+    taken_over_by: AtomicU8,
     hurried: AtomicBool,
 }
 
@@ -91,26 +91,26 @@ impl Lifecycle {
     }
 
     /// Moves on to [`Phase::Draining`], with somebody else serving the address or
-    /// not. Returns whether that was a step forward; if not, the heir stays too.
-    pub fn drain(&self, heir: Heir) -> bool {
-        // Told first: whoever sees the phase sees the heir. A drain that is
-        // under way has its heir, so of two that ask at once the first counts.
+    /// not. Returns whether that was a step forward; if not, what takes over stays too.
+    pub fn drain(&self, taken_over_by: TakenOverBy) -> bool {
+        // Told first: a thread that sees the phase sees this too. A drain that is
+        // under way has it already, so of two that ask at once the first counts.
         if self.phase() < Phase::Draining {
-            let nobody = Heir::Nobody as u8;
-            let (new, order) = (heir as u8, Ordering::AcqRel);
+            let nobody = TakenOverBy::Nobody as u8;
+            let (new, order) = (taken_over_by as u8, Ordering::AcqRel);
             let _ = self
-                .heir
+                .taken_over_by
                 .compare_exchange(nobody, new, order, Ordering::Acquire);
         }
         self.set(Phase::Draining)
     }
 
     /// Who serves the address once this server drains.
-    pub fn heir(&self) -> Heir {
-        match self.heir.load(Ordering::Acquire) {
-            1 => Heir::Neighbour,
-            2 => Heir::Successor,
-            _ => Heir::Nobody,
+    pub fn taken_over_by(&self) -> TakenOverBy {
+        match self.taken_over_by.load(Ordering::Acquire) {
+            1 => TakenOverBy::Neighbour,
+            2 => TakenOverBy::NewProcess,
+            _ => TakenOverBy::Nobody,
         }
     }
 
@@ -149,17 +149,17 @@ mod tests {
     }
 
     #[test]
-    fn the_first_drain_names_the_heir() {
+    fn the_first_drain_says_what_takes_over() {
         let lifecycle = Lifecycle::new();
-        assert!(lifecycle.drain(Heir::Successor));
-        assert_eq!(lifecycle.heir(), Heir::Successor);
-        assert!(!lifecycle.drain(Heir::Neighbour));
-        assert_eq!(lifecycle.heir(), Heir::Successor);
+        assert!(lifecycle.drain(TakenOverBy::NewProcess));
+        assert_eq!(lifecycle.taken_over_by(), TakenOverBy::NewProcess);
+        assert!(!lifecycle.drain(TakenOverBy::Neighbour));
+        assert_eq!(lifecycle.taken_over_by(), TakenOverBy::NewProcess);
 
         let lifecycle = Lifecycle::new();
-        assert!(lifecycle.drain(Heir::Nobody));
-        assert!(!lifecycle.drain(Heir::Successor));
-        assert_eq!(lifecycle.heir(), Heir::Nobody);
+        assert!(lifecycle.drain(TakenOverBy::Nobody));
+        assert!(!lifecycle.drain(TakenOverBy::NewProcess));
+        assert_eq!(lifecycle.taken_over_by(), TakenOverBy::Nobody);
     }
 
     #[test]

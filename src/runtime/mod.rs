@@ -143,16 +143,26 @@ fn find<D: Driver>(
     for _ in 0..ATTEMPTS {
         let lowest_free = EventFd::new()?.as_raw_fd();
         let mut runtime = build()?;
-        if let Ok(guest) = as_guest(lowest_free)
-            && calls(&mut runtime, &guest)?
-        {
-            return Ok((runtime, guest));
+        match as_guest(lowest_free) {
+            Ok(guest) if calls(&mut runtime, &guest)? => return Ok((runtime, guest)),
+            Err(error) if has_run_out(&error) => return Err(error),
+            // It was another's.
+            Ok(_) | Err(_) => {}
         }
     }
     Err(io::Error::other(
         "other threads opened files all the time, so that the runtime's own descriptor could not be told \
          from theirs; start again",
     ))
+}
+
+/// Whether an error is about what the host has too little of, and not about the
+/// descriptor that was tried.
+fn has_run_out(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)
+    )
 }
 
 /// Whether it is this runtime that calls through this guest.

@@ -8,7 +8,7 @@ use socket2::Socket;
 use super::ServerHandle;
 use crate::config::{Config, Steer};
 use crate::error::StartError;
-use crate::handover::AdminEstate;
+use crate::handover::AdminHandOver;
 #[cfg(feature = "control")]
 use crate::listeners::stands_at;
 use crate::metrics::ShardMetrics;
@@ -61,12 +61,12 @@ pub(super) fn start_control(
     prepare(listener, view).map(Some).map_err(StartError::Admin)
 }
 
-/// Lets the control plane accept, and returns its part of the estate.
+/// Lets the control plane accept, and returns what a hand-over needs of it.
 #[cfg(feature = "control")]
-pub(super) fn begin_control(control: &mut Control) -> Option<AdminEstate> {
+pub(super) fn begin_control(control: &mut Control) -> Option<AdminHandOver> {
     let control = control.as_mut()?;
     control.begin();
-    Some(AdminEstate {
+    Some(AdminHandOver {
         listener: control.take_listener()?.into(),
         retire: control.retirement(),
     })
@@ -89,6 +89,6 @@ pub(super) fn start_control(
 }
 
 #[cfg(not(feature = "control"))]
-pub(super) fn begin_control(_: &mut Control) -> Option<AdminEstate> {
+pub(super) fn begin_control(_: &mut Control) -> Option<AdminHandOver> {
     None
 }

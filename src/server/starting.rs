@@ -1,25 +1,44 @@
-//! A shard before it runs: on its thread, it parts with the process's descriptor
-//! table, makes what it needs and tells how that went.
+//! The start of one shard, on its thread, in typed steps:
+//!
+//! ```text
+//! start (start.rs)                     a shard's thread
+//!   spawns it ───────────────────────►  StartingShard: parts with the process's
+//!             ◄──────────── Parted ───                 descriptor table
+//!   lets go of the sockets              Parted: makes plane, handlers, runtime
+//!             ◄────────────── Able ───
+//!   makes the control plane, takes      Able: waits
+//!   over from the old process
+//!             ───── Listen ──────────►        listens
+//!             ◄───────── Listening ───
+//!                                             runs until it has drained
+//! ```
+//!
+//! # Invariants worth naming
+//!
+//! - A step consumes the one before it, so that none can be left out or made twice.
+//! - After `Able` only listening itself can fail.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
 use std::time::Instant;
 
+use socket2::Socket;
+
+use super::shards::{Listen, ShardLine};
 use super::{RouteFactory, Server, ServerHandle};
 use crate::config::{Config, Steer};
 use crate::error::StartError;
 use crate::fan_out_semaphore::{FanOutPermit, FanOutSemaphore};
-use crate::handover::Inheritance;
+use crate::handover::Inherited;
 use crate::hub::{Hub, ShardMessage};
-use crate::listeners::Listeners;
+use crate::listeners::{Listeners, listen};
 use crate::mesh::ShardEnd;
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver};
-use crate::runtime::make_plane;
+use crate::runtime::{Runtime, make_plane};
 use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
-use crate::shard::{Deadlines, Entrance, ListenTurn, Loop, Shard};
+use crate::shard::{Deadlines, Entrance, Shard, run};
 use crate::shutdown::Phase;
 use crate::source::Sources;
 use crate::table::{Scratch, Table};
@@ -38,34 +57,77 @@ pub(super) struct Starter {
     pub(super) descriptors: u64,
 }
 
-/// A shard before it runs, on its way to its thread.
+/// How far a shard has come. It reports each stage as it reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It has a descriptor table of its own.
+    Parted,
+    /// It has made all that it needs, and could serve.
+    Able,
+    /// Its listeners listen.
+    Listening,
+}
+
+/// A shard on its way to its thread.
 pub(super) struct StartingShard {
     pub(super) starter: Arc<Starter>,
-    /// Where its listeners are, among other things that it must not keep.
-    pub(super) estate: Arc<(Listeners, Inheritance)>,
+    /// Where its listeners are, among other sockets that it must not keep.
+    pub(super) sockets: Arc<(Listeners, Inherited)>,
     pub(super) cpu: Option<usize>,
     /// Of the shards on this core, if there are several.
     pub(super) semaphore: Option<Arc<FanOutSemaphore>>,
     pub(super) metrics: Arc<ShardMetrics>,
     pub(super) end: ShardEnd<ShardMessage>,
-    /// Told when the shard has a descriptor table of its own.
-    pub(super) part: mpsc::Sender<()>,
-    /// Tells that it may listen, once nothing else can fail.
-    pub(super) told: mpsc::Receiver<()>,
-    /// Whether it could serve.
-    pub(super) could: mpsc::Sender<Result<(), StartError>>,
-    /// Whether it listens.
-    pub(super) listens: mpsc::Sender<Result<(), StartError>>,
+}
+
+/// A shard with a descriptor table of its own, which holds its listeners and nothing
+/// that is another's.
+struct Parted {
+    starter: Arc<Starter>,
+    listeners: Vec<Socket>,
+    /// The core that it is pinned to, if it is.
+    cpu: Option<usize>,
+    permit: FanOutPermit,
+    metrics: Arc<ShardMetrics>,
+    end: ShardEnd<ShardMessage>,
+}
+
+/// A shard with all that it needs to serve.
+struct Able {
+    starter: Arc<Starter>,
+    listeners: Vec<Socket>,
+    cpu: Option<usize>,
+    shard: Shard,
+    runtime: Runtime,
 }
 
 impl StartingShard {
-    /// Runs the shard on the calling thread until it has drained.
-    pub(super) fn run(self, turn: ListenTurn) {
-        let id = self.end.id().index();
+    /// Runs the shard on the calling thread until it has drained, or until a start
+    /// has failed, its own or another's.
+    pub(super) fn run(self, line: &ShardLine) {
         let _guard = EndOfShard {
             handle: self.starter.handle.clone(),
-            id,
+            id: self.end.id().index(),
         };
+        if let Err(error) = self.go(line) {
+            line.report(Err(error));
+        }
+    }
+
+    fn go(self, line: &ShardLine) -> Result<(), StartError> {
+        let parted = self.part()?;
+        line.report(Ok(Stage::Parted));
+        let able = parted.make()?;
+        line.report(Ok(Stage::Able));
+        match line.wait_for_order() {
+            Some(Listen) => able.run(line),
+            None => Ok(()),
+        }
+    }
+
+    /// Pins the thread to its core and parts with the process's descriptor table.
+    fn part(self) -> Result<Parted, StartError> {
+        let id = self.end.id().index();
         let pin = |cpu: &usize| {
             let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: *cpu });
             if !pinned {
@@ -74,51 +136,62 @@ impl StartingShard {
             pinned
         };
         let cpu = self.cpu.filter(pin);
-        let (listeners, inheritance) = &*self.estate;
+        let (listeners, inherited) = &*self.sockets;
         let shards = self.starter.server.config.shards;
-        let parted = listeners.part(id, shards, &inheritance.private());
-        drop(self.estate);
-        // Nobody listens when the start has failed elsewhere.
-        let _ = self.part.send(());
-        drop(self.part);
-        let made = parted
-            .map_err(StartError::Descriptors)
-            .and_then(|listeners| {
-                let event = Arc::clone(self.end.waker().event());
-                Ok((listeners, make_plane(self.starter.driver, event)?))
-            });
-        let (listeners, plane) = match made {
-            Ok(made) => made,
-            Err(error) => return drop(self.could.send(Err(error))),
-        };
-        let starter = self.starter;
-        let permit = FanOutPermit::new(self.semaphore.filter(|_| cpu.is_some()), id);
-        let shard = starter.shard(self.end, self.metrics, plane, permit);
-        let config = &starter.server.config;
-        let shard_loop = Loop {
-            driver: starter.driver,
-            address: starter.handle.address(),
+        let listeners = listeners
+            .part(id, shards, &inherited.private())
+            .map_err(StartError::Descriptors)?;
+        Ok(Parted {
+            starter: self.starter,
             listeners,
-            backlog: config.backlog,
-            busy_poll: config.busy_poll,
             cpu,
-            steer: starter.steer,
-        };
-        let (could, told, listens) = (self.could, self.told, self.listens);
-        // Both are gone once told: only so can the start see that a shard has
-        // ended without a word, as when its handlers cannot be made.
-        shard_loop.run(
-            turn,
+            permit: FanOutPermit::new(self.semaphore.filter(|_| cpu.is_some()), id),
+            metrics: self.metrics,
+            end: self.end,
+        })
+    }
+}
+
+impl Parted {
+    /// Makes what can fail: the session plane, the handlers and the runtime.
+    fn make(self) -> Result<Able, StartError> {
+        let event = Arc::clone(self.end.waker().event());
+        let plane = make_plane(self.starter.driver, event)?;
+        let shard = self
+            .starter
+            .shard(self.end, self.metrics, plane, self.permit);
+        let runtime = Runtime::new(self.starter.driver)?;
+        Ok(Able {
+            starter: self.starter,
+            listeners: self.listeners,
+            cpu: self.cpu,
             shard,
-            move |made| {
-                // Nobody tells when another shard failed first.
-                made.is_ok() & could.send(made).is_ok() && {
-                    drop(could);
-                    told.recv().is_ok()
-                }
-            },
-            move |listening| drop(listens.send(listening)),
-        );
+            runtime,
+        })
+    }
+}
+
+impl Able {
+    /// Listens, reports it and runs the shard until it has drained.
+    fn run(self, line: &ShardLine) -> Result<(), StartError> {
+        let Able {
+            starter,
+            listeners,
+            cpu,
+            shard,
+            mut runtime,
+        } = self;
+        let config = &starter.server.config;
+        let (backlog, busy_poll) = (config.backlog, config.busy_poll);
+        let address = starter.handle.address();
+        let mark = cpu.filter(|_| starter.steer == Steer::Cpu);
+        runtime.block_on(|guest| async move {
+            let listeners = listen(listeners, backlog, mark)
+                .map_err(|error| StartError::Listen { address, error })?;
+            line.report(Ok(Stage::Listening));
+            run(shard, listeners, cpu, busy_poll, &guest).await;
+            Ok(())
+        })
     }
 }
 

@@ -33,7 +33,7 @@ mod simulation;
 
 pub(crate) use deadlines::Deadlines;
 pub(crate) use entrance::Entrance;
-pub(crate) use run::{ListenTurn, Loop};
+pub(crate) use run::run;
 
 use std::io;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! - A host that has nothing for another connection, or forbids it, pauses
 //!   accepting; that is logged once, and ends by itself.
 //! - A shard that drains accepts what was connected to it already, unless its
-//!   successor has the same listener.
+//!   new process has the same listener.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -21,7 +21,7 @@ use crate::runtime::tasks::{give_way, spawn};
 use crate::runtime::time::sleep;
 use crate::shard::Shard;
 use crate::shard::signal::Signal;
-use crate::shutdown::{Heir, Lifecycle};
+use crate::shutdown::{Lifecycle, TakenOverBy};
 use crate::sys::is_temporary;
 
 /// Connections accepted before the shard's other tasks have their turn.
@@ -164,12 +164,14 @@ impl Listener {
 
     /// Stops accepting, as fits the server that comes after us.
     async fn leave(mut self) {
-        let heir = self.lifecycle().map_or(Heir::Nobody, |life| life.heir());
-        match heir {
-            // The listener is the successor's too, with all that waits in it.
-            Heir::Successor => return,
-            Heir::Neighbour => self.make_room_for_neighbour().await,
-            Heir::Nobody => {}
+        let taken_over_by = self
+            .lifecycle()
+            .map_or(TakenOverBy::Nobody, |life| life.taken_over_by());
+        match taken_over_by {
+            // The listener is the new process's too, with all that waits in it.
+            TakenOverBy::NewProcess => return,
+            TakenOverBy::Neighbour => self.make_room_for_neighbour().await,
+            TakenOverBy::Nobody => {}
         }
         // Those in the queue have been told that they are connected.
         while self.accept_some() == Accepted::Some && !self.is_full() {

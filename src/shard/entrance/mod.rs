@@ -33,7 +33,7 @@ use crate::link::{Link, Read};
 use crate::metrics::{RefusalReason, ShardMetrics};
 use crate::permits::Permits;
 use crate::router::Router;
-use crate::shutdown::Heir;
+use crate::shutdown::TakenOverBy;
 use crate::source::{AddressPolicy, Admission, Sources};
 use crate::upgrade::OriginPolicy;
 pub(super) use handshake::Handshake;
@@ -171,7 +171,8 @@ impl Shard {
     fn answer(&mut self, bytes: &[u8], arrival: &mut Arrival) -> Answer {
         // Where another server has the address, a connection to us was no mistake: a
         // refusal would be the only sign of a hand-over that a client can get.
-        let vacancy = if self.is_draining() && self.lifecycle.heir() == Heir::Nobody {
+        let vacancy = if self.is_draining() && self.lifecycle.taken_over_by() == TakenOverBy::Nobody
+        {
             Vacancy::Draining
         } else if self.table.len() >= self.entrance.max_sessions {
             Vacancy::Full

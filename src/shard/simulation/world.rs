@@ -23,7 +23,7 @@ use crate::permits::Permits;
 use crate::router::Router;
 use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
 use crate::shard::{Deadlines, Entrance, Shard};
-use crate::shutdown::{Heir, Lifecycle, Phase};
+use crate::shutdown::{Lifecycle, Phase, TakenOverBy};
 use crate::sys::EventFd;
 use crate::table::{Scratch, Table};
 use crate::upgrade::OriginPolicy;
@@ -167,7 +167,7 @@ impl World {
             }
             Operation::Pass { ms } => self.pass(ms),
             Operation::Drain => {
-                self.lifecycle.drain(Heir::Nobody);
+                self.lifecycle.drain(TakenOverBy::Nobody);
                 for shard in &self.shards {
                     shard.waker.notify();
                 }
