@@ -312,6 +312,15 @@ impl World {
 
     /// What must hold after every step.
     pub(super) fn check(&mut self) {
+        let is_draining = self.lifecycle.phase() >= Phase::Draining;
+        let oracle = self.oracle.borrow();
+        for client in &self.clients {
+            if let Some(reason) = oracle.end_of(client.id) {
+                let may = client.may_end_for(reason, is_draining);
+                assert!(may, "{} has ended for {reason:?}", client.id);
+            }
+        }
+        drop(oracle);
         for simulated in &self.shards {
             let shard = &simulated.shard;
             for (_, session) in shard.table.iter() {
