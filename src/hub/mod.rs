@@ -10,9 +10,10 @@
 //!
 //! - Publications are fanned out in the order they came, so every subscriber
 //!   gets one publisher's messages in the order sent.
-//! - Each subscriber gets each publication once, whoever joins or leaves while
-//!   a fan-out is under way. Who joins may still get one that was made just
-//!   before, if its fan-out had yet to begin or end.
+//! - Each subscriber gets each publication once, whichever sessions join or leave
+//!   while a fan-out is under way. A session that joins may still get one that was
+//!   made just before, if its fan-out had yet to begin or end; so a session that
+//!   leaves and joins again, which is a new subscriber, may get one again.
 //! - Topics are one name space for all routes of a server.
 //! - Publications of one topic that wait together leave together: their frames
 //!   become one run of bytes, one send per subscriber.

@@ -144,11 +144,11 @@ def find(tree, target):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--target", type=Path, default=Path("target"), help="where cargo builds; the copy is below it")
+    parser.add_argument("--directory", type=Path, default=Path("target/simulate"), help="where the copy is kept")
     parser.add_argument("--only", default="", help="plant only faults whose name has this in it")
     options = parser.parse_args()
-    target = options.target.absolute()
-    tree = target / "simulate"
+    # A target of its own: cargo takes a workspace's copy for the workspace.
+    tree, target = options.directory.absolute() / "tree", options.directory.absolute() / "target"
     copy_tree(tree)
     passed, printed = simulate(tree, target, 0)
     if not passed:

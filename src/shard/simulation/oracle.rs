@@ -87,7 +87,12 @@ impl Oracle {
     }
 
     pub(super) fn left(&mut self, id: u64, topic: u8, was: bool) {
-        assert_eq!(was, self.session(id).topics.remove(&topic).is_some());
+        let session = self.session(id);
+        assert_eq!(was, session.topics.remove(&topic).is_some());
+        // If it joins again it is a new subscriber, and may get what was published
+        // just before, though it has it.
+        session.received.retain(|(known, _, _)| *known != topic);
+        session.last.retain(|(known, _), _| *known != topic);
     }
 
     pub(super) fn answered(&mut self, id: u64, number: usize) {
