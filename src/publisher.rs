@@ -7,7 +7,8 @@
 //!
 //! - A publication that was accepted is on the rings of all shards; one that was not
 //!   is on none.
-//! - What is accepted one after the other arrives in that order, at every subscriber.
+//! - Publications accepted one after the other arrive in that order, at every
+//!   subscriber.
 //! - Tasks that wait for room are served in the order in which they came; until they
 //!   are, [`try_publish`](Publisher::try_publish) finds no room, so that nobody
 //!   overtakes them. One that is dropped makes way.

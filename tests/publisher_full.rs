@@ -116,7 +116,7 @@ fn a_shard_that_stands_still_fills_its_ring_and_loses_nothing() {
             let (waits, ()) = tokio::join!(waits, told);
             assert_eq!(waits.expect("there was room in time"), Ok(()));
         });
-        // What was accepted arrives, what was refused or given up does not.
+        // The accepted ones arrive, the refused and the abandoned do not.
         for number in 0..=RING_CAPACITY {
             assert_eq!(blocker.read_text(), number.to_string());
         }

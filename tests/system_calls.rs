@@ -72,9 +72,11 @@ impl Drop for Trace {
 
 /// The thread that received `text`, and the place of that call in the list.
 fn received(lines: &[String], text: &str) -> Option<(String, usize)> {
-    let place = lines
-        .iter()
-        .position(|line| line.contains("recvfrom(") && line.contains(text))?;
+    // The line of a call that another thread's interrupts has its result later.
+    let is_receipt = |line: &String| {
+        line.contains(text) && (line.contains("recvfrom(") || line.contains("recvfrom resumed"))
+    };
+    let place = lines.iter().position(is_receipt)?;
     let thread = lines[place].split_whitespace().next()?;
     Some((thread.to_owned(), place))
 }

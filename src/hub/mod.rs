@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(heard, [8, 8]);
     }
 
-    /// What is published outside is taken in as long as there is room; then it is
+    /// Publications from outside are taken in as long as there is room; then they are
     /// refused, and nothing of what was accepted is lost.
     #[test]
     fn a_congested_shard_takes_nothing_from_outside() {

@@ -83,15 +83,7 @@ impl Link {
             #[cfg(any(test, fuzzing))]
             Link::Scripted(socket) => socket.recv(buffer),
         };
-        match received {
-            Ok(0) => Ok(Read::End),
-            Ok(len) => Ok(Read::Bytes {
-                len,
-                drained: len < buffer.len(),
-            }),
-            Err(error) if is_temporary(&error) => Ok(Read::Nothing),
-            Err(error) => Err(error),
-        }
+        of_plain_bytes(received, buffer.len())
     }
 
     /// Sends one run of bytes, or as much of it as the socket takes now.
@@ -136,6 +128,20 @@ impl Link {
             #[cfg(any(test, fuzzing))]
             Link::Scripted(socket) => socket.has_unread(),
         }
+    }
+}
+
+/// What a read of plain bytes into a buffer of this length gave.
+#[inline]
+fn of_plain_bytes(received: io::Result<usize>, buffer_len: usize) -> io::Result<Read> {
+    match received {
+        Ok(0) => Ok(Read::End),
+        Ok(len) => Ok(Read::Bytes {
+            len,
+            drained: len < buffer_len,
+        }),
+        Err(error) if is_temporary(&error) => Ok(Read::Nothing),
+        Err(error) => Err(error),
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use monoio::net::TcpStream;
 
 use super::{Link, Read};
-use crate::sys::{self, Socket, is_temporary};
+use crate::sys::{self, Socket};
 
 /// A connection on its way to becoming a session: read and written like a [`Link`],
 /// and waited for on the shard's runtime.
@@ -45,15 +45,7 @@ impl PendingLink {
 
     /// As [`Link::read`].
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<Read> {
-        match sys::recv(self.fd(), buffer) {
-            Ok(0) => Ok(Read::End),
-            Ok(len) => Ok(Read::Bytes {
-                len,
-                drained: len < buffer.len(),
-            }),
-            Err(error) if is_temporary(&error) => Ok(Read::Nothing),
-            Err(error) => Err(error),
-        }
+        super::of_plain_bytes(sys::recv(self.fd(), buffer), buffer.len())
     }
 
     /// As [`Link::send_bytes`].

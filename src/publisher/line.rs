@@ -3,7 +3,7 @@
 //! # Invariants worth naming
 //!
 //! - Only the first in line tries, and only it is told of room.
-//! - Who leaves the first place, served or given up, wakes the next one.
+//! - A task that leaves the first place, served or given up, wakes the next one.
 
 use std::collections::VecDeque;
 use std::future::Future;

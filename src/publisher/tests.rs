@@ -90,7 +90,7 @@ fn what_has_no_room_on_one_shard_is_on_none() {
     assert_eq!(counted, [0, 1], "by the shard that had no room");
 }
 
-/// Two tasks wait; room for one wakes the first only. Nobody overtakes them.
+/// Two tasks wait; room for one wakes the first only. Later publications do not overtake them.
 #[test]
 fn tasks_are_served_in_the_order_in_which_they_came() {
     let (publisher, mut ends) = publisher(1, 1);

@@ -22,6 +22,10 @@ use crate::mesh::ShardWaker;
 use crate::plane::Plane;
 use crate::plane::guest::Guest;
 
+/// Time for which turns may go on until the guest itself is asked whether it has
+/// something to do. The plane tells only what it knew when a turn began.
+const MAX_TIME_WITHOUT_ASKING: Duration = Duration::from_micros(500);
+
 /// What serves the sockets of one thread.
 pub trait Turn {
     /// One turn: everything that became ready is served. Returns whether there is
@@ -78,17 +82,24 @@ pub async fn run<T: Turn>(
     let relay = Relay::new();
     // What was queued before the loop began is not known to the kernel yet.
     let mut called = true;
+    let mut asked = Instant::now();
     loop {
         let more = turning.borrow_mut().turn()?;
         if turning.borrow().is_finished() {
             return Ok(());
         }
         called |= turning.borrow_mut().plane().takes_call();
+        let now = Instant::now();
+        if !called && now.duration_since(asked) > MAX_TIME_WITHOUT_ASKING {
+            called = guest.is_called();
+            asked = now;
+        }
         let deadline = time::next_deadline();
-        let is_due = || deadline.is_some_and(|deadline| deadline <= Instant::now());
-        if !(called || tasks::are_expected() || is_due()) {
+        let is_due = deadline.is_some_and(|deadline| deadline <= now);
+        if !(called || tasks::are_expected() || is_due) {
             if !more {
                 waiting.wait(turning, deadline)?;
+                asked = Instant::now();
             }
             continue;
         }
@@ -208,12 +219,12 @@ mod tests {
 
     /// Runs a task beside turns on each driver until it is done. Returns how many
     /// turns there were.
-    fn beside_turns<F: Future<Output = ()>>(
+    fn beside_turns<F>(
         prepare: impl Fn(&mut Turning),
         task: impl Fn(Arc<ShardWaker>, Rc<Cell<usize>>) -> F,
     ) -> Vec<usize>
     where
-        F: 'static,
+        F: Future<Output = ()> + 'static,
     {
         let drivers = [Driver::Uring, Driver::Epoll];
         let on = |driver| {
@@ -400,6 +411,20 @@ mod tests {
             other.join().unwrap();
             assert!(turns.get() <= 5, "{} turns", turns.get());
         }
+    }
+
+    #[test]
+    fn a_runtime_that_ends_leaves_no_timer_to_the_next() {
+        beside_turns(
+            |_| {},
+            |_, _| async {
+                spawn(sleep(Duration::from_millis(1)));
+                spawn(sleep(LONG));
+                spawn(std::future::pending());
+                give_way().await;
+            },
+        );
+        assert_eq!(time::next_deadline(), None);
     }
 
     #[test]

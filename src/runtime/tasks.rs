@@ -24,6 +24,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::time;
+
 /// Time for which tasks may keep the thread from its sessions.
 const MAX_VISIT: Duration = Duration::from_micros(500);
 
@@ -143,11 +145,14 @@ impl Relay {
 }
 
 impl Drop for Relay {
-    /// The runners keep the pair, and its wakers the runners.
+    /// The runtime ends: nothing that waits for it may be woken later.
     fn drop(&mut self) {
+        EXPECTED.set(false);
+        drop(GIVEN_WAY.take());
+        time::forget();
+        // The runners keep the pair, and its wakers the runners.
         for runner in &self.0.runners {
-            let waker = runner.take();
-            drop(waker);
+            drop(runner.take());
         }
     }
 }

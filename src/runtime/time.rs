@@ -34,7 +34,17 @@ thread_local! {
 
 /// When the first timer of this thread is due.
 pub(super) fn next_deadline() -> Option<Instant> {
-    TIMERS.with_borrow(|timers| timers.waiting.keys().next().map(|(deadline, _)| *deadline))
+    TIMERS.with_borrow(|timers| {
+        let first = timers.waiting.first_key_value();
+        first.map(|((deadline, _), _)| *deadline)
+    })
+}
+
+/// Forgets all timers, because the runtime whose tasks they would wake ends.
+pub(super) fn forget() {
+    let waiting = TIMERS.with_borrow_mut(|timers| std::mem::take(&mut timers.waiting));
+    // A waker may hold the last share of a task that has timers of its own.
+    drop(waiting);
 }
 
 /// Wakes the tasks whose timers are due.

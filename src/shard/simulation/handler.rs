@@ -107,8 +107,8 @@ impl Handler for SimulatedHandler {
         }
     }
 
-    fn close(&mut self, id: u64, _ended: Ended, _ctx: &mut Context<'_>) {
-        self.oracle.borrow_mut().closed(id);
+    fn close(&mut self, id: u64, ended: Ended, _ctx: &mut Context<'_>) {
+        self.oracle.borrow_mut().closed(id, ended.reason);
     }
 
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::metrics::EndReason;
+
 /// Who gets a publication.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Scope {
@@ -25,7 +27,7 @@ struct Publication {
 #[derive(Debug, Default)]
 struct Seen {
     shard: usize,
-    is_closed: bool,
+    ended: Option<EndReason>,
     /// When it joined the topics that it is in.
     topics: BTreeMap<u8, u64>,
     /// Topics it was ever in.
@@ -66,13 +68,13 @@ impl Oracle {
     }
 
     pub(super) fn assert_open(&mut self, id: u64) {
-        assert!(!self.session(id).is_closed, "served after its close");
+        assert!(self.session(id).ended.is_none(), "served after its close");
     }
 
-    pub(super) fn closed(&mut self, id: u64) {
+    pub(super) fn closed(&mut self, id: u64, reason: EndReason) {
         let session = self.session(id);
-        assert!(!session.is_closed, "closed twice");
-        session.is_closed = true;
+        assert!(session.ended.is_none(), "closed twice");
+        session.ended = Some(reason);
         session.topics.clear();
     }
 
@@ -177,9 +179,16 @@ impl Oracle {
         }
     }
 
+    /// Why a session has ended, as its handler knows.
+    pub(super) fn end_of(&self, id: u64) -> Option<EndReason> {
+        self.sessions.get(&id)?.ended
+    }
+
     /// Whether a session is open, as its handler knows.
     pub(super) fn is_open(&self, id: u64) -> bool {
-        self.sessions.get(&id).is_some_and(|seen| !seen.is_closed)
+        self.sessions
+            .get(&id)
+            .is_some_and(|seen| seen.ended.is_none())
     }
 
     /// Nothing is on its way any more, and this session's peer has read everything.
@@ -222,7 +231,7 @@ impl Oracle {
     pub(super) fn assert_all_closed(&self) {
         for (id, session) in &self.sessions {
             assert!(
-                session.is_closed,
+                session.ended.is_some(),
                 "the handler was not told of the end of {id}"
             );
         }

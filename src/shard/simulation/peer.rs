@@ -6,6 +6,7 @@ use super::Say;
 use super::oracle::Oracle;
 use super::random::Random;
 use crate::link::scripted;
+use crate::metrics::EndReason;
 use crate::ws::{
     CloseCode, Decoder, Event, Input, OpCode, Role, Rules, encode_masked_close, encode_masked_frame,
 };
@@ -32,6 +33,9 @@ pub(super) struct Client {
     pub(super) has_ended: bool,
     /// It has broken the protocol or the connection.
     pub(super) is_bad: bool,
+    sent_garbage: bool,
+    asked_for_close: bool,
+    asked_for_panic: bool,
     echoes: usize,
 }
 
@@ -48,6 +52,9 @@ impl Client {
             sent_close: false,
             has_ended: false,
             is_bad: false,
+            sent_garbage: false,
+            asked_for_close: false,
+            asked_for_panic: false,
             echoes: 0,
         }
     }
@@ -82,13 +89,20 @@ impl Client {
                     format!("publish {topic} {bytes} {to}")
                 }
                 Say::Tell { topic } => format!("tell {topic}"),
-                Say::CloseMe => "close".to_owned(),
-                Say::Panic => "panic".to_owned(),
+                Say::CloseMe => {
+                    self.asked_for_close = true;
+                    "close".to_owned()
+                }
+                Say::Panic => {
+                    self.asked_for_panic = true;
+                    "panic".to_owned()
+                }
                 Say::Ping => {
                     encode_masked_frame(&mut bytes, OpCode::Ping, b"?", mask(random));
                     continue;
                 }
                 Say::Garbage => {
+                    self.sent_garbage = true;
                     self.is_bad = true;
                     bytes.extend_from_slice(&[0xff; 7]);
                     continue;
@@ -104,6 +118,22 @@ impl Client {
             let mut bytes = Vec::new();
             encode_masked_close(&mut bytes, CloseCode::NORMAL, "", mask(random));
             self.outbox.push_back(bytes);
+        }
+    }
+
+    /// Whether its session may end for this reason, after all that it has done.
+    pub(super) fn may_end_for(&self, reason: EndReason, is_draining: bool) -> bool {
+        match reason {
+            EndReason::ProtocolError | EndReason::InvalidPayload | EndReason::TooBig => {
+                self.sent_garbage
+            }
+            EndReason::HandlerClosed => self.asked_for_close,
+            EndReason::HandlerPanicked => self.asked_for_panic,
+            EndReason::PeerClosed => self.sent_close,
+            EndReason::Vanished => self.has_ended,
+            EndReason::Drained => is_draining,
+            EndReason::OverRate => false,
+            EndReason::Idle | EndReason::WriteStalled | EndReason::SlowConsumer => true,
         }
     }
 

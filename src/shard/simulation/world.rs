@@ -312,6 +312,15 @@ impl World {
 
     /// What must hold after every step.
     pub(super) fn check(&mut self) {
+        let is_draining = self.lifecycle.phase() >= Phase::Draining;
+        let oracle = self.oracle.borrow();
+        for client in &self.clients {
+            if let Some(reason) = oracle.end_of(client.id) {
+                let may = client.may_end_for(reason, is_draining);
+                assert!(may, "{} has ended for {reason:?}", client.id);
+            }
+        }
+        drop(oracle);
         for simulated in &self.shards {
             let shard = &simulated.shard;
             for (_, session) in shard.table.iter() {
@@ -328,24 +337,21 @@ impl World {
         }
     }
 
-    /// Lets everything that is on its way arrive, and checks that all of it has.
-    pub(super) fn settle(&mut self, random: &mut Random) {
+    /// Lets everything that is on its way arrive, until nothing is left to do.
+    fn settle_down(&mut self, random: &mut Random) {
         for round in 0.. {
             assert!(round < ROUNDS, "it does not come to an end");
             let mut progress = false;
             for client in 0..self.clients.len() {
-                self.act(
-                    client,
-                    Operation::Read {
-                        peer: 0,
-                        bytes: 1 << 30,
-                    },
-                    random,
-                );
+                let room = Operation::Read {
+                    peer: 0,
+                    bytes: 1 << 30,
+                };
+                self.act(client, room, random);
                 let had_more = !self.clients[client].outbox.is_empty();
                 self.act(client, Operation::Deliver { peer: 0 }, random);
-                progress |= had_more && !self.clients[client].has_ended;
                 let client = &mut self.clients[client];
+                progress |= had_more && !client.has_ended;
                 client.read(&mut self.oracle.borrow_mut(), random);
             }
             for shard in 0..self.shards.len() {
@@ -355,12 +361,17 @@ impl World {
             // Sessions that wait for their rate go on in time.
             let waits = |simulated: &Simulated| simulated.shard.until_resume().is_some();
             if !progress && !self.shards.iter().any(waits) {
-                break;
+                return;
             }
             if !progress {
                 self.now += Duration::from_millis(500);
             }
         }
+    }
+
+    /// Lets everything that is on its way arrive, and checks that all of it has.
+    pub(super) fn settle(&mut self, random: &mut Random) {
+        self.settle_down(random);
         let oracle = self.oracle.borrow();
         for client in self
             .clients
@@ -394,14 +405,17 @@ impl World {
             };
             self.act(client, how, random);
         }
-        for _ in 0..4 {
-            self.settle_closing(random);
-            // Longer than any limit, in steps that leave time for answers.
-            for _ in 0..20 {
-                self.pass(2_000);
-                self.settle_closing(random);
+        // Longer than any limit, in steps that leave time for answers.
+        for _ in 0..80 {
+            self.settle_down(random);
+            for client in &mut self.clients {
+                if client.got_close {
+                    client.close(random);
+                }
             }
+            self.pass(2_000);
         }
+        self.settle_down(random);
         for simulated in &self.shards {
             let shard = &simulated.shard;
             assert!(shard.table.is_empty(), "a session is left");
@@ -415,8 +429,7 @@ impl World {
             assert!(self.permits.take(), "a permit is lost");
         }
         assert!(!self.permits.take(), "a permit was given back twice");
-        let wires = self.clients.iter();
-        for client in wires {
+        for client in &self.clients {
             assert!(
                 client.wire.is_closed(),
                 "the socket of {} is open",
@@ -425,38 +438,5 @@ impl World {
         }
         drop(self);
         assert_eq!(scripted::open_connections(), 0);
-    }
-
-    /// As [`settle`](World::settle), without what only open sessions owe.
-    fn settle_closing(&mut self, random: &mut Random) {
-        for round in 0.. {
-            assert!(round < ROUNDS, "it does not come to an end");
-            let mut progress = false;
-            for client in 0..self.clients.len() {
-                self.act(
-                    client,
-                    Operation::Read {
-                        peer: 0,
-                        bytes: 1 << 30,
-                    },
-                    random,
-                );
-                progress |=
-                    !self.clients[client].outbox.is_empty() && !self.clients[client].has_ended;
-                self.act(client, Operation::Deliver { peer: 0 }, random);
-                let client = &mut self.clients[client];
-                client.read(&mut self.oracle.borrow_mut(), random);
-                if client.got_close && !client.sent_close {
-                    client.close(random);
-                }
-            }
-            for shard in 0..self.shards.len() {
-                progress |= self.turn(shard);
-            }
-            self.check();
-            if !progress {
-                return;
-            }
-        }
     }
 }
