@@ -244,7 +244,8 @@ impl World {
                 }
             }
             Operation::Read { bytes, .. } => {
-                if client.wire.make_room(bytes) {
+                let has_room = client.wire.make_room(bytes);
+                if has_room {
                     edge(&|readiness| readiness.writable = true);
                 }
             }
