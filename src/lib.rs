@@ -34,7 +34,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let config =
-//!     Config { listen: "127.0.0.1:0".parse()?, admin: None, shards: 2, ..Config::default() };
+//!     Config { listen: vec!["127.0.0.1:0".parse()?], admin: None, shards: 2, ..Config::default() };
 //! let server = Server::new(config)?.route("/rooms/{room}", || Rooms)?.start()?;
 //! println!("listening on ws://{}/rooms/lobby", server.local_addr());
 //! # server.handle().drain();

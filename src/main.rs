@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use corecast::cli::{self, Command, ServeOptions};
+use corecast::config::Endpoint;
 use corecast::error::StartError;
 use corecast::handover::{HandOver, Inherited, Origin};
 use corecast::log;
@@ -106,10 +107,10 @@ fn serve(options: ServeOptions) -> ExitCode {
         Ok(server) => server,
         Err(error) => return fail(&error),
     };
-    let address = server.local_addr();
+    let urls: Vec<_> = server.endpoints().iter().map(Endpoint::url).collect();
     // The old process has said it, with the number of this process.
     if !has_old_process {
-        service.ready(&format!("listening on ws://{address}"));
+        service.ready(&format!("listening on {}", urls.join(", ")));
     }
     let handle = server.handle();
     let sockets = server
@@ -118,11 +119,11 @@ fn serve(options: ServeOptions) -> ExitCode {
     let hand_over = HandOver::new(handle.clone(), sockets, Arc::clone(&service), origin);
     orders.started(handle, hand_over, drain_time);
     // Whoever reads that it listens may send a signal.
-    tracing::info!(
-        driver = server.driver().as_str(),
-        shards,
-        "listening on ws://{address}"
-    );
+    let driver = server.driver().as_str();
+    for url in &urls {
+        tracing::info!(driver, shards, "listening on {url}");
+    }
+    let address = server.local_addr();
     tracing::info!("open http://{address}/ in two browser windows to chat");
     if let Some(admin) = server.admin_addr() {
         tracing::info!("metrics and health on http://{admin}/");

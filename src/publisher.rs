@@ -50,7 +50,7 @@ use crate::ws::PreparedFrame;
 /// use corecast::ws::PreparedFrame;
 ///
 /// let config = Config {
-///     listen: "127.0.0.1:0".parse()?,
+///     listen: vec!["127.0.0.1:0".parse()?],
 ///     admin: None,
 ///     shards: 2,
 ///     ..Config::default()

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::control_plane::Control;
 use self::shards::Shards;
-use crate::config::{Config, SlowConsumerPolicy};
+use crate::config::{Config, Endpoint, SlowConsumerPolicy};
 use crate::error::StartError;
 use crate::handler::{
     Broadcast, BroadcastPerPath, Chat, ChatPerPath, Echo, Handler, Phoenix, Registered, Route,
@@ -27,7 +27,7 @@ use crate::metrics::ShardMetrics;
 use crate::plane::ResolvedDriver;
 use crate::publisher::Publisher;
 use crate::router::{Router, params_of};
-use crate::shutdown::{Lifecycle, Phase, TakenOverBy};
+use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::upgrade::OriginPolicy;
 
 /// Makes a handler for one shard.
@@ -60,7 +60,7 @@ impl RouteFactory {
 /// use corecast::server::Server;
 ///
 /// let config = Config {
-///     listen: "127.0.0.1:0".parse()?,
+///     listen: vec!["127.0.0.1:0".parse()?],
 ///     admin: None,
 ///     shards: 1,
 ///     ..Config::default()
@@ -192,32 +192,25 @@ impl ServerHandle {
     /// Stops accepting and closes all sessions, spread over the drain time.
     /// Returns `false` if the server was draining already.
     ///
-    /// Where another server listens on the same address, connections that have
-    /// reached this one still become sessions, and it stops accepting a moment
-    /// later; otherwise they are answered 503.
+    /// Where another server listens on the address of an endpoint, connections that
+    /// have reached this one still become sessions, and it stops accepting there a
+    /// moment later; otherwise they are answered 503.
     pub fn drain(&self) -> bool {
-        let taken_over_by = if self.phase() == Phase::Running && self.seen.has_neighbour() {
-            TakenOverBy::Neighbour
-        } else {
-            TakenOverBy::Nobody
-        };
-        self.drain_for(taken_over_by)
+        self.drain_for(match self.phase() {
+            Phase::Running => TakeOver::by_neighbours(self.seen.have_neighbours()),
+            _ => TakeOver::NONE,
+        })
     }
 
     /// The same after another process has got this one's listeners.
     pub(crate) fn hand_over(&self) {
-        self.drain_for(TakenOverBy::NewProcess);
+        self.drain_for(TakeOver::BY_NEW_PROCESS);
     }
 
-    fn drain_for(&self, taken_over_by: TakenOverBy) -> bool {
-        let first = self.lifecycle.drain(taken_over_by);
+    fn drain_for(&self, take_over: TakeOver) -> bool {
+        let first = self.lifecycle.drain(take_over);
         self.wake();
         first
-    }
-
-    /// The address the shards listen on.
-    fn address(&self) -> SocketAddr {
-        self.seen.address()
     }
 
     /// Makes a drain close all remaining sessions at once.
@@ -246,7 +239,8 @@ impl ServerHandle {
 /// A running server. Dropping it ends it at once; [`RunningServer::wait`]
 /// waits until it has drained.
 pub struct RunningServer {
-    listen: SocketAddr,
+    /// Their ports are resolved.
+    endpoints: Vec<Endpoint>,
     driver: ResolvedDriver,
     metrics: Vec<Arc<ShardMetrics>>,
     handle: ServerHandle,
@@ -257,9 +251,38 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// The address the shards listen on, its port resolved.
+    /// The address the shards listen on, its port resolved; the first where there are
+    /// several.
     pub fn local_addr(&self) -> SocketAddr {
-        self.listen
+        self.endpoints[0].address
+    }
+
+    /// All addresses the shards listen on, in the order of [`Config::listen`], their
+    /// ports resolved.
+    ///
+    /// ```
+    /// use corecast::config::Config;
+    /// use corecast::server::Server;
+    ///
+    /// let config = Config {
+    ///     listen: vec!["127.0.0.1:0".parse()?, "127.0.0.2:0".parse()?],
+    ///     admin: None,
+    ///     shards: 1,
+    ///     ..Config::default()
+    /// };
+    /// let server = Server::new(config)?.start()?;
+    /// assert_eq!(server.local_addrs().len(), 2);
+    /// assert_eq!(server.local_addrs()[0], server.local_addr());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        let endpoints = self.endpoints.iter();
+        endpoints.map(|endpoint| endpoint.address).collect()
+    }
+
+    /// The endpoints the shards listen on, their ports resolved.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
     }
 
     /// The address of the control plane, if there is one.

@@ -355,6 +355,19 @@ pub fn prefer_core(listener: &impl AsFd, core: Option<usize>) -> io::Result<()> 
 /// # Errors
 /// When the address is not ours or taken by a listener without `SO_REUSEPORT`.
 pub fn bind_shared(address: SocketAddr) -> io::Result<socket2::Socket> {
+    bind(address, false)
+}
+
+/// Binds a socket for IPv6 as [`bind_shared`] does, and leaves IPv4 to another one
+/// on the same port.
+///
+/// # Errors
+/// As [`bind_shared`].
+pub fn bind_shared_v6_only(address: SocketAddr) -> io::Result<socket2::Socket> {
+    bind(address, true)
+}
+
+fn bind(address: SocketAddr, only_v6: bool) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),
         socket2::Type::STREAM,
@@ -362,8 +375,19 @@ pub fn bind_shared(address: SocketAddr) -> io::Result<socket2::Socket> {
     )?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
+    if only_v6 {
+        socket.set_only_v6(true)?;
+    }
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Whether the host makes sockets for IPv6 that do not take IPv4 too
+/// (`net.ipv6.bindv6only`).
+pub fn is_v6_only_by_default() -> bool {
+    socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None)
+        .and_then(|socket| socket.only_v6())
+        .unwrap_or(false)
 }
 
 /// Accepts one connection from a non-blocking listener.

@@ -94,7 +94,7 @@ impl Handler for Gossip {
 
 fn start(driver: Driver, interval: Option<Duration>) -> RunningServer {
     let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 2,
         driver,

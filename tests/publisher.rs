@@ -48,7 +48,7 @@ fn topic() -> Topic {
 
 fn start(driver: Driver, ring_capacity: usize) -> RunningServer {
     let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 2,
         driver,

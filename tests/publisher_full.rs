@@ -55,7 +55,7 @@ fn frame(number: usize) -> PreparedFrame {
 
 fn start(driver: Driver, stands_still: Sender<()>, go_on: Receiver<()>) -> RunningServer {
     let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 2,
         driver,

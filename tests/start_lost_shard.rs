@@ -35,12 +35,12 @@ fn free_address() -> SocketAddr {
 fn a_handler_that_cannot_be_made_on_one_shard_ends_the_start() {
     for fatal in 0..SHARDS {
         let config = Config {
-            listen: free_address(),
+            listen: vec![free_address().into()],
             admin: None,
             shards: SHARDS,
             ..Config::default()
         };
-        let address = config.listen;
+        let address = config.listen[0].address;
         let made = Arc::new(AtomicUsize::new(0));
         let make = move || {
             let number = made.fetch_add(1, Ordering::Relaxed);

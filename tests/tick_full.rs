@@ -60,7 +60,7 @@ impl Handler for Counter {
 fn what_a_tick_has_no_room_for_is_not_lost() {
     for driver in [Driver::Auto, Driver::Epoll] {
         let config = Config {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
             admin: None,
             shards: 1,
             driver,

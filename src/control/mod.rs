@@ -60,8 +60,9 @@ pub struct ServerInfo {
     pub steer: Steer,
     /// The number of shards.
     pub shards: usize,
-    /// The address WebSocket connections are accepted on, its port resolved.
-    pub listen: SocketAddr,
+    /// The addresses WebSocket connections are accepted on, their ports resolved; at
+    /// least one.
+    pub endpoints: Vec<SocketAddr>,
     /// When the server was started.
     pub started: Instant,
 }

@@ -10,8 +10,12 @@ use socket2::Socket;
 use super::Link;
 use crate::sys;
 
-/// Where connections come from.
-pub(crate) struct ListenSocket(TcpListener);
+/// A socket that connections come from.
+pub(crate) struct ListenSocket {
+    listener: TcpListener,
+    /// The place of its endpoint among those of the server.
+    place: usize,
+}
 
 /// A connection that was accepted.
 pub(crate) struct Accepted {
@@ -26,13 +30,19 @@ impl ListenSocket {
     ///
     /// # Errors
     /// When the runtime cannot watch it.
-    pub(crate) fn new(socket: Socket) -> io::Result<Self> {
-        TcpListener::from_std(socket.into()).map(ListenSocket)
+    pub(crate) fn new(socket: Socket, place: usize) -> io::Result<Self> {
+        let listener = TcpListener::from_std(socket.into())?;
+        Ok(ListenSocket { listener, place })
+    }
+
+    /// The place of its endpoint among those of the server.
+    pub(crate) fn place(&self) -> usize {
+        self.place
     }
 
     /// Waits until there is something to accept.
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.0.readable(false).await
+        self.listener.readable(false).await
     }
 
     /// Accepts one connection. `asks_cpu` costs a system call.
@@ -63,6 +73,6 @@ impl ListenSocket {
 
     fn fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the listener keeps the descriptor open while it is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+        unsafe { BorrowedFd::borrow_raw(self.listener.as_raw_fd()) }
     }
 }

@@ -1,12 +1,11 @@
 //! The control plane of a starting server, or what stands where none was built.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use socket2::Socket;
 
 use super::ServerHandle;
-use crate::config::{Config, Steer};
+use crate::config::{Config, Endpoint, Steer};
 use crate::error::StartError;
 use crate::handover::AdminHandOver;
 #[cfg(feature = "control")]
@@ -30,7 +29,7 @@ pub(super) fn start_control(
     inherited: Option<Socket>,
     driver: ResolvedDriver,
     steer: Steer,
-    listen: SocketAddr,
+    endpoints: &[Endpoint],
     metrics: &[Arc<ShardMetrics>],
     handle: &ServerHandle,
 ) -> Result<Control, StartError> {
@@ -44,7 +43,7 @@ pub(super) fn start_control(
         driver: driver.as_str().to_owned(),
         steer,
         shards: config.shards,
-        listen,
+        endpoints: endpoints.iter().map(|endpoint| endpoint.address).collect(),
         started: std::time::Instant::now(),
     };
     let lifecycle = Arc::clone(&handle.lifecycle);
@@ -78,7 +77,7 @@ pub(super) fn start_control(
     _: Option<Socket>,
     _: ResolvedDriver,
     _: Steer,
-    _: SocketAddr,
+    _: &[Endpoint],
     _: &[Arc<ShardMetrics>],
     _: &ServerHandle,
 ) -> Result<Control, StartError> {

@@ -54,8 +54,8 @@ impl Server {
         let mut inherited = std::mem::take(&mut self.inherited);
         let old_listeners = std::mem::take(&mut inherited.listeners);
         let wakers = wakers(self.config.shards)?;
-        let listeners = Listeners::open(self.config.listen, self.config.shards, old_listeners)?;
-        let listen = listeners.address();
+        let listeners = Listeners::open(&self.config.listen, self.config.shards, old_listeners)?;
+        let endpoints = listeners.endpoints();
 
         // The one outsider is all publishers together.
         let (ends, outside) = mesh::connect(&wakers, 1, self.config.ring_capacity);
@@ -105,7 +105,8 @@ impl Server {
         let Inherited {
             admin, old_process, ..
         } = inherited;
-        let mut control = start_control(config, admin, driver, steer, listen, &metrics, &handle)?;
+        let mut control =
+            start_control(config, admin, driver, steer, &endpoints, &metrics, &handle)?;
         if let Some(old_process) = old_process {
             old_process.take_over().map_err(StartError::OldProcess)?;
         }
@@ -114,7 +115,7 @@ impl Server {
         handle.lifecycle.set(Phase::Running);
         let admin = begin_control(&mut control);
         Ok(RunningServer {
-            listen,
+            endpoints,
             driver,
             metrics,
             handle,

@@ -22,8 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use socket2::Socket;
-
 use super::shards::{Listen, ShardLine};
 use super::{RouteFactory, Server, ServerHandle};
 use crate::config::{Config, Steer};
@@ -31,7 +29,7 @@ use crate::error::StartError;
 use crate::fan_out_semaphore::{FanOutPermit, FanOutSemaphore};
 use crate::handover::Inherited;
 use crate::hub::{Hub, ShardMessage};
-use crate::listeners::{Listeners, listen};
+use crate::listeners::{Listeners, ShardListener, listen};
 use crate::mesh::ShardEnd;
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
@@ -84,7 +82,7 @@ pub(super) struct StartingShard {
 /// that is another's.
 struct Parted {
     starter: Arc<Starter>,
-    listeners: Vec<Socket>,
+    listeners: Vec<ShardListener>,
     /// The core that it is pinned to, if it is.
     cpu: Option<usize>,
     permit: FanOutPermit,
@@ -95,7 +93,7 @@ struct Parted {
 /// A shard with all that it needs to serve.
 struct Able {
     starter: Arc<Starter>,
-    listeners: Vec<Socket>,
+    listeners: Vec<ShardListener>,
     cpu: Option<usize>,
     shard: Shard,
     runtime: Runtime,
@@ -183,11 +181,9 @@ impl Able {
         } = self;
         let config = &starter.server.config;
         let (backlog, busy_poll) = (config.backlog, config.busy_poll);
-        let address = starter.handle.address();
         let mark = cpu.filter(|_| starter.steer == Steer::Cpu);
         runtime.block_on(|guest| async move {
-            let listeners = listen(listeners, backlog, mark)
-                .map_err(|error| StartError::Listen { address, error })?;
+            let listeners = listen(listeners, backlog, mark)?;
             line.report(Ok(Stage::Listening));
             run(shard, listeners, cpu, busy_poll, &guest).await;
             Ok(())

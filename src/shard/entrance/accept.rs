@@ -140,7 +140,11 @@ impl Listener {
                     if self.cpu.is_some() && accepted.incoming_cpu == self.cpu {
                         shard.borrow().entrance.metrics.accepted_on_own_core.add(1);
                     }
-                    let handshake = shard.borrow_mut().arrive(accepted.link, accepted.peer);
+                    let handshake = shard.borrow_mut().arrive(
+                        accepted.link,
+                        accepted.peer,
+                        self.socket.place(),
+                    );
                     if let Some(handshake) = handshake {
                         handshake.spawn(&shard);
                     }
@@ -164,9 +168,10 @@ impl Listener {
 
     /// Stops accepting, as fits the server that comes after us.
     async fn leave(mut self) {
+        let place = self.socket.place();
         let taken_over_by = self
             .lifecycle()
-            .map_or(TakenOverBy::Nobody, |life| life.taken_over_by());
+            .map_or(TakenOverBy::Nobody, |life| life.take_over().at(place));
         match taken_over_by {
             // The listener is the new process's too, with all that waits in it.
             TakenOverBy::NewProcess => return,

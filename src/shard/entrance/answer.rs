@@ -27,6 +27,8 @@ pub(super) enum Answer {
 pub(super) struct Arrival {
     /// The other end.
     peer: SocketAddr,
+    /// The place of the endpoint it came to.
+    place: usize,
     /// Where the client's address is to be found.
     finding: Finding,
     /// Length of the PROXY header before the request.
@@ -57,15 +59,23 @@ pub(super) enum Vacancy {
     Draining,
 }
 
+impl Arrival {
+    /// The place of the endpoint it came to.
+    pub(super) fn place(&self) -> usize {
+        self.place
+    }
+}
+
 impl Entrance {
     /// Looks at where a new connection comes from.
     ///
     /// # Errors
     /// The response to a connection that is refused for that.
-    pub(super) fn arrive(&self, peer: SocketAddr) -> Result<Arrival, Vec<u8>> {
+    pub(super) fn arrive(&self, peer: SocketAddr, place: usize) -> Result<Arrival, Vec<u8>> {
         let arrival = self.addresses.find(peer).and_then(|finding| {
             let mut arrival = Arrival {
                 peer,
+                place,
                 finding,
                 prefix: 0,
                 admission: None,

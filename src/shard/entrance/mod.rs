@@ -123,10 +123,16 @@ impl Entrance {
 
 impl Shard {
     /// Takes a connection that was just accepted. If its request has arrived it
-    /// becomes a session at once; a handshake that needs more is returned.
-    pub(super) fn arrive(&mut self, mut link: Link, peer: SocketAddr) -> Option<Handshake> {
+    /// becomes a session at once; a handshake that needs more is returned. `place` is
+    /// that of the endpoint it came to.
+    pub(super) fn arrive(
+        &mut self,
+        mut link: Link,
+        peer: SocketAddr,
+        place: usize,
+    ) -> Option<Handshake> {
         self.entrance.metrics.accepted.add(1);
-        let mut arrival = match self.entrance.arrive(peer) {
+        let mut arrival = match self.entrance.arrive(peer, place) {
             Ok(arrival) => arrival,
             Err(refusal) => {
                 // What it has sent is read, because closing over unread bytes would
@@ -171,7 +177,8 @@ impl Shard {
     fn answer(&mut self, bytes: &[u8], arrival: &mut Arrival) -> Answer {
         // Where another server has the address, a connection to us was no mistake: a
         // refusal would be the only sign of a hand-over that a client can get.
-        let vacancy = if self.is_draining() && self.lifecycle.taken_over_by() == TakenOverBy::Nobody
+        let vacancy = if self.is_draining()
+            && self.lifecycle.take_over().at(arrival.place()) == TakenOverBy::Nobody
         {
             Vacancy::Draining
         } else if self.table.len() >= self.entrance.max_sessions {

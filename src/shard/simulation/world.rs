@@ -23,7 +23,7 @@ use crate::permits::Permits;
 use crate::router::Router;
 use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
 use crate::shard::{Deadlines, Entrance, Shard};
-use crate::shutdown::{Lifecycle, Phase, TakenOverBy};
+use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::sys::EventFd;
 use crate::table::{Scratch, Table};
 use crate::upgrade::OriginPolicy;
@@ -167,7 +167,7 @@ impl World {
             }
             Operation::Pass { ms } => self.pass(ms),
             Operation::Drain => {
-                self.lifecycle.drain(TakenOverBy::Nobody);
+                self.lifecycle.drain(TakeOver::NONE);
                 for shard in &self.shards {
                     shard.waker.notify();
                 }
@@ -209,7 +209,7 @@ impl World {
             &mut simulated.shard.serving.scratch,
             Scratch::new(most.max(whole)),
         );
-        drop(simulated.shard.arrive(Link::Scripted(socket), peer));
+        drop(simulated.shard.arrive(Link::Scripted(socket), peer, 0));
         simulated.shard.serving.scratch = small;
         simulated.more = true;
         self.clients.push(client);
@@ -244,7 +244,8 @@ impl World {
                 }
             }
             Operation::Read { bytes, .. } => {
-                if client.wire.make_room(bytes) {
+                let has_room = client.wire.make_room(bytes);
+                if has_room {
                     edge(&|readiness| readiness.writable = true);
                 }
             }
