@@ -151,8 +151,10 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 loom: ## Check the wake protocol between shards under the orders its threads may run in
 	RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$(TARGET)/loom CARGO_PROFILE_RELEASE_LTO=off \
 	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-		$(CARGO) test --lib --release --no-default-features mesh::waker 2>&1 | tee $(TARGET)/loom.log
-	@grep -q '^test mesh::waker::model::.* ok$$' $(TARGET)/loom.log || { echo 'loom: no model ran'; exit 1; }
+		$(CARGO) test --lib --release --no-default-features -- mesh::waker mesh::starved 2>&1 | tee $(TARGET)/loom.log
+	@for module in waker starved; do \
+		grep -q "^test mesh::$$module::model::.* ok\$$" $(TARGET)/loom.log \
+		|| { echo "loom: no model of mesh::$$module ran"; exit 1; }; done
 
 .PHONY: miri
 miri: ## Run the tests without I/O under Miri (long); needs a nightly toolchain with it
@@ -160,7 +162,7 @@ miri: ## Run the tests without I/O under Miri (long); needs a nightly toolchain 
 		echo 'miri: skipped; install it with: rustup toolchain install nightly --component miri'; exit 0; fi; \
 	set -x; CARGO_TARGET_DIR=$(TARGET)/miri PROPTEST_CASES=4 \
 	MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-permissive-provenance' \
-		$(CARGO) +nightly miri test --lib --no-default-features -- ws:: upgrade:: hub:: send_queue:: mesh:: router::
+		$(CARGO) +nightly miri test --lib --no-default-features -- ws:: upgrade:: hub:: link:: mesh:: router::
 
 # Not part of `make test`, because it installs the suite from the package index.
 CONFORMANCE = $(TARGET)/release/corecast-conformance
@@ -178,6 +180,16 @@ conformance: build-conformance ## Run Autobahn's cases against server and client
 .PHONY: conformance-table
 conformance-table: build-conformance ## Write docs/conformance.md from the results of `make conformance`
 	@$(CONFORMANCE) table --directory $(TARGET)/conformance --excuses $(EXCUSES) --output docs/conformance.md
+
+# Without a kernel: scripted sockets, readiness and time. A seed repeats a run.
+.PHONY: simulate
+simulate: ## Simulate shards for MINUTES=30 with random seeds, or one again: make simulate SEED=7
+	$(if $(SEED),CORECAST_SIMULATE_SEED=$(SEED),CORECAST_SIMULATE_MINUTES=$(MINUTES)) \
+		$(CARGO) test --package corecast --lib shard::simulation -- --nocapture
+
+.PHONY: simulate-faults
+simulate-faults: ## Plant a dozen faults in a copy of the engine and show the seed that finds each; ten minutes
+	python3 -B tools/simulate/faults.py --directory $(TARGET)/simulate $(ARGS)
 
 # The fuzz targets have a workspace of their own, like the baseline. Their clippy is
 # here and not in `lint`, because libFuzzer is C++ and built before anything is checked;

@@ -10,6 +10,7 @@ mod support;
 
 use std::hint::black_box;
 
+use corecast::publication::Run;
 use corecast::ws::{
     Decoder, Message, OpCode, PreparedFrame, apply_mask, encode_frame, encode_masked_frame,
 };
@@ -139,11 +140,12 @@ mod prepare {
     #[divan::bench(args = [1, 2, 16, 256])]
     fn concat(bencher: Bencher<'_, '_>, count: usize) {
         let frames = vec![PreparedFrame::binary(&noise(20)); count];
-        let run = PreparedFrame::concat(&frames);
-        assert_eq!((run.frames() as usize, run.len()), (count, count * 22));
+        let run = Run::join(frames.clone());
+        assert_eq!((run.messages() as usize, run.len()), (count, count * 22));
         bencher
             .counter(ItemsCount::new(count))
-            .bench_local(|| PreparedFrame::concat(black_box(&frames)));
+            .with_inputs(|| frames.clone())
+            .bench_local_values(Run::join);
     }
 }
 

@@ -9,8 +9,7 @@ mod support;
 
 use std::io::{self, IoSlice};
 
-use corecast::send_queue::SendQueue;
-use corecast::sys::Sink;
+use corecast::link::{SendQueue, Sink};
 use corecast::ws::PreparedFrame;
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -69,7 +68,7 @@ fn run(bencher: Bencher<'_, '_>, subscribers: usize, publications: usize) {
 struct Taker;
 
 impl Sink for Taker {
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         Ok(parts.iter().map(|part| part.len()).sum())
     }
 }
@@ -83,11 +82,12 @@ fn through_queues(bencher: Bencher<'_, '_>, subscribers: usize) {
     let frame = frame();
     let mut publish = || {
         audience.publish(&frame);
-        audience.deliver_with(|session, frames| {
-            queues[session].push_shared(frames, 0);
+        audience.deliver_with(|session, run| {
+            queues[session].push_shared(run, 0);
             0
         });
-        let sent = |queue: &mut Box<SendQueue>| queue.flush(&Taker).expect("it takes everything");
+        let sent =
+            |queue: &mut Box<SendQueue>| queue.flush(&mut Taker).expect("it takes everything");
         queues.iter_mut().map(sent).sum::<usize>()
     };
     assert_eq!(publish(), subscribers * FRAME_BYTES);

@@ -18,10 +18,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corecast::hub::{Hub, Publication, Topic};
-use corecast::mesh::{MeshEnd, ShardMessage};
-use corecast::send_queue::SendQueue;
-use corecast::sys::Sink;
+use corecast::hub::{Hub, ShardMessage, Topic};
+use corecast::link::{SendQueue, Sink};
+use corecast::mesh::ShardEnd;
+use corecast::participant::Participant;
+use corecast::publication::{Publication, Run};
 use corecast::upgrade::{self, Kind, Parsed, Response};
 use corecast::ws::{
     Decoder, Message, OpCode, PreparedFrame, Rules, apply_mask, encode_frame, encode_masked_frame,
@@ -192,19 +193,20 @@ fn prepare(payload: Subject<Vec<u8>>) -> PreparedFrame {
     PreparedFrame::new(Message::Binary(payload))
 }
 
-fn prepared(count: usize) -> Subject<Vec<PreparedFrame>> {
+/// Frames, and then as many again, so that letting go of the first is no last one.
+fn prepared(count: usize) -> Subject<[Vec<PreparedFrame>; 2]> {
     let frames = vec![PreparedFrame::binary(&noise(20)); count];
     for _ in 0..WARM {
-        assert_eq!(PreparedFrame::concat(&frames).len(), count * 22);
+        assert_eq!(Run::join(frames.clone()).len(), count * 22);
     }
-    subject(frames)
+    subject([frames.clone(), frames])
 }
 
 // Frames that waited together.
 #[library_benchmark]
 #[bench::frames_16(args = (16), setup = prepared)]
-fn join(frames: Subject<Vec<PreparedFrame>>) -> PreparedFrame {
-    PreparedFrame::concat(&*frames)
+fn join([frames, _]: Subject<[Vec<PreparedFrame>; 2]>) -> Run {
+    Run::join(std::mem::take(frames))
 }
 
 library_benchmark_group!(
@@ -253,7 +255,7 @@ fn ring((producer, consumer): Subject<Ring>) -> Option<u64> {
 
 /// Two shards' ends, and what travels between them.
 struct Mesh {
-    ends: Vec<MeshEnd>,
+    ends: Vec<ShardEnd<ShardMessage>>,
     message: ShardMessage,
 }
 
@@ -269,7 +271,8 @@ impl Mesh {
 fn warm_mesh() -> Subject<Mesh> {
     let publication = Publication {
         topic: Topic::new("/broadcast"),
-        frame: PreparedFrame::binary(&noise(20)),
+        message: PreparedFrame::binary(&noise(20)),
+        origin: Participant::Outside,
     };
     let mut mesh = Mesh {
         ends: shards(2),
@@ -361,27 +364,27 @@ fn fan_out((audience, frame): Subject<(Audience, PreparedFrame)>) -> usize {
 struct Taker;
 
 impl Sink for Taker {
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         Ok(parts.iter().map(|part| part.len()).sum())
     }
 }
 
-fn warm_queue() -> Subject<(SendQueue, Rc<PreparedFrame>)> {
+fn warm_queue() -> Subject<(SendQueue, Rc<Run>)> {
     let (mut queue, frame) = (SendQueue::default(), PreparedFrame::binary(&noise(20)));
-    let frame = Rc::new(frame);
+    let run = Rc::new(Run::from(frame));
     for _ in 0..WARM {
-        queue.push_shared(&frame, 0);
-        assert_eq!(queue.flush(&Taker).ok(), Some(frame.len()));
+        queue.push_shared(&run, 0);
+        assert_eq!(queue.flush(&mut Taker).ok(), Some(run.len()));
     }
-    subject((queue, frame))
+    subject((queue, run))
 }
 
 // A delivery that waits in a session's queue and leaves it.
 #[library_benchmark]
 #[bench::push_and_flush(setup = warm_queue)]
-fn send_queue((queue, frame): Subject<(SendQueue, Rc<PreparedFrame>)>) -> io::Result<usize> {
-    queue.push_shared(frame, 0);
-    queue.flush(&Taker)
+fn send_queue((queue, run): Subject<(SendQueue, Rc<Run>)>) -> io::Result<usize> {
+    queue.push_shared(run, 0);
+    queue.flush(&mut Taker)
 }
 
 library_benchmark_group!(

@@ -18,9 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use corecast::config::Config;
-use corecast::hub::{Hub, Publication, Topic};
-use corecast::mesh::{MeshEnd, ShardMessage};
+use corecast::hub::{Hub, ShardMessage, Topic};
+use corecast::mesh::ShardEnd;
 use corecast::metrics::ShardMetrics;
+use corecast::participant::Participant;
+use corecast::publication::Publication;
 use corecast::ws::PreparedFrame;
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -47,7 +49,7 @@ fn ring() -> (Producer<usize>, Consumer<usize>) {
     RingBuffer::new(Config::default().ring_capacity)
 }
 
-fn mesh() -> [MeshEnd; 2] {
+fn mesh() -> [ShardEnd<ShardMessage>; 2] {
     let Ok(ends) = shards(2).try_into() else {
         unreachable!("each shard has an end");
     };
@@ -65,17 +67,18 @@ fn topic() -> Topic {
 fn message() -> ShardMessage {
     ShardMessage::Publish(Arc::new(Publication {
         topic: topic(),
-        frame: frame(),
+        message: frame(),
+        origin: Participant::Outside,
     }))
 }
 
 /// Takes what there is, and checks it. Returns how many there were.
-fn receive(end: &mut MeshEnd) -> usize {
+fn receive(end: &mut ShardEnd<ShardMessage>) -> usize {
     end.receive(usize::MAX, |message| {
         let ShardMessage::Publish(publication) = message else {
             unreachable!("only publications are sent here");
         };
-        assert_eq!(publication.frame.len(), 22);
+        assert_eq!(publication.message.len(), 22);
     })
 }
 

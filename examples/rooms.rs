@@ -117,7 +117,7 @@ impl Handler for Rooms {
 /// A server with rooms beside the routes that every server has.
 pub fn server(listen: SocketAddr) -> Result<Server, StartError> {
     let config = Config {
-        listen,
+        listen: vec![listen.into()],
         admin: None,
         ..Config::default()
     };

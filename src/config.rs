@@ -6,6 +6,7 @@
 //! `Config` before any thread starts.
 
 mod choice;
+mod endpoint;
 mod phoenix;
 mod range;
 mod topic_pattern;
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use choice::{
     ClientAddress, Driver, JoinPolicy, OverRatePolicy, SlowConsumerPolicy, Steer, TokenAlgorithm,
 };
+pub use endpoint::{Endpoint, EndpointKind, MAX_ENDPOINTS};
 use ipnet::IpNet;
 
 pub use phoenix::{PhoenixConfig, TokenKey, TokenSetting, TopicRule};
@@ -54,8 +56,8 @@ impl RouteSetting {
 /// [`Config::validate`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Address the shards listen on. Port 0 lets the kernel choose one port for all shards.
-    pub listen: SocketAddr,
+    /// Where the shards listen; at most [`MAX_ENDPOINTS`], no address twice.
+    pub listen: Vec<Endpoint>,
     /// Address of the control plane, or `None` for a server without one.
     pub admin: Option<SocketAddr>,
     /// Number of shards. More shards than cores are allowed: each has its own
@@ -147,7 +149,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            listen: vec![Endpoint::plain(SocketAddr::from(([127, 0, 0, 1], 8080)))],
             admin: cfg!(feature = "control").then(|| SocketAddr::from(([127, 0, 0, 1], 9090))),
             shards: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
             cpus: Vec::new(),

@@ -33,7 +33,7 @@ pub enum StartError {
     /// A thread could not be started.
     Thread(io::Error),
     /// The process that this one was to replace goes on itself.
-    Predecessor(io::Error),
+    OldProcess(io::Error),
     /// A shard ended before it ran.
     ShardLost,
 }
@@ -63,7 +63,7 @@ impl fmt::Display for StartError {
                 "a thread could not be started: {error}; raise the limit on threads with 'ulimit -u' \
                  (TasksMax= in a unit, pids.max of a container), or use fewer --shards"
             ),
-            StartError::Predecessor(error) => write!(
+            StartError::OldProcess(error) => write!(
                 f,
                 "the process that this one was to replace goes on itself: {error}"
             ),

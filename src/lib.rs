@@ -34,7 +34,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let config =
-//!     Config { listen: "127.0.0.1:0".parse()?, admin: None, shards: 2, ..Config::default() };
+//!     Config { listen: vec!["127.0.0.1:0".parse()?], admin: None, shards: 2, ..Config::default() };
 //! let server = Server::new(config)?.route("/rooms/{room}", || Rooms)?.start()?;
 //! println!("listening on ws://{}/rooms/lobby", server.local_addr());
 //! # server.handle().drain();
@@ -53,8 +53,8 @@
 //! 2. [`plane`] tells which sessions became readable; `session` reads them.
 //! 3. [`ws`] turns bytes into messages, without any I/O of its own.
 //! 4. [`handler`] decides what a message means.
-//! 5. [`hub`] holds who is in which topic, and [`mesh`] carries publications to
-//!    the hubs of the other shards.
+//! 5. [`hub`] holds who is in which topic, and [`mesh`] carries a [`publication`] to
+//!    the hubs of the other shards. A [`publisher`] gives them more, from any thread.
 //! 6. [`send_queue`] keeps what a socket does not take at once.
 //!
 //! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`,
@@ -73,24 +73,27 @@ pub mod cpus;
 #[cfg(feature = "doctor")]
 pub mod doctor;
 pub mod error;
+mod fan_out_semaphore;
 pub mod handler;
 pub mod handover;
 pub mod host;
 pub mod hub;
-mod listener;
+pub mod link;
 mod listeners;
 pub mod log;
 pub mod mesh;
 pub mod metrics;
 pub mod orders;
+pub mod participant;
 mod permits;
 #[cfg(feature = "doctor")]
 pub mod plan;
 pub mod plane;
+pub mod publication;
+pub mod publisher;
 mod rate;
 pub mod router;
 pub mod runtime;
-pub mod send_queue;
 pub mod server;
 pub mod service;
 mod session;
@@ -99,6 +102,7 @@ pub mod shutdown;
 pub mod source;
 mod steer;
 pub mod sys;
+pub mod table;
 pub mod upgrade;
 pub mod ws;
 

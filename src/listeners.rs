@@ -5,59 +5,77 @@
 //!
 //! - They are made before the shards' descriptor tables part. Each shard takes
 //!   possession of the copies of its own and closes those of the others; the
-//!   process keeps one of each for a successor.
+//!   process keeps one of each for a hand-over.
 //! - An inherited listener is accepted from as long as its server serves, even
 //!   with fewer shards than listeners: closing one would lose what the kernel
 //!   has put into its queue.
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::Socket;
 
+use crate::config::Endpoint;
 use crate::error::StartError;
+use crate::link::ListenSocket;
 use crate::sys;
 
-/// The sockets of one address, in the order in which shards take them in turn.
+/// The listening sockets of a server's endpoints.
 #[derive(Debug)]
 pub(crate) struct Listeners {
+    endpoints: Vec<Bound>,
+}
+
+/// The sockets of one endpoint, in the order in which shards take them, one after
+/// the other.
+#[derive(Debug)]
+struct Bound {
+    /// Its port is resolved.
+    endpoint: Endpoint,
     sockets: Vec<Socket>,
+}
+
+/// A listening socket of a shard.
+#[derive(Debug)]
+pub(crate) struct ShardListener {
+    socket: Socket,
+    /// The place of its endpoint among those of the server.
+    place: usize,
     address: SocketAddr,
 }
 
 impl Listeners {
-    /// Takes the inherited listeners if they are at the address, port 0 meaning
-    /// theirs, and binds as many more as it takes for each shard to have one.
+    /// Takes the inherited listeners that are at one of the endpoints, port 0 meaning
+    /// theirs, and binds as many more as it takes for each shard to have one of each
+    /// endpoint.
     pub(crate) fn open(
-        address: SocketAddr,
+        endpoints: &[Endpoint],
         shards: usize,
-        mut sockets: Vec<Socket>,
+        mut inherited: Vec<Socket>,
     ) -> Result<Self, StartError> {
-        sockets.retain(|socket| stands_at(socket, address));
-        let fail = |error| StartError::Listen { address, error };
-        let first = match sockets.first() {
-            Some(first) => first,
-            // Holds the port from before the first shard listens until the last
-            // one does, so that port 0 becomes the same port for all.
-            None => {
-                sockets.push(sys::bind_shared(address).map_err(fail)?);
-                &sockets[0]
+        let mut taken: Vec<Vec<Socket>> = endpoints.iter().map(|_| Vec::new()).collect();
+        // Those with a port first, or one without would take what is another's.
+        for any_port in [false, true] {
+            for (endpoint, taken) in endpoints.iter().zip(&mut taken) {
+                if (endpoint.address.port() == 0) == any_port {
+                    *taken = take_standing_at(endpoint.address, &mut inherited);
+                }
             }
-        };
-        let local = first.local_addr().map_err(fail)?.as_socket();
-        let address = local.unwrap_or(address);
-        while sockets.len() < shards {
-            sockets.push(sys::bind_shared(address).map_err(fail)?);
         }
-        Ok(Listeners { sockets, address })
+        let bound = endpoints.iter().zip(taken).map(|(endpoint, taken)| {
+            let only_v6 = endpoint.is_beside_ipv4(endpoints);
+            Bound::open(*endpoint, only_v6, shards, taken)
+        });
+        let endpoints = bound.collect::<Result<_, _>>()?;
+        Ok(Listeners { endpoints })
     }
 
-    /// The address, its port resolved.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// The endpoints, their ports resolved.
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        self.endpoints.iter().map(|bound| bound.endpoint).collect()
     }
 
     /// Parts the calling shard's descriptor table from the process's, which also
@@ -67,16 +85,19 @@ impl Listeners {
         shard: usize,
         shards: usize,
         private: &[BorrowedFd<'_>],
-    ) -> std::io::Result<Vec<Socket>> {
+    ) -> io::Result<Vec<ShardListener>> {
         let mut mine = Vec::new();
+        let mut places = Vec::new();
         let mut others = private.to_vec();
-        for (index, socket) in self.sockets.iter().enumerate() {
-            let list = if index % shards == shard {
-                &mut mine
-            } else {
-                &mut others
-            };
-            list.push(socket.as_fd());
+        for (place, bound) in self.endpoints.iter().enumerate() {
+            for (index, socket) in bound.sockets.iter().enumerate() {
+                if index % shards == shard {
+                    mine.push(socket.as_fd());
+                    places.push((place, bound.endpoint.address));
+                } else {
+                    others.push(socket.as_fd());
+                }
+            }
         }
         // SAFETY: the process owns them, and a shard uses only what it is given here.
         let (sockets, parted) = unsafe { sys::part_with(&mine, &others) }?;
@@ -85,20 +106,104 @@ impl Listeners {
                 "shard {shard} shares its table of descriptors with the process: {error}"
             );
         }
-        Ok(sockets.into_iter().map(Socket::from).collect())
+        let listeners = sockets.into_iter().zip(places);
+        Ok(listeners
+            .map(|(socket, (place, address))| ShardListener {
+                socket: socket.into(),
+                place,
+                address,
+            })
+            .collect())
     }
 
     /// How they look from outside.
     pub(crate) fn seen(&self) -> Seen {
-        Seen {
-            address: self.address,
-            inodes: self.sockets.iter().flat_map(sys::inode).collect(),
-        }
+        let seen = |bound: &Bound| SeenEndpoint {
+            address: bound.endpoint.address,
+            inodes: bound.sockets.iter().flat_map(sys::inode).collect(),
+        };
+        Seen(self.endpoints.iter().map(seen).collect())
     }
 
     pub(crate) fn into_sockets(self) -> Vec<Socket> {
-        self.sockets
+        let endpoints = self.endpoints.into_iter();
+        endpoints.flat_map(|bound| bound.sockets).collect()
     }
+}
+
+impl Bound {
+    fn open(
+        mut endpoint: Endpoint,
+        only_v6: bool,
+        shards: usize,
+        mut sockets: Vec<Socket>,
+    ) -> Result<Self, StartError> {
+        let address = endpoint.address;
+        let fail = |error| StartError::Listen { address, error };
+        // A socket that an old process has bound for IPv6 alone is still accepted from,
+        // but it is no listener for IPv4.
+        let leaves_ipv4 =
+            |socket: &&Socket| address.is_ipv6() && !only_v6 && socket.only_v6().unwrap_or(false);
+        let partial = match sockets.iter().any(|socket| leaves_ipv4(&socket)) {
+            // Where the host makes all of them so, no other can be had.
+            true if !sys::is_v6_only_by_default() => sockets.iter().filter(leaves_ipv4).count(),
+            _ => 0,
+        };
+        let bind = match only_v6 {
+            true => sys::bind_shared_v6_only,
+            false => sys::bind_shared,
+        };
+        // The first holds the port from before the first shard listens until the last
+        // one does, so that port 0 becomes the same port for all.
+        while sockets.len() < shards + partial {
+            if let Some(first) = sockets.first() {
+                let local = first.local_addr().map_err(fail)?.as_socket();
+                endpoint.address = local.unwrap_or(address);
+            }
+            sockets.push(bind(endpoint.address).map_err(fail)?);
+        }
+        let local = sockets[0].local_addr().map_err(fail)?.as_socket();
+        endpoint.address = local.unwrap_or(address);
+        Ok(Bound { endpoint, sockets })
+    }
+}
+
+/// Takes the inherited listeners at an address out of all of them: where its port is
+/// 0, those with the port of the first.
+fn take_standing_at(mut address: SocketAddr, inherited: &mut Vec<Socket>) -> Vec<Socket> {
+    let first = inherited.iter().find(|socket| stands_at(socket, address));
+    if let Some(local) = first.and_then(|first| first.local_addr().ok()?.as_socket()) {
+        address.set_port(local.port());
+    }
+    let all = std::mem::take(inherited);
+    let (taken, left) = all
+        .into_iter()
+        .partition(|socket| stands_at(socket, address));
+    *inherited = left;
+    taken
+}
+
+/// Makes a shard's listeners listen, and hands them to the runtime that this is
+/// called in. `mark` is the core whose connections they are to have.
+pub(crate) fn listen(
+    listeners: Vec<ShardListener>,
+    backlog: u32,
+    mark: Option<usize>,
+) -> Result<Vec<ListenSocket>, StartError> {
+    let listen = |socket: Socket, place| {
+        // Inherited ones keep the old mark otherwise.
+        sys::prefer_core(&socket, mark)?;
+        sys::listen(&socket, backlog)?;
+        ListenSocket::new(socket, place)
+    };
+    listeners
+        .into_iter()
+        .map(|listener| {
+            let address = listener.address;
+            listen(listener.socket, listener.place)
+                .map_err(|error| StartError::Listen { address, error })
+        })
+        .collect()
 }
 
 /// Whether an inherited listener is the one that a setting asks for.
@@ -111,20 +216,26 @@ pub(crate) fn stands_at(socket: &Socket, address: SocketAddr) -> bool {
 
 /// A server's listeners as the kernel lists them.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct Seen(Vec<SeenEndpoint>);
+
+#[derive(Debug)]
+struct SeenEndpoint {
     address: SocketAddr,
     inodes: HashSet<u64>,
 }
 
 impl Seen {
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// Whether another server listens on the address of each endpoint, in their order.
+    pub(crate) fn have_neighbours(&self) -> impl Iterator<Item = bool> {
+        self.0.iter().map(SeenEndpoint::has_neighbour)
     }
+}
 
-    /// Whether somebody else listens on the same address, so that the kernel
-    /// gives it what comes when we are gone. Where the kernel's list cannot be
-    /// read the answer is no.
-    pub(crate) fn has_neighbour(&self) -> bool {
+impl SeenEndpoint {
+    /// Whether another server listens on the same address, so that the kernel gives it
+    /// what comes when we are gone. Where the kernel's list cannot be read the answer
+    /// is no.
+    fn has_neighbour(&self) -> bool {
         let list = match self.address {
             SocketAddr::V4(_) => "/proc/thread-self/net/tcp",
             SocketAddr::V6(_) => "/proc/thread-self/net/tcp6",
@@ -172,51 +283,119 @@ fn listener_of(line: &str) -> Option<(String, u64)> {
 mod tests {
     use super::*;
 
-    fn any_port() -> SocketAddr {
-        "127.0.0.1:0".parse().unwrap()
+    fn endpoints(addresses: &[&str]) -> Vec<Endpoint> {
+        addresses.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn any_port() -> Vec<Endpoint> {
+        endpoints(&["127.0.0.1:0"])
+    }
+
+    fn open(endpoints: &[Endpoint], shards: usize, inherited: Vec<Socket>) -> Listeners {
+        Listeners::open(endpoints, shards, inherited).unwrap()
     }
 
     #[test]
     fn all_have_one_port_and_inherited_ones_come_first() {
-        let first = Listeners::open(any_port(), 2, Vec::new()).unwrap();
-        let address = first.address();
+        let first = open(&any_port(), 2, Vec::new());
+        let resolved = first.endpoints();
         let inherited: Vec<_> = first.into_sockets();
         let names: Vec<_> = inherited.iter().flat_map(sys::inode).collect();
 
-        let more = Listeners::open(any_port(), 3, inherited).unwrap();
-        assert_eq!(more.address(), address);
+        let more = open(&any_port(), 3, inherited);
+        assert_eq!(more.endpoints(), resolved);
         let sockets = more.into_sockets();
         assert_eq!(sockets.len(), 3);
         assert_eq!(sys::inode(&sockets[1]).unwrap(), names[1]);
 
-        let fewer = Listeners::open(address, 1, sockets).unwrap();
+        let fewer = open(&resolved, 1, sockets);
         assert_eq!(fewer.into_sockets().len(), 3, "none is closed");
     }
 
     #[test]
     fn listeners_of_another_address_are_not_taken() {
-        let first = Listeners::open(any_port(), 1, Vec::new()).unwrap();
-        let elsewhere = "127.0.0.2:0".parse().unwrap();
-        let second = Listeners::open(elsewhere, 1, first.into_sockets()).unwrap();
-        assert_eq!(second.address().ip(), elsewhere.ip());
+        let first = open(&any_port(), 1, Vec::new());
+        let elsewhere = endpoints(&["127.0.0.2:0"]);
+        let second = open(&elsewhere, 1, first.into_sockets());
+        assert_eq!(
+            second.endpoints()[0].address.ip(),
+            elsewhere[0].address.ip()
+        );
     }
 
     #[test]
-    fn a_neighbour_is_seen_once_it_listens() {
-        let ours = Listeners::open(any_port(), 2, Vec::new()).unwrap();
-        for socket in &ours.sockets {
-            sys::listen(socket, 8).unwrap();
+    fn each_endpoint_takes_its_own_of_the_inherited_ones() {
+        let first = open(&endpoints(&["127.0.0.1:0", "127.0.0.2:0"]), 2, Vec::new());
+        let resolved = first.endpoints();
+        let mut sockets = first.into_sockets();
+        let names: Vec<_> = sockets.iter().flat_map(sys::inode).collect();
+        sockets.reverse();
+        let second = open(&resolved, 2, sockets);
+        let mine = |place: usize| -> Vec<_> {
+            let sockets = &second.endpoints[place].sockets;
+            sockets.iter().flat_map(sys::inode).collect()
+        };
+        assert_eq!(mine(0), [names[1], names[0]]);
+        assert_eq!(mine(1), [names[3], names[2]]);
+
+        // Port 0 of the same address takes what is left, wherever it stands.
+        let any = any_port()[0];
+        let third = open(&[any, resolved[0]], 2, second.into_sockets());
+        let [any, known] = third.endpoints()[..] else {
+            panic!("there are two");
+        };
+        assert_eq!(known, resolved[0]);
+        assert_ne!(any.address.port(), known.address.port());
+        assert_eq!(third.into_sockets().len(), 4);
+    }
+
+    #[test]
+    fn ipv6_leaves_ipv4_to_an_endpoint_of_its_own() {
+        let any = open(&endpoints(&["[::]:0"]), 1, Vec::new());
+        let port = any.endpoints()[0].address.port();
+        drop(any);
+        let both = endpoints(&[&format!("[::]:{port}"), &format!("0.0.0.0:{port}")]);
+        let first = open(&both, 2, Vec::new());
+        for (bound, only_v6) in first.endpoints.iter().zip([Some(true), None]) {
+            for socket in &bound.sockets {
+                assert!(only_v6.is_none_or(|only| socket.only_v6().unwrap() == only));
+                sys::listen(socket, 8).unwrap();
+            }
+        }
+        if sys::is_v6_only_by_default() {
+            return;
+        }
+        // Alone again it must serve IPv4 too, and what is queued is kept.
+        let second = open(&both[..1], 2, first.into_sockets());
+        let sockets = second.into_sockets();
+        let kinds: Vec<_> = sockets.iter().map(|s| s.only_v6().unwrap()).collect();
+        assert_eq!(kinds, [true, true, false, false]);
+        let third = open(&both[..1], 2, sockets);
+        assert_eq!(third.into_sockets().len(), 4, "they do not grow");
+    }
+
+    #[test]
+    fn a_neighbour_is_seen_where_it_listens() {
+        let ours = open(&endpoints(&["127.0.0.1:0", "[::1]:0"]), 2, Vec::new());
+        for bound in &ours.endpoints {
+            for socket in &bound.sockets {
+                sys::listen(socket, 8).unwrap();
+            }
         }
         let seen = ours.seen();
-        assert_eq!(seen.inodes.len(), 2);
-        assert!(!seen.has_neighbour());
+        let neighbours = || seen.have_neighbours().collect::<Vec<_>>();
+        assert_eq!(seen.0[0].inodes.len(), 2);
+        assert_eq!(neighbours(), [false, false]);
 
-        let theirs = sys::bind_shared(ours.address()).unwrap();
-        assert!(!seen.has_neighbour(), "it is only bound");
-        sys::listen(&theirs, 8).unwrap();
-        assert!(seen.has_neighbour());
-        drop(theirs);
-        assert!(!seen.has_neighbour());
+        for (place, expected) in [[true, false], [false, true]].into_iter().enumerate() {
+            let address = ours.endpoints()[place].address;
+            let theirs = sys::bind_shared(address).unwrap();
+            assert_eq!(neighbours(), [false, false], "it is only bound");
+            sys::listen(&theirs, 8).unwrap();
+            assert_eq!(neighbours(), expected);
+            drop(theirs);
+            assert_eq!(neighbours(), [false, false]);
+        }
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use corecast::cli::{self, Command, ServeOptions};
+use corecast::config::Endpoint;
 use corecast::error::StartError;
-use corecast::handover::{Inheritance, Origin, Succession};
+use corecast::handover::{HandOver, Inherited, Origin};
 use corecast::log;
 use corecast::orders::Orders;
 use corecast::server::Server;
@@ -83,16 +84,16 @@ fn serve(options: ServeOptions) -> ExitCode {
         Err(error) => return fail(&error),
     };
     sys::ignore_stray_signals();
-    let inheritance = match Inheritance::take() {
-        Ok(inheritance) => inheritance,
+    let inherited = match Inherited::take() {
+        Ok(inherited) => inherited,
         Err(error) => return fail(&error),
     };
-    let orders = match Orders::wait_for(signals, options.clone(), inheritance.refusal()) {
+    let orders = match Orders::wait_for(signals, options.clone(), inherited.refusal()) {
         Ok(orders) => orders,
         Err(error) => return fail(&StartError::Thread(error)),
     };
     let service = Service::from_environment();
-    let is_successor = inheritance.is_successor();
+    let has_old_process = inherited.has_old_process();
     let shards = options.config.shards;
     // Each wait of a drain may follow the other; the rest is for the last steps.
     let drain_time = options.config.drain_timeout
@@ -101,27 +102,28 @@ fn serve(options: ServeOptions) -> ExitCode {
             .close_timeout
             .max(options.config.write_stall_timeout)
         + Duration::from_secs(10);
-    let started =
-        Server::new(options.config).and_then(|server| server.inherit(inheritance).start());
+    let started = Server::new(options.config).and_then(|server| server.inherit(inherited).start());
     let mut server = match started {
         Ok(server) => server,
         Err(error) => return fail(&error),
     };
-    let address = server.local_addr();
-    // A successor's predecessor has said it, with the number of this process.
-    if !is_successor {
-        service.ready(&format!("listening on ws://{address}"));
+    let urls: Vec<_> = server.endpoints().iter().map(Endpoint::url).collect();
+    // The old process has said it, with the number of this process.
+    if !has_old_process {
+        service.ready(&format!("listening on {}", urls.join(", ")));
     }
     let handle = server.handle();
-    let estate = server.take_estate().expect("nobody else has taken it");
-    let succession = Succession::new(handle.clone(), estate, Arc::clone(&service), origin);
-    orders.started(handle, succession, drain_time);
+    let sockets = server
+        .take_hand_over_sockets()
+        .expect("nobody else has taken it");
+    let hand_over = HandOver::new(handle.clone(), sockets, Arc::clone(&service), origin);
+    orders.started(handle, hand_over, drain_time);
     // Whoever reads that it listens may send a signal.
-    tracing::info!(
-        driver = server.driver().as_str(),
-        shards,
-        "listening on ws://{address}"
-    );
+    let driver = server.driver().as_str();
+    for url in &urls {
+        tracing::info!(driver, shards, "listening on {url}");
+    }
+    let address = server.local_addr();
     tracing::info!("open http://{address}/ in two browser windows to chat");
     if let Some(admin) = server.admin_addr() {
         tracing::info!("metrics and health on http://{admin}/");

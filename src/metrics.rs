@@ -169,6 +169,14 @@ pub struct ShardMetrics {
     pub bytes_out: Counter,
     /// Publications made by handlers on this shard.
     pub publications: Counter,
+    /// Publications that a handler wanted to make outside of any session, and that
+    /// found no room.
+    pub refused_publications: Counter,
+    /// Publications made outside of the shards that this shard has taken in.
+    pub outside_publications: Counter,
+    /// Times a publisher outside of the shards found its ring to this shard full.
+    /// Written by publishers, under their lock.
+    pub outside_full: Counter,
     /// Publications sent to one subscriber each, or queued for it.
     pub deliveries: Counter,
     /// Deliveries not made, by [`DropReason`].
@@ -181,7 +189,7 @@ pub struct ShardMetrics {
     pub pending_publications: Gauge,
     /// Fan-out slices run.
     pub slices: Counter,
-    /// Messages received from other shards' rings.
+    /// Messages received from the rings of other participants.
     pub ring_received: Counter,
     /// Messages waiting in this shard's incoming rings, as seen when it last looked.
     pub ring_depth: Gauge,

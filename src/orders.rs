@@ -3,8 +3,8 @@
 //! # Invariants worth naming
 //!
 //! - Signals are waited for from the first moment on. One that comes while the
-//!   server starts is kept until it has started. A successor that is told to stop
-//!   gives its place back to its predecessor, and a second signal to stop ends a
+//!   server starts is kept until it has started. A new process that is told to stop
+//!   gives its place back to the old process, and a second signal to stop ends a
 //!   start that hangs.
 //! - Each signal leaves one line in the log that says what came of it.
 //! - Nothing here waits for anything but the next signal: a file that cannot be
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use self::reload::Reload;
 use crate::cli::ServeOptions;
-use crate::handover::{Begun, Refusal, Stopped, Succession};
+use crate::handover::{Begun, HandOver, Refusal, Stopped};
 use crate::server::ServerHandle;
 use crate::sys::{Signal, StopSignals};
 
@@ -34,7 +34,7 @@ pub struct Orders {
 #[derive(Debug)]
 enum Stage {
     Starting {
-        /// A way back to the predecessor, if this is a successor.
+        /// A way back to the old process, if this is a new process.
         refusal: Option<Refusal>,
         /// What has come meanwhile.
         kept: Vec<Signal>,
@@ -45,7 +45,7 @@ enum Stage {
 #[derive(Debug)]
 struct Running {
     handle: ServerHandle,
-    succession: Arc<Succession>,
+    hand_over: Arc<HandOver>,
     /// The time after which a drain is over.
     drain_time: Duration,
     stop_requested: bool,
@@ -79,10 +79,10 @@ impl Orders {
     }
 
     /// The server has started. A drain of it is over after `drain_time`.
-    pub fn started(&self, handle: ServerHandle, succession: Arc<Succession>, drain_time: Duration) {
+    pub fn started(&self, handle: ServerHandle, hand_over: Arc<HandOver>, drain_time: Duration) {
         let mut running = Running {
             handle,
-            succession,
+            hand_over,
             drain_time,
             stop_requested: false,
         };
@@ -160,8 +160,8 @@ impl Running {
     }
 
     fn replace(&self, signal: Signal) {
-        match self.succession.begin() {
-            Ok(Begun::Now) => tracing::info!("{signal}: starting a successor"),
+        match self.hand_over.begin() {
+            Ok(Begun::Now) => tracing::info!("{signal}: starting a new process"),
             Ok(Begun::AfterThisOne) => tracing::info!(
                 "{signal}: a hand-over is under way already, and another one follows it"
             ),
@@ -172,7 +172,7 @@ impl Running {
     /// The first signal to stop drains the server, the second makes it hurry.
     fn stop(&mut self, signal: Signal) {
         self.stop_requested = true;
-        let what = match self.succession.stop(self.drain_time) {
+        let what = match self.hand_over.stop(self.drain_time) {
             Stopped::Now => "draining",
             Stopped::InsteadOfHandOver => "giving up the hand-over that is under way, and draining",
             Stopped::Before => "draining already",

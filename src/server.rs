@@ -1,47 +1,33 @@
 //! A whole server: its shards, what they share, and its start and end.
 //!
-//! # Invariants worth naming
-//!
-//! - What must be visible in every shard's descriptor table (the wake events)
-//!   is made before the tables part; what must not (the control plane's sockets)
-//!   after. Listeners are made before too, and each shard keeps its own.
-//! - Nothing is accepted before everything that can fail has been done, so that
-//!   a server that cannot start has never been there for anybody.
-//! - [`Server::start`] returns when every shard listens, or with the reason
-//!   why one does not and none left running.
+//! `start` is the coordinator of a start, `starting` the same start as one shard's
+//! thread sees it, and `shards` what connects the two.
 
 mod control_plane;
+mod shards;
+mod start;
 mod starting;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
 
-use self::control_plane::{Control, begin_control, start_control};
-use self::starting::{Starter, StartingShard};
-use crate::config::{Config, SlowConsumerPolicy};
-use crate::cpus;
+use self::control_plane::Control;
+use self::shards::Shards;
+use crate::config::{Config, Endpoint, SlowConsumerPolicy};
 use crate::error::StartError;
 use crate::handler::{
     Broadcast, BroadcastPerPath, Chat, ChatPerPath, Echo, Handler, Phoenix, Registered, Route,
 };
-use crate::handover::{Estate, Inheritance};
-use crate::listeners::{Listeners, Seen};
-use crate::mesh::{self, ShardWaker};
+use crate::handover::{HandOverSockets, Inherited};
+use crate::listeners::Seen;
+use crate::mesh::ShardWaker;
 use crate::metrics::ShardMetrics;
-use crate::permits::Permits;
-use crate::plane::{ResolvedDriver, resolve_driver};
-use crate::rate::Rate;
+use crate::plane::ResolvedDriver;
+use crate::publisher::Publisher;
 use crate::router::{Router, params_of};
-use crate::runtime::Unavailable;
-use crate::shard::{ListenTurn, Turnstile};
-use crate::shutdown::{Heir, Lifecycle, Phase};
-use crate::source::{SourceLimits, Sources};
-use crate::steer;
-use crate::sys::{self, EventFd};
+use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::upgrade::OriginPolicy;
 
 /// Makes a handler for one shard.
@@ -74,7 +60,7 @@ impl RouteFactory {
 /// use corecast::server::Server;
 ///
 /// let config = Config {
-///     listen: "127.0.0.1:0".parse()?,
+///     listen: vec!["127.0.0.1:0".parse()?],
 ///     admin: None,
 ///     shards: 1,
 ///     ..Config::default()
@@ -90,7 +76,7 @@ pub struct Server {
     origins: OriginPolicy,
     routes: Vec<RouteFactory>,
     router: Router<u16>,
-    inheritance: Inheritance,
+    inherited: Inherited,
 }
 
 impl Server {
@@ -106,7 +92,7 @@ impl Server {
             origins,
             routes: Vec::new(),
             router: Router::new(),
-            inheritance: Inheritance::default(),
+            inherited: Inherited::default(),
             config,
         };
         for route in server.config.routes.clone() {
@@ -132,12 +118,12 @@ impl Server {
         Ok(self)
     }
 
-    /// Takes over from the process that `inheritance` comes from: its listeners
+    /// Takes over from the process that `inherited` comes from: its listeners
     /// where they are at the configured addresses, and its place once this
     /// server could serve.
     #[must_use]
-    pub fn inherit(mut self, inheritance: Inheritance) -> Self {
-        self.inheritance = inheritance;
+    pub fn inherit(mut self, inherited: Inherited) -> Self {
+        self.inherited = inherited;
         self
     }
 
@@ -150,150 +136,6 @@ impl Server {
         }
         self.routes.push(route);
         Ok(())
-    }
-
-    /// Starts all shards and the control plane.
-    ///
-    /// Each shard has a table of file descriptors of its own, a copy of the
-    /// process's at this moment. So a handler must not use descriptors that
-    /// are opened elsewhere later: on its thread the number may be another
-    /// file. Give handlers what they open themselves, what was open before
-    /// (which then stays open in the shards too), or what needs none, such as
-    /// a `std` channel.
-    ///
-    /// # Errors
-    /// When any of them cannot run; none is left running then.
-    pub fn start(mut self) -> Result<RunningServer, StartError> {
-        let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
-        let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
-        let steer = steer::resolve(self.config.steer);
-        let shards = self.config.shards;
-        let wakers: Arc<[Arc<ShardWaker>]> = (0..shards)
-            .map(|_| EventFd::new().map(|event| Arc::new(ShardWaker::new(Arc::new(event)))))
-            .collect::<Result<_, _>>()
-            .map_err(StartError::Descriptors)?;
-        let mut inheritance = std::mem::take(&mut self.inheritance);
-        let inherited = std::mem::take(&mut inheritance.listeners);
-        let listeners = Listeners::open(self.config.listen, shards, inherited)?;
-        let listen = listeners.address();
-        let handle = ServerHandle {
-            lifecycle: Arc::new(Lifecycle::new()),
-            failed: Arc::default(),
-            ended: (0..shards).map(|_| AtomicBool::new(false)).collect(),
-            seen: Arc::new(listeners.seen()),
-            wakers: Arc::clone(&wakers),
-        };
-        let metrics: Vec<_> = (0..shards)
-            .map(|_| Arc::new(ShardMetrics::default()))
-            .collect();
-        let cpus = self.cpus();
-        let turnstiles = Turnstile::of_cores(&cpus, shards, &wakers);
-        let starter = Arc::new(Starter {
-            sources: Sources::new(source_limits(&self.config)),
-            permits: Arc::new(Permits::new(self.config.max_sessions)),
-            handle: handle.clone(),
-            driver,
-            steer,
-            descriptors,
-            server: self,
-        });
-        // Shards let go of it as soon as they have taken what is theirs; declared
-        // before them, it outlives those that do not come so far.
-        let estate = Arc::new((listeners, inheritance));
-
-        let (part, parted) = mpsc::channel();
-        // One for each step: a shard that waits for its start must not keep open
-        // what tells that another has ended without a word.
-        let (could, able) = mpsc::channel();
-        let (listens, listening) = mpsc::channel();
-        let mut running = Shards {
-            threads: Vec::new(),
-            handle: handle.clone(),
-        };
-        let mut starts = Vec::new();
-        let mut before = None;
-        let config = &starter.server.config;
-        for (end, metrics) in mesh::connect(wakers, config.ring_capacity)
-            .into_iter()
-            .zip(&metrics)
-        {
-            let (start, told) = mpsc::channel();
-            starts.push(start);
-            let id = end.id().index();
-            let cpu = cpus.get(id % cpus.len().max(1)).copied();
-            let shard = StartingShard {
-                starter: Arc::clone(&starter),
-                estate: Arc::clone(&estate),
-                cpu,
-                turnstile: cpu.and_then(|cpu| turnstiles.get(&cpu)).cloned(),
-                metrics: Arc::clone(metrics),
-                end,
-                part: part.clone(),
-                told,
-                could: could.clone(),
-                listens: listens.clone(),
-            };
-            let (turn, next) = ListenTurn::following(before.take());
-            before = Some(next);
-            let thread = thread::Builder::new()
-                .name(format!("shard-{id}"))
-                .spawn(move || shard.run(turn))
-                .map_err(StartError::Thread)?;
-            running.threads.push(thread);
-        }
-        drop((part, could, listens));
-
-        // Sockets are made only when no shard will copy them into its table.
-        for _ in 0..shards {
-            parted.recv().map_err(|_| StartError::ShardLost)?;
-        }
-        let all_shards = |outcomes: mpsc::Receiver<Result<(), StartError>>| {
-            for _ in 0..shards {
-                outcomes.recv().map_err(|_| StartError::ShardLost)??;
-            }
-            Ok::<(), StartError>(())
-        };
-        let (listeners, inheritance) =
-            Arc::try_unwrap(estate).map_err(|_| StartError::ShardLost)?;
-        all_shards(able)?;
-        let Inheritance {
-            admin, predecessor, ..
-        } = inheritance;
-        let mut control = start_control(config, admin, driver, steer, listen, &metrics, &handle)?;
-        if let Some(predecessor) = predecessor {
-            predecessor.take_over().map_err(StartError::Predecessor)?;
-        }
-        for start in starts {
-            // A shard that is gone shows in the next step.
-            let _ = start.send(());
-        }
-        all_shards(listening)?;
-        // In this order, or the first to ask would hear that we are starting.
-        handle.lifecycle.set(Phase::Running);
-        let admin = begin_control(&mut control);
-        if running.threads.iter().any(JoinHandle::is_finished) {
-            return Err(StartError::ShardLost);
-        }
-        Ok(RunningServer {
-            listen,
-            driver,
-            metrics,
-            handle,
-            estate: Some(Estate {
-                listeners: listeners.into_sockets(),
-                admin,
-            }),
-            _control: control,
-            shards: running,
-        })
-    }
-
-    /// The cores shards are pinned to, in turn.
-    fn cpus(&self) -> Vec<usize> {
-        if !self.config.cpus.is_empty() {
-            return self.config.cpus.clone();
-        }
-        cpus::usable()
     }
 }
 
@@ -333,40 +175,7 @@ impl fmt::Debug for Server {
     }
 }
 
-fn source_limits(config: &Config) -> SourceLimits {
-    SourceLimits {
-        max_connections: config.max_connections_per_source,
-        handshakes: Rate::new(config.max_handshake_rate_per_source, config.rate_burst),
-        ipv6_prefix: config.source_prefix_ipv6,
-    }
-}
-
-/// The shards' threads. Whoever drops them early ends them.
-struct Shards {
-    threads: Vec<JoinHandle<()>>,
-    handle: ServerHandle,
-}
-
-impl Shards {
-    fn join(&mut self) {
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a shard has panicked");
-            }
-        }
-        self.handle.lifecycle.set(Phase::Stopped);
-    }
-}
-
-impl Drop for Shards {
-    fn drop(&mut self) {
-        self.handle.drain();
-        self.handle.hurry();
-        self.join();
-    }
-}
-
-/// Asks a running server to stop, from any thread.
+/// Asks a running server to stop, and gives publishers, from any thread.
 #[derive(Debug, Clone)]
 pub struct ServerHandle {
     lifecycle: Arc<Lifecycle>,
@@ -376,38 +185,32 @@ pub struct ServerHandle {
     ended: Arc<[AtomicBool]>,
     seen: Arc<Seen>,
     wakers: Arc<[Arc<ShardWaker>]>,
+    publisher: Publisher,
 }
 
 impl ServerHandle {
     /// Stops accepting and closes all sessions, spread over the drain time.
     /// Returns `false` if the server was draining already.
     ///
-    /// Where another server listens on the same address, connections that have
-    /// reached this one still become sessions, and it stops accepting a moment
-    /// later; otherwise they are answered 503.
+    /// Where another server listens on the address of an endpoint, connections that
+    /// have reached this one still become sessions, and it stops accepting there a
+    /// moment later; otherwise they are answered 503.
     pub fn drain(&self) -> bool {
-        let heir = if self.phase() == Phase::Running && self.seen.has_neighbour() {
-            Heir::Neighbour
-        } else {
-            Heir::Nobody
-        };
-        self.drain_for(heir)
+        self.drain_for(match self.phase() {
+            Phase::Running => TakeOver::by_neighbours(self.seen.have_neighbours()),
+            _ => TakeOver::NONE,
+        })
     }
 
     /// The same after another process has got this one's listeners.
     pub(crate) fn hand_over(&self) {
-        self.drain_for(Heir::Successor);
+        self.drain_for(TakeOver::BY_NEW_PROCESS);
     }
 
-    fn drain_for(&self, heir: Heir) -> bool {
-        let first = self.lifecycle.drain(heir);
+    fn drain_for(&self, take_over: TakeOver) -> bool {
+        let first = self.lifecycle.drain(take_over);
         self.wake();
         first
-    }
-
-    /// The address the shards listen on.
-    fn address(&self) -> SocketAddr {
-        self.seen.address()
     }
 
     /// Makes a drain close all remaining sessions at once.
@@ -421,6 +224,11 @@ impl ServerHandle {
         self.lifecycle.phase()
     }
 
+    /// Publishes to the server's sessions, from any thread.
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
+    }
+
     fn wake(&self) {
         for waker in self.wakers.iter() {
             waker.notify();
@@ -431,20 +239,50 @@ impl ServerHandle {
 /// A running server. Dropping it ends it at once; [`RunningServer::wait`]
 /// waits until it has drained.
 pub struct RunningServer {
-    listen: SocketAddr,
+    /// Their ports are resolved.
+    endpoints: Vec<Endpoint>,
     driver: ResolvedDriver,
     metrics: Vec<Arc<ShardMetrics>>,
     handle: ServerHandle,
-    estate: Option<Estate>,
+    hand_over_sockets: Option<HandOverSockets>,
     shards: Shards,
     /// Dropped after the shards, so that it answers to the end.
     _control: Control,
 }
 
 impl RunningServer {
-    /// The address the shards listen on, its port resolved.
+    /// The address the shards listen on, its port resolved; the first where there are
+    /// several.
     pub fn local_addr(&self) -> SocketAddr {
-        self.listen
+        self.endpoints[0].address
+    }
+
+    /// All addresses the shards listen on, in the order of [`Config::listen`], their
+    /// ports resolved.
+    ///
+    /// ```
+    /// use corecast::config::Config;
+    /// use corecast::server::Server;
+    ///
+    /// let config = Config {
+    ///     listen: vec!["127.0.0.1:0".parse()?, "127.0.0.2:0".parse()?],
+    ///     admin: None,
+    ///     shards: 1,
+    ///     ..Config::default()
+    /// };
+    /// let server = Server::new(config)?.start()?;
+    /// assert_eq!(server.local_addrs().len(), 2);
+    /// assert_eq!(server.local_addrs()[0], server.local_addr());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        let endpoints = self.endpoints.iter();
+        endpoints.map(|endpoint| endpoint.address).collect()
+    }
+
+    /// The endpoints the shards listen on, their ports resolved.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
     }
 
     /// The address of the control plane, if there is one.
@@ -469,12 +307,12 @@ impl RunningServer {
         &self.metrics
     }
 
-    /// What a successor would need, for [`Succession::new`]; nothing when it was
+    /// What a new process would need, for [`HandOver::new`]; nothing when it was
     /// taken before.
     ///
-    /// [`Succession::new`]: crate::handover::Succession::new
-    pub fn take_estate(&mut self) -> Option<Estate> {
-        self.estate.take()
+    /// [`HandOver::new`]: crate::handover::HandOver::new
+    pub fn take_hand_over_sockets(&mut self) -> Option<HandOverSockets> {
+        self.hand_over_sockets.take()
     }
 
     /// The signs of life of its shards.
@@ -483,6 +321,11 @@ impl RunningServer {
             metrics: self.metrics.clone(),
             handle: self.handle.clone(),
         }
+    }
+
+    /// Publishes to this server's sessions, from any thread.
+    pub fn publisher(&self) -> Publisher {
+        self.handle.publisher()
     }
 
     /// Asks this server to stop, from any thread.

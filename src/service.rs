@@ -9,7 +9,7 @@
 //! - The manager hears that the server lives only if every shard has turned
 //!   since it was last told. A shard ticks several times a second even when
 //!   nothing happens, so one that does not turn is stuck.
-//! - After a hand-over the predecessor is silent: its word would be taken for
+//! - After a hand-over the old process is silent: its word would be taken for
 //!   that of the service.
 //! - The server never waits for its manager. Where the manager does not read,
 //!   the latest change of state is kept and sent again until it is taken.
@@ -32,9 +32,9 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// The longest time in which a shard that lives may not turn. It ticks at least
 /// every quarter of a second; the rest is for a host that is busy.
 const LONGEST_TURN: Duration = Duration::from_secs(1);
-/// The longest time a predecessor that has drained stays for a manager that has
-/// not taken the successor's number yet: without it the manager would take the
-/// end of this process for that of the service, and end the successor.
+/// The longest time an old process that has drained stays for a manager that has
+/// not taken the new process's number yet: without it the manager would take the
+/// end of this process for that of the service, and end the new process.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// The service that this process is, as its manager sees it.
@@ -63,27 +63,27 @@ impl Service {
         self.tell(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
-    /// A successor is being started.
+    /// A new process is being started.
     pub(crate) fn reloading(&self) {
-        let status = NotifyState::Status("starting a successor");
+        let status = NotifyState::Status("starting a new process");
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.tell(&[NotifyState::Reloading, now, status]),
             Err(_) => self.tell(&[NotifyState::Reloading, status]),
         }
     }
 
-    /// No successor has come of it.
+    /// No new process has come of it.
     pub(crate) fn goes_on(&self) {
         let status = "the hand-over failed, see the log; the process before it serves";
         self.ready(status);
     }
 
     /// Another process is the service from now on.
-    pub(crate) fn handed_over_to(&self, successor: u32) {
+    pub(crate) fn handed_over_to(&self, new_process: u32) {
         self.tell(&[
-            NotifyState::MainPid(successor),
+            NotifyState::MainPid(new_process),
             NotifyState::Ready,
-            NotifyState::Status("a successor has taken over"),
+            NotifyState::Status("a new process has taken over"),
         ]);
         self.speaks.store(false, Ordering::Relaxed);
     }
@@ -119,7 +119,7 @@ impl Service {
         let mut pulse = Pulse::new(&vitals.turns(), interval.max(LONGEST_TURN));
         let mut alarmed = false;
         let mut due = Instant::now();
-        // A predecessor stays for its last word until the manager has taken it.
+        // An old process stays for its last word until the manager has taken it.
         while self.may_speak() || manager.has_untold() {
             if self.may_speak() && Instant::now() >= due {
                 due = Instant::now() + interval;
@@ -153,7 +153,7 @@ impl Service {
         }
     }
 
-    /// Waits until the manager has taken the successor's number, but not for
+    /// Waits until the manager has taken the new process's number, but not for
     /// long. To be called last in a process that has handed over.
     pub fn leave(&self) {
         let Some(manager) = &self.manager else { return };
@@ -163,7 +163,7 @@ impl Service {
             if left.is_zero() {
                 tracing::error!(
                     "the service manager has not read NOTIFY_SOCKET for {LAST_WAIT:?}, so it does \
-                     not know the successor and may end it with this process"
+                     not know the new process and may end it with this process"
                 );
                 return;
             }

@@ -7,7 +7,9 @@
 //! - Reading the phase is one load without a lock, so a shard may ask on each turn.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use crate::config::MAX_ENDPOINTS;
 
 /// What the server is doing. The order of the variants is the order of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,24 +51,53 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Who serves the address of a server that drains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub enum Heir {
-    /// Nobody that we know of: new connections are refused.
-    #[default]
+/// What serves the address of an endpoint whose server drains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenOverBy {
+    /// Nothing that we know of: new connections are refused.
     Nobody,
     /// Another server that listens on the same address beside this one.
     Neighbour,
     /// The process that this one has left its listeners to.
-    Successor,
+    NewProcess,
+}
+
+/// What takes over from a server that drains, for each of its endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakeOver(u64);
+
+// A bit for each endpoint, and one more.
+const _: () = assert!(MAX_ENDPOINTS < 64);
+
+impl TakeOver {
+    /// Nothing, at any endpoint.
+    pub const NONE: TakeOver = TakeOver(0);
+    /// The process that has all listeners.
+    pub const BY_NEW_PROCESS: TakeOver = TakeOver(u64::MAX);
+
+    /// Neighbours at those endpoints that have one, in their order.
+    pub fn by_neighbours(have: impl IntoIterator<Item = bool>) -> Self {
+        let have = have.into_iter().take(MAX_ENDPOINTS).enumerate();
+        TakeOver(have.fold(0, |bits, (place, has)| bits | u64::from(has) << place))
+    }
+
+    /// What takes over at an endpoint, by its place.
+    pub fn at(self, place: usize) -> TakenOverBy {
+        if self == TakeOver::BY_NEW_PROCESS {
+            TakenOverBy::NewProcess
+        } else if self.0 >> place & 1 == 1 {
+            TakenOverBy::Neighbour
+        } else {
+            TakenOverBy::Nobody
+        }
+    }
 }
 
 /// The phase of one server, shared by all its threads.
 #[derive(Debug, Default)]
 pub struct Lifecycle {
     phase: AtomicU8,
-    heir: AtomicU8,
+    take_over: AtomicU64,
     hurried: AtomicBool,
 }
 
@@ -90,28 +121,23 @@ impl Lifecycle {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8
     }
 
-    /// Moves on to [`Phase::Draining`], with somebody else serving the address or
-    /// not. Returns whether that was a step forward; if not, the heir stays too.
-    pub fn drain(&self, heir: Heir) -> bool {
-        // Told first: whoever sees the phase sees the heir. A drain that is
-        // under way has its heir, so of two that ask at once the first counts.
+    /// Moves on to [`Phase::Draining`], with something that takes over or not. Returns
+    /// whether that was a step forward; if not, what takes over stays too.
+    pub fn drain(&self, take_over: TakeOver) -> bool {
+        // Told first: a thread that sees the phase sees this too. A drain that is
+        // under way has it already, so of two that ask at once the first counts.
         if self.phase() < Phase::Draining {
-            let nobody = Heir::Nobody as u8;
-            let (new, order) = (heir as u8, Ordering::AcqRel);
+            let (none, order) = (TakeOver::NONE.0, Ordering::AcqRel);
             let _ = self
-                .heir
-                .compare_exchange(nobody, new, order, Ordering::Acquire);
+                .take_over
+                .compare_exchange(none, take_over.0, order, Ordering::Acquire);
         }
         self.set(Phase::Draining)
     }
 
-    /// Who serves the address once this server drains.
-    pub fn heir(&self) -> Heir {
-        match self.heir.load(Ordering::Acquire) {
-            1 => Heir::Neighbour,
-            2 => Heir::Successor,
-            _ => Heir::Nobody,
-        }
+    /// What takes over from this server once it drains.
+    pub fn take_over(&self) -> TakeOver {
+        TakeOver(self.take_over.load(Ordering::Acquire))
     }
 
     /// Asks a drain to end at once, as a second signal does.
@@ -149,17 +175,31 @@ mod tests {
     }
 
     #[test]
-    fn the_first_drain_names_the_heir() {
+    fn the_first_drain_says_what_takes_over() {
+        let neighbours = TakeOver::by_neighbours([true]);
         let lifecycle = Lifecycle::new();
-        assert!(lifecycle.drain(Heir::Successor));
-        assert_eq!(lifecycle.heir(), Heir::Successor);
-        assert!(!lifecycle.drain(Heir::Neighbour));
-        assert_eq!(lifecycle.heir(), Heir::Successor);
+        assert!(lifecycle.drain(TakeOver::BY_NEW_PROCESS));
+        assert_eq!(lifecycle.take_over(), TakeOver::BY_NEW_PROCESS);
+        assert!(!lifecycle.drain(neighbours));
+        assert_eq!(lifecycle.take_over(), TakeOver::BY_NEW_PROCESS);
 
         let lifecycle = Lifecycle::new();
-        assert!(lifecycle.drain(Heir::Nobody));
-        assert!(!lifecycle.drain(Heir::Successor));
-        assert_eq!(lifecycle.heir(), Heir::Nobody);
+        assert!(lifecycle.drain(TakeOver::NONE));
+        assert!(!lifecycle.drain(TakeOver::BY_NEW_PROCESS));
+        assert_eq!(lifecycle.take_over(), TakeOver::NONE);
+    }
+
+    #[test]
+    fn each_endpoint_has_a_neighbour_or_not() {
+        let take_over = TakeOver::by_neighbours([false, true]);
+        assert_eq!(take_over.at(0), TakenOverBy::Nobody);
+        assert_eq!(take_over.at(1), TakenOverBy::Neighbour);
+        for take_over in [TakeOver::NONE, TakeOver::by_neighbours([false; 2])] {
+            assert_eq!(take_over.at(1), TakenOverBy::Nobody);
+        }
+        let all = TakeOver::by_neighbours([true; MAX_ENDPOINTS]);
+        assert_eq!(all.at(MAX_ENDPOINTS - 1), TakenOverBy::Neighbour);
+        assert_eq!(TakeOver::BY_NEW_PROCESS.at(1), TakenOverBy::NewProcess);
     }
 
     #[test]

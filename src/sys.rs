@@ -45,16 +45,6 @@ pub fn is_temporary(error: &io::Error) -> bool {
     )
 }
 
-/// Anything that takes outgoing bytes without waiting. A [`Socket`] in the
-/// server, a scripted one in tests.
-pub trait Sink {
-    /// Sends what it can.
-    ///
-    /// # Errors
-    /// `WouldBlock` when it takes nothing now; anything else means it is broken.
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
-}
-
 /// A connected TCP socket that is only ever used without waiting.
 ///
 /// The descriptor itself is left in blocking mode: every call says
@@ -84,6 +74,21 @@ impl Socket {
     #[inline]
     pub fn send_bytes(&self, bytes: &[u8]) -> io::Result<usize> {
         send(self.0.as_fd(), bytes)
+    }
+
+    /// Sends several runs of bytes in one call; see [`send`].
+    ///
+    /// # Errors
+    /// As [`send`].
+    pub fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: an all-zero msghdr is a valid empty one.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        // `IoSlice` is guaranteed to have the layout of `iovec`, and sendmsg does not write through it.
+        message.msg_iov = parts.as_ptr().cast_mut().cast();
+        message.msg_iovlen = parts.len();
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        // SAFETY: `message` points at `parts`, which outlive the call.
+        transfer(|| unsafe { libc::sendmsg(self.0.as_raw_fd(), &message, flags) })
     }
 
     /// Whether bytes have arrived that were not read, the end of the stream aside.
@@ -149,25 +154,6 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
 pub fn shutdown_write(fd: BorrowedFd<'_>) {
     // SAFETY: shutdown takes no pointers.
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
-}
-
-/// Ends a connection in both directions; whoever waits for it sees its end.
-pub fn shutdown(fd: BorrowedFd<'_>) {
-    // SAFETY: shutdown takes no pointers.
-    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
-}
-
-impl Sink for Socket {
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        // SAFETY: an all-zero msghdr is a valid empty one.
-        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-        // `IoSlice` is guaranteed to have the layout of `iovec`, and sendmsg does not write through it.
-        message.msg_iov = parts.as_ptr().cast_mut().cast();
-        message.msg_iovlen = parts.len();
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: `message` points at `parts`, which outlive the call.
-        transfer(|| unsafe { libc::sendmsg(self.0.as_raw_fd(), &message, flags) })
-    }
 }
 
 impl AsFd for Socket {
@@ -369,6 +355,19 @@ pub fn prefer_core(listener: &impl AsFd, core: Option<usize>) -> io::Result<()> 
 /// # Errors
 /// When the address is not ours or taken by a listener without `SO_REUSEPORT`.
 pub fn bind_shared(address: SocketAddr) -> io::Result<socket2::Socket> {
+    bind(address, false)
+}
+
+/// Binds a socket for IPv6 as [`bind_shared`] does, and leaves IPv4 to another one
+/// on the same port.
+///
+/// # Errors
+/// As [`bind_shared`].
+pub fn bind_shared_v6_only(address: SocketAddr) -> io::Result<socket2::Socket> {
+    bind(address, true)
+}
+
+fn bind(address: SocketAddr, only_v6: bool) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),
         socket2::Type::STREAM,
@@ -376,8 +375,19 @@ pub fn bind_shared(address: SocketAddr) -> io::Result<socket2::Socket> {
     )?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
+    if only_v6 {
+        socket.set_only_v6(true)?;
+    }
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Whether the host makes sockets for IPv6 that do not take IPv4 too
+/// (`net.ipv6.bindv6only`).
+pub fn is_v6_only_by_default() -> bool {
+    socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None)
+        .and_then(|socket| socket.only_v6())
+        .unwrap_or(false)
 }
 
 /// Accepts one connection from a non-blocking listener.

@@ -15,7 +15,7 @@ use support::http;
 
 fn start(routes: &[(&str, &str)]) -> RunningServer {
     let mut config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 2,
         ..Config::default()

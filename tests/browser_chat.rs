@@ -4,6 +4,7 @@
 
 use std::env;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -41,7 +42,7 @@ fn two_windows_chat_with_each_other() {
     }
 
     let config = Config {
-        listen: ([127, 0, 0, 1], 0).into(),
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         admin: None,
         shards: 2,
         ..Config::default()

@@ -238,6 +238,51 @@ fn without_io_uring_the_server_uses_epoll_and_says_why() {
     }
 }
 
+/// All calls are allowed but this one.
+fn all_but(call: libc::c_long, error: i32) -> Vec<libc::sock_filter> {
+    let step = |code: u32, skipped: u8, k: u32| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: skipped,
+        k,
+    };
+    vec![
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, refuse(error)),
+        step(libc::BPF_RET | libc::BPF_K, 0, ALLOW),
+    ]
+}
+
+/// A sandbox may allow one of io_uring's calls and refuse another, so a ring that was
+/// set up says nothing before it has been used.
+#[test]
+fn a_ring_that_can_be_made_and_not_used_is_none() {
+    if drivers().len() < 2 {
+        return skip("a ring that cannot be entered", "there is none here anyway");
+    }
+    for call in [libc::SYS_io_uring_enter, libc::SYS_io_uring_register] {
+        for error in [libc::EPERM, libc::ENOSYS] {
+            let server = Server::spawn(&mut serve(&[], all_but(call, error)));
+            assert_eq!(server.stats()["driver"], "epoll");
+            let log = server.log();
+            assert!(log.contains("seccomp profile forbids it"), "{log}");
+            expect_service(&server);
+
+            let mut stubborn = serve(&["--driver", "uring"], all_but(call, error));
+            let (code, _, said) = run(&mut stubborn);
+            assert_eq!(code, 1, "{said}");
+            assert!(said.contains("seccomp profile forbids it"), "{said}");
+
+            let mut doctor = corecast();
+            doctor.args(["doctor", "--connections", "100", "--pid", "none", "--all"]);
+            confine(&mut doctor, all_but(call, error));
+            let (_, said, _) = run(&mut doctor);
+            assert!(said.contains("the server will use epoll"), "{said}");
+        }
+    }
+}
+
 /// Docker's profile does not let a shard have a descriptor table of its own.
 #[test]
 fn where_tables_cannot_part_the_server_says_so_and_serves() {

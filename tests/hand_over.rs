@@ -26,12 +26,12 @@ fn start(driver: &str) -> (Server, tempfile::NamedTempFile) {
 }
 
 /// The process that has taken over, ended when the test is.
-struct Successor(libc::pid_t);
+struct NewProcess(libc::pid_t);
 
-impl Successor {
-    fn of(server: &Server) -> Successor {
+impl NewProcess {
+    fn of(server: &Server) -> NewProcess {
         let mut number = None;
-        wait_until("a successor has taken over", || {
+        wait_until("a new process has taken over", || {
             let log = server.log();
             number = log.lines().find_map(|line| {
                 let (_, rest) = line.split_once(": process ")?;
@@ -40,7 +40,7 @@ impl Successor {
             });
             number.is_some()
         });
-        Successor(number.unwrap())
+        NewProcess(number.unwrap())
     }
 
     /// What its descriptors are open on.
@@ -54,7 +54,7 @@ impl Successor {
     }
 }
 
-impl Drop for Successor {
+impl Drop for NewProcess {
     fn drop(&mut self) {
         // SAFETY: kill takes no pointers.
         unsafe { libc::kill(self.0, libc::SIGKILL) };
@@ -70,7 +70,7 @@ fn a_new_configuration_takes_effect_on_the_same_ports() {
         let changed = "shards = 3\n[[routes]]\npath = \"/news\"\nhandler = \"broadcast\"\n";
         fs::write(file.path(), changed).unwrap();
         server.signal(libc::SIGUSR2);
-        let successor = Successor::of(&server);
+        let new_process = NewProcess::of(&server);
 
         // A session of the old one gets its close frame, and the old one ends.
         assert_eq!(old.frame().close_code(), 1001);
@@ -81,7 +81,7 @@ fn a_new_configuration_takes_effect_on_the_same_ports() {
         Client::connect(server.address, "/news").expect_echo("after");
         assert_eq!(server.stats()["shards"].as_array().unwrap().len(), 3);
         assert_eq!(http::get(server.admin, "/readyz").status, 200);
-        let left: Vec<_> = successor.descriptors();
+        let left: Vec<_> = new_process.descriptors();
         // Three listeners, the admin's in two places, and a connection or two there.
         let sockets = left.iter().filter(|name| name.starts_with("socket:"));
         assert!(sockets.count() <= 7, "{left:?}");
@@ -94,7 +94,7 @@ fn fewer_shards_serve_all_that_was_inherited() {
         let (server, file) = start(driver);
         fs::write(file.path(), "shards = 1\n").unwrap();
         server.signal(libc::SIGUSR2);
-        let _successor = Successor::of(&server);
+        let _new_process = NewProcess::of(&server);
         assert_eq!(server.exit_status().code(), Some(0));
         for _ in 0..20 {
             Client::connect(server.address, "/echo").expect_echo("whichever queue it was in");
@@ -125,7 +125,7 @@ fn one_that_cannot_start_leaves_the_old_one_serving() {
         // It can be asked again.
         fs::write(file.path(), "shards = 1\ndrain_timeout = \"0s\"\n").unwrap();
         server.signal(libc::SIGUSR2);
-        let _successor = Successor::of(&server);
+        let _new_process = NewProcess::of(&server);
         assert_eq!(client.frame().close_code(), 1001);
         client.send_close(1001);
         assert_eq!(server.exit_status().code(), Some(0));
@@ -140,15 +140,15 @@ fn who_was_accepted_before_is_not_refused() {
         let (server, file) = start(driver);
         fs::write(file.path(), "shards = 2\ndrain_timeout = \"3s\"\n").unwrap();
         server.signal(libc::SIGUSR2);
-        let first = Successor::of(&server);
+        let first = NewProcess::of(&server);
         assert_eq!(server.exit_status().code(), Some(0));
 
         let mut silent = Client::open(server.address);
         let mut other = Client::connect(server.address, "/echo");
         server.wait_for("handshakes", 1);
-        // SAFETY: kill takes no pointers; the process is the first successor.
+        // SAFETY: kill takes no pointers; the process is the first new process.
         assert_eq!(unsafe { libc::kill(first.0, libc::SIGUSR2) }, 0);
-        wait_until("there is a second successor", || {
+        wait_until("there is a second new process", || {
             server.log().matches("has taken over").count() == 2
         });
         silent.handshake("/echo");
@@ -160,6 +160,6 @@ fn who_was_accepted_before_is_not_refused() {
             .rfind(|line| line.contains("has taken over"))
             .unwrap();
         let (_, number) = last.split_once(": process ").unwrap();
-        let _second = Successor(number.split(' ').next().unwrap().parse().unwrap());
+        let _second = NewProcess(number.split(' ').next().unwrap().parse().unwrap());
     }
 }

@@ -1,4 +1,4 @@
-//! A hand-over is refused, with the reason and the remedy, where the successor
+//! A hand-over is refused, with the reason and the remedy, where the new process
 //! would not outlive the process: under an init that ends with its first child,
 //! under a supervisor that knows one process, and in a unit of systemd that is
 //! not of Type=notify.

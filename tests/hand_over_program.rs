@@ -1,4 +1,4 @@
-//! A successor runs the file that is at the program's path at the time of the
+//! A new process runs the file that is at the program's path at the time of the
 //! hand-over, whatever name the program was started under; where the file is
 //! gone, the program that runs is started once more.
 //!
@@ -48,9 +48,9 @@ fn replace(server: &Server, ended: &mut Ended) -> libc::pid_t {
         serving.unwrap_or(server.pid() as libc::pid_t),
         libc::SIGUSR2,
     );
-    let successor = ended.after(server, ended.0.len() + 1);
+    let new_process = ended.after(server, ended.0.len() + 1);
     is_served(server.address);
-    successor
+    new_process
 }
 
 #[test]
@@ -63,14 +63,14 @@ fn a_program_may_be_started_under_any_name() {
     let server = start(&mut command);
     let mut ended = Ended::default();
     for _ in 0..2 {
-        let successor = replace(&server, &mut ended);
-        assert_eq!(runs(successor), path);
-        assert_eq!(name(successor), "web");
+        let new_process = replace(&server, &mut ended);
+        assert_eq!(runs(new_process), path);
+        assert_eq!(name(new_process), "web");
     }
 }
 
 #[test]
-fn a_replaced_file_is_the_successors() {
+fn the_new_process_runs_a_replaced_file() {
     let (folder, path) = installed("corecast");
     let server = start(&mut Command::new(&path));
     let mut ended = Ended::default();
@@ -109,7 +109,10 @@ fn a_removed_file_is_that_of_the_running_program() {
     let mut ended = Ended::default();
     fs::remove_file(&path).unwrap();
     replace(&server, &mut ended);
-    let words = format!("{} is no longer there; the successor runs", path.display());
+    let words = format!(
+        "{} is no longer there; the new process runs",
+        path.display()
+    );
     assert!(server.log().contains(&words));
     replace(&server, &mut ended);
 

@@ -1,8 +1,8 @@
 //! What signals do at each step of a hand-over: none is lost, and whatever comes
 //! when, one process serves in the end, or none where a stop was asked for.
 //!
-//! How: a successor reads a secret from a named pipe, so that it is ready when the
-//! test lets it be; a long drain timeout keeps the predecessor draining.
+//! How: a new process reads a secret from a named pipe, so that it is ready when the
+//! test lets it be; a long drain timeout keeps the old process draining.
 
 mod support;
 
@@ -18,12 +18,12 @@ use std::time::{Duration, Instant};
 
 use support::client::Client;
 use support::processes::{
-    Ended, child, children, has_open, has_thread, is_served, runs, signal, successors,
+    Ended, child, children, has_open, has_thread, is_served, new_processes, runs, signal,
 };
 use support::{Server, corecast, poll_until, wait_until};
 use tempfile::TempDir;
 
-/// Where successors wait during their start while it is closed: a pipe in the
+/// Where new processes wait during their start while it is closed: a pipe in the
 /// place of the file with a secret, which is read twice, once with the
 /// configuration and once when the server is made.
 struct Gate {
@@ -60,21 +60,21 @@ impl Gate {
         self.pipe = Some(ends);
     }
 
-    /// Lets a successor pass with its configuration, and not further.
-    fn open_half(&mut self, successor: libc::pid_t) {
-        wait_until("the successor reads the pipe", || {
-            has_open(successor, &self.at("secret"))
+    /// Lets a new process pass with its configuration, and not further.
+    fn open_half(&mut self, new_process: libc::pid_t) {
+        wait_until("the new process reads the pipe", || {
+            has_open(new_process, &self.at("secret"))
         });
         self.pipe = None;
-        wait_until("the successor obeys signals", || {
-            has_thread(successor, "signals")
+        wait_until("the new process obeys signals", || {
+            has_thread(new_process, "signals")
         });
     }
 
     fn open(&mut self) {
         fs::write(self.at("file"), SECRET).unwrap();
         fs::rename(self.at("file"), self.at("secret")).unwrap();
-        // A successor that reads the pipe comes to its end, and one that waits for
+        // A new process that reads the pipe comes to its end, and one that waits for
         // something to read gets it.
         self.pipe = None;
         let mut options = File::options();
@@ -84,7 +84,7 @@ impl Gate {
         }
     }
 
-    /// Starts a server, and closes the gate for its successors.
+    /// Starts a server, and closes the gate for its new processes.
     fn start(&mut self, more: &[&str]) -> Server {
         let config = format!(
             "shards = 2\n[phoenix.token]\nalgorithm = \"HS256\"\nsecret_file = {:?}\n\
@@ -110,7 +110,7 @@ const SECRET: [u8; 64] = [b's'; 64];
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        // Successors that are left find themselves alone and end.
+        // New processes that are left find themselves alone and end.
         self.open();
     }
 }
@@ -135,12 +135,12 @@ fn serves(server: &Server) {
 }
 
 #[test]
-fn a_second_request_before_the_successor_is_ready_follows_the_first() {
+fn a_second_request_before_the_new_process_is_ready_follows_the_first() {
     let mut gate = Gate::new();
     let server = gate.start(&SOON);
     let mut ended = Ended::default();
     server.signal(libc::SIGUSR2);
-    wait_for_line(&server, "SIGUSR2: starting a successor");
+    wait_for_line(&server, "SIGUSR2: starting a new process");
     for _ in 0..2 {
         server.signal(libc::SIGUSR2);
         wait_for_line(&server, "and another one follows it");
@@ -150,9 +150,9 @@ fn a_second_request_before_the_successor_is_ready_follows_the_first() {
     wait_for_line(&server, &format!("process {first} gets the second"));
     ended.after(&server, 2);
     assert_eq!(server.exit_status().code(), Some(0));
-    wait_until("the first successor ends", || !runs(first));
+    wait_until("the first new process ends", || !runs(first));
     serves(&server);
-    assert_eq!(successors(&server).len(), 2, "several are one");
+    assert_eq!(new_processes(&server).len(), 2, "several are one");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_second_request_follows_a_hand_over_that_fails() {
     );
     wait_for_line(
         &server,
-        "starting the successor that was asked for meanwhile",
+        "starting the new process that was asked for meanwhile",
     );
     serves(&server);
     gate.open();
@@ -181,13 +181,13 @@ fn a_second_request_follows_a_hand_over_that_fails() {
 }
 
 #[test]
-fn a_stop_before_the_successor_is_ready_ends_both() {
+fn a_stop_before_the_new_process_is_ready_ends_both() {
     for (stop, name) in [(libc::SIGTERM, "SIGTERM"), (libc::SIGINT, "SIGINT")] {
         let mut gate = Gate::new();
         let server = gate.start(&SOON);
         server.signal(libc::SIGUSR2);
-        let successor = child(number(&server));
-        wait_for_line(&server, "starting a successor");
+        let new_process = child(number(&server));
+        wait_for_line(&server, "starting a new process");
         server.signal(libc::SIGUSR2);
         wait_for_line(&server, "another one follows");
         server.signal(stop);
@@ -197,11 +197,11 @@ fn a_stop_before_the_successor_is_ready_ends_both() {
         );
         assert_eq!(server.exit_status().code(), Some(0));
         // It finds itself alone when it would be ready.
-        if runs(successor) {
+        if runs(new_process) {
             gate.open();
         }
-        wait_until("the successor ends", || !runs(successor));
-        assert!(successors(&server).is_empty());
+        wait_until("the new process ends", || !runs(new_process));
+        assert!(new_processes(&server).is_empty());
         assert!(
             TcpStream::connect(server.address).is_err(),
             "nobody listens"
@@ -210,7 +210,7 @@ fn a_stop_before_the_successor_is_ready_ends_both() {
 }
 
 #[test]
-fn a_successor_that_is_stopped_before_it_is_ready_leaves_the_old_one_serving() {
+fn a_new_process_that_is_stopped_before_it_is_ready_leaves_the_old_one_serving() {
     for (stop, name) in [(libc::SIGTERM, "SIGTERM"), (libc::SIGINT, "SIGINT")] {
         let mut gate = Gate::new();
         let server = gate.start(&SOON);
@@ -219,9 +219,9 @@ fn a_successor_that_is_stopped_before_it_is_ready_leaves_the_old_one_serving() {
 
         // While it reads its configuration.
         server.signal(libc::SIGUSR2);
-        let successor = child(number(&server));
-        signal(successor, stop);
-        wait_until("the successor ends", || !runs(successor));
+        let new_process = child(number(&server));
+        signal(new_process, stop);
+        wait_until("the new process ends", || !runs(new_process));
         wait_for_line(
             &server,
             &format!("the new process ended before it was ready (signal: {stop} ({name}))"),
@@ -232,15 +232,15 @@ fn a_successor_that_is_stopped_before_it_is_ready_leaves_the_old_one_serving() {
         wait_until("the failure is told", || failures() == 1);
         gate.close();
         server.signal(libc::SIGUSR2);
-        let successor = child(number(&server));
-        gate.open_half(successor);
-        signal(successor, stop);
+        let new_process = child(number(&server));
+        gate.open_half(new_process);
+        signal(new_process, stop);
         wait_for_line(
             &server,
             &format!("{name}: this process does not take over and ends; the one before goes on"),
         );
         wait_until("the failure is told", || failures() == 2);
-        wait_until("the successor ends", || !runs(successor));
+        wait_until("the new process ends", || !runs(new_process));
         client.expect_echo("as if nothing had happened");
         serves(&server);
         assert_eq!(server.stats()["phase"], "running");
@@ -248,29 +248,29 @@ fn a_successor_that_is_stopped_before_it_is_ready_leaves_the_old_one_serving() {
 }
 
 #[test]
-fn other_signals_reach_a_successor_once_it_serves() {
+fn other_signals_reach_a_new_process_once_it_serves() {
     let mut gate = Gate::new();
     let server = gate.start(&SOON);
     let mut ended = Ended::default();
     server.signal(libc::SIGUSR2);
-    let successor = child(number(&server));
+    let new_process = child(number(&server));
     // While it reads its configuration, and later.
-    signal(successor, libc::SIGHUP);
-    gate.open_half(successor);
+    signal(new_process, libc::SIGHUP);
+    gate.open_half(new_process);
     wait_for_line(&server, "SIGHUP: kept until the server has started");
-    signal(successor, libc::SIGUSR2);
+    signal(new_process, libc::SIGUSR2);
     wait_for_line(&server, "SIGUSR2: kept until the server has started");
-    signal(successor, libc::SIGUSR1);
+    signal(new_process, libc::SIGUSR1);
     wait_for_line(&server, "SIGUSR1: kept until the server has started");
     gate.open();
     ended.after(&server, 2);
-    assert_eq!(ended.0[0], successor);
+    assert_eq!(ended.0[0], new_process);
     wait_for_line(&server, "SIGUSR1: nothing to reopen");
     wait_for_line(&server, "SIGHUP: the configuration was read again");
     serves(&server);
 }
 
-/// A server that is no successor is stopped when it has started, and at once by
+/// A server that replaces none is stopped when it has started, and at once by
 /// the second signal.
 #[test]
 fn a_start_that_hangs_can_be_ended() {
@@ -303,16 +303,16 @@ fn a_start_that_hangs_can_be_ended() {
 
 /// A server that has handed over and drains, because its sessions are to get
 /// their close frames late.
-struct Predecessor {
+struct OldProcess {
     server: Server,
     _clients: Vec<Client>,
-    successor: libc::pid_t,
+    new_process: libc::pid_t,
     ended: Ended,
     _gate: Gate,
 }
 
-impl Predecessor {
-    fn new() -> Predecessor {
+impl OldProcess {
+    fn new() -> OldProcess {
         let (mut gate, mut ended) = (Gate::new(), Ended::default());
         let server = gate.start(&LATE);
         gate.open();
@@ -320,11 +320,11 @@ impl Predecessor {
         let clients = (0..500).map(|_| Client::connect(server.address, "/echo"));
         let clients = clients.collect();
         server.signal(libc::SIGUSR2);
-        let successor = ended.after(&server, 1);
-        Predecessor {
+        let new_process = ended.after(&server, 1);
+        OldProcess {
             server,
             _clients: clients,
-            successor,
+            new_process,
             ended,
             _gate: gate,
         }
@@ -332,32 +332,34 @@ impl Predecessor {
 }
 
 #[test]
-fn a_predecessor_that_drains_is_not_replaced_again() {
-    let mut predecessor = Predecessor::new();
-    let (server, successor) = (&predecessor.server, predecessor.successor);
+fn an_old_process_that_drains_is_not_replaced_again() {
+    let mut old_process = OldProcess::new();
+    let (server, new_process) = (&old_process.server, old_process.new_process);
     server.signal(libc::SIGUSR2);
     wait_for_line(
         server,
-        &format!("SIGUSR2: no hand-over: process {successor} has taken over from this one already"),
+        &format!(
+            "SIGUSR2: no hand-over: process {new_process} has taken over from this one already"
+        ),
     );
     assert!(!server.has_ended());
-    assert_eq!(children(number(server)), [successor], "no other one");
+    assert_eq!(children(number(server)), [new_process], "no other one");
     serves(server);
 
     // The one that serves is replaced.
-    signal(successor, libc::SIGUSR2);
-    predecessor.ended.after(server, 2);
+    signal(new_process, libc::SIGUSR2);
+    old_process.ended.after(server, 2);
     serves(server);
 }
 
 #[test]
-fn a_predecessor_that_drains_can_be_hurried_and_leaves_the_listeners() {
+fn an_old_process_that_drains_can_be_hurried_and_leaves_the_listeners() {
     for (first, second) in [
         (libc::SIGTERM, libc::SIGTERM),
         (libc::SIGINT, libc::SIGTERM),
     ] {
-        let predecessor = Predecessor::new();
-        let (server, successor) = (&predecessor.server, predecessor.successor);
+        let old_process = OldProcess::new();
+        let (server, new_process) = (&old_process.server, old_process.new_process);
         server.signal(first);
         wait_for_line(server, ": draining already; a second signal");
         assert!(!server.has_ended());
@@ -366,7 +368,7 @@ fn a_predecessor_that_drains_can_be_hurried_and_leaves_the_listeners() {
         wait_for_line(server, ": closing all sessions now");
         assert_eq!(server.exit_status().code(), Some(0));
         assert!(began.elapsed() < Duration::from_secs(10));
-        assert!(runs(successor));
+        assert!(runs(new_process));
         for _ in 0..10 {
             serves(server);
         }
@@ -374,13 +376,13 @@ fn a_predecessor_that_drains_can_be_hurried_and_leaves_the_listeners() {
 }
 
 #[test]
-fn a_successor_that_serves_stops_as_any_server() {
+fn a_new_process_that_serves_stops_as_any_server() {
     for stop in [libc::SIGTERM, libc::SIGINT] {
-        let predecessor = Predecessor::new();
-        let (server, successor) = (&predecessor.server, predecessor.successor);
-        signal(successor, stop);
-        wait_until("the successor ends", || !runs(successor));
-        assert!(!server.has_ended(), "its predecessor still drains");
+        let old_process = OldProcess::new();
+        let (server, new_process) = (&old_process.server, old_process.new_process);
+        signal(new_process, stop);
+        wait_until("the new process ends", || !runs(new_process));
+        assert!(!server.has_ended(), "the old process still drains");
         server.signal(libc::SIGTERM);
         wait_for_line(server, "draining already");
         server.signal(libc::SIGTERM);
@@ -388,8 +390,8 @@ fn a_successor_that_serves_stops_as_any_server() {
     }
 }
 
-/// Whether the stop or `go` comes first is a race. Either the successor serves,
-/// on listeners that the predecessor has left alone, or none is left.
+/// Whether the stop or `go` comes first is a race. Either the new process serves,
+/// on listeners that the old process has left alone, or none is left.
 #[test]
 fn a_stop_beside_go_leaves_one_server_or_none() {
     const ROUNDS: u32 = 24;
@@ -413,10 +415,10 @@ fn a_stop_beside_go_leaves_one_server_or_none() {
         // SAFETY: kill takes no pointers; the child was not waited for yet.
         unsafe { libc::kill(number(&server), libc::SIGTERM) };
         assert_eq!(server.exit_status().code(), Some(0));
-        ended.0 = successors(&server);
+        ended.0 = new_processes(&server);
         if ended.0.is_empty() {
-            for successor in children {
-                wait_until("the successor ends", || !runs(successor));
+            for new_process in children {
+                wait_until("the new process ends", || !runs(new_process));
             }
             assert!(
                 TcpStream::connect(server.address).is_err(),

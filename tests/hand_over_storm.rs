@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::client::{Client, request, text};
-use support::processes::{signal, successors};
+use support::processes::{new_processes, signal};
 use support::{Server, drivers, wait_until};
 
 const PER_SECOND: u32 = 500;
@@ -52,21 +52,23 @@ fn nobody_is_refused() {
             if number > 0 && number % (count / 4) == 0 {
                 let before = number / (count / 4) - 1;
                 wait_until("the one before has taken over", || {
-                    successors(&server).len() == before
+                    new_processes(&server).len() == before
                 });
-                let serving = successors(&server).last().copied();
+                let serving = new_processes(&server).last().copied();
                 signal(
                     serving.unwrap_or(server.pid() as libc::pid_t),
                     libc::SIGUSR2,
                 );
                 if before == 2 {
-                    wait_until("the last has taken over", || successors(&server).len() == 3);
+                    wait_until("the last has taken over", || {
+                        new_processes(&server).len() == 3
+                    });
                 }
             }
         }
         let failed = threads.into_iter().filter_map(|client| client.join().err());
         let failed = failed.count();
-        let all = successors(&server);
+        let all = new_processes(&server);
         println!(
             "{driver}: {count} clients, {} hand-overs, {failed} failed",
             all.len()

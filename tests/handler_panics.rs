@@ -50,7 +50,7 @@ impl Handler for Fragile {
 
 fn start(driver: Driver) -> RunningServer {
     let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 1,
         driver,
@@ -137,7 +137,7 @@ fn a_handler_that_cannot_be_made() {
         let (tells, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let config = Config {
-                listen: "127.0.0.1:0".parse().unwrap(),
+                listen: vec!["127.0.0.1:0".parse().unwrap()],
                 admin: None,
                 shards: 2,
                 driver,

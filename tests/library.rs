@@ -22,7 +22,7 @@ use support::{DEADLINE, http, poll_until, wait_until};
 
 fn config() -> Config {
     Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 1,
         ..Config::default()
@@ -246,7 +246,7 @@ fn a_failed_start_leaves_nothing_behind() {
     let listen = free.local_addr().unwrap();
     drop(free);
     let config = Config {
-        listen,
+        listen: vec![listen.into()],
         admin: Some(taken.local_addr().unwrap()),
         shards: 2,
         ..config()
@@ -272,7 +272,9 @@ impl Handler for Hose {
         match message {
             Message::Text("flood") => ctx.send_binary(&vec![7; 12 << 20]),
             Message::Text("block") => thread::sleep(Duration::from_millis(500)),
-            Message::Text(text) => ctx.publish(&self.topic, PreparedFrame::text(text)),
+            Message::Text(text) => {
+                ctx.publish(&self.topic, PreparedFrame::text(text));
+            }
             Message::Binary(_) => {}
         }
     }

@@ -49,8 +49,12 @@ impl Handler for Gossip {
 
     fn message(&mut self, (): &mut (), message: Message<'_>, ctx: &mut Context<'_>) {
         match message {
-            Message::Text("panic") => ctx.tell_others("panic"),
-            Message::Text("done") => ctx.publish(&self.topic, PreparedFrame::text("done")),
+            Message::Text("panic") => {
+                ctx.tell_others("panic");
+            }
+            Message::Text("done") => {
+                ctx.publish(&self.topic, PreparedFrame::text("done"));
+            }
             Message::Text(numbers) => {
                 let (from, to) = numbers.split_once(' ').unwrap();
                 for number in from.parse::<u32>().unwrap()..to.parse().unwrap() {
@@ -90,7 +94,7 @@ impl Handler for Gossip {
 
 fn start(driver: Driver, interval: Option<Duration>) -> RunningServer {
     let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 2,
         driver,

@@ -61,7 +61,7 @@ const DEPTH: usize = 8;
 
 fn server() -> RunningServer {
     let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 1,
         driver: Driver::Epoll,

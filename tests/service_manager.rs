@@ -53,13 +53,13 @@ fn it_is_told_of_each_step() {
     assert!(hear(&manager, "RELOADING=1").contains("MONOTONIC_USEC="));
     let over = hear(&manager, "MAINPID=");
     assert!(over.contains("READY=1"), "{over}");
-    let successor = over.lines().find_map(|line| line.strip_prefix("MAINPID="));
-    let successor: libc::pid_t = successor.unwrap().parse().unwrap();
-    assert_ne!(successor as u32, server.pid());
+    let new_process = over.lines().find_map(|line| line.strip_prefix("MAINPID="));
+    let new_process: libc::pid_t = new_process.unwrap().parse().unwrap();
+    assert_ne!(new_process as u32, server.pid());
     assert_eq!(server.exit_status().code(), Some(0));
     hear(&manager, "WATCHDOG=1");
 
     // SAFETY: kill takes no pointers.
-    unsafe { libc::kill(successor, libc::SIGTERM) };
+    unsafe { libc::kill(new_process, libc::SIGTERM) };
     assert!(hear(&manager, "STOPPING=1").contains("EXTEND_TIMEOUT_USEC="));
 }

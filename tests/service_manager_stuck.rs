@@ -101,8 +101,8 @@ fn a_server_starts_under_a_manager_that_does_not_read() {
     });
 }
 
-/// The number of the successor must arrive: without it systemd would take the end
-/// of the predecessor for that of the service.
+/// The number of the new process must arrive: without it systemd would take the end
+/// of the old process for that of the service.
 #[test]
 fn a_hand_over_is_not_held_up_and_is_heard_of_later() {
     with_each(|manager, name| {
@@ -111,31 +111,31 @@ fn a_hand_over_is_not_held_up_and_is_heard_of_later() {
         manager.hear("READY=1");
         manager.stick();
         server.signal(libc::SIGUSR2);
-        let successor = ended.after(&server, 1);
+        let new_process = ended.after(&server, 1);
         is_served(server.address);
         assert!(!server.has_ended(), "it stays for its last word");
         let over = manager.hear("MAINPID=");
-        assert!(over.contains(&format!("MAINPID={successor}\n")), "{over}");
+        assert!(over.contains(&format!("MAINPID={new_process}\n")), "{over}");
         assert!(over.contains("READY=1"), "{over}");
         assert_eq!(server.exit_status().code(), Some(0));
         manager.hear("WATCHDOG=1");
-        signal(successor, libc::SIGTERM);
+        signal(new_process, libc::SIGTERM);
         manager.hear("STOPPING=1");
     });
 }
 
 #[test]
-fn a_manager_that_never_reads_again_does_not_keep_the_predecessor() {
+fn a_manager_that_never_reads_again_does_not_keep_the_old_process() {
     with_each(|manager, name| {
         let server = start(name);
         let mut ended = Ended::default();
         manager.hear("READY=1");
         manager.stick();
         server.signal(libc::SIGUSR2);
-        let successor = ended.after(&server, 1);
+        let new_process = ended.after(&server, 1);
         assert_eq!(server.exit_status().code(), Some(0));
-        assert!(server.log().contains("it does not know the successor"));
-        signal(successor, libc::SIGTERM);
+        assert!(server.log().contains("it does not know the new process"));
+        signal(new_process, libc::SIGTERM);
     });
 }
 

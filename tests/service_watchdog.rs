@@ -64,7 +64,7 @@ fn a_stuck_shard_silences_the_server() {
         std::env::set_var("WATCHDOG_USEC", "2000000");
     }
     let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 2,
         ..Config::default()

@@ -167,7 +167,7 @@ fn a_core_without_a_shard_is_served_by_the_others() {
 /// there each gets some of a core's, and none is refused; afterwards everything
 /// arrives where it should, although the places in the group have moved.
 #[test]
-fn a_successor_on_the_same_port_steers_alike() {
+fn a_new_process_on_the_same_port_steers_alike() {
     let Some(cores) = two_cores() else { return };
     let claim = Claim::new();
     let address = claim.address.to_string();

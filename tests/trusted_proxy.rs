@@ -38,7 +38,7 @@ impl Handler for Mirror {
 
 fn config(client_address: ClientAddress) -> Config {
     Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 2,
         client_address,
@@ -114,7 +114,7 @@ fn an_address_is_one_in_either_form() {
         ("[::]:0", "::ffff:127.0.0.10/128"),
     ] {
         let server = mirror(Config {
-            listen: listen.parse().unwrap(),
+            listen: vec![listen.parse().unwrap()],
             trusted_proxies: vec![network.parse().unwrap()],
             max_connections_per_source: 1,
             ..config(ClientAddress::ForwardedFor)

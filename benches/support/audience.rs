@@ -4,23 +4,26 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use corecast::config::Config;
-use corecast::hub::{Hub, Subscriptions, Topic};
-use corecast::mesh::{self, MeshEnd, ShardWaker};
+use corecast::hub::{Hub, ShardMessage, Subscriptions, Topic};
+use corecast::mesh::{self, ShardEnd, ShardWaker};
 use corecast::metrics::ShardMetrics;
+use corecast::publication::Run;
 use corecast::sys::EventFd;
 use corecast::ws::PreparedFrame;
 
-/// The ends of the rings between so many shards, as a server would connect them.
-pub fn shards(count: usize) -> Vec<MeshEnd> {
+/// The ends of the rings between so many shards, as a server would connect them,
+/// which also has a ring to each from its publishers outside.
+pub fn shards<M: Clone>(count: usize) -> Vec<ShardEnd<M>> {
     let wakers: Vec<_> = (0..count)
         .map(|_| EventFd::new().expect("a descriptor is free"))
         .map(|event| Arc::new(ShardWaker::new(Arc::new(event))))
         .collect();
-    mesh::connect(wakers.into(), Config::default().ring_capacity)
+    let (ends, _) = mesh::connect(&wakers, 1, Config::default().ring_capacity);
+    ends
 }
 
 /// A shard's hub at its end of the rings, without subscribers, and what it counts.
-pub fn hub(end: MeshEnd) -> (Hub, Arc<ShardMetrics>) {
+pub fn hub(end: ShardEnd<ShardMessage>) -> (Hub, Arc<ShardMetrics>) {
     let metrics = Arc::new(ShardMetrics::default());
     let max_pending = Config::default().ring_capacity;
     (Hub::new(end, max_pending, Arc::clone(&metrics)), metrics)
@@ -80,14 +83,11 @@ impl Audience {
     /// Makes all deliveries, slice by slice as a shard does, each by counting its
     /// bytes. Returns how many there were.
     pub fn deliver(&mut self) -> usize {
-        self.deliver_with(|_, frames| frames.len())
+        self.deliver_with(|_, run| run.len())
     }
 
     /// The same; `send` says for each session how many bytes left.
-    pub fn deliver_with(
-        &mut self,
-        mut send: impl FnMut(usize, &Rc<PreparedFrame>) -> usize,
-    ) -> usize {
+    pub fn deliver_with(&mut self, mut send: impl FnMut(usize, &Rc<Run>) -> usize) -> usize {
         let Audience {
             hub,
             listeners,
@@ -96,9 +96,9 @@ impl Audience {
         } = self;
         let mut deliveries = 0;
         while hub.has_fan_out() {
-            hub.run_slice(*slice, |session, frames| {
+            hub.run_slice(*slice, |session, run| {
                 let session = session as usize;
-                listeners[session].received += send(session, frames) as u64;
+                listeners[session].received += send(session, run) as u64;
                 deliveries += 1;
             });
         }

@@ -13,14 +13,14 @@ use serde::Deserialize;
 
 use super::ServeOptions;
 use super::phoenix::PhoenixTable;
-use super::text::{from_text, list_from_text};
+use super::text::{from_text, list_from_text, one_or_list_from_text};
 use super::value::{
     Address, AddressOrOff, Count, Cpus, Level, Microseconds, Network, OFF, Origin, Route, Size,
     Time,
 };
 use crate::config::{
-    ClientAddress, Config, ConfigError, Driver, OverRatePolicy, RouteSetting, SlowConsumerPolicy,
-    Steer,
+    ClientAddress, Config, ConfigError, Driver, Endpoint, OverRatePolicy, RouteSetting,
+    SlowConsumerPolicy, Steer,
 };
 use crate::log::LogFormat;
 use crate::router::decode_pattern;
@@ -37,10 +37,10 @@ const LOGGING: &str = "Logging";
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Options {
-    /// Where WebSocket connections are accepted; port 0 lets the kernel choose
-    #[arg(long, value_name = "ADDR", help_heading = LISTENING)]
-    #[serde(deserialize_with = "from_text")]
-    pub listen: Option<Address>,
+    /// Where WebSocket connections are accepted; port 0 lets the kernel choose; repeatable
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', help_heading = LISTENING)]
+    #[serde(deserialize_with = "one_or_list_from_text")]
+    pub listen: Option<Vec<Address>>,
 
     /// Where metrics, health and statistics are served over HTTP, or off
     #[arg(long, value_name = "ADDR", help_heading = LISTENING)]
@@ -342,7 +342,10 @@ impl Options {
 
         let count = |typed: Option<Count>, default| typed.map_or(default, |Count(n)| n);
         let config = Config {
-            listen: self.listen.map_or(base.listen, |Address(address)| address),
+            listen: self.listen.map_or(base.listen, |addresses| {
+                let endpoint = |Address(address)| Endpoint::plain(address);
+                addresses.into_iter().map(endpoint).collect()
+            }),
             admin: self
                 .admin
                 .map_or(base.admin, |AddressOrOff(address)| address),

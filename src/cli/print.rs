@@ -9,7 +9,7 @@ use super::ServeOptions;
 use super::options::is_same_path;
 use super::source::{Layer, options_command};
 use super::value::OFF;
-use crate::config::{Config, show_bytes, show_time};
+use crate::config::{Config, Endpoint, show_bytes, show_time};
 
 /// The whole file, with a comment on each line that says where it came from.
 pub(super) fn print(resolved: &ServeOptions, typed: &Layer) -> String {
@@ -72,7 +72,10 @@ pub(super) fn value_of(key: &str, resolved: &ServeOptions) -> Option<Value> {
     let size = |bytes: usize| Value::String(show_bytes(bytes as u64));
     let time = |time| Value::String(show_time(time));
     Some(match key {
-        "listen" => Value::String(config.listen.to_string()),
+        "listen" => match &config.listen[..] {
+            [one] => Value::String(one.to_string()),
+            several => Value::from(several.iter().map(Endpoint::to_string).collect::<Vec<_>>()),
+        },
         "admin" => Value::String(
             config
                 .admin

@@ -199,7 +199,7 @@ const EVERY_OPTION_BUT_CPUS: &[&str] = &[
 fn every_option() -> ServeOptions {
     ServeOptions {
         config: Config {
-            listen: "[::1]:8081".parse().unwrap(),
+            listen: vec!["[::1]:8081".parse().unwrap()],
             admin: None,
             shards: 3,
             cpus: vec![CPU.parse().unwrap()],

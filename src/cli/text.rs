@@ -43,6 +43,22 @@ where
         .map_err(Error::custom)
 }
 
+/// A list as by [`list_from_text`], or its elements in one text with commas between
+/// them.
+pub(super) fn one_or_list_from_text<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+    D: Deserializer<'de>,
+{
+    let Text(text) = Text::deserialize(deserializer)?;
+    let values = text.split(',').map(str::parse);
+    values
+        .collect::<Result<_, _>>()
+        .map(Some)
+        .map_err(Error::custom)
+}
+
 struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {

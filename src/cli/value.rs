@@ -20,7 +20,7 @@ use crate::config::SlowConsumerPolicy;
 use crate::cpus;
 use crate::source::{canonical_address, canonical_network};
 
-/// An address with a port.
+/// An address with a port. Space around it does not count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Address(pub SocketAddr);
 
@@ -28,7 +28,8 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.parse()
+        text.trim()
+            .parse()
             .map(|address| Address(canonical_address(address)))
             .map_err(|_| {
                 format!(

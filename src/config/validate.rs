@@ -9,7 +9,9 @@
 use std::time::Duration;
 
 use super::range::Range;
-use super::{ClientAddress, Config, ConfigError, HANDLERS, show_bytes, show_time};
+use super::{
+    ClientAddress, Config, ConfigError, Endpoint, HANDLERS, MAX_ENDPOINTS, show_bytes, show_time,
+};
 use crate::cpus;
 use crate::router::Router;
 use crate::upgrade::OriginPolicy;
@@ -74,14 +76,27 @@ impl Config {
     }
 
     fn validate_addresses(&self) -> Result<(), ConfigError> {
-        if self.listen.port() != 0 && self.admin == Some(self.listen) {
-            return Err(ConfigError::new(
-                "admin",
-                format!(
-                    "{} is also --listen; use another port, or off for no control plane",
-                    self.listen
-                ),
-            ));
+        let problem = |problem: String| Err(ConfigError::new("listen", problem));
+        if self.listen.is_empty() {
+            return problem("there must be at least one address".to_owned());
+        }
+        if self.listen.len() > MAX_ENDPOINTS {
+            let count = self.listen.len();
+            return problem(format!("{count} addresses; allowed: up to {MAX_ENDPOINTS}"));
+        }
+        for (index, Endpoint { address, .. }) in self.listen.iter().enumerate() {
+            let mut before = self.listen[..index].iter();
+            if before.any(|other| other.address == *address) {
+                return problem(format!("{address} is given twice; give each address once"));
+            }
+            if address.port() != 0 && self.admin == Some(*address) {
+                return Err(ConfigError::new(
+                    "admin",
+                    format!(
+                        "{address} is also --listen; use another port, or off for no control plane"
+                    ),
+                ));
+            }
         }
         Ok(())
     }
@@ -285,9 +300,51 @@ mod tests {
         assert!(complaint(|config| config.admin = Some(same)).starts_with("--admin: "));
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         accepted(|config| {
-            config.listen = any;
+            config.listen = vec![any.into()];
             config.admin = Some(any);
         });
+    }
+
+    #[test]
+    fn each_endpoint_has_an_address_of_its_own() {
+        let endpoints = |addresses: &[&str]| -> Vec<Endpoint> {
+            addresses.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        for (addresses, part) in [
+            (&[][..], "at least one address"),
+            (
+                &["127.0.0.1:80", "[::1]:80", "127.0.0.1:80"],
+                "127.0.0.1:80 is given twice",
+            ),
+            (
+                &["127.0.0.1:0", "127.0.0.1:0"],
+                "127.0.0.1:0 is given twice",
+            ),
+        ] {
+            let message = complaint(|config| config.listen = endpoints(addresses));
+            assert!(message.starts_with("--listen: "), "{message}");
+            assert!(message.contains(part), "{message}");
+        }
+        let many = |count: u16| -> Vec<Endpoint> {
+            let address = |port| SocketAddr::from(([127, 0, 0, 1], 1_000 + port));
+            (0..count).map(|port| address(port).into()).collect()
+        };
+        accepted(|config| config.listen = many(32));
+        let message = complaint(|config| config.listen = many(33));
+        assert!(
+            message.contains("33 addresses; allowed: up to 32"),
+            "{message}"
+        );
+        // The second is the control plane's too.
+        let message = complaint(|config| {
+            config.listen = endpoints(&["127.0.0.1:80", "[::1]:80"]);
+            config.admin = Some("[::1]:80".parse().unwrap());
+        });
+        assert!(
+            message.starts_with("--admin: [::1]:80 is also"),
+            "{message}"
+        );
+        accepted(|config| config.listen = endpoints(&["0.0.0.0:80", "[::]:80", "127.0.0.1:80"]));
     }
 
     #[test]

@@ -189,6 +189,21 @@ pub(super) static FIELDS: &[Field] = &[
     counter("publications", "Publications made by handlers.", |m| {
         m.publications.value()
     }),
+    counter(
+        "refused_publications",
+        "Publications that a tick or a notice found no room for.",
+        |m| m.refused_publications.value(),
+    ),
+    counter(
+        "outside_publications",
+        "Publications made outside of handlers; each shard takes in and counts all of them.",
+        |m| m.outside_publications.value(),
+    ),
+    counter(
+        "outside_full",
+        "Publications made outside of handlers that found the ring to this shard full.",
+        |m| m.outside_full.value(),
+    ),
     gauge(
         "pending_publications",
         "Publications waiting for their fan-out.",
@@ -210,7 +225,7 @@ pub(super) static FIELDS: &[Field] = &[
     counter("slices", "Fan-out slices run.", |m| m.slices.value()),
     counter(
         "ring_received",
-        "Messages received from other shards.",
+        "Messages received from other shards and from publishers outside.",
         |m| m.ring_received.value(),
     ),
     gauge(

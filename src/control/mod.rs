@@ -60,8 +60,9 @@ pub struct ServerInfo {
     pub steer: Steer,
     /// The number of shards.
     pub shards: usize,
-    /// The address WebSocket connections are accepted on, its port resolved.
-    pub listen: SocketAddr,
+    /// The addresses WebSocket connections are accepted on, their ports resolved; at
+    /// least one.
+    pub endpoints: Vec<SocketAddr>,
     /// When the server was started.
     pub started: Instant,
 }
@@ -70,7 +71,7 @@ pub struct ServerInfo {
 #[derive(Debug)]
 pub struct ControlHandle {
     address: SocketAddr,
-    /// Kept for a successor, until it is asked for.
+    /// Kept for a new process, until it is asked for.
     listener: Option<TcpListener>,
     begin: Option<oneshot::Sender<()>>,
     retire: Arc<watch::Sender<bool>>,
@@ -96,14 +97,14 @@ impl ControlHandle {
         }
     }
 
-    /// A second hold on its listener, for a successor; once.
+    /// A second hold on its listener, for a new process; once.
     pub(crate) fn take_listener(&mut self) -> Option<TcpListener> {
         self.listener.take()
     }
 
-    /// Makes it stop accepting, in favour of a successor that has its listener
+    /// Makes it stop accepting, in favour of a new process that has its listener
     /// too, and waits until it has; but not for ever. Whoever keeps a connection
-    /// open is sent to the successor with the next answer.
+    /// open is sent to the new process with the next answer.
     pub(crate) fn retirement(&self) -> Box<dyn Fn() + Send> {
         let (retire, has_left) = (Arc::clone(&self.retire), Arc::clone(&self.has_left));
         Box::new(move || {

@@ -3,7 +3,7 @@
 //! ```json
 //! {
 //!   "version": "0.1.0", "driver": "uring", "steer": "hash", "listen": "127.0.0.1:8080",
-//!   "phase": "running", "uptime_seconds": 12.5,
+//!   "endpoints": ["127.0.0.1:8080", "[::1]:8080"], "phase": "running", "uptime_seconds": 12.5,
 //!   "balance": { "fullest_sessions": 2, "emptiest_sessions": 0, "fullest_to_mean": 2.0,
 //!                "accepted_on_own_core": 0.4, "busy": [0.01, 0.0] },
 //!   "process": { "cpu_seconds": 1.5, "resident_memory_bytes": 9000000, … },
@@ -33,7 +33,9 @@ pub(super) struct Stats<'v> {
     version: &'static str,
     driver: &'v str,
     steer: &'static str,
+    /// The first endpoint.
     listen: std::net::SocketAddr,
+    endpoints: &'v [std::net::SocketAddr],
     phase: &'static str,
     uptime_seconds: f64,
     balance: Balance,
@@ -50,7 +52,8 @@ impl<'v> Stats<'v> {
             version: view.info.version,
             driver: &view.info.driver,
             steer: view.info.steer.as_str(),
-            listen: view.info.listen,
+            listen: view.info.endpoints[0],
+            endpoints: &view.info.endpoints,
             phase: view.lifecycle.phase().label(),
             uptime_seconds: uptime.as_secs_f64(),
             balance: Balance::of(&view.shards, uptime),

@@ -36,7 +36,10 @@ fn view() -> ServerView {
             driver: "epoll".to_owned(),
             steer: Steer::Cpu,
             shards: shards.len(),
-            listen: "127.0.0.1:8080".parse().unwrap(),
+            endpoints: vec![
+                "127.0.0.1:8080".parse().unwrap(),
+                "[::1]:81".parse().unwrap(),
+            ],
             started: Instant::now(),
         },
         shards,
@@ -253,6 +256,7 @@ fn stats_are_totals_and_shards() {
     assert_eq!(stats["version"], "1.2.3");
     assert_eq!(stats["driver"], "epoll");
     assert_eq!(stats["listen"], "127.0.0.1:8080");
+    assert_eq!(stats["endpoints"][1], "[::1]:81");
     assert!(stats["uptime_seconds"].as_f64().unwrap() >= 0.0);
     assert!(stats["process"]["resident_memory_bytes"].as_u64().unwrap() > 0);
     assert_eq!(stats["total"]["sessions"], 7);

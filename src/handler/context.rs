@@ -4,10 +4,59 @@ use std::any::Any;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::hub::{Hub, Subscriptions, Topic};
-use crate::mesh::ShardId;
+use crate::link::Answers;
+use crate::participant::ShardId;
 use crate::plane::SessionKey;
-use crate::session::Outgoing;
 use crate::ws::{CloseCode, Message, OpCode, PreparedFrame};
+
+/// Stands for a session where there is none: in a tick and in a notice.
+pub(crate) const NO_SESSION: SessionKey = SessionKey {
+    index: u32::MAX,
+    generation: u32::MAX,
+};
+
+/// What became of something that a handler has published.
+///
+/// For a session it is always accepted, in `open`, `message` and `close`: the session
+/// is not read further until there is room. So there is no need to look at it there.
+/// In [`tick`](super::Handler::tick) and [`notice`](super::Handler::notice) there is
+/// no session that could be held, and a handler that must not lose anything looks:
+///
+/// ```
+/// # use corecast::handler::{Context, Handler};
+/// # use corecast::hub::Topic;
+/// # use corecast::upgrade::Request;
+/// # use corecast::ws::{Message, PreparedFrame};
+/// # struct Clock { topic: Topic, unsaid: Vec<PreparedFrame> }
+/// # impl Handler for Clock {
+/// #     type State = ();
+/// #     fn open(&mut self, _: &Request, _: &mut Context<'_>) {}
+/// #     fn message(&mut self, _: &mut (), _: Message<'_>, _: &mut Context<'_>) {}
+/// fn tick(&mut self, ctx: &mut Context<'_>) {
+///     while let Some(line) = self.unsaid.pop() {
+///         if ctx.publish(&self.topic, line.clone()).is_full() {
+///             // There is another tick.
+///             return self.unsaid.push(line);
+///         }
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// It is on its way, and nothing of it will be lost.
+    Accepted,
+    /// There is no room; nothing was published.
+    Full,
+}
+
+impl Published {
+    /// Whether it was not published, for want of room.
+    #[must_use]
+    pub fn is_full(self) -> bool {
+        self == Published::Full
+    }
+}
 
 /// A handler's hands: the session it is serving, and the hub.
 pub struct Context<'a> {
@@ -17,11 +66,54 @@ pub struct Context<'a> {
     pub(crate) hub: &'a mut Hub,
     pub(crate) subscriptions: &'a mut Subscriptions,
     /// `None` once the session is over.
-    pub(crate) outgoing: Option<Outgoing<'a>>,
+    pub(crate) answers: Option<Answers<'a>>,
     /// The handler wants the session closed.
     pub(crate) close: Option<(CloseCode, String)>,
     /// The handler has published since this was last cleared.
     pub(crate) published: bool,
+}
+
+impl<'a> Context<'a> {
+    /// What the handler of `route` acts through, for one session or, without
+    /// `answers`, for none.
+    pub(crate) fn new(
+        session: SessionKey,
+        route: u16,
+        hub: &'a mut Hub,
+        subscriptions: &'a mut Subscriptions,
+        answers: Option<Answers<'a>>,
+    ) -> Self {
+        Context {
+            shard: hub.mesh().id(),
+            route,
+            session,
+            hub,
+            subscriptions,
+            answers,
+            close: None,
+            published: false,
+        }
+    }
+
+    /// Adds to what the session is sent, if there is one.
+    #[inline]
+    pub(crate) fn answer(&mut self, say: impl FnOnce(&mut Answers<'a>)) {
+        if let Some(answers) = &mut self.answers {
+            say(answers);
+        }
+    }
+
+    /// From now on nothing is sent: the session is over.
+    pub(crate) fn mute(&mut self) {
+        self.answers = None;
+    }
+
+    /// Sends what was collected. Returns how the handler wants the session closed,
+    /// if it does, and whether the connection is lost.
+    pub(crate) fn finish(self) -> (Option<(CloseCode, String)>, bool) {
+        let broken = self.answers.is_some_and(Answers::finish);
+        (self.close, broken)
+    }
 }
 
 impl Context<'_> {
@@ -41,46 +133,59 @@ impl Context<'_> {
             Message::Text(_) => OpCode::Text,
             Message::Binary(_) => OpCode::Binary,
         };
-        if let Some(outgoing) = &mut self.outgoing {
-            outgoing.message(opcode, message.as_bytes());
-        }
+        self.answer(|answers| answers.message(opcode, message.as_bytes()));
     }
 
     /// Sends an encoded frame to this session.
     pub fn send_prepared(&mut self, frame: &PreparedFrame) {
-        if let Some(outgoing) = &mut self.outgoing {
-            outgoing.prepared(frame);
-        }
+        self.answer(|answers| answers.prepared(frame));
     }
 
     /// Sends a frame to every subscriber of a topic, on every shard, this
     /// session included if it is one. It is read no further while publications
     /// are backed up.
-    pub fn publish(&mut self, topic: &Topic, frame: PreparedFrame) {
-        self.published = true;
-        self.hub.publish(topic, frame, None);
+    pub fn publish(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+        self.if_room(!self.hub.is_congested(), |ctx| {
+            ctx.hub.publish(topic, frame, None);
+        })
     }
 
     /// Like [`publish`](Context::publish), but not to this session.
-    pub fn publish_to_others(&mut self, topic: &Topic, frame: PreparedFrame) {
-        self.published = true;
-        self.hub.publish(topic, frame, Some(self.session.index));
+    pub fn publish_to_others(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+        self.if_room(!self.hub.is_congested(), |ctx| {
+            ctx.hub.publish(topic, frame, Some(ctx.session.index));
+        })
     }
 
     /// Sends a frame to every subscriber of a topic on this shard, and to none
     /// on others.
-    pub fn publish_here(&mut self, topic: &Topic, frame: PreparedFrame) {
-        self.published = true;
-        self.hub.publish_here(topic, frame);
+    pub fn publish_here(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+        self.if_room(self.hub.has_room_here(), |ctx| {
+            ctx.hub.publish_here(topic, frame);
+        })
     }
 
     /// Tells the handlers of this route on all other shards something: their
     /// [`Handler::notice`](super::Handler::notice) is called with it. It takes
     /// the way of publications, in order with what this shard publishes, and
     /// like them holds its session back while they are backed up.
-    pub fn tell_others(&mut self, notice: impl Any + Send + Sync) {
+    pub fn tell_others(&mut self, notice: impl Any + Send + Sync) -> Published {
+        self.if_room(!self.hub.is_congested(), |ctx| {
+            ctx.hub.tell(ctx.route, notice);
+        })
+    }
+
+    /// Publishes for a session, which is held back if there is no room, or if there
+    /// is.
+    #[inline]
+    fn if_room(&mut self, has_room: bool, publish: impl FnOnce(&mut Self)) -> Published {
+        if !has_room && self.session == NO_SESSION {
+            self.hub.count_refused();
+            return Published::Full;
+        }
         self.published = true;
-        self.hub.tell(self.route, notice);
+        publish(self);
+        Published::Accepted
     }
 
     /// The topic of this name. Where there are subscribers to it on this shard,
@@ -97,7 +202,7 @@ impl Context<'_> {
     /// Enters this session into a topic. Returns `false` if it is in it
     /// already, or over.
     pub fn subscribe(&mut self, topic: &Topic) -> bool {
-        self.outgoing.is_some()
+        self.answers.is_some()
             && self
                 .hub
                 .subscribe(self.session.index, self.subscriptions, topic)

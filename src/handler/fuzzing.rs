@@ -1,19 +1,16 @@
 //! One session of a handler, served without a runtime or a peer. Only the fuzz
 //! targets see this: a [`Context`] is made from parts that are nobody else's business.
 
-use std::cell::RefCell;
-use std::io::{self, IoSlice};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use super::{Context, Handler};
 use crate::hub::{Hub, Subscriptions};
+use crate::link::scripted::{Peer, connection};
+use crate::link::{Answers, Link, Outlet};
 use crate::mesh::{ShardWaker, connect};
 use crate::metrics::ShardMetrics;
 use crate::plane::SessionKey;
-use crate::send_queue::SendQueue;
-use crate::session::Outgoing;
-use crate::sys::{EventFd, Sink, Socket};
+use crate::sys::EventFd;
 use crate::upgrade::Request;
 use crate::ws::Message;
 
@@ -33,8 +30,8 @@ pub struct Served<H: Handler> {
 struct Hands {
     hub: Hub,
     subscriptions: Subscriptions,
-    /// Never sent to: there is always a queue, and behind a queue bytes wait.
-    socket: Socket,
+    outlet: Outlet,
+    peer: Peer,
     metrics: Arc<ShardMetrics>,
 }
 
@@ -46,13 +43,14 @@ impl<H: Handler> Served<H> {
     pub fn open(mut handler: H, request: &Request) -> (Self, Vec<u8>) {
         let event = EventFd::new().expect("a descriptor");
         let waker = Arc::new(ShardWaker::new(Arc::new(event)));
-        let end = connect(Arc::new([waker]), 1).pop().expect("one shard");
+        let end = connect(&[waker], 0, 1).0.pop().expect("one shard");
         let metrics = Arc::new(ShardMetrics::default());
-        let (socket, _) = UnixStream::pair().expect("descriptors");
+        let (socket, peer) = connection(usize::MAX);
         let mut hands = Hands {
             hub: Hub::new(end, usize::MAX, Arc::clone(&metrics)),
             subscriptions: Subscriptions::default(),
-            socket: Socket::new(socket.into()),
+            outlet: Outlet::new(Link::Scripted(socket)),
+            peer,
             metrics,
         };
         let (state, sent) = hands.serve(|ctx| handler.open(request, ctx));
@@ -79,44 +77,21 @@ impl<H: Handler> Served<H> {
 impl Hands {
     /// Calls the handler, and collects what that sends to the session.
     fn serve<T>(&mut self, call: impl FnOnce(&mut Context<'_>) -> T) -> (T, Vec<u8>) {
-        let mut queue = Some(SendQueue::new(0));
         let mut collected = Vec::new();
-        let outgoing = Outgoing::new(&self.socket, &mut queue, &mut collected, &self.metrics, 0);
-        let mut ctx = Context {
-            shard: self.hub.mesh().id(),
-            route: 0,
-            session: SESSION,
-            hub: &mut self.hub,
-            subscriptions: &mut self.subscriptions,
-            outgoing: Some(outgoing),
-            close: None,
-            published: false,
-        };
+        let answers = Answers::new(&mut self.outlet, &mut collected, &self.metrics, 0);
+        let mut ctx = Context::new(
+            SESSION,
+            0,
+            &mut self.hub,
+            &mut self.subscriptions,
+            Some(answers),
+        );
         let result = call(&mut ctx);
-        if let Some(outgoing) = ctx.outgoing.take() {
-            outgoing.finish();
-        }
-        let sent = Everything::default();
-        if let Some(queue) = &mut queue {
-            queue.flush(&sent).expect("takes all");
-        }
-        let mut sent = sent.0.into_inner();
-        self.hub.run_slice(usize::MAX, |_, frames| {
-            sent.extend_from_slice(frames.as_bytes());
+        ctx.finish();
+        let mut sent = self.peer.take_sent();
+        self.hub.run_slice(usize::MAX, |_, run| {
+            sent.extend_from_slice(run.as_bytes());
         });
         (result, sent)
-    }
-}
-
-/// A sink that takes all.
-#[derive(Default)]
-struct Everything(RefCell<Vec<u8>>);
-
-impl Sink for Everything {
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        let mut taken = self.0.borrow_mut();
-        let before = taken.len();
-        parts.iter().for_each(|part| taken.extend_from_slice(part));
-        Ok(taken.len() - before)
     }
 }

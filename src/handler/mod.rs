@@ -49,11 +49,12 @@ mod route;
 
 pub use broadcast::{Broadcast, BroadcastPerPath};
 pub use chat::{Chat, ChatPerPath};
-pub use context::Context;
+pub(crate) use context::NO_SESSION;
+pub use context::{Context, Published};
 pub use echo::Echo;
 pub(crate) use phoenix::check_token_setting;
 pub use phoenix::{Phoenix, PhoenixHandler, PhoenixSession, Version as PhoenixVersion};
-pub(crate) use route::{Registered, Route};
+pub(crate) use route::{Registered, Route, guarded};
 
 use std::any::Any;
 use std::time::Duration;
@@ -96,13 +97,15 @@ pub trait Handler: 'static {
 
     /// The handler of this route on another shard has told all others something
     /// ([`Context::tell_others`]); it is of the type that was told. What one
-    /// shard tells arrives in the order told. `ctx` is of no session: what is
-    /// sent goes nowhere, but publishing works.
+    /// shard tells arrives in the order told, while there is room on this shard for
+    /// what is published here in turn. `ctx` is of no session: what is sent goes
+    /// nowhere, and what is published may find no room ([`Published`]).
     fn notice(&mut self, _notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {}
 
     /// As much time has passed as [`tick_interval`](Handler::tick_interval)
     /// says, or more: it is left out while publications are backed up. `ctx` is
-    /// of no session, as in [`notice`](Handler::notice).
+    /// of no session, as in [`notice`](Handler::notice), so a tick that publishes
+    /// much may find no room for the rest.
     fn tick(&mut self, _ctx: &mut Context<'_>) {}
 
     /// How often [`tick`](Handler::tick) is called; asked once per shard. `None`

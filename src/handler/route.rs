@@ -1,6 +1,7 @@
 //! A handler with its sessions' states, seen by a shard without their types.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use slab::Slab;
@@ -9,6 +10,17 @@ use super::{Acceptance, Context, Ended, Handler};
 use crate::config::SlowConsumerPolicy;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message};
+
+/// A handler has panicked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Panicked;
+
+/// Calls a handler. This is the one place where a panic of it is caught: it ends
+/// the session that was being served, if there is one, and nothing else.
+#[inline]
+pub(crate) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panicked> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| Panicked)
+}
 
 /// A [`Handler`] without its state's type: a session remembers a slot instead.
 pub(crate) trait Route {

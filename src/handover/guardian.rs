@@ -23,7 +23,7 @@ const SHORT_LIVED_INITS: [&str; 7] = [
 /// Supervisors that know the process they have started and no other.
 const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervise"];
 
-/// Why a successor could not outlive this process.
+/// Why a new process could not outlive this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Guardian {
     /// This is process 1 of a PID namespace.
@@ -83,22 +83,22 @@ impl fmt::Display for Guardian {
             Guardian::Kernel => write!(
                 f,
                 "this is process 1 of its container, which ends with it and would take the \
-                 successor along; {BESIDE}"
+                 new process along; {BESIDE}"
             ),
             Guardian::Init(name) => write!(
                 f,
                 "{name} is process 1 of this container and ends when this process does, and a \
-                 successor would end with it; {BESIDE}"
+                 new process would end with it; {BESIDE}"
             ),
             Guardian::Supervisor(name) => write!(
                 f,
                 "{name} supervises this process and would start the server once more when it \
-                 ends, beside the successor; let {name} restart it, or run the server under \
+                 ends, beside the new process; let {name} restart it, or run the server under \
                  systemd with Type=notify"
             ),
             Guardian::Systemd => f.write_str(
                 "this is the main process of a systemd unit that is not of Type=notify, and \
-                 systemd would end the successor with it; set Type=notify and NotifyAccess=main \
+                 systemd would end the new process with it; set Type=notify and NotifyAccess=main \
                  in the unit, and restart it",
             ),
         }
@@ -139,7 +139,7 @@ mod tests {
         }
         name(1, "systemd");
         assert_eq!(Guardian::of(&root, 7, 1, Some(7)), Some(Guardian::Systemd));
-        // A successor has the variable of its predecessor.
+        // A new process has the variable of the old one.
         assert_eq!(Guardian::of(&root, 7, 1, Some(6)), None);
     }
 }

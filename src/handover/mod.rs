@@ -8,7 +8,7 @@
 //! socket pair:
 //!
 //! ```text
-//! predecessor                                  successor
+//! the old process                              the new process
 //!   starts it ──────────────────────────────►  reads its configuration, makes
 //!   goes on serving                            shards and control plane
 //!                ◄─────────── ready ─────────
@@ -18,27 +18,27 @@
 //!
 //! Signals meet a hand-over as follows:
 //!
-//! | | before `ready` | after `go`, while the predecessor drains |
+//! | | before `ready` | after `go`, while the old process drains |
 //! |---|---|---|
-//! | SIGUSR2 to the predecessor | is kept: another hand-over follows | refused, with the number of the process to send it to |
-//! | SIGTERM to the predecessor | it drains, the successor ends | as it drains already, the next one makes it hurry |
-//! | SIGUSR2 to the successor | is kept until it serves | starts the next hand-over |
-//! | SIGTERM to the successor | it ends, the predecessor goes on | it drains as any server |
+//! | SIGUSR2 to the old process | is kept: another hand-over follows | refused, with the number of the process to send it to |
+//! | SIGTERM to the old process | it drains, the new process ends | as it drains already, the next one makes it hurry |
+//! | SIGUSR2 to the new process | is kept until it serves | starts the next hand-over |
+//! | SIGTERM to the new process | it ends, the old process goes on | it drains as any server |
 //!
-//! Between `ready` and `go` there is no moment of its own: the predecessor
+//! Between `ready` and `go` there is no moment of its own: the old process
 //! decides and says `go` while it holds the lock that a stop takes too.
 //!
 //! # Invariants worth naming
 //!
-//! - A successor accepts nothing before `go`, so it may fail until then as if
+//! - A new process accepts nothing before `go`, so it may fail until then as if
 //!   it had never been.
 //! - What it inherits is named in one variable ([`VARIABLE`]); everything else
 //!   is closed when its program begins.
 
 mod guardian;
+mod hand_over;
+mod new_process;
 mod program;
-mod succession;
-mod successor;
 
 use std::env;
 use std::ffi::OsString;
@@ -52,28 +52,28 @@ use std::sync::{Arc, Weak};
 use socket2::Socket;
 
 use crate::sys;
-pub use succession::{Begun, Origin, Refused, Stopped, Succession};
-pub(crate) use successor::AdminEstate;
-pub use successor::{Estate, HandOverError};
+pub use hand_over::{Begun, HandOver, Origin, Refused, Stopped};
+pub(crate) use new_process::AdminHandOver;
+pub use new_process::{HandOverError, HandOverSockets};
 
-/// The variable that names the descriptors a successor inherits, as in
+/// The variable that names the descriptors a new process inherits, as in
 /// `link=3 admin=4 listen=5 listen=6`.
 pub const VARIABLE: &str = "CORECAST_HAND_OVER";
 
-/// What the successor says when it could serve.
+/// What the new process says when it could serve.
 const READY: u8 = b'r';
 /// The answer that makes it the server.
 const GO: u8 = b'g';
 
 /// What a process has from the one that it replaces.
 #[derive(Debug, Default)]
-pub struct Inheritance {
+pub struct Inherited {
     pub(crate) listeners: Vec<Socket>,
     pub(crate) admin: Option<Socket>,
-    pub(crate) predecessor: Option<Predecessor>,
+    pub(crate) old_process: Option<OldProcess>,
 }
 
-impl Inheritance {
+impl Inherited {
     /// Takes what the environment names; nothing where it names nothing, or
     /// when it was taken before.
     ///
@@ -83,30 +83,30 @@ impl Inheritance {
         static TAKEN: AtomicBool = AtomicBool::new(false);
         match env::var_os(VARIABLE) {
             Some(names) if !TAKEN.swap(true, Ordering::Relaxed) => Self::named(&names),
-            _ => Ok(Inheritance::default()),
+            _ => Ok(Inherited::default()),
         }
     }
 
     /// Whether there is a process to replace.
-    pub fn is_successor(&self) -> bool {
-        self.predecessor.is_some()
+    pub fn has_old_process(&self) -> bool {
+        self.old_process.is_some()
     }
 
-    /// A way to refuse the place of the predecessor, if there is one, until this
+    /// A way to refuse the place of the old process, if there is one, until this
     /// process has it.
     pub fn refusal(&self) -> Option<Refusal> {
-        let predecessor = self.predecessor.as_ref()?;
-        Some(Refusal(Arc::downgrade(&predecessor.0)))
+        let old_process = self.old_process.as_ref()?;
+        Some(Refusal(Arc::downgrade(&old_process.0)))
     }
 
     fn named(names: &OsString) -> io::Result<Self> {
         let wrong = || {
             let what = format!(
-                "{VARIABLE} is set by a server for its successor, not by people: {names:?}"
+                "{VARIABLE} is set by a server for the process that replaces it, not by people: {names:?}"
             );
             io::Error::new(io::ErrorKind::InvalidInput, what)
         };
-        let mut inheritance = Inheritance::default();
+        let mut inherited = Inherited::default();
         for name in names.to_str().ok_or_else(wrong)?.split_ascii_whitespace() {
             let (what, number) = name.split_once('=').ok_or_else(wrong)?;
             let number: RawFd = number.parse().map_err(|_| wrong())?;
@@ -117,19 +117,19 @@ impl Inheritance {
             // and each number once, because a second owner would find it closed.
             let fd = unsafe { sys::take_inherited(number) }.map_err(|_| wrong())?;
             match what {
-                "link" => inheritance.predecessor = Some(Predecessor::new(fd)),
-                "admin" => inheritance.admin = Some(listener(fd).ok_or_else(wrong)?),
-                "listen" => inheritance.listeners.push(listener(fd).ok_or_else(wrong)?),
+                "link" => inherited.old_process = Some(OldProcess::new(fd)),
+                "admin" => inherited.admin = Some(listener(fd).ok_or_else(wrong)?),
+                "listen" => inherited.listeners.push(listener(fd).ok_or_else(wrong)?),
                 _ => return Err(wrong()),
             }
         }
-        Ok(inheritance)
+        Ok(inherited)
     }
 
     /// What no shard should hold a copy of.
     pub(crate) fn private(&self) -> Vec<BorrowedFd<'_>> {
         let admin = self.admin.as_ref().map(AsFd::as_fd);
-        let link = self.predecessor.as_ref().map(|link| link.0.as_fd());
+        let link = self.old_process.as_ref().map(|link| link.0.as_fd());
         admin.into_iter().chain(link).collect()
     }
 }
@@ -142,17 +142,17 @@ fn listener(fd: OwnedFd) -> Option<Socket> {
 
 /// The process that this one replaces.
 #[derive(Debug)]
-pub(crate) struct Predecessor(Arc<UnixStream>);
+pub(crate) struct OldProcess(Arc<UnixStream>);
 
-impl Predecessor {
+impl OldProcess {
     fn new(link: OwnedFd) -> Self {
-        Predecessor(Arc::new(UnixStream::from(link)))
+        OldProcess(Arc::new(UnixStream::from(link)))
     }
 
-    /// Says that this process could serve, and waits for its turn.
+    /// Says that this process could serve, and waits until it may.
     ///
     /// # Errors
-    /// When the predecessor goes on serving itself.
+    /// When the old process goes on serving itself.
     pub(crate) fn take_over(self) -> io::Result<()> {
         let mut answer = [0];
         let mut link = &*self.0;
@@ -166,13 +166,13 @@ impl Predecessor {
     }
 }
 
-/// Refuses the place of a predecessor, as when a successor is told to stop
+/// Refuses the place of the old process, as when the new one is told to stop
 /// before it serves.
 #[derive(Debug)]
 pub struct Refusal(Weak<UnixStream>);
 
 impl Refusal {
-    /// Ends the link: the start of this process fails, and the predecessor goes
+    /// Ends the link: the start of this process fails, and the old process goes
     /// on, unless it has said `go` already. Then this process takes over.
     /// Returns `false` if it has.
     pub fn refuse(&self) -> bool {
@@ -189,39 +189,39 @@ mod tests {
     #[test]
     fn what_no_server_has_set_is_refused() {
         for names in ["listen", "listen=", "listen=2", "listen=99999", "door=7"] {
-            let error = Inheritance::named(&names.into()).unwrap_err();
+            let error = Inherited::named(&names.into()).unwrap_err();
             assert!(error.to_string().contains(VARIABLE), "{error}");
         }
     }
 
     #[test]
-    fn a_successor_serves_only_when_told() {
+    fn a_new_process_serves_only_when_told() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
-        let refused = Predecessor::new(ours.into()).take_over().unwrap_err();
+        let refused = OldProcess::new(ours.into()).take_over().unwrap_err();
         assert_ne!(refused.kind(), io::ErrorKind::InvalidData);
 
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(&[GO]).unwrap();
-        Predecessor::new(ours.into()).take_over().unwrap();
+        OldProcess::new(ours.into()).take_over().unwrap();
         let mut said = [0];
         theirs.read_exact(&mut said).unwrap();
         assert_eq!(said, [READY]);
     }
 
-    /// A predecessor, and a way to refuse its place.
-    fn refusable(ours: UnixStream) -> (Predecessor, Refusal) {
-        let predecessor = Predecessor::new(ours.into());
-        let refusal = Refusal(Arc::downgrade(&predecessor.0));
-        (predecessor, refusal)
+    /// The old process, and a way to refuse its place.
+    fn refusable(ours: UnixStream) -> (OldProcess, Refusal) {
+        let old_process = OldProcess::new(ours.into());
+        let refusal = Refusal(Arc::downgrade(&old_process.0));
+        (old_process, refusal)
     }
 
     #[test]
-    fn a_place_that_is_refused_stays_with_the_predecessor() {
+    fn a_place_that_is_refused_stays_with_the_old_process() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let (predecessor, refusal) = refusable(ours);
+        let (old_process, refusal) = refusable(ours);
         assert!(refusal.refuse());
-        predecessor.take_over().unwrap_err();
+        old_process.take_over().unwrap_err();
         theirs.write_all(&[GO]).unwrap_err();
         assert!(!refusal.refuse(), "there is nothing left to refuse");
     }
@@ -229,11 +229,11 @@ mod tests {
     #[test]
     fn a_place_that_was_given_cannot_be_refused() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let (predecessor, refusal) = refusable(ours);
+        let (old_process, refusal) = refusable(ours);
         let mut answer = [0];
         theirs.write_all(&[GO]).unwrap();
         refusal.refuse();
-        (&*predecessor.0).read_exact(&mut answer).unwrap();
+        (&*old_process.0).read_exact(&mut answer).unwrap();
         assert_eq!(answer, [GO]);
     }
 }

@@ -1,4 +1,4 @@
-//! The program that a successor runs: the file that is at this program's path
+//! The program that a new process runs: the file that is at this program's path
 //! at the time of the hand-over.
 //!
 //! # Invariants worth naming
@@ -52,7 +52,7 @@ impl Program {
             Command::new(&self.path)
         } else {
             tracing::warn!(
-                "{} is no longer there; the successor runs the program that this process runs",
+                "{} is no longer there; the new process runs the program that this process runs",
                 self.path.display()
             );
             Command::new(SELF)

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::subscribers::{SubscriberTable, TopicId};
+use crate::publication::Run;
 use crate::ws::PreparedFrame;
 
 /// Frames that wait together are joined up to this size. A larger run would
@@ -15,7 +16,7 @@ const MAX_RUN_BYTES: usize = 64 * 1024;
 struct Waiting {
     topic: TopicId,
     except: Option<u32>,
-    frames: Vec<PreparedFrame>,
+    messages: Vec<PreparedFrame>,
     bytes: usize,
 }
 
@@ -24,8 +25,7 @@ struct Waiting {
 struct Running {
     topic: TopicId,
     except: Option<u32>,
-    frames: Rc<PreparedFrame>,
-    publications: usize,
+    run: Rc<Run>,
     bytes: usize,
 }
 
@@ -59,11 +59,11 @@ impl FanOutQueue {
         &mut self,
         table: &mut SubscriberTable,
         topic: TopicId,
-        frame: PreparedFrame,
+        message: PreparedFrame,
         except: Option<u32>,
     ) {
         self.pending += 1;
-        let len = frame.len();
+        let len = message.len();
         self.pending_bytes += len;
         match self.waiting.back_mut() {
             Some(last)
@@ -71,7 +71,7 @@ impl FanOutQueue {
                     && last.except == except
                     && last.bytes + len <= MAX_RUN_BYTES =>
             {
-                last.frames.push(frame);
+                last.messages.push(message);
                 last.bytes += len;
             }
             _ => {
@@ -79,7 +79,7 @@ impl FanOutQueue {
                 self.waiting.push_back(Waiting {
                     topic,
                     except,
-                    frames: vec![frame],
+                    messages: vec![message],
                     bytes: len,
                 });
             }
@@ -91,7 +91,7 @@ impl FanOutQueue {
         &mut self,
         table: &mut SubscriberTable,
         mut budget: usize,
-        mut deliver: impl FnMut(u32, &Rc<PreparedFrame>),
+        mut deliver: impl FnMut(u32, &Rc<Run>),
     ) {
         while budget > 0 {
             if self.running.is_none() {
@@ -103,7 +103,7 @@ impl FanOutQueue {
             let to = topic.subscribers.len().min(from + budget);
             for subscriber in &topic.subscribers[from..to] {
                 if running.except != Some(subscriber.session) {
-                    deliver(subscriber.session, &running.frames);
+                    deliver(subscriber.session, &running.run);
                 }
             }
             topic.visited = to;
@@ -112,7 +112,7 @@ impl FanOutQueue {
             if to == topic.subscribers.len() {
                 topic.visited = 0;
                 topic.queued -= 1;
-                self.pending -= running.publications;
+                self.pending -= running.run.messages() as usize;
                 self.pending_bytes -= running.bytes;
                 table.remove_if_unused(running.topic);
                 self.running = None;
@@ -123,13 +123,10 @@ impl FanOutQueue {
 
 /// Joins what has waited together into one run of bytes.
 fn start(waiting: Waiting) -> Running {
-    let publications = waiting.frames.len();
-    let frames = PreparedFrame::concat(&waiting.frames);
     Running {
         topic: waiting.topic,
         except: waiting.except,
-        frames: Rc::new(frames),
-        publications,
+        run: Rc::new(Run::join(waiting.messages)),
         bytes: waiting.bytes,
     }
 }
@@ -197,9 +194,9 @@ mod tests {
             let mut number = 0u32;
 
             let run = |queue: &mut FanOutQueue, table: &mut SubscriberTable, oracle: &mut Oracle, budget| {
-                queue.run(table, budget, |session, frames| {
+                queue.run(table, budget, |session, run| {
                     // Each test frame is a 2-byte header, its topic, its number.
-                    for frame in frames.as_bytes().chunks(7) {
+                    for frame in run.as_bytes().chunks(7) {
                         let topic = usize::from(frame[2]);
                         let number = u32::from_be_bytes(frame[3..7].try_into().unwrap());
                         let due = oracle.due.entry((session, topic)).or_default();
@@ -267,8 +264,8 @@ mod tests {
             queue.push(&mut table, id, PreparedFrame::binary(&[i]), None);
         }
         let mut runs = Vec::new();
-        queue.run(&mut table, 100, |session, frames| {
-            runs.push((session, frames.frames()))
+        queue.run(&mut table, 100, |session, run| {
+            runs.push((session, run.messages()))
         });
         assert_eq!(runs, [(7, 16)]);
     }

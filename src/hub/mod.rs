@@ -2,7 +2,7 @@
 //!
 //! [`Hub::publish`] is called for what a session of this shard publishes: it
 //! puts the publication on the rings to all other shards and then takes the
-//! same step they take on receiving it, `publish_local`. The fan-out
+//! same step they take on receiving it, `Topics::take`. The fan-out
 //! itself runs in slices, [`Hub::run_slice`], so that a topic with very many
 //! subscribers does not keep the shard from its other sockets.
 //!
@@ -10,61 +10,56 @@
 //!
 //! - Publications are fanned out in the order they came, so every subscriber
 //!   gets one publisher's messages in the order sent.
-//! - Each subscriber gets each publication once, whoever joins or leaves while
-//!   a fan-out is under way. Who joins may still get one that was made just
-//!   before, if its fan-out had yet to begin or end.
+//! - Each subscriber gets each publication once, whichever sessions join or leave
+//!   while a fan-out is under way. A session that joins may still get one that was
+//!   made just before, if its fan-out had yet to begin or end; so a session that
+//!   leaves and joins again, which is a new subscriber, may get one again.
 //! - Topics are one name space for all routes of a server.
 //! - Publications of one topic that wait together leave together: their frames
 //!   become one run of bytes, one send per subscriber.
 //! - Nothing is lost and little is kept: when much is pending, or a ring is
-//!   full, [`Hub::is_congested`] says so and publishers are not read.
+//!   full, [`Hub::is_congested`] says so and publishers are not read. What others
+//!   have published stays in their rings then, so that publishers outside find
+//!   those full.
+//! - Notices wait for room as well, so that what their handlers publish has room;
+//!   but only for room on this shard. Two shards that each waited for room in the
+//!   other's ring would wait for ever.
 
 mod fan_out;
+mod message;
 mod subscribers;
-mod topic;
+mod topics;
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub use message::{Notice, Question, ShardMessage};
 pub use subscribers::{SubscriberTable, Subscriptions};
-pub use topic::Topic;
 
-use crate::mesh::{MeshEnd, Notice, ShardMessage};
+use crate::mesh::ShardEnd;
 use crate::metrics::ShardMetrics;
+use crate::participant::Participant;
+pub use crate::publication::Topic;
+use crate::publication::{Publication, Run};
 use crate::ws::PreparedFrame;
-use fan_out::FanOutQueue;
+use topics::{Arriving, Topics};
 
 /// Pending publications, as a multiple of what makes publishers wait, above
 /// which a shard takes no new sessions.
 const OVERLOAD_FACTOR: usize = 4;
 
-/// Bytes of pending publications that make publishers wait, for each publication
-/// that may be pending. Small ones are counted, large ones are weighed, or as
-/// many of the largest messages could be kept as of the smallest.
-const BYTES_PER_PENDING: usize = 64 * 1024;
-
-/// A message on its way to all subscribers of a topic.
-#[derive(Debug)]
-pub struct Publication {
-    /// Where it goes.
-    pub topic: Topic,
-    /// What goes there.
-    pub frame: PreparedFrame,
-}
-
 /// One shard's registry and publish path.
 pub struct Hub {
-    table: SubscriberTable,
-    queue: FanOutQueue,
-    mesh: MeshEnd,
-    /// Publications may be waiting in the rings from other shards.
+    topics: Topics,
+    mesh: ShardEnd<ShardMessage>,
+    /// Publications may be waiting in the rings to this shard.
     incoming: bool,
-    /// A notice that was taken from a ring, and what was taken behind it: its
-    /// handler is called before anything behind it is published.
+    /// A notice that was taken from a ring, and what was taken after it: its
+    /// handler is called before anything after it is published.
     inbox: VecDeque<ShardMessage>,
-    /// Publications that may wait for their fan-out before publishers wait.
     max_pending: usize,
     metrics: Arc<ShardMetrics>,
 }
@@ -72,10 +67,13 @@ pub struct Hub {
 impl Hub {
     /// A hub without subscribers. `max_pending` publications may wait for
     /// their fan-out before it counts as congested.
-    pub fn new(mesh: MeshEnd, max_pending: usize, metrics: Arc<ShardMetrics>) -> Self {
+    pub fn new(
+        mesh: ShardEnd<ShardMessage>,
+        max_pending: usize,
+        metrics: Arc<ShardMetrics>,
+    ) -> Self {
         Hub {
-            table: SubscriberTable::default(),
-            queue: FanOutQueue::default(),
+            topics: Topics::new(max_pending, Arc::clone(&metrics)),
             mesh,
             incoming: false,
             inbox: VecDeque::new(),
@@ -87,45 +85,59 @@ impl Hub {
     /// The topic of this name, if it has subscribers on this shard, with whom
     /// the caller shares its memory then.
     pub fn topic_here(&self, name: &str) -> Option<Topic> {
-        self.table.topic(name).cloned()
+        self.topics.table.topic(name).cloned()
     }
 
     /// Enters a session into a topic. Returns `false` if it was in it already.
     pub fn subscribe(&mut self, session: u32, own: &mut Subscriptions, topic: &Topic) -> bool {
-        self.table.subscribe(session, own, topic)
+        self.topics.table.subscribe(session, own, topic)
     }
 
     /// Takes a session out of a topic. Returns `false` if it was not in it.
     pub fn unsubscribe(&mut self, own: &mut Subscriptions, topic: &Topic) -> bool {
-        self.table.unsubscribe(own, topic)
+        self.topics.table.unsubscribe(own, topic)
     }
 
     /// Takes a session out of all its topics.
     pub fn leave_all(&mut self, own: &mut Subscriptions) {
-        self.table.leave_all(own);
+        self.topics.table.leave_all(own);
     }
 
     /// Publishes to the subscribers of a topic on all shards, except, if
     /// given, one session of this shard.
-    pub fn publish(&mut self, topic: &Topic, frame: PreparedFrame, except: Option<u32>) {
+    pub fn publish(&mut self, topic: &Topic, message: PreparedFrame, except: Option<u32>) {
         self.metrics.publications.add(1);
-        if self.mesh.has_peers() {
-            let publication = Publication {
-                topic: topic.clone(),
-                frame: frame.clone(),
-            };
-            let full = self
-                .mesh
-                .broadcast(&ShardMessage::Publish(Arc::new(publication)));
-            self.metrics.ring_full.add(full as u64);
+        let origin = self.origin();
+        if !self.mesh.has_peers() {
+            return self.topics.take(Arriving {
+                topic,
+                message: Cow::Owned(message),
+                origin,
+                except,
+            });
         }
-        publish_local(&mut self.table, &mut self.queue, topic, frame, except);
+        let publication = Arc::new(Publication {
+            topic: topic.clone(),
+            message,
+            origin,
+        });
+        self.topics.take(Arriving {
+            except,
+            ..Arriving::from(&*publication)
+        });
+        let full = self.mesh.broadcast(&ShardMessage::Publish(publication));
+        self.metrics.ring_full.add(full as u64);
     }
 
     /// Publishes to the subscribers of a topic on this shard only.
-    pub fn publish_here(&mut self, topic: &Topic, frame: PreparedFrame) {
+    pub fn publish_here(&mut self, topic: &Topic, message: PreparedFrame) {
         self.metrics.publications.add(1);
-        publish_local(&mut self.table, &mut self.queue, topic, frame, None);
+        self.topics.take(Arriving {
+            topic,
+            message: Cow::Owned(message),
+            origin: self.origin(),
+            except: None,
+        });
     }
 
     /// Tells the handlers of a route on all other shards something, in order
@@ -139,60 +151,67 @@ impl Hub {
         }
     }
 
-    /// The next notice of those received, for the handler of its route. To be
-    /// called after [`receive`](Hub::receive) until there is none: what was
-    /// received between two notices is published between them.
+    /// The next notice of those received, for the handler of its route, while there
+    /// is room for what that publishes here. To be called after
+    /// [`receive`](Hub::receive) until there is none: what was received between two
+    /// notices is published between them.
     pub fn next_notice(&mut self) -> Option<Arc<Notice>> {
         loop {
+            if let ShardMessage::Tell(_) = self.inbox.front()?
+                && !self.has_room_here()
+            {
+                return None;
+            }
             match self.inbox.pop_front()? {
                 ShardMessage::Tell(notice) => return Some(notice),
-                ShardMessage::Publish(publication) => {
-                    publish_received(&mut self.table, &mut self.queue, &publication);
-                }
+                message => take_in(&mut self.topics, message),
             }
         }
     }
 
-    /// Takes what other shards have published, as long as not too much is
+    /// Takes what other participants have published, as long as not too much is
     /// pending here. What is not taken stays in the rings, and in time holds
     /// back its publishers.
     pub fn receive(&mut self) {
-        let room = self.max_pending.saturating_sub(self.queue.pending());
-        if !self.incoming || room == 0 || self.is_heavy() {
+        if !self.incoming {
+            return;
+        }
+        let room = self.topics.room().saturating_sub(self.inbox.len());
+        if room == 0 {
             return;
         }
         let Hub {
-            table,
-            queue,
+            topics,
             mesh,
             inbox,
             metrics,
             ..
         } = self;
         metrics.ring_depth.set(mesh.depth() as u64);
-        let taken = mesh.receive(room, |message| match message {
-            ShardMessage::Publish(publication) if inbox.is_empty() => {
-                publish_received(table, queue, &publication);
+        let taken = mesh.receive(room, |message| {
+            if !inbox.is_empty() || matches!(message, ShardMessage::Tell(_)) {
+                inbox.push_back(message);
+            } else {
+                take_in(topics, message);
             }
-            message => inbox.push_back(message),
         });
         metrics.ring_received.add(taken as u64);
         self.incoming = self.mesh.depth() > 0;
     }
 
-    /// Another shard has said that it put something on its ring to this one.
+    /// Another participant has said that it put something on its ring to this shard.
     pub fn expect_incoming(&mut self) {
         self.incoming = true;
     }
 
     /// Makes up to `budget` deliveries, each by a call of `deliver` with the
-    /// session and the frames for it.
-    pub fn run_slice(&mut self, budget: usize, deliver: impl FnMut(u32, &Rc<PreparedFrame>)) {
-        if self.queue.is_empty() {
+    /// session and the run for it.
+    pub fn run_slice(&mut self, budget: usize, deliver: impl FnMut(u32, &Rc<Run>)) {
+        if !self.has_fan_out() {
             return;
         }
         self.metrics.slices.add(1);
-        self.queue.run(&mut self.table, budget, deliver);
+        self.topics.run_slice(budget, deliver);
     }
 
     /// Sends off what waits for other shards and wakes them.
@@ -203,43 +222,47 @@ impl Hub {
 
     /// Whether a fan-out is under way or waiting.
     pub fn has_fan_out(&self) -> bool {
-        !self.queue.is_empty()
+        self.topics.has_fan_out()
     }
 
     /// Whether there is something to do without anything new coming in.
     pub fn has_work(&self) -> bool {
-        self.has_fan_out() || self.incoming
+        self.has_fan_out() || self.incoming || !self.inbox.is_empty()
     }
 
     /// Whether publishers should wait before they publish more.
     pub fn is_congested(&self) -> bool {
-        self.mesh.backlogged() > 0 || self.queue.pending() >= self.max_pending || self.is_heavy()
+        self.mesh.backlogged() > 0 || !self.has_room_here()
     }
 
-    /// Whether as many bytes are pending as may be.
-    fn is_heavy(&self) -> bool {
-        self.queue.pending_bytes() >= self.max_pending.saturating_mul(BYTES_PER_PENDING)
+    /// Whether one more publication may wait for its fan-out on this shard.
+    pub fn has_room_here(&self) -> bool {
+        self.topics.room() > 0
+    }
+
+    /// Counts a publication that was refused for want of room.
+    pub(crate) fn count_refused(&self) {
+        self.metrics.refused_publications.add(1);
     }
 
     /// Whether so much is pending that not even new sessions should come, each
     /// of which may publish once before it has to wait.
     pub fn is_overloaded(&self) -> bool {
-        self.mesh.backlogged() + self.queue.pending() > OVERLOAD_FACTOR * self.max_pending
+        self.mesh.backlogged() + self.topics.pending() > OVERLOAD_FACTOR * self.max_pending
     }
 
     /// Brings the gauges up to date.
-    pub fn publish_gauges(&self) {
-        self.metrics
-            .subscriptions
-            .set(self.table.subscriptions() as u64);
-        self.metrics.topics.set(self.table.topics() as u64);
+    pub fn update_gauges(&self) {
+        let table = &self.topics.table;
+        self.metrics.subscriptions.set(table.subscriptions() as u64);
+        self.metrics.topics.set(table.topics() as u64);
         self.metrics
             .pending_publications
-            .set(self.queue.pending() as u64);
+            .set(self.topics.pending() as u64);
     }
 
     /// This shard's end of the rings.
-    pub fn mesh(&self) -> &MeshEnd {
+    pub fn mesh(&self) -> &ShardEnd<ShardMessage> {
         &self.mesh
     }
 
@@ -247,30 +270,21 @@ impl Hub {
     /// otherwise sees deliveries only.
     #[cfg(fuzzing)]
     pub fn check_invariants(&self) {
-        self.table.check_invariants();
+        self.topics.table.check_invariants();
+    }
+
+    fn origin(&self) -> Participant {
+        Participant::Shard(self.mesh.id())
     }
 }
 
-/// Queues a publication of another shard for this shard's subscribers.
-fn publish_received(
-    table: &mut SubscriberTable,
-    queue: &mut FanOutQueue,
-    publication: &Publication,
-) {
-    let Publication { topic, frame } = publication;
-    publish_local(table, queue, topic, frame.clone(), None);
-}
-
-/// Queues a publication for this shard's subscribers, whichever shard made it.
-fn publish_local(
-    table: &mut SubscriberTable,
-    queue: &mut FanOutQueue,
-    topic: &Topic,
-    frame: PreparedFrame,
-    except: Option<u32>,
-) {
-    if let Some(topic) = table.find(topic) {
-        queue.push(table, topic, frame, except);
+/// Takes in a message of another participant that is not for a handler.
+#[inline]
+fn take_in(topics: &mut Topics, message: ShardMessage) {
+    match message {
+        ShardMessage::Publish(publication) => topics.take(Arriving::from(&*publication)),
+        ShardMessage::Ask(question) => question.add(topics.table.subscribers(question.topic())),
+        ShardMessage::Tell(_) => unreachable!("a notice waits for its handler"),
     }
 }
 
@@ -280,14 +294,23 @@ mod tests {
     use crate::mesh::{self, ShardWaker};
     use crate::sys::EventFd;
 
+    /// The hubs of so many shards, with rings and room for `capacity` messages.
+    fn hubs<const SHARDS: usize>(capacity: usize) -> [Hub; SHARDS] {
+        let wakers = [(); SHARDS].map(|()| {
+            let event = EventFd::new().unwrap();
+            Arc::new(ShardWaker::new(Arc::new(event)))
+        });
+        let (ends, _) = mesh::connect(&wakers, 0, capacity);
+        let hub = |end| Hub::new(end, capacity, Arc::default());
+        let hubs: Vec<Hub> = ends.into_iter().map(hub).collect();
+        hubs.try_into().unwrap_or_else(|_| unreachable!())
+    }
+
     /// Few large publications hold their publishers back as many small ones do,
     /// and delivering them ends that.
     #[test]
     fn pending_publications_are_weighed() {
-        let event = Arc::new(EventFd::new().unwrap());
-        let wakers = Arc::from([Arc::new(ShardWaker::new(event))]);
-        let end = mesh::connect(wakers, 16).pop().unwrap();
-        let mut hub = Hub::new(end, 16, Arc::default());
+        let [mut hub] = hubs(16);
         let topic = Topic::new("topic");
         let mut own = Subscriptions::default();
         hub.subscribe(0, &mut own, &topic);
@@ -312,13 +335,7 @@ mod tests {
     /// behind the notice, because that waits.
     #[test]
     fn a_notice_is_handed_out_before_what_was_published_behind_it() {
-        let wakers: Vec<_> = (0..2)
-            .map(|_| Arc::new(ShardWaker::new(Arc::new(EventFd::new().unwrap()))))
-            .collect();
-        let mut hubs = mesh::connect(wakers.into(), 16)
-            .into_iter()
-            .map(|end| Hub::new(end, 16, Arc::default()));
-        let (mut from, mut to) = (hubs.next().unwrap(), hubs.next().unwrap());
+        let [mut from, mut to] = hubs(16);
         let topic = Topic::new("t");
         to.subscribe(7, &mut Subscriptions::default(), &topic);
 
@@ -328,16 +345,104 @@ mod tests {
         from.tell(4, "b");
         to.expect_incoming();
         to.receive();
-        assert_eq!(to.queue.pending(), 1);
+        assert_eq!(to.topics.pending(), 1);
         let notice = to.next_notice().unwrap();
         assert_eq!(
             (notice.route, notice.content.downcast_ref()),
             (3, Some(&"a"))
         );
-        assert_eq!(to.queue.pending(), 1);
+        assert_eq!(to.topics.pending(), 1);
         assert_eq!(to.next_notice().unwrap().route, 4);
-        assert_eq!(to.queue.pending(), 2);
+        assert_eq!(to.topics.pending(), 2);
         assert!(to.next_notice().is_none());
         assert!(to.inbox.is_empty());
+    }
+
+    /// Its handler may publish, so a notice waits while as much is pending as may be,
+    /// and so does what came after it.
+    #[test]
+    fn a_notice_waits_for_room_on_its_shard() {
+        let [mut from, mut to] = hubs(2);
+        let topic = Topic::new("t");
+        to.subscribe(7, &mut Subscriptions::default(), &topic);
+        for text in ["1", "2"] {
+            to.publish_here(&topic, PreparedFrame::text(text));
+        }
+        from.tell(3, "a");
+        to.run_slice(1, |_, _| {});
+        to.expect_incoming();
+        to.receive();
+        to.publish_here(&topic, PreparedFrame::text("3"));
+        to.publish_here(&topic, PreparedFrame::text("4"));
+        assert!(to.next_notice().is_none());
+        to.run_slice(9, |_, _| {});
+        assert!(to.has_work(), "the notice is not forgotten");
+        assert_eq!(to.next_notice().unwrap().route, 3);
+        assert!(!to.has_work());
+    }
+
+    /// Two shards tell each other more than their rings hold. If notices waited for
+    /// room in the rings, neither would ever take what the other waits for.
+    #[test]
+    fn notices_do_not_wait_for_room_in_a_ring() {
+        let mut hubs: [Hub; 2] = hubs(1);
+        for hub in &mut hubs {
+            (0..8).for_each(|number| hub.tell(0, number));
+            assert!(hub.is_congested());
+        }
+        let mut heard = [0, 0];
+        for _ in 0..8 {
+            for (hub, heard) in hubs.iter_mut().zip(&mut heard) {
+                hub.expect_incoming();
+                hub.receive();
+                while let Some(notice) = hub.next_notice() {
+                    assert_eq!(notice.content.downcast_ref(), Some(&*heard));
+                    *heard += 1;
+                }
+                hub.flush_mesh();
+            }
+        }
+        assert_eq!(heard, [8, 8]);
+    }
+
+    /// Publications from outside are taken in as long as there is room; then they are
+    /// refused, and nothing of what was accepted is lost.
+    #[test]
+    fn a_congested_shard_takes_nothing_from_outside() {
+        const CAPACITY: usize = 2;
+        let event = EventFd::new().unwrap();
+        let wakers = [Arc::new(ShardWaker::new(Arc::new(event)))];
+        let (ends, mut outside) = mesh::connect(&wakers, 1, CAPACITY);
+        let end = ends.into_iter().next().unwrap();
+        let mut hub = Hub::new(end, CAPACITY, Arc::default());
+        let topic = Topic::new("t");
+        hub.subscribe(0, &mut Subscriptions::default(), &topic);
+        let mut publish = |number: u8| {
+            let publication = Publication {
+                topic: Topic::new("t"),
+                message: PreparedFrame::binary(&[number]),
+                origin: Participant::Outside,
+            };
+            outside[0]
+                .try_broadcast(&ShardMessage::Publish(Arc::new(publication)))
+                .is_ok()
+        };
+        let mut accepted = 0;
+        for _ in 0..5 {
+            accepted += u8::from(publish(accepted));
+            hub.expect_incoming();
+            hub.receive();
+        }
+        // Two pending, two in the ring.
+        assert_eq!(accepted, 4);
+        let mut numbers = Vec::new();
+        while hub.has_work() {
+            hub.run_slice(9, |_, run| {
+                numbers.extend(run.frames().map(|frame| frame.payload()[0]));
+            });
+            hub.receive();
+        }
+        assert_eq!(numbers, [0, 1, 2, 3]);
+        assert!(publish(4));
     }
 }

@@ -141,6 +141,12 @@ impl SubscriberTable {
         self.topics.len()
     }
 
+    /// Sessions in this topic.
+    pub fn subscribers(&self, topic: &Topic) -> usize {
+        let subscribers = |id| self.topics[id as usize].subscribers.len();
+        self.find(topic).map_or(0, subscribers)
+    }
+
     /// Entries of all sessions in all topics.
     pub fn subscriptions(&self) -> usize {
         self.subscriptions.len()

@@ -4,25 +4,36 @@
 //! # Invariants worth naming
 //!
 //! - Every socket is registered once, edge-triggered, for both directions.
-//! - The shard's event is registered too, so that the epoll descriptor alone
-//!   tells when a turn is due.
+//! - The shard's event is registered too, edge-triggered: each notification ends one
+//!   wait, and nobody has to empty it.
+//! - The guest is registered for levels: its own epoll instance is readable for as
+//!   long as it has not taken its events.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Plane, Readiness, SessionKey, WATCHED};
-use crate::sys::{EventFd, Socket};
+use super::{Plane, Readiness, SessionKey, WATCHED, is_readable};
+use crate::link::Link;
+use crate::sys::EventFd;
 
 /// Events taken from the kernel in one call.
 const BATCH: usize = 1_024;
 /// The shard's event among the sessions' keys.
 const EVENT: u64 = u64::MAX;
+/// The guest among the sessions' keys.
+const GUEST: u64 = u64::MAX - 2;
 
 /// The epoll implementation of [`Plane`].
 pub struct EpollPlane {
     epoll: OwnedFd,
+    /// What the kernel had last, unless a turn has taken it.
     events: Vec<libc::epoll_event>,
+    /// Whether a wait has filled `events` since the last turn.
+    waited: bool,
+    guest_is_watched: bool,
+    guest_called: bool,
     /// Kept because the epoll instance watches it.
     _event: Arc<EventFd>,
 }
@@ -43,6 +54,9 @@ impl EpollPlane {
         let plane = EpollPlane {
             epoll,
             events: Vec::with_capacity(BATCH),
+            waited: false,
+            guest_is_watched: false,
+            guest_called: false,
             _event: Arc::clone(&event),
         };
         plane.control(
@@ -63,8 +77,8 @@ impl EpollPlane {
         }
     }
 
-    /// Fills `self.events` with what is ready now.
-    fn take_events(&mut self) -> io::Result<()> {
+    /// Fills `self.events` with what is ready within so many milliseconds; −1 is for ever.
+    fn take_events(&mut self, limit_ms: libc::c_int) -> io::Result<()> {
         self.events.clear();
         // SAFETY: the buffer has room for BATCH events.
         let taken = unsafe {
@@ -72,7 +86,7 @@ impl EpollPlane {
                 self.epoll.as_raw_fd(),
                 self.events.as_mut_ptr(),
                 BATCH as libc::c_int,
-                0,
+                limit_ms,
             )
         };
         match usize::try_from(taken) {
@@ -90,45 +104,65 @@ impl EpollPlane {
 }
 
 impl Plane for EpollPlane {
-    fn watch(&mut self, socket: &Socket, key: SessionKey) -> io::Result<()> {
+    fn watch(&mut self, link: &Link, key: SessionKey) -> io::Result<()> {
         let events = WATCHED | libc::EPOLLET as u32;
         self.control(
             libc::EPOLL_CTL_ADD,
-            socket.as_raw_fd(),
+            link.as_fd().as_raw_fd(),
             events,
             key.to_bits(),
         )
     }
 
-    fn unwatch(&mut self, socket: &Socket, _key: SessionKey) {
+    fn unwatch(&mut self, link: &Link, _key: SessionKey) {
         // Only a socket that was never watched could fail here.
-        let _ = self.control(libc::EPOLL_CTL_DEL, socket.as_raw_fd(), 0, 0);
+        let _ = self.control(libc::EPOLL_CTL_DEL, link.as_fd().as_raw_fd(), 0, 0);
     }
 
     fn turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<bool> {
-        self.take_events()?;
-        ready.extend(
-            self.events
-                .iter()
-                .filter(|event| event.u64 != EVENT)
-                .map(|event| {
-                    Readiness::from_events(SessionKey::from_bits(event.u64), event.events)
-                }),
-        );
+        if !std::mem::take(&mut self.waited) {
+            self.take_events(0)?;
+        }
+        for event in &self.events {
+            match event.u64 {
+                EVENT => {}
+                GUEST => self.guest_called = true,
+                bits => ready.push(Readiness::from_events(
+                    SessionKey::from_bits(bits),
+                    event.events,
+                )),
+            }
+        }
         Ok(self.events.len() == BATCH)
     }
 
     fn looks_ready(&mut self) -> bool {
-        let mut poll = libc::pollfd {
-            fd: self.epoll.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: `poll` is one valid pollfd.
-        unsafe { libc::poll(&mut poll, 1, 0) > 0 }
+        self.waited || is_readable(self.epoll.as_raw_fd())
     }
 
-    fn wake_fd(&self) -> io::Result<OwnedFd> {
-        self.epoll.try_clone()
+    fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        if self.waited {
+            return Ok(());
+        }
+        // Rounded up: a wait that ends before the time is over would be made again.
+        let limit_ms = limit.map_or(-1, |limit| {
+            i32::try_from(limit.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX)
+        });
+        self.take_events(limit_ms)?;
+        self.waited = true;
+        Ok(())
+    }
+
+    fn await_call(&mut self, guest: BorrowedFd<'_>) -> io::Result<()> {
+        if !self.guest_is_watched {
+            let events = libc::EPOLLIN as u32;
+            self.control(libc::EPOLL_CTL_ADD, guest.as_raw_fd(), events, GUEST)?;
+            self.guest_is_watched = true;
+        }
+        Ok(())
+    }
+
+    fn takes_call(&mut self) -> bool {
+        std::mem::take(&mut self.guest_called)
     }
 }

@@ -6,6 +6,10 @@
 //! [`uring::UringPlane`] and [`epoll::EpollPlane`]; everything above is the
 //! same code.
 //!
+//! The plane is also what its thread sleeps on. Whatever else can wake the thread
+//! is watched by it: the event that other threads write to, and the
+//! [runtime](guest::Guest) of the thread.
+//!
 //! # Invariants worth naming
 //!
 //! - **Edges, not levels.** A readiness is reported once when it begins. Who
@@ -13,17 +17,21 @@
 //! - **One watch for all directions.** Writability is watched from the start.
 //!   It costs nothing while a socket has room, because the kernel only reports
 //!   room after a send has failed for lack of it.
+//! - **One wait per wake.** What a wait has found is served by the next turn without
+//!   another call; a thread with little to do makes one call to wait, and none to look.
 //! - **A key is never reused.** It carries a generation, so that a readiness
 //!   of a closed session cannot reach the next one in its place.
 
 pub mod epoll;
+pub mod guest;
 pub mod uring;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
 
 use crate::config::Driver;
-use crate::sys::Socket;
+use crate::link::Link;
 
 /// Names a session of one shard, unmistakably over the shard's whole life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,20 +93,32 @@ impl Readiness {
 /// The bits are the same for poll and epoll.
 const WATCHED: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;
 
+/// Whether a read of this descriptor would not have to wait.
+fn is_readable(fd: RawFd) -> bool {
+    let mut poll = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: `poll` is one valid pollfd.
+    unsafe { libc::poll(&mut poll, 1, 0) > 0 }
+}
+
 /// A source of readiness events for any number of sockets.
 pub trait Plane {
-    /// Reports this socket's readiness under `key` from now on.
+    /// Reports the readiness of this link's socket under `key` from now on.
     ///
     /// # Errors
     /// When the kernel has no memory for one more watch.
-    fn watch(&mut self, socket: &Socket, key: SessionKey) -> io::Result<()>;
+    fn watch(&mut self, link: &Link, key: SessionKey) -> io::Result<()>;
 
     /// Stops reporting. The socket may be closed right after; the kernel lets
     /// go of it at the latest in the next [`turn`](Plane::turn).
-    fn unwatch(&mut self, socket: &Socket, key: SessionKey);
+    fn unwatch(&mut self, link: &Link, key: SessionKey);
 
-    /// Appends what became ready, without waiting. Returns whether more is
-    /// ready than was taken.
+    /// Appends what became ready, without waiting; what the last
+    /// [`wait`](Plane::wait) found comes without a call to the kernel. Returns
+    /// whether more is ready than was taken.
     ///
     /// # Errors
     /// Only when the kernel interface itself is broken.
@@ -109,12 +129,23 @@ pub trait Plane {
     /// since the last one. To be asked before waiting, and for busy polling.
     fn looks_ready(&mut self) -> bool;
 
-    /// A descriptor that is readable whenever a turn may find something or the
-    /// shard's event was notified.
+    /// Waits until a turn may find something, the thread's event is notified, the
+    /// guest calls or `limit` is over. It may also end for no reason.
     ///
     /// # Errors
-    /// When descriptors run out.
-    fn wake_fd(&self) -> io::Result<OwnedFd>;
+    /// Only when the kernel interface itself is broken.
+    fn wait(&mut self, limit: Option<Duration>) -> io::Result<()>;
+
+    /// Notes, and ends a wait, when the thread's guest can be read: now, or at any
+    /// time later. To be asked for again after each call that was taken; the guest
+    /// must be the same as before.
+    ///
+    /// # Errors
+    /// When the kernel has no memory for one more watch.
+    fn await_call(&mut self, guest: BorrowedFd<'_>) -> io::Result<()>;
+
+    /// Whether the guest has called, which is then forgotten.
+    fn takes_call(&mut self) -> bool;
 }
 
 /// The driver a server will really use, once `auto` is decided.
@@ -164,4 +195,137 @@ fn probe_apart() -> Result<(), uring::Unavailable> {
         .map_err(uring::Unavailable::no_thread)?
         .join()
         .expect("probing does not panic")
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::runtime::make_plane;
+    use crate::sys::{EventFd, Socket};
+
+    /// Longer than any wait here should last.
+    const LONG: Duration = Duration::from_secs(20);
+    const KEY: SessionKey = SessionKey {
+        index: 7,
+        generation: 3,
+    };
+
+    /// Each on a thread of its own, because taking a ring down interrupts the next
+    /// wait of the thread that made it.
+    fn on_each(test: impl Fn(&mut dyn Plane, &EventFd) + Sync) {
+        for driver in [Driver::Uring, Driver::Epoll] {
+            let Ok(driver) = resolve_driver(driver) else {
+                continue;
+            };
+            println!("{}", driver.as_str());
+            let on_thread = || {
+                let event = Arc::new(EventFd::new().unwrap());
+                let mut plane = make_plane(driver, Arc::clone(&event)).unwrap();
+                test(&mut *plane, &event);
+            };
+            std::thread::scope(|scope| scope.spawn(on_thread).join().unwrap());
+        }
+    }
+
+    /// Two ends of a connection, the first as a link to be watched.
+    fn pair() -> (Link, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Link::plain(Socket::new(OwnedFd::from(ours))), theirs)
+    }
+
+    fn turn(plane: &mut dyn Plane) -> Vec<Readiness> {
+        let mut ready = Vec::new();
+        assert!(!plane.turn(&mut ready).unwrap());
+        ready
+    }
+
+    /// Waits and turns until nothing comes any more.
+    fn settle(plane: &mut dyn Plane) {
+        loop {
+            let began = Instant::now();
+            plane.wait(Some(Duration::from_millis(20))).unwrap();
+            if turn(plane).is_empty() && began.elapsed() >= Duration::from_millis(20) {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_ends_when_its_time_is_over() {
+        on_each(|plane, _| {
+            for time in [0, 1, 30].map(Duration::from_millis) {
+                let began = Instant::now();
+                plane.wait(Some(time)).unwrap();
+                assert!(turn(plane).is_empty());
+                assert!(began.elapsed() >= time && began.elapsed() < LONG);
+            }
+        });
+    }
+
+    #[test]
+    fn each_notification_ends_one_wait_though_nobody_empties_the_event() {
+        on_each(|plane, event| {
+            for _ in 0..3 {
+                event.notify();
+                let began = Instant::now();
+                plane.wait(Some(LONG)).unwrap();
+                assert!(began.elapsed() < LONG);
+                assert!(turn(plane).is_empty() && !plane.takes_call());
+                settle(plane);
+            }
+        });
+    }
+
+    #[test]
+    fn what_a_wait_has_found_is_there_for_the_turn_and_only_once() {
+        on_each(|plane, _| {
+            use std::io::Write;
+            let (socket, mut peer) = pair();
+            plane.watch(&socket, KEY).unwrap();
+            settle(plane);
+            peer.write_all(b"x").unwrap();
+            plane.wait(Some(LONG)).unwrap();
+            let ready = turn(plane);
+            assert!(ready.len() == 1 && ready[0].key == KEY && ready[0].readable);
+            assert!(turn(plane).is_empty());
+            // Without a wait a turn looks for itself.
+            peer.write_all(b"x").unwrap();
+            assert_eq!(turn(plane).len(), 1);
+        });
+    }
+
+    #[test]
+    fn a_guest_calls_once_for_each_time_it_is_waited_for() {
+        on_each(|plane, _| {
+            let guest = EventFd::new().unwrap();
+            // SAFETY: the event is open for the whole closure.
+            let fd = unsafe { BorrowedFd::borrow_raw(std::os::fd::AsRawFd::as_raw_fd(&guest)) };
+            plane.await_call(fd.as_fd()).unwrap();
+            plane.await_call(fd.as_fd()).unwrap();
+            settle(plane);
+            assert!(!plane.takes_call());
+            for _ in 0..3 {
+                guest.notify();
+                plane.wait(Some(LONG)).unwrap();
+                assert!(turn(plane).is_empty());
+                assert!(plane.takes_call());
+                guest.drain();
+                plane.await_call(fd.as_fd()).unwrap();
+                settle(plane);
+                assert!(!plane.takes_call(), "it has been emptied");
+            }
+            // What comes while nobody waits for it is not lost.
+            guest.notify();
+            plane.wait(Some(LONG)).unwrap();
+            assert!(turn(plane).is_empty() && plane.takes_call());
+            plane.await_call(fd.as_fd()).unwrap();
+            plane.wait(Some(LONG)).unwrap();
+            assert!(turn(plane).is_empty() && plane.takes_call());
+        });
+    }
 }

@@ -6,20 +6,26 @@
 //! - The ring has one issuer, the shard's thread, and runs its completions
 //!   only when that thread asks (`DEFER_TASKRUN`), so that a whole turn's
 //!   readiness arrives as one batch.
-//! - New completions notify the shard's event. Polling the ring's own
-//!   descriptor instead never wakes under deferred task work.
+//! - The thread sleeps in the ring's own wait, which also submits what was collected.
+//!   What else may wake the thread has a poll on the ring: its event for as long as
+//!   the ring lives, its guest until it calls.
+//! - The event is never emptied: a multishot poll reports each notification, and
+//!   one that lapsed reports the level when it is armed again.
 //! - An armed poll keeps its socket open, so a session is only gone for its
 //!   peer once the poll's removal was submitted, at the latest in the next turn.
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
+use super::guest::Guest;
 use super::{Plane, Readiness, SessionKey, WATCHED};
-use crate::sys::{EventFd, Socket};
+use crate::link::Link;
+use crate::sys::EventFd;
 
 /// Submissions that are collected before the kernel is entered.
 const SUBMISSION_ENTRIES: u32 = 1_024;
@@ -29,8 +35,16 @@ const COMPLETION_ENTRIES: u32 = 8_192;
 const MAX_FRUITLESS_CALLS: usize = 8;
 /// Marks completions nobody waits for.
 const IGNORED: u64 = u64::MAX;
+/// Marks those of the guest's poll.
+const GUEST: u64 = u64::MAX - 2;
+/// Marks those of the poll of the thread's event.
+const EVENT: u64 = u64::MAX - 3;
+/// How long a probe waits for its own event.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 const ENTER_GETEVENTS: u32 = 1;
+/// What the event and the guest are watched for.
+const READABLE: u32 = libc::POLLIN as u32;
 
 type SetFlags = fn(&mut io_uring::Builder);
 
@@ -74,13 +88,31 @@ pub fn with_best_flags<T>(
     })
 }
 
-/// Makes a ring with everything the plane needs, and throws it away.
+/// Makes a ring with everything the plane needs, is woken through it once, and
+/// throws it away. A host may let a ring be set up and refuse to let it be entered.
 ///
 /// # Errors
 /// What stands in the way.
 pub fn probe() -> Result<(), Unavailable> {
-    let event = EventFd::new().map_err(|error| Unavailable { error })?;
-    UringPlane::new(Arc::new(event)).map(drop)
+    let wake = || {
+        let event = Arc::new(EventFd::new()?);
+        let mut plane = UringPlane::new(Arc::clone(&event)).map_err(|error| error.error)?;
+        // As the runtime's ring needs it.
+        Guest::uring(plane.ring.as_raw_fd())?;
+        event.notify();
+        let until = Instant::now() + PROBE_LIMIT;
+        while plane.notifications == 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let text = "a ring was set up, and polls on it never complete";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            plane.wait(Some(left))?;
+            plane.turn(&mut Vec::new())?;
+        }
+        Ok(())
+    };
+    wake().map_err(|error| Unavailable { error })
 }
 
 /// io_uring cannot be had on this host.
@@ -166,11 +198,18 @@ pub struct UringPlane {
     ring: IoUring,
     event: Arc<EventFd>,
     flags: &'static str,
+    /// Whether the kernel was asked for completions since the last turn.
+    waited: bool,
+    /// Whether the guest has a poll that has not completed.
+    guest_is_watched: bool,
+    guest_called: bool,
+    /// Completions of the event's poll, so far.
+    notifications: u64,
 }
 
 impl UringPlane {
-    /// Makes the shard's ring. Call it on the shard's own thread. New
-    /// completions notify `event`.
+    /// Makes the shard's ring. Call it on the shard's own thread. A wait ends when
+    /// `event` is notified.
     ///
     /// # Errors
     /// When the host gives no ring; see [`Unavailable`].
@@ -181,15 +220,24 @@ impl UringPlane {
                 .setup_cqsize(COMPLETION_ENTRIES)
                 .build(SUBMISSION_ENTRIES)
         })?;
-        // Without it, cancelling a poll fails and its socket stays open for ever.
-        if !ring.params().is_feature_skip_cqe_on_success() {
+        // Without the first, cancelling a poll fails and its socket stays open for
+        // ever; without the second, which is older, a wait could have no limit.
+        let params = ring.params();
+        if !params.is_feature_skip_cqe_on_success() || !params.is_feature_ext_arg() {
             let error = io::Error::from_raw_os_error(libc::EINVAL);
             return Err(Unavailable { error });
         }
-        ring.submitter()
-            .register_eventfd(event.as_raw_fd())
-            .map_err(|error| Unavailable { error })?;
-        Ok(UringPlane { ring, event, flags })
+        let mut plane = UringPlane {
+            ring,
+            event,
+            flags,
+            waited: false,
+            guest_is_watched: false,
+            guest_called: false,
+            notifications: 0,
+        };
+        plane.watch_event().map_err(|error| Unavailable { error })?;
+        Ok(plane)
     }
 
     /// The ring flags that this kernel granted.
@@ -224,13 +272,34 @@ impl UringPlane {
         }
     }
 
+    /// Watches the thread's event from now on.
+    fn watch_event(&mut self) -> io::Result<()> {
+        let poll = opcode::PollAdd::new(types::Fd(self.event.as_raw_fd()), READABLE)
+            .multi(true)
+            .build()
+            .user_data(EVENT);
+        self.submit(&poll)
+    }
+
     /// Returns how many there were, those that report nothing included.
-    fn take_completions(&mut self, ready: &mut Vec<Readiness>) -> usize {
+    fn take_completions(&mut self, ready: &mut Vec<Readiness>) -> io::Result<usize> {
+        let mut event_lapsed = false;
         let completions = self.ring.completion();
         let taken = completions.len();
         for completion in completions {
-            if completion.user_data() == IGNORED {
-                continue;
+            match completion.user_data() {
+                IGNORED => continue,
+                GUEST => {
+                    self.guest_is_watched = false;
+                    self.guest_called = true;
+                    continue;
+                }
+                EVENT => {
+                    self.notifications += 1;
+                    event_lapsed |= !cqueue::more(completion.flags());
+                    continue;
+                }
+                _ => {}
             }
             let key = SessionKey::from_bits(completion.user_data());
             let lapsed = !cqueue::more(completion.flags());
@@ -253,20 +322,25 @@ impl UringPlane {
                 }
             }
         }
-        taken
+        if event_lapsed {
+            // Otherwise the new poll would report at once what this one did.
+            self.event.drain();
+            self.watch_event()?;
+        }
+        Ok(taken)
     }
 }
 
 impl Plane for UringPlane {
-    fn watch(&mut self, socket: &Socket, key: SessionKey) -> io::Result<()> {
-        let poll = opcode::PollAdd::new(types::Fd(socket.as_raw_fd()), WATCHED)
+    fn watch(&mut self, link: &Link, key: SessionKey) -> io::Result<()> {
+        let poll = opcode::PollAdd::new(types::Fd(link.as_fd().as_raw_fd()), WATCHED)
             .multi(true)
             .build()
             .user_data(key.to_bits());
         self.submit(&poll)
     }
 
-    fn unwatch(&mut self, _socket: &Socket, key: SessionKey) {
+    fn unwatch(&mut self, _link: &Link, key: SessionKey) {
         // Not a `PollRemove`: that fails while a wake-up of the poll is still to
         // be run, and the poll would keep the socket open for ever.
         let removal = opcode::AsyncCancel::new(key.to_bits())
@@ -278,17 +352,23 @@ impl Plane for UringPlane {
     }
 
     fn turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<bool> {
+        // What a wait has found is taken without another call, unless there is
+        // something to submit.
+        let mut enter = !std::mem::take(&mut self.waited) || !self.ring.submission().is_empty();
         // The kernel runs only some of its deferred work per call, so go on
         // while its flag says that there is more. The flag may lie: it is set
         // after the work was added, perhaps after we have run that work. Only
         // a few calls in a row may therefore find nothing.
         let mut fruitless = 0;
         while fruitless < MAX_FRUITLESS_CALLS {
-            self.enter()?;
-            if self.take_completions(ready) == 0 {
+            if std::mem::replace(&mut enter, true) {
+                self.enter()?;
+            }
+            if self.take_completions(ready)? == 0 {
                 fruitless += 1;
             }
-            let more = self.ring.submission().taskrun();
+            let submission = self.ring.submission();
+            let more = submission.taskrun() || submission.cq_overflow();
             if !more || ready.len() >= COMPLETION_ENTRIES as usize {
                 return Ok(more);
             }
@@ -309,7 +389,43 @@ impl Plane for UringPlane {
         !self.ring.completion().is_empty()
     }
 
-    fn wake_fd(&self) -> io::Result<OwnedFd> {
-        self.event.duplicate()
+    fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        self.waited = true;
+        // The kernel would not wait either, but take a call to find that out.
+        if !self.ring.completion().is_empty() {
+            return Ok(());
+        }
+        let waited = match limit {
+            None => self.ring.submitter().submit_and_wait(1),
+            Some(limit) => {
+                let limit = types::Timespec::from(limit);
+                let limited = types::SubmitArgs::new().timespec(&limit);
+                self.ring.submitter().submit_with_args(1, &limited)
+            }
+        };
+        match waited.map_err(|error| (error.raw_os_error(), error)) {
+            Ok(_) => Ok(()),
+            // The time is over, or a call that had to be given up: what was not
+            // taken is still there for the next one.
+            Err((Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY), _)) => Ok(()),
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    fn await_call(&mut self, guest: BorrowedFd<'_>) -> io::Result<()> {
+        if !self.guest_is_watched {
+            // One report at a time: what the guest completes while it is visited
+            // signals its event too, and must not wake the thread.
+            let poll = opcode::PollAdd::new(types::Fd(guest.as_raw_fd()), READABLE)
+                .build()
+                .user_data(GUEST);
+            self.submit(&poll)?;
+            self.guest_is_watched = true;
+        }
+        Ok(())
+    }
+
+    fn takes_call(&mut self) -> bool {
+        std::mem::take(&mut self.guest_called)
     }
 }

@@ -1,14 +1,13 @@
 //! The control plane of a starting server, or what stands where none was built.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use socket2::Socket;
 
 use super::ServerHandle;
-use crate::config::{Config, Steer};
+use crate::config::{Config, Endpoint, Steer};
 use crate::error::StartError;
-use crate::handover::AdminEstate;
+use crate::handover::AdminHandOver;
 #[cfg(feature = "control")]
 use crate::listeners::stands_at;
 use crate::metrics::ShardMetrics;
@@ -30,7 +29,7 @@ pub(super) fn start_control(
     inherited: Option<Socket>,
     driver: ResolvedDriver,
     steer: Steer,
-    listen: SocketAddr,
+    endpoints: &[Endpoint],
     metrics: &[Arc<ShardMetrics>],
     handle: &ServerHandle,
 ) -> Result<Control, StartError> {
@@ -44,7 +43,7 @@ pub(super) fn start_control(
         driver: driver.as_str().to_owned(),
         steer,
         shards: config.shards,
-        listen,
+        endpoints: endpoints.iter().map(|endpoint| endpoint.address).collect(),
         started: std::time::Instant::now(),
     };
     let lifecycle = Arc::clone(&handle.lifecycle);
@@ -61,12 +60,12 @@ pub(super) fn start_control(
     prepare(listener, view).map(Some).map_err(StartError::Admin)
 }
 
-/// Lets the control plane accept, and returns its part of the estate.
+/// Lets the control plane accept, and returns what a hand-over needs of it.
 #[cfg(feature = "control")]
-pub(super) fn begin_control(control: &mut Control) -> Option<AdminEstate> {
+pub(super) fn begin_control(control: &mut Control) -> Option<AdminHandOver> {
     let control = control.as_mut()?;
     control.begin();
-    Some(AdminEstate {
+    Some(AdminHandOver {
         listener: control.take_listener()?.into(),
         retire: control.retirement(),
     })
@@ -78,7 +77,7 @@ pub(super) fn start_control(
     _: Option<Socket>,
     _: ResolvedDriver,
     _: Steer,
-    _: SocketAddr,
+    _: &[Endpoint],
     _: &[Arc<ShardMetrics>],
     _: &ServerHandle,
 ) -> Result<Control, StartError> {
@@ -89,6 +88,6 @@ pub(super) fn start_control(
 }
 
 #[cfg(not(feature = "control"))]
-pub(super) fn begin_control(_: &mut Control) -> Option<AdminEstate> {
+pub(super) fn begin_control(_: &mut Control) -> Option<AdminHandOver> {
     None
 }

@@ -1,27 +1,45 @@
-//! A shard before it runs: on its thread, it parts with the process's descriptor
-//! table, makes what it needs and tells how that went.
+//! The start of one shard, on its thread, in typed steps:
+//!
+//! ```text
+//! start (start.rs)                     a shard's thread
+//!   spawns it ───────────────────────►  StartingShard: parts with the process's
+//!             ◄──────────── Parted ───                 descriptor table
+//!   lets go of the sockets              Parted: makes plane, handlers, runtime
+//!             ◄────────────── Able ───
+//!   makes the control plane, takes      Able: waits
+//!   over from the old process
+//!             ───── Listen ──────────►        listens
+//!             ◄───────── Listening ───
+//!                                             runs until it has drained
+//! ```
+//!
+//! # Invariants worth naming
+//!
+//! - A step consumes the one before it, so that none can be left out or made twice.
+//! - After `Able` only listening itself can fail.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::time::Instant;
 
-use super::{Server, ServerHandle};
+use super::shards::{Listen, ShardLine};
+use super::{RouteFactory, Server, ServerHandle};
 use crate::config::{Config, Steer};
 use crate::error::StartError;
-use crate::handover::Inheritance;
-use crate::hub::Hub;
-use crate::listeners::Listeners;
-use crate::mesh::MeshEnd;
+use crate::fan_out_semaphore::{FanOutPermit, FanOutSemaphore};
+use crate::handover::Inherited;
+use crate::hub::{Hub, ShardMessage};
+use crate::listeners::{Listeners, ShardListener, listen};
+use crate::mesh::ShardEnd;
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver};
-use crate::runtime::make_plane;
-use crate::shard::{
-    Core, FanOutTurn, Limits, ListenTurn, Loop, Meters, Parts, ShardRoute, Turnstile,
-};
+use crate::runtime::{Runtime, make_plane};
+use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
+use crate::shard::{Deadlines, Entrance, Shard, run};
 use crate::shutdown::Phase;
-use crate::source::{AddressPolicy, Sources};
+use crate::source::Sources;
+use crate::table::{Scratch, Table};
 use crate::ws::{Role, Rules};
 
 /// What the threads of a starting server share.
@@ -37,34 +55,77 @@ pub(super) struct Starter {
     pub(super) descriptors: u64,
 }
 
-/// A shard before it runs, on its way to its thread.
+/// How far a shard has come. It reports each stage as it reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It has a descriptor table of its own.
+    Parted,
+    /// It has made all that it needs, and could serve.
+    Able,
+    /// Its listeners listen.
+    Listening,
+}
+
+/// A shard on its way to its thread.
 pub(super) struct StartingShard {
     pub(super) starter: Arc<Starter>,
-    /// Where its listeners are, among other things that it must not keep.
-    pub(super) estate: Arc<(Listeners, Inheritance)>,
+    /// Where its listeners are, among other sockets that it must not keep.
+    pub(super) sockets: Arc<(Listeners, Inherited)>,
     pub(super) cpu: Option<usize>,
     /// Of the shards on this core, if there are several.
-    pub(super) turnstile: Option<Arc<Turnstile>>,
+    pub(super) semaphore: Option<Arc<FanOutSemaphore>>,
     pub(super) metrics: Arc<ShardMetrics>,
-    pub(super) end: MeshEnd,
-    /// Told when the shard has a descriptor table of its own.
-    pub(super) part: mpsc::Sender<()>,
-    /// Tells that it may listen, once nothing else can fail.
-    pub(super) told: mpsc::Receiver<()>,
-    /// Whether it could serve.
-    pub(super) could: mpsc::Sender<Result<(), StartError>>,
-    /// Whether it listens.
-    pub(super) listens: mpsc::Sender<Result<(), StartError>>,
+    pub(super) end: ShardEnd<ShardMessage>,
+}
+
+/// A shard with a descriptor table of its own, which holds its listeners and nothing
+/// that is another's.
+struct Parted {
+    starter: Arc<Starter>,
+    listeners: Vec<ShardListener>,
+    /// The core that it is pinned to, if it is.
+    cpu: Option<usize>,
+    permit: FanOutPermit,
+    metrics: Arc<ShardMetrics>,
+    end: ShardEnd<ShardMessage>,
+}
+
+/// A shard with all that it needs to serve.
+struct Able {
+    starter: Arc<Starter>,
+    listeners: Vec<ShardListener>,
+    cpu: Option<usize>,
+    shard: Shard,
+    runtime: Runtime,
 }
 
 impl StartingShard {
-    /// Runs the shard on the calling thread until it has drained.
-    pub(super) fn run(self, turn: ListenTurn) {
-        let id = self.end.id().index();
+    /// Runs the shard on the calling thread until it has drained, or until a start
+    /// has failed, its own or another's.
+    pub(super) fn run(self, line: &ShardLine) {
         let _guard = EndOfShard {
             handle: self.starter.handle.clone(),
-            id,
+            id: self.end.id().index(),
         };
+        if let Err(error) = self.go(line) {
+            line.report(Err(error));
+        }
+    }
+
+    fn go(self, line: &ShardLine) -> Result<(), StartError> {
+        let parted = self.part()?;
+        line.report(Ok(Stage::Parted));
+        let able = parted.make()?;
+        line.report(Ok(Stage::Able));
+        match line.wait_for_order() {
+            Some(Listen) => able.run(line),
+            None => Ok(()),
+        }
+    }
+
+    /// Pins the thread to its core and parts with the process's descriptor table.
+    fn part(self) -> Result<Parted, StartError> {
+        let id = self.end.id().index();
         let pin = |cpu: &usize| {
             let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: *cpu });
             if !pinned {
@@ -73,110 +134,130 @@ impl StartingShard {
             pinned
         };
         let cpu = self.cpu.filter(pin);
-        let (listeners, inheritance) = &*self.estate;
+        let (listeners, inherited) = &*self.sockets;
         let shards = self.starter.server.config.shards;
-        let parted = listeners.part(id, shards, &inheritance.private());
-        drop(self.estate);
-        // Nobody listens when the start has failed elsewhere.
-        let _ = self.part.send(());
-        drop(self.part);
-        let made = parted
-            .map_err(StartError::Descriptors)
-            .and_then(|listeners| {
-                let event = Arc::clone(self.end.waker().event());
-                Ok((listeners, make_plane(self.starter.driver, event)?))
-            });
-        let (listeners, plane) = match made {
-            Ok(made) => made,
-            Err(error) => return drop(self.could.send(Err(error))),
-        };
-        let starter = self.starter;
-        let fan_out_turn = FanOutTurn::new(self.turnstile.filter(|_| cpu.is_some()), id);
-        let core = Core::new(starter.parts(self.end, self.metrics, plane, fan_out_turn));
-        let config = &starter.server.config;
-        let shard_loop = Loop {
-            driver: starter.driver,
-            address: starter.handle.address(),
+        let listeners = listeners
+            .part(id, shards, &inherited.private())
+            .map_err(StartError::Descriptors)?;
+        Ok(Parted {
+            starter: self.starter,
             listeners,
-            backlog: config.backlog,
-            busy_poll: config.busy_poll,
             cpu,
-            steer: starter.steer,
-        };
-        let (could, told, listens) = (self.could, self.told, self.listens);
-        // Both are gone once told: only so can the start see that a shard has
-        // ended without a word, as when its handlers cannot be made.
-        shard_loop.run(
-            turn,
-            core,
-            move |made| {
-                // Nobody tells when another shard failed first.
-                made.is_ok() & could.send(made).is_ok() && {
-                    drop(could);
-                    told.recv().is_ok()
-                }
-            },
-            move |listening| drop(listens.send(listening)),
-        );
+            permit: FanOutPermit::new(self.semaphore.filter(|_| cpu.is_some()), id),
+            metrics: self.metrics,
+            end: self.end,
+        })
+    }
+}
+
+impl Parted {
+    /// Makes what can fail: the session plane, the handlers and the runtime.
+    fn make(self) -> Result<Able, StartError> {
+        let event = Arc::clone(self.end.waker().event());
+        let plane = make_plane(self.starter.driver, event)?;
+        let shard = self
+            .starter
+            .shard(self.end, self.metrics, plane, self.permit);
+        let runtime = Runtime::new(self.starter.driver)?;
+        Ok(Able {
+            starter: self.starter,
+            listeners: self.listeners,
+            cpu: self.cpu,
+            shard,
+            runtime,
+        })
+    }
+}
+
+impl Able {
+    /// Listens, reports it and runs the shard until it has drained.
+    fn run(self, line: &ShardLine) -> Result<(), StartError> {
+        let Able {
+            starter,
+            listeners,
+            cpu,
+            shard,
+            mut runtime,
+        } = self;
+        let config = &starter.server.config;
+        let (backlog, busy_poll) = (config.backlog, config.busy_poll);
+        let mark = cpu.filter(|_| starter.steer == Steer::Cpu);
+        runtime.block_on(|guest| async move {
+            let listeners = listen(listeners, backlog, mark)?;
+            line.report(Ok(Stage::Listening));
+            run(shard, listeners, cpu, busy_poll, &guest).await;
+            Ok(())
+        })
     }
 }
 
 impl Starter {
-    fn parts(
+    /// Puts a shard together.
+    fn shard(
         &self,
-        end: MeshEnd,
+        end: ShardEnd<ShardMessage>,
         metrics: Arc<ShardMetrics>,
         plane: Box<dyn Plane>,
-        fan_out_turn: FanOutTurn,
-    ) -> Parts {
-        let Starter {
-            server,
-            sources,
-            permits,
-            handle,
-            descriptors,
+        permit: FanOutPermit,
+    ) -> Shard {
+        let Server {
+            config,
+            origins,
+            router,
+            routes,
             ..
-        } = self;
-        let config = &server.config;
-        let routes = server
-            .routes
-            .iter()
-            .map(|factory| {
-                let route = (factory.make)();
-                ShardRoute {
-                    drain_code: route.drain_code(),
-                    server_pings: route.server_pings(),
-                    tick_interval: route.tick_interval(),
-                    slow_consumer: factory
-                        .slow_consumer
-                        .or_else(|| route.slow_consumer())
-                        .unwrap_or(config.slow_consumer),
-                    route,
-                }
-            })
-            .collect();
-        let room = usize::try_from(*descriptors).unwrap_or(usize::MAX);
+        } = &self.server;
+        let now = Instant::now();
+        let room = usize::try_from(self.descriptors).unwrap_or(usize::MAX);
         let expected_sessions = config.max_sessions_per_shard.min(room);
-        Parts {
-            limits: limits(config),
+        let hub = Hub::new(end, config.ring_capacity, Arc::clone(&metrics));
+        let routes = routes.iter().map(|route| route.make(config)).collect();
+        let serving = Serving {
+            publishing: Publishing::new(hub, routes, permit, config),
+            rates: Rates::new(config, expected_sessions),
             rules: Rules {
                 role: Role::Server,
                 max_frame_bytes: config.max_frame_bytes,
                 max_message_bytes: config.max_message_bytes,
             },
-            origins: server.origins.clone(),
-            addresses: AddressPolicy::new(config.client_address, &config.trusted_proxies),
+            high_water_mark_bytes: config.high_water_mark_bytes,
+            clock: Clock::new(now),
             metrics: Arc::clone(&metrics),
-            lifecycle: Arc::clone(&handle.lifecycle),
-            permits: Arc::clone(permits),
-            sources: sources.clone(),
-            meters: Meters::new(config, expected_sessions),
-            fan_out_turn,
-            router: server.router.clone(),
-            routes,
-            hub: Hub::new(end, config.ring_capacity, metrics),
+            scratch: Scratch::new(config.max_read_bytes),
+            answers: Vec::new(),
+        };
+        let entrance = Entrance::new(
+            config,
+            origins.clone(),
+            router.clone(),
+            Arc::clone(&self.permits),
+            self.sources.clone(),
+            metrics,
             expected_sessions,
-            plane,
+        );
+        Shard::new(
+            Table::new(plane, expected_sessions),
+            serving,
+            entrance,
+            Deadlines::new(config, now),
+            Arc::clone(&self.handle.lifecycle),
+        )
+    }
+}
+
+impl RouteFactory {
+    /// Makes the route of one shard.
+    fn make(&self, config: &Config) -> ShardRoute {
+        let route = (self.make)();
+        ShardRoute {
+            drain_code: route.drain_code(),
+            server_pings: route.server_pings(),
+            tick_interval: route.tick_interval(),
+            slow_consumer: self
+                .slow_consumer
+                .or_else(|| route.slow_consumer())
+                .unwrap_or(config.slow_consumer),
+            route,
         }
     }
 }
@@ -195,25 +276,5 @@ impl Drop for EndOfShard {
             self.handle.drain();
         }
         self.handle.ended[self.id].store(true, Ordering::Relaxed);
-    }
-}
-
-/// Converts the configuration once into what a shard looks at.
-fn limits(config: &Config) -> Limits {
-    let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-    Limits {
-        max_sessions: config.max_sessions_per_shard,
-        max_handshakes: config.max_handshakes_per_shard,
-        max_header_bytes: config.max_header_bytes,
-        max_read_bytes: config.max_read_bytes,
-        high_water_mark_bytes: config.high_water_mark_bytes,
-        max_pending_bytes: config.max_pending_bytes,
-        handshake_timeout: config.handshake_timeout,
-        idle_ms: ms(config.idle_timeout),
-        ping_ms: ms(config.ping_interval),
-        write_stall_ms: ms(config.write_stall_timeout),
-        close_ms: ms(config.close_timeout),
-        drain_ms: ms(config.drain_timeout),
-        fan_out_slice: config.fan_out_slice,
     }
 }

@@ -1,12 +1,9 @@
 //! From received bytes to handler calls: the hot path.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use super::Stage;
+use super::view::HandlerCall;
 use crate::config::OverRatePolicy;
-use crate::handler::{Context, Route};
-use crate::metrics::ShardMetrics;
-use crate::ws::{CloseCode, Decoder, Event, Input, OpCode, ProtocolError, Rules};
+use crate::handler::{Context, guarded};
+use crate::ws::{CloseCode, Event, Input, OpCode, ProtocolError};
 
 /// How the serving of some input ended.
 #[derive(Debug, PartialEq)]
@@ -66,32 +63,23 @@ impl Allowance {
     }
 }
 
-/// Input being served: what serves it.
-pub(crate) struct Received<'a, 'b> {
-    pub(crate) decoder: &'a mut Decoder,
-    pub(crate) rules: &'a Rules,
-    pub(crate) stage: Stage,
-    pub(crate) route: &'a mut dyn Route,
-    pub(crate) slot: u32,
-    pub(crate) high_water_mark_bytes: usize,
-    pub(crate) allowance: &'a mut Allowance,
-    pub(crate) metrics: &'a ShardMetrics,
-    pub(crate) ctx: &'a mut Context<'b>,
-}
-
-impl Received<'_, '_> {
-    /// Serves the input until it is used up or the session cannot go on.
+impl HandlerCall<'_> {
+    /// Serves the input until it is used up or the session cannot go on. Only an
+    /// open session's messages reach its handler.
     #[inline]
-    pub(crate) fn serve(self, input: &mut Input<'_>) -> Flow {
-        let Received {
+    pub(super) fn receive(
+        &mut self,
+        input: &mut Input<'_>,
+        is_open: bool,
+        high_water_mark_bytes: usize,
+        allowance: &mut Allowance,
+    ) -> Flow {
+        let HandlerCall {
             decoder,
             rules,
-            stage,
+            metrics,
             route,
             slot,
-            high_water_mark_bytes,
-            allowance,
-            metrics,
             ctx,
         } = self;
         let mut messages = 0;
@@ -100,15 +88,13 @@ impl Received<'_, '_> {
         } = *allowance;
         let flow = loop {
             match decoder.next(input, rules) {
-                Ok(Some(Event::Message(message))) if stage == Stage::Open => {
+                Ok(Some(Event::Message(message))) if is_open => {
                     if left == 0 {
                         break Flow::OverRate;
                     }
                     left -= 1;
                     messages += 1;
-                    let served =
-                        catch_unwind(AssertUnwindSafe(|| route.message(slot, message, ctx)));
-                    if served.is_err() {
+                    if guarded(|| route.message(*slot, message, ctx)).is_err() {
                         break Flow::Panicked;
                     }
                     if let Some((code, reason)) = ctx.close.take() {
@@ -118,14 +104,12 @@ impl Received<'_, '_> {
                         break Flow::Hold;
                     }
                 }
-                Ok(Some(Event::Ping(payload))) if stage == Stage::Open => {
+                Ok(Some(Event::Ping(payload))) if is_open => {
                     if left == 0 {
                         break Flow::OverRate;
                     }
                     left -= 1;
-                    if let Some(outgoing) = &mut ctx.outgoing {
-                        outgoing.control(OpCode::Pong, payload);
-                    }
+                    ctx.answer(|answers| answers.control(OpCode::Pong, payload));
                     if must_wait(ctx, high_water_mark_bytes) || left == hold_at {
                         break Flow::Hold;
                     }
@@ -150,11 +134,11 @@ impl Received<'_, '_> {
 fn must_wait(ctx: &mut Context<'_>, high_water_mark_bytes: usize) -> bool {
     let congested = std::mem::take(&mut ctx.published) && ctx.hub.is_congested();
     congested
-        || ctx.outgoing.as_mut().is_some_and(|outgoing| {
-            outgoing.pending_bytes() > high_water_mark_bytes && {
+        || ctx.answers.as_mut().is_some_and(|answers| {
+            answers.pending_bytes() > high_water_mark_bytes && {
                 // Most of it may only be waiting for the end of this turn.
-                outgoing.flush();
-                outgoing.pending_bytes() > high_water_mark_bytes
+                answers.flush();
+                answers.pending_bytes() > high_water_mark_bytes
             }
         })
 }

@@ -1,4 +1,17 @@
-//! One pinned core: its thread, runtime, listener, sessions and hub.
+//! One pinned core: its sessions, their hub, and everything else that a thread of
+//! the server owns but its runtime.
+//!
+//! A [`Shard`] is made of owners, each in a file of its own:
+//!
+//! | owner | what it owns |
+//! |---|---|
+//! | [`Table`] | the sessions, their sockets in the session plane, which is served next |
+//! | [`Serving`] | what a session is served with: handlers and hub, rates, clock, buffers |
+//! | [`Entrance`] | connections that are no sessions yet: addresses, admission, opening handshakes |
+//! | [`Deadlines`] | which session is looked at when, and what it is due; the drain |
+//!
+//! [`Shard::turn`] is one round of all of them; `run` is the loop that makes turns,
+//! and `entrance::accept` and `entrance::handshake` are the tasks beside it.
 //!
 //! # Invariants worth naming
 //!
@@ -6,282 +19,292 @@
 //!   parted with the process's descriptor table.
 //! - Nothing mutable is shared with other shards but the rings, the wake flags
 //!   and the counters.
-//! - The runtime parks at least every half millisecond, even when work is left:
-//!   a task that merely yields would keep it from reaping its own completions,
-//!   and starve accepting and every timer.
+//! - A session leaves the table in [`Shard::end`] and nowhere else, and only
+//!   [`Shard::attend`] and [`Shard::open`] call it, when what was done to the
+//!   session says that it is over.
+//! - A shard sees time only as the `now` it is handed, so that it can be simulated.
 
-mod core;
-mod end;
-mod meter;
-mod notices;
-mod open;
-mod serve;
-mod sweep;
-mod turnstile;
+mod deadlines;
+mod entrance;
+mod run;
+mod signal;
+#[cfg(all(test, not(any(loom, miri))))]
+mod simulation;
 
-use std::cell::RefCell;
-use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
-use std::pin::pin;
-use std::rc::{Rc, Weak};
-use std::sync::mpsc;
-use std::task::Poll;
+pub(crate) use deadlines::Deadlines;
+pub(crate) use entrance::Entrance;
+pub(crate) use run::run;
+
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use monoio::net::{TcpListener, TcpStream};
-use socket2::Socket;
+use self::entrance::Opening;
+use crate::link::Link;
+use crate::metrics::EndReason;
+use crate::plane::{Readiness, SessionKey};
+use crate::session::{Over, Serving, Session, SessionMut, Wait};
+use crate::shutdown::{Lifecycle, Phase};
+use crate::table::Table;
 
-pub(crate) use self::core::{Bell, Core, Limits, Parts, ShardRoute};
-pub(crate) use self::meter::Meters;
-pub(crate) use self::open::{Answer, Arrival};
-pub(crate) use self::turnstile::{FanOutTurn, Turnstile};
-use crate::config::Steer;
-use crate::error::StartError;
-use crate::listener::accept_connections;
-use crate::mesh::ShardWaker;
-use crate::plane::ResolvedDriver;
-use crate::runtime::Runtime;
-use crate::sys;
-
-/// Time for which a busy shard may keep its runtime from accepting and timers.
-const MAX_TIME_WITHOUT_PARKING: Duration = Duration::from_micros(500);
-
-/// What a shard runs with besides its [`Core`].
-pub(crate) struct Loop {
-    pub(crate) driver: ResolvedDriver,
-    pub(crate) address: SocketAddr,
-    /// Bound, or inherited and listening.
-    pub(crate) listeners: Vec<Socket>,
-    pub(crate) backlog: u32,
-    pub(crate) busy_poll: Duration,
-    /// The core the shard is pinned to, if it is.
-    pub(crate) cpu: Option<usize>,
-    pub(crate) steer: Steer,
+/// Everything of a shard but its runtime.
+pub(crate) struct Shard {
+    pub(crate) table: Table<Session>,
+    pub(crate) serving: Serving,
+    pub(crate) entrance: Entrance,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) lifecycle: Arc<Lifecycle>,
 }
 
-/// A shard's turn to listen. Shards listen in the order of their numbers,
-/// because the kernel looks for a core's listener from a place in the group
-/// that the hash gives: only where the listeners of all cores alternate do
-/// those of one core get as many connections each.
-pub(crate) struct ListenTurn {
-    /// Ends when the shard before has listened, or never will.
-    before: Option<mpsc::Receiver<()>>,
-    /// Dropped for the shard after.
-    after: mpsc::Sender<()>,
-}
-
-impl ListenTurn {
-    /// A shard's turn after another's, and what the next shard waits for.
-    pub(crate) fn following(before: Option<mpsc::Receiver<()>>) -> (Self, mpsc::Receiver<()>) {
-        let (after, next) = mpsc::channel();
-        (ListenTurn { before, after }, next)
-    }
-
-    /// Waits for the turn, takes it and passes it on.
-    fn take<T>(self, act: impl FnOnce() -> T) -> T {
-        if let Some(before) = self.before {
-            // Nothing is ever sent; the shard before has dropped its end.
-            let _ = before.recv();
-        }
-        let result = act();
-        drop(self.after);
-        result
-    }
-}
-
-impl Loop {
-    /// Makes what the shard needs, tells `could` how that went and is told whether
-    /// to go on; then listens when it is its turn, tells `listening` how that
-    /// went, and runs the shard until it has drained.
-    pub(crate) fn run(
-        self,
-        turn: ListenTurn,
-        core: Core,
-        could: impl FnOnce(Result<(), StartError>) -> bool,
-        listening: impl FnOnce(Result<(), StartError>),
-    ) {
-        match Runtime::new(self.driver) {
-            Ok(mut runtime) => runtime.block_on(self.serve(turn, core, could, listening)),
-            Err(unavailable) => drop(could(Err(unavailable.into()))),
+impl Shard {
+    pub(crate) fn new(
+        table: Table<Session>,
+        serving: Serving,
+        entrance: Entrance,
+        deadlines: Deadlines,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Self {
+        Shard {
+            table,
+            serving,
+            entrance,
+            deadlines,
+            lifecycle,
         }
     }
 
-    async fn serve(
-        mut self,
-        turn: ListenTurn,
-        core: Core,
-        could: impl FnOnce(Result<(), StartError>) -> bool,
-        listening: impl FnOnce(Result<(), StartError>),
-    ) {
-        let wake = core
-            .plane
-            .wake_fd()
-            .and_then(|fd| TcpStream::from_std(fd.into()));
-        let event = core.hub.mesh().waker().event().duplicate();
-        let event = event.and_then(|fd| TcpStream::from_std(fd.into()));
-        let (wake, event) = match (wake, event) {
-            (Ok(wake), Ok(event)) => (wake, event),
-            (Err(error), _) | (_, Err(error)) => {
-                could(Err(StartError::Descriptors(error)));
+    /// One turn: everything that became ready is read and answered, what other
+    /// shards published is taken in, and a slice of the pending fan-outs is
+    /// delivered. Returns whether work is left for another turn.
+    ///
+    /// # Errors
+    /// When the kernel interface itself is broken.
+    pub(crate) fn turn(&mut self, now: Instant) -> io::Result<bool> {
+        self.serving.clock.set(now);
+        self.begin_drain_if_asked();
+        self.resume_paused();
+        let more_ready = self.serve_ready()?;
+        self.serving.publishing.receive();
+        self.fan_out(now);
+        self.serving.publishing.hub.flush_mesh();
+        self.resume_waiting();
+        self.serving.publishing.hub.update_gauges();
+        Ok(more_ready || self.table.has_due() || self.serving.publishing.may_go_on())
+    }
+
+    /// Reads and answers every session that became ready.
+    fn serve_ready(&mut self) -> io::Result<bool> {
+        let more = self.table.begin_turn()?;
+        while let Some(readiness) = self.table.next_ready() {
+            let lost = readiness.lapsed && self.table.watch_again(readiness.key).is_err();
+            self.attend(readiness.key, |session| match lost {
+                true => session.vanish(),
+                false => serve(session, readiness),
+            });
+        }
+        Ok(more)
+    }
+
+    /// Delivers a slice of what is published, and ends the sessions that a delivery
+    /// has failed for.
+    fn fan_out(&mut self, now: Instant) {
+        let Serving {
+            publishing,
+            clock,
+            metrics,
+            ..
+        } = &mut self.serving;
+        publishing.fan_out(&mut self.table, now, clock, metrics);
+        while let Some((key, reason)) = self.serving.publishing.failed.pop() {
+            self.attend(key, |session| match reason {
+                EndReason::SlowConsumer => session.close_slow_consumer(),
+                _ => session.vanish(),
+            });
+        }
+    }
+
+    /// Lets sessions go on whose input was held back for want of room.
+    fn resume_waiting(&mut self) {
+        if self.serving.publishing.waiting.is_empty() {
+            return;
+        }
+        for _ in 0..self.serving.publishing.waiting.len() {
+            if self.serving.publishing.hub.is_congested() {
+                break;
+            }
+            if let Some(key) = self.serving.publishing.waiting.pop_front() {
+                self.attend(key, |session| session.resume());
+            }
+        }
+        // What they published has yet to reach the other shards.
+        self.serving.publishing.hub.flush_mesh();
+    }
+
+    /// Lets sessions go on whose rate allows it again.
+    fn resume_paused(&mut self) {
+        let now_ms = self.serving.clock.elapsed_ms();
+        while let Some(key) = self
+            .serving
+            .rates
+            .as_mut()
+            .and_then(|rates| rates.next_resumed(now_ms))
+        {
+            self.attend(key, |session| {
+                if session.session().wait() == Wait::ForRate {
+                    session.resume()?;
+                }
+                Over::Continue(())
+            });
+        }
+    }
+
+    /// Time until the first of the paused sessions may go on.
+    pub(crate) fn until_resume(&self) -> Option<Duration> {
+        let rates = self.serving.rates.as_ref()?;
+        rates.until_resume(self.serving.clock.elapsed_ms())
+    }
+
+    /// Looks at the next part of the table for sessions that are late.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        self.serving.clock.set(now);
+        for place in self.deadlines.part(self.table.places(), now) {
+            let Some(at) = self.table.at(place as u32) else {
+                continue;
+            };
+            let key = at.key;
+            let mut session = SessionMut::new(at, &mut self.serving);
+            if let Over::Break(reason) = self.deadlines.look_after(&mut session) {
+                self.end(key, reason);
+            }
+        }
+        self.drain_some();
+    }
+
+    /// Begins to drain if the server does.
+    fn begin_drain_if_asked(&mut self) {
+        if self.lifecycle.phase() < Phase::Draining {
+            return;
+        }
+        let now_ms = self.serving.clock.now_ms();
+        if self.deadlines.begin_drain(now_ms) {
+            self.drain_some();
+        }
+        let is_hurried = self.lifecycle.is_hurried();
+        if is_hurried {
+            self.drain_sessions(usize::MAX);
+        }
+        // What is accepted after the drain time, while a neighbour takes over, has
+        // just come.
+        let is_over = self.deadlines.drain_time_is_over(now_ms) && !self.entrance.is_accepting();
+        if is_hurried || is_over {
+            self.entrance.handshakes.give_up();
+        }
+    }
+
+    /// Closes as many sessions as this tick's share of the drain time asks for.
+    fn drain_some(&mut self) {
+        let now_ms = self.serving.clock.now_ms();
+        let quota = self.deadlines.drain_quota(self.table.len(), now_ms);
+        self.drain_sessions(quota);
+    }
+
+    fn drain_sessions(&mut self, mut quota: usize) {
+        while quota > 0
+            && let Some(place) = self.deadlines.next_to_drain(self.table.places())
+        {
+            let at = self.table.at(place as u32);
+            let Some(key) = at.filter(|at| at.entry.is_open()).map(|at| at.key) else {
+                continue;
+            };
+            quota -= 1;
+            self.attend(key, |session| {
+                let code = session.route().drain_code;
+                session.close(code, "the server is shutting down", EndReason::Drained)
+            });
+        }
+    }
+
+    /// Whether the shard takes no new sessions any more.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.deadlines.is_draining()
+    }
+
+    /// Whether the shard has nothing left to do and may end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_draining() && self.table.is_empty() && self.entrance.is_deserted()
+    }
+
+    /// Whether the shard can take no new connection for now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entrance.handshakes.are_full() || self.serving.publishing.hub.is_overloaded()
+    }
+
+    /// Does something for one session, unless it is gone, and ends it if that says
+    /// so.
+    #[inline]
+    fn attend(&mut self, key: SessionKey, act: impl FnOnce(&mut SessionMut<'_>) -> Over) {
+        if let Some(at) = self.table.get(key)
+            && let Over::Break(reason) = act(&mut SessionMut::new(at, &mut self.serving))
+        {
+            self.end(key, reason);
+        }
+    }
+
+    /// Makes a session of a connection whose handshake is accepted. `early` is what
+    /// came after the handshake.
+    fn open(&mut self, opening: Opening, link: Link, early: &mut [u8]) {
+        let Opening {
+            request,
+            route,
+            response,
+            admission,
+            ..
+        } = opening;
+        let now_ms = self.serving.clock.now_ms();
+        let inserted = self
+            .table
+            .insert(|generation| Session::new(link, generation, route, now_ms));
+        let at = match inserted {
+            Ok(at) => at,
+            Err((session, error)) => {
+                tracing::warn!("a session could not be watched and is refused: {error}");
+                let refusal = self.entrance.refuse_unwatched();
+                // The kernel has no memory for a watch; it may have none for this.
+                let _ = session.into_outlet().link().send_bytes(&refusal);
                 return;
             }
         };
-        if !could(Ok(())) {
+        let key = at.key;
+        self.entrance.settle(key.index, admission);
+        self.deadlines.opened(key.index);
+        self.serving.metrics.opened.add(1);
+        let over = SessionMut::new(at, &mut self.serving).open(&request, &response, early);
+        self.serving.metrics.sessions.set(self.table.len() as u64);
+        if let Over::Break(reason) = over {
+            self.end(key, reason);
+        }
+    }
+
+    /// Takes a session that is over out of the table and closes its socket.
+    fn end(&mut self, key: SessionKey, reason: EndReason) {
+        if self.table.remove(key).is_none() {
             return;
         }
-        let listeners = match turn.take(|| self.listen()) {
-            Ok(listeners) => listeners,
-            Err(error) => {
-                let address = self.address;
-                return listening(Err(StartError::Listen { address, error }));
-            }
-        };
-        listening(Ok(()));
-
-        let core = Rc::new(RefCell::new(core));
-        // The runtime forgets tasks that still wait when it ends. They must not
-        // keep the sessions, nor the ring that holds their sockets open.
-        for listener in listeners {
-            core.borrow_mut().doors += 1;
-            monoio::spawn(accept_connections(Rc::downgrade(&core), listener, self.cpu));
-        }
-        monoio::spawn(tick(Rc::downgrade(&core), core.borrow().tick_interval()));
-        for (route, interval) in core.borrow().tick_intervals() {
-            monoio::spawn(tick_route(Rc::downgrade(&core), route, interval));
-        }
-        self.turn_until_finished(&core, &wake, &event).await;
-    }
-
-    fn listen(&mut self) -> std::io::Result<Vec<TcpListener>> {
-        let mark = self.cpu.filter(|_| self.steer == Steer::Cpu);
-        let sockets = self.listeners.drain(..);
-        sockets
-            .map(|socket| {
-                // Inherited ones keep the old mark otherwise.
-                sys::prefer_core(&socket, mark)?;
-                sys::listen(&socket, self.backlog)?;
-                TcpListener::from_std(socket.into())
-            })
-            .collect()
-    }
-
-    /// The session loop: turns while there is work, then a wait until there is
-    /// more.
-    async fn turn_until_finished(&self, core: &RefCell<Core>, wake: &TcpStream, event: &TcpStream) {
-        let waker = core.borrow().hub.mesh().waker_handle();
-        let kick = Rc::clone(&core.borrow().kick);
-        let mut readable = pin!(wake.readable(false));
-        loop {
-            let may_sleep = match self.turn_while_busy(core, &waker) {
-                Ok(may_sleep) => may_sleep,
-                Err(error) => {
-                    tracing::error!("a shard ends because its session plane failed: {error}");
-                    return;
-                }
-            };
-            if core.borrow().is_draining() {
-                core.borrow().leaving.ring();
-                if core.borrow().is_finished() {
-                    return;
-                }
-            }
-            if !may_sleep {
-                let_runtime_park(event, &waker).await;
-                continue;
-            }
-            let wait = poll_fn(|cx| {
-                if kick.take(cx.waker()) {
-                    return Poll::Ready(false);
-                }
-                readable.as_mut().poll(cx).map(|_| true)
-            });
-            let until_resume = core.borrow().until_resume();
-            let woken = match until_resume {
-                None => wait.await,
-                Some(limit) => monoio::time::timeout(limit, wait).await.unwrap_or(false),
-            };
-            if woken {
-                readable.set(wake.readable(false));
-            }
-        }
-    }
-
-    /// Turns until there is nothing to do and the shard may sleep, or until
-    /// the runtime should have its turn too. Returns which of the two.
-    fn turn_while_busy(&self, core: &RefCell<Core>, waker: &ShardWaker) -> std::io::Result<bool> {
-        let began = Instant::now();
-        loop {
-            let more = core.borrow_mut().turn()?;
-            let ready = || waker.is_notified() || core.borrow_mut().plane.looks_ready();
-            if !(more || ready() || self.poll_busily(ready)) {
-                // What comes from here on notifies the event; what came before
-                // it was emptied shows in a last look.
-                waker.event().drain();
-                if !ready() && waker.try_park() {
-                    return Ok(true);
-                }
-            }
-            if began.elapsed() > MAX_TIME_WITHOUT_PARKING {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Watches for work for a while without sleeping. Returns whether there is any.
-    fn poll_busily(&self, ready: impl Fn() -> bool) -> bool {
-        if self.busy_poll.is_zero() {
-            return false;
-        }
-        let until = Instant::now() + self.busy_poll;
-        while Instant::now() < until {
-            if ready() {
-                return true;
-            }
-            std::hint::spin_loop();
-        }
-        false
+        self.entrance.forget(key.index);
+        self.serving.metrics.end(reason);
+        self.serving.metrics.sessions.set(self.table.len() as u64);
     }
 }
 
-/// Waits for one park of the runtime, in which it reaps what has completed and
-/// finds out which timers are due.
-///
-/// The wait is armed before the event is notified: on monoio's epoll driver a
-/// wait for what is ready already ends without a park, and would keep the
-/// runtime from ever doing anything else.
-async fn let_runtime_park(event: &TcpStream, waker: &ShardWaker) {
-    waker.event().drain();
-    let mut readable = pin!(event.readable(false));
-    let mut armed = false;
-    poll_fn(|cx| match readable.as_mut().poll(cx) {
-        Poll::Ready(_) => Poll::Ready(()),
-        Poll::Pending => {
-            if !std::mem::replace(&mut armed, true) {
-                waker.event().notify();
-            }
-            Poll::Pending
-        }
-    })
-    .await;
-}
-
-/// Looks after deadlines, for as long as the shard runs.
-async fn tick(core: Weak<RefCell<Core>>, interval: Duration) {
-    loop {
-        monoio::time::sleep(interval).await;
-        let Some(core) = core.upgrade() else { return };
-        core.borrow_mut().tick();
-        core.borrow().kick.set();
+/// Serves a session that has become ready.
+#[inline]
+fn serve(session: &mut SessionMut<'_>, readiness: Readiness) -> Over {
+    if readiness.writable {
+        session.write()?;
     }
-}
-
-/// Tells the handler of a route of time, for as long as the shard runs.
-async fn tick_route(core: Weak<RefCell<Core>>, route: u16, interval: Duration) {
-    loop {
-        monoio::time::sleep(interval).await;
-        let Some(core) = core.upgrade() else { return };
-        if core.borrow_mut().tick_route(route) {
-            core.borrow().kick.set();
-        }
+    // A session that is due in the next turn has had its share of this one.
+    if readiness.readable && !session.session().is_due() {
+        session.read(readiness.hung_up)?;
     }
+    Over::Continue(())
 }

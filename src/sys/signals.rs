@@ -104,8 +104,8 @@ impl StopSignals {
     }
 
     /// Lets SIGINT, SIGTERM and SIGQUIT end this process as they end any other,
-    /// until they are held back. A successor begins with all of them held back,
-    /// as its predecessor has them, and is to end on these while it reads its
+    /// until they are held back. A new process begins with all of them held back,
+    /// as the old process has them, and is to end on these while it reads its
     /// configuration.
     pub fn let_through() {
         let ending = [Signal::Interrupt, Signal::Terminate, Signal::Quit];

@@ -10,7 +10,7 @@
 #[inline]
 pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: usize) {
     // As a little-endian word the key's first byte is its lowest, on any machine.
-    let key = turn(u32::from_le_bytes(key), offset);
+    let key = rotate(u32::from_le_bytes(key), offset);
     match payload.len() {
         0..4 => {
             for (byte, key) in payload.iter_mut().zip(key.to_le_bytes()) {
@@ -24,7 +24,7 @@ pub fn apply_mask(payload: &mut [u8], key: [u8; 4], offset: usize) {
 
 /// The key as it stands `offset` bytes further on.
 #[inline]
-fn turn(key: u32, offset: usize) -> u32 {
+fn rotate(key: u32, offset: usize) -> u32 {
     key.rotate_right((offset % 4) as u32 * 8)
 }
 
@@ -32,7 +32,7 @@ fn turn(key: u32, offset: usize) -> u32 {
 /// bytes they share are masked once.
 #[inline]
 fn mask_u32(payload: &mut [u8], key: u32) {
-    let last_key = turn(key, payload.len());
+    let last_key = rotate(key, payload.len());
     let (Some(first), Some(last)) = (payload.first_chunk(), payload.last_chunk()) else {
         return;
     };
@@ -48,7 +48,7 @@ fn mask_u32(payload: &mut [u8], key: u32) {
 #[inline]
 fn mask_u64(payload: &mut [u8], key: u32) {
     let wide = |key: u32| u64::from(key) << 32 | u64::from(key);
-    let last_key = wide(turn(key, payload.len()));
+    let last_key = wide(rotate(key, payload.len()));
     let key = wide(key);
     let Some(last) = payload.last_chunk() else {
         return;

@@ -4,22 +4,28 @@ use bytes::Bytes;
 
 use super::encode::encode_frame;
 use super::event::Message;
+use super::header::{FrameHeader, OpCode};
 
-/// A message encoded as a server's frame, or a run of such, to be sent as it is to
-/// any number of sessions.
+/// A message encoded as a server's frame, to be sent as it is to any number of
+/// sessions.
 ///
-/// A clone shares the bytes.
+/// Header and payload lie in one allocation, which a clone shares, as does the
+/// [`payload`](PreparedFrame::payload) that it lends out.
+///
+/// ```
+/// use corecast::ws::{OpCode, PreparedFrame};
+///
+/// let frame = PreparedFrame::text("Hello");
+/// assert_eq!(frame.as_bytes(), b"\x81\x05Hello");
+/// assert_eq!((frame.opcode(), &frame.payload()[..]), (OpCode::Text, &b"Hello"[..]));
+/// ```
 ///
 /// # Invariants worth naming
 ///
-/// - The bytes are whole frames, each a message of its own, so that another frame
-///   may stand before or after them, and [`frames`](PreparedFrame::frames) counts
-///   them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PreparedFrame {
-    bytes: Bytes,
-    frames: u32,
-}
+/// - The bytes are one whole frame, final and not masked, that is a message of its
+///   own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedFrame(Bytes);
 
 impl PreparedFrame {
     /// Encodes a message.
@@ -27,10 +33,7 @@ impl PreparedFrame {
         // An empty vector grows to the very size, and so becomes `Bytes` as it is.
         let mut bytes = Vec::new();
         encode_frame(&mut bytes, message.opcode(), message.as_bytes());
-        PreparedFrame {
-            bytes: bytes.into(),
-            frames: 1,
-        }
+        PreparedFrame(bytes.into())
     }
 
     /// Encodes a text message.
@@ -43,44 +46,60 @@ impl PreparedFrame {
         PreparedFrame::new(Message::Binary(bytes))
     }
 
-    /// Joins several into one run, in their order. One alone is shared, not copied;
-    /// none make the empty run.
-    pub fn concat(run: &[PreparedFrame]) -> PreparedFrame {
-        if let [alone] = run {
-            return alone.clone();
-        }
-        let mut bytes = Vec::with_capacity(run.iter().map(PreparedFrame::len).sum());
-        for next in run {
-            bytes.extend_from_slice(next.as_bytes());
-        }
-        PreparedFrame {
-            bytes: bytes.into(),
-            frames: run.iter().map(|next| next.frames).sum(),
-        }
+    /// Takes the first frame off bytes that are whole frames made here; `None` once
+    /// nothing is left.
+    pub(crate) fn split_off_first(frames: &mut Bytes) -> Option<PreparedFrame> {
+        let (header, header_len) = FrameHeader::parse(frames).ok()??;
+        Some(PreparedFrame(
+            frames.split_to(header_len + header.payload_len as usize),
+        ))
     }
 
     /// The bytes to send.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.0
     }
 
-    /// Bytes to send.
+    /// The bytes to send, to keep.
     #[inline]
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// Bytes to send, two at least.
+    #[inline]
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "a frame has a header, so it is never empty"
+    )]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.0.len()
     }
 
-    /// Whether there is nothing to send, as in a run of none.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+    /// Whether the message is text or binary.
+    pub fn opcode(&self) -> OpCode {
+        self.header().0.opcode
     }
 
-    /// Messages in the run.
-    #[inline]
-    pub fn frames(&self) -> u32 {
-        self.frames
+    /// The message's payload, which shares the memory of the frame.
+    pub fn payload(&self) -> Bytes {
+        self.0.slice(self.header().1..)
+    }
+
+    /// The header, and its length.
+    fn header(&self) -> (FrameHeader, usize) {
+        match FrameHeader::parse(&self.0) {
+            Ok(Some(header)) => header,
+            _ => unreachable!("a prepared frame begins with the header it was given"),
+        }
+    }
+}
+
+/// The message, encoded.
+impl From<Message<'_>> for PreparedFrame {
+    fn from(message: Message<'_>) -> PreparedFrame {
+        PreparedFrame::new(message)
     }
 }
 
@@ -95,20 +114,22 @@ mod tests {
             PreparedFrame::binary(&[1, 2]).as_bytes(),
             b"\x82\x02\x01\x02"
         );
-        assert_eq!(PreparedFrame::text("").frames(), 1);
+        assert_eq!(PreparedFrame::text("").len(), 2);
     }
 
     #[test]
-    fn a_run_is_its_frames_in_order() {
-        let [a, b, c] = ["a", "b", "c"].map(PreparedFrame::text);
-        let run = PreparedFrame::concat(&[a.clone(), b, c]);
-        assert_eq!(run.as_bytes(), b"\x81\x01a\x81\x01b\x81\x01c");
-        assert_eq!((run.frames(), run.len()), (3, 9));
-        assert_eq!(PreparedFrame::concat(&[run.clone(), a.clone()]).frames(), 4);
-
-        assert!(PreparedFrame::concat(&[]).is_empty());
-        let alone = PreparedFrame::concat(std::slice::from_ref(&a));
-        assert_eq!(alone.as_bytes().as_ptr(), a.as_bytes().as_ptr());
+    fn a_frame_knows_its_opcode_and_its_payload() {
+        for len in [0, 125, 126, 65_535, 65_536] {
+            let payload = vec![7; len];
+            let frame = PreparedFrame::binary(&payload);
+            assert_eq!(frame.opcode(), OpCode::Binary);
+            assert_eq!(frame.payload(), payload);
+            assert!(frame.as_bytes().ends_with(&frame.payload()));
+        }
+        let frame = PreparedFrame::from(Message::Text("shared"));
+        assert_eq!(frame.opcode(), OpCode::Text);
+        let end = frame.as_bytes().as_ptr_range().end;
+        assert_eq!(frame.payload().as_ptr_range().end, end, "not copied");
     }
 
     #[test]

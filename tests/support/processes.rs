@@ -66,7 +66,7 @@ pub fn child(parent: libc::pid_t) -> libc::pid_t {
 }
 
 /// The processes that have taken over from each other, in turn, as the log says.
-pub fn successors(server: &Server) -> Vec<libc::pid_t> {
+pub fn new_processes(server: &Server) -> Vec<libc::pid_t> {
     let log = server.log();
     let numbers = log.lines().filter_map(|line| {
         let (_, rest) = line.split_once(": process ")?;
@@ -93,8 +93,8 @@ pub struct Ended(pub Vec<libc::pid_t>);
 impl Ended {
     /// Waits until so many have taken over, and returns the last.
     pub fn after(&mut self, server: &Server, count: usize) -> libc::pid_t {
-        wait_until("a successor has taken over", || {
-            self.0 = successors(server);
+        wait_until("a new process has taken over", || {
+            self.0 = new_processes(server);
             self.0.len() >= count
         });
         assert_eq!(self.0.len(), count);

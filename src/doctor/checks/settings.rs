@@ -25,10 +25,11 @@ pub struct Settings {
 
 impl From<&Config> for Settings {
     fn from(config: &Config) -> Self {
-        let admin = config.admin.map(|address| address.port());
+        let endpoints = config.listen.iter().map(|endpoint| endpoint.address);
+        let addresses = endpoints.chain(config.admin);
         Settings {
             backlog: config.backlog.into(),
-            ports: std::iter::once(config.listen.port()).chain(admin).collect(),
+            ports: addresses.map(|address| address.port()).collect(),
             max_sessions: config.max_sessions as u64,
             max_sessions_per_shard: config.max_sessions_per_shard as u64,
             max_connections_per_source: config.max_connections_per_source as u64,

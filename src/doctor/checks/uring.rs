@@ -23,8 +23,8 @@ pub struct Facts {
     pub process: String,
     /// The kernel's release, with its two first numbers.
     pub release: Reading<(String, (u64, u64))>,
-    /// Whether a ring with all a shard needs was set up; else the server's own
-    /// words why not.
+    /// Whether a ring with all a shard needs was set up and entered; else the
+    /// server's own words why not.
     pub ring: Reading<Result<(), String>>,
     /// 0: everybody may; 1: those of a group; 2: nobody.
     pub disabled: Reading<u64>,
@@ -93,9 +93,10 @@ impl Facts {
         );
         match &self.ring {
             Err(reason) => check.unknown(reason),
-            Ok(Ok(())) => check
-                .value(Amount::words("works"))
-                .verdict(Verdict::Fits, "a ring with all a shard needs was set up"),
+            Ok(Ok(())) => check.value(Amount::words("works")).verdict(
+                Verdict::Fits,
+                "a ring with all a shard needs was set up and has woken a thread",
+            ),
             Ok(Err(why)) => check
                 .value(Amount::words("refused"))
                 .needed(Amount::words("works"))

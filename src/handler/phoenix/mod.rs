@@ -30,6 +30,7 @@ mod token;
 mod version;
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -48,8 +49,9 @@ pub use version::Version;
 
 use super::{Acceptance, Context, Ended, Handler};
 use crate::config::{ConfigError, PhoenixConfig, TopicRule};
+use crate::publication::Topic;
 use crate::upgrade::{Refusal, Request};
-use crate::ws::{CloseCode, Message};
+use crate::ws::{CloseCode, Message, PreparedFrame};
 
 /// The subprotocol that clients offer together with their token.
 const SUBPROTOCOL: &str = "phoenix";
@@ -111,6 +113,7 @@ impl Phoenix {
         PhoenixHandler {
             shared: Arc::clone(&self.0),
             presences: Presences::default(),
+            unsaid: VecDeque::new(),
             next_presence: RandomState::new().hash_one(()),
             name: String::new(),
             text: String::new(),
@@ -124,6 +127,8 @@ pub struct PhoenixHandler {
     shared: Arc<Shared>,
     /// Who is in which topic, on all shards.
     presences: Presences,
+    /// What changed, written, that there was no room for yet: of one topic at most.
+    unsaid: VecDeque<(Topic, PreparedFrame)>,
     /// The reference of the next presence. It begins at random, so that neither
     /// another shard nor the next run gives the same.
     next_presence: u64,

@@ -13,7 +13,8 @@
 //!   may have been told of it in between. Clients take what they know already
 //!   for no change, so who joins late and hears of a change twice is right too.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -61,7 +62,7 @@ struct Present {
 pub(super) struct Presences {
     topics: HashMap<Arc<str>, Present>,
     /// The topics that have a difference to tell.
-    changed: Vec<Arc<str>>,
+    changed: VecDeque<Arc<str>>,
 }
 
 impl Presences {
@@ -95,7 +96,7 @@ impl Presences {
             }
         }
         if !had_difference {
-            self.changed.push(change.topic.clone());
+            self.changed.push_back(change.topic.clone());
         }
     }
 
@@ -111,27 +112,23 @@ impl Presences {
         out.push('}');
     }
 
-    /// Takes what has changed in each topic since the last time.
-    pub(super) fn take_differences(&mut self) -> Vec<(Arc<str>, String)> {
-        let Presences { topics, changed } = self;
-        let difference = |topic: Arc<str>| {
-            let present = topics.get_mut(&topic)?;
-            let mut json = "{\"joins\":".to_owned();
-            write_grouped(std::mem::take(&mut present.joins), &mut json);
-            json.push_str(",\"leaves\":");
-            write_grouped(std::mem::take(&mut present.leaves), &mut json);
-            json.push('}');
-            if present.keys.is_empty() {
-                topics.remove(&topic);
-            }
-            Some((topic, json))
+    /// Takes what has changed in one topic since the last time. To be called until
+    /// there is nothing.
+    pub(super) fn take_difference(&mut self) -> Option<(Arc<str>, String)> {
+        let topic = self.changed.pop_front()?;
+        let Entry::Occupied(mut entry) = self.topics.entry(Arc::clone(&topic)) else {
+            unreachable!("a topic stays while there is a difference to tell");
         };
-        changed.drain(..).filter_map(difference).collect()
-    }
-
-    /// Whether there is no difference to tell.
-    pub(super) fn is_unchanged(&self) -> bool {
-        self.changed.is_empty()
+        let present = entry.get_mut();
+        let mut json = "{\"joins\":".to_owned();
+        write_grouped(std::mem::take(&mut present.joins), &mut json);
+        json.push_str(",\"leaves\":");
+        write_grouped(std::mem::take(&mut present.leaves), &mut json);
+        json.push('}');
+        if present.keys.is_empty() {
+            entry.remove();
+        }
+        Some((topic, json))
     }
 }
 

@@ -232,27 +232,36 @@ impl PhoenixHandler {
         }
     }
 
-    /// Tells the subscribers on this shard who came and went since the last time.
+    /// Tells the subscribers on this shard who came and went since the last time, as
+    /// far as there is room; the rest with the next tick.
     pub(super) fn say_what_changed(&mut self, ctx: &mut Context<'_>) {
-        if self.presences.is_unchanged() {
-            return;
-        }
-        for (topic, difference) in self.presences.take_differences() {
-            let Ok(payload) = serde_json::from_str(&difference) else {
-                debug_assert!(false, "a difference is JSON");
-                continue;
-            };
-            for version in Version::ALL {
-                self.set_name(version, &topic);
-                let Some(here) = ctx.topic_here(&self.name) else {
-                    continue;
-                };
-                let (event, payload) = ("presence_diff", Payload::Json(payload));
-                let frame = outgoing::broadcast(version, &topic, event, payload, &mut self.text);
-                if let Some(frame) = frame {
-                    ctx.publish_here(&here, frame);
+        loop {
+            while let Some((topic, frame)) = self.unsaid.pop_front() {
+                if ctx.publish_here(&topic, frame.clone()).is_full() {
+                    return self.unsaid.push_front((topic, frame));
                 }
             }
+            let Some((topic, difference)) = self.presences.take_difference() else {
+                return;
+            };
+            self.write_difference(&topic, &difference, ctx);
+        }
+    }
+
+    /// Writes a difference for each version that is spoken in its topic here.
+    fn write_difference(&mut self, topic: &str, difference: &str, ctx: &Context<'_>) {
+        let Ok(payload) = serde_json::from_str(difference) else {
+            debug_assert!(false, "a difference is JSON");
+            return;
+        };
+        for version in Version::ALL {
+            self.set_name(version, topic);
+            let Some(here) = ctx.topic_here(&self.name) else {
+                continue;
+            };
+            let (event, payload) = ("presence_diff", Payload::Json(payload));
+            let frame = outgoing::broadcast(version, topic, event, payload, &mut self.text);
+            self.unsaid.extend(frame.map(|frame| (here, frame)));
         }
     }
 

@@ -60,7 +60,7 @@ fn every_case_is_echoed_and_the_report_asked_for() {
     for max_read_bytes in [64 * 1024, 1] {
         let (sender, heard) = mpsc::channel();
         let config = Config {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
             admin: None,
             shards: 1,
             ..Config::default()

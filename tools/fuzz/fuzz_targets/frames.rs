@@ -7,6 +7,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
+use corecast::publication::Run;
 use corecast::ws::{
     CloseCode, Message, OpCode, PreparedFrame, Role, Rules, encode_close, encode_frame,
     encode_masked_close, encode_masked_frame,
@@ -122,9 +123,10 @@ impl Saying<'_> {
                 };
                 let frame = PreparedFrame::new(message);
                 let run = vec![frame; usize::from(count % 4)];
-                let joined = PreparedFrame::concat(&run);
-                assert_eq!(joined.frames() as usize, run.len());
+                let joined = Run::join(run.clone());
+                assert_eq!(joined.messages() as usize, run.len());
                 assert_eq!(joined.is_empty(), run.is_empty());
+                assert!(joined.frames().eq(run.iter().cloned()));
                 stream.extend_from_slice(joined.as_bytes());
                 expected.extend(vec![event; run.len()]);
             }

@@ -2,7 +2,8 @@
 //!
 //! A session that is subscribed when a publication is made, and stays so, gets it
 //! exactly once, and one publisher's publications in the order made, to whatever
-//! topics they went. Nobody gets one that left, or is the exception. Shards are only
+//! topics they went. Nobody gets one that left, or is the exception. The same holds for
+//! what an outsider has had accepted. Notices arrive once and in order. Shards are only
 //! ever run when they were woken or know of work, so a lost wake is found as well:
 //! in the end nothing is pending anywhere.
 
@@ -12,9 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arbitrary::Arbitrary;
-use corecast::hub::{Hub, Subscriptions, Topic};
-use corecast::mesh::{ShardWaker, connect};
+use corecast::hub::{Hub, ShardMessage, Subscriptions, Topic};
+use corecast::mesh::{OutsideEnd, Refused, ShardWaker, connect};
 use corecast::metrics::ShardMetrics;
+use corecast::participant::Participant;
+use corecast::publication::Publication;
 use corecast::sys::EventFd;
 use corecast::ws::{PreparedFrame, Role, Rules};
 use corecast_fuzz::codec::{Owned, decode};
@@ -52,6 +55,13 @@ enum Operation {
         times: u8,
         is_large: bool,
     },
+    /// The shard of the operation does not matter.
+    PublishOutside {
+        topic: u8,
+        times: u8,
+        is_large: bool,
+    },
+    Tell,
     Receive,
     Flush,
     Run {
@@ -134,10 +144,39 @@ impl Oracle {
     }
 }
 
+/// The outsider publishes under the number after the last shard's.
+struct Outsider {
+    end: OutsideEnd<ShardMessage>,
+    number: usize,
+    accepted: u32,
+}
+
+impl Outsider {
+    fn publish(&mut self, topic: u8, is_large: bool, oracle: &mut Oracle) {
+        let publication = Publication {
+            topic: name(topic),
+            message: PreparedFrame::binary(&payload(topic, self.number, self.accepted, is_large)),
+            origin: Participant::Outside,
+        };
+        let message = ShardMessage::Publish(Arc::new(publication));
+        match self.end.try_broadcast(&message) {
+            Ok(()) => {
+                oracle.published((self.number, self.accepted), topic, None);
+                self.accepted += 1;
+            }
+            Err(Refused::Full { shard }) => assert!(shard < self.number),
+            Err(Refused::Stopped) => panic!("no shard has ended"),
+        }
+    }
+}
+
 struct Shard {
     hub: Hub,
     sessions: Vec<Subscriptions>,
     published: u32,
+    told: u32,
+    /// How many notices of each shard it has heard.
+    heard: Vec<u32>,
 }
 
 impl Shard {
@@ -147,11 +186,11 @@ impl Shard {
             max_frame_bytes: usize::MAX,
             max_message_bytes: usize::MAX,
         };
-        self.hub.run_slice(budget, |session, frames| {
-            let run = decode(&rules, frames.as_bytes());
+        self.hub.run_slice(budget, |session, joined| {
+            let run = decode(&rules, joined.as_bytes());
             assert_eq!(
                 (run.fault, run.events.len()),
-                (None, frames.frames() as usize)
+                (None, joined.messages() as usize)
             );
             for event in run.events {
                 let bytes = match event {
@@ -173,6 +212,11 @@ impl Shard {
             self.hub.expect_incoming();
         }
         self.hub.receive();
+        while let Some(notice) = self.hub.next_notice() {
+            let (from, number): &(usize, u32) = notice.content.downcast_ref().expect("as told");
+            assert_eq!(self.heard[*from], *number, "in order");
+            self.heard[*from] += 1;
+        }
     }
 
     fn publish(
@@ -183,11 +227,7 @@ impl Shard {
         is_large: bool,
         oracle: &mut Oracle,
     ) {
-        let mut payload = vec![topic, shard as u8];
-        payload.extend(self.published.to_be_bytes());
-        if is_large {
-            payload.resize(LARGE_BYTES, 0);
-        }
+        let payload = payload(topic, shard, self.published, is_large);
         oracle.published((shard, self.published), topic, except);
         self.published += 1;
         self.hub
@@ -204,6 +244,15 @@ impl Shard {
     }
 }
 
+fn payload(topic: u8, from: usize, number: u32, is_large: bool) -> Vec<u8> {
+    let mut payload = vec![topic, from as u8];
+    payload.extend(number.to_be_bytes());
+    if is_large {
+        payload.resize(LARGE_BYTES, 0);
+    }
+    payload
+}
+
 fn name(topic: u8) -> Topic {
     Topic::new(format!("topic {topic}"))
 }
@@ -216,7 +265,14 @@ fuzz_target!(|case: Case| {
     let wakers = events
         .into_iter()
         .map(|event| Arc::new(ShardWaker::new(Arc::new(event))));
-    let ends = connect(wakers.collect(), 1 + usize::from(case.ring_capacity % 8));
+    let wakers: Vec<_> = wakers.collect();
+    let ring_capacity = 1 + usize::from(case.ring_capacity % 8);
+    let (ends, mut outside) = connect(&wakers, 1, ring_capacity);
+    let mut outsider = Outsider {
+        end: outside.pop().expect("one was asked for"),
+        number: count,
+        accepted: 0,
+    };
     let max_pending = 1 + usize::from(case.max_pending % 8);
     let mut shards: Vec<Shard> = ends
         .into_iter()
@@ -224,6 +280,8 @@ fuzz_target!(|case: Case| {
             hub: Hub::new(end, max_pending, Arc::new(ShardMetrics::default())),
             sessions: vec![Subscriptions::default(); usize::from(SESSIONS)],
             published: 0,
+            told: 0,
+            heard: vec![0; count],
         })
         .collect();
     let mut oracle = Oracle::default();
@@ -271,6 +329,19 @@ fuzz_target!(|case: Case| {
                     shard.publish(index, topic % TOPICS, except, is_large, &mut oracle);
                 }
             }
+            Operation::PublishOutside {
+                topic,
+                times,
+                is_large,
+            } => {
+                for _ in 0..=times % 8 {
+                    outsider.publish(topic % TOPICS, is_large, &mut oracle);
+                }
+            }
+            Operation::Tell => {
+                shard.hub.tell(0, (index, shard.told));
+                shard.told += 1;
+            }
             Operation::Receive => shard.receive(),
             Operation::Flush => shard.hub.flush_mesh(),
             Operation::Run { budget } => shard.run(index, usize::from(budget), &mut oracle),
@@ -292,6 +363,10 @@ fuzz_target!(|case: Case| {
         assert_eq!(shard.hub.mesh().backlogged(), 0, "a backlog was forgotten");
         assert_eq!(shard.hub.mesh().depth(), 0, "a ring was forgotten");
         shard.check(index, &oracle);
+        for (from, heard) in shard.heard.iter().enumerate() {
+            let told = if from == index { 0 } else { shards[from].told };
+            assert_eq!(*heard, told, "a notice was lost");
+        }
     }
     assert!(
         oracle.due.values().all(Vec::is_empty),

@@ -13,8 +13,8 @@ use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 use arbitrary::Arbitrary;
-use corecast::send_queue::SendQueue;
-use corecast::sys::Sink;
+use corecast::link::{SendQueue, Sink};
+use corecast::publication::Run;
 use corecast::ws::PreparedFrame;
 use libfuzzer_sys::fuzz_target;
 
@@ -42,7 +42,6 @@ enum Operation<'a> {
 enum Answer {
     Take(u16),
     Full,
-    Interrupted,
     Broken,
 }
 
@@ -55,7 +54,7 @@ struct Script {
 }
 
 impl Sink for Script {
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         assert!(
             parts.iter().all(|part| !part.is_empty()),
             "an empty part is offered"
@@ -64,9 +63,8 @@ impl Sink for Script {
             _ if self.is_greedy.get() => usize::MAX,
             // A socket that has room takes at least one byte.
             Some(Answer::Take(room)) => usize::from(room).max(1),
-            Some(Answer::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
             Some(Answer::Broken) => return Err(io::ErrorKind::BrokenPipe.into()),
-            Some(Answer::Full) | None => return Err(io::ErrorKind::WouldBlock.into()),
+            Some(Answer::Full) | None => return Ok(0),
         };
         let offered = parts.iter().flat_map(|part| part.iter());
         let before = self.taken.borrow().len();
@@ -159,7 +157,7 @@ impl Model {
 }
 
 fuzz_target!(|operations: Vec<Operation<'_>>| {
-    let socket = Script::default();
+    let mut socket = Script::default();
     let mut queue = SendQueue::default();
     let mut model = Model::default();
     for operation in operations {
@@ -174,32 +172,28 @@ fuzz_target!(|operations: Vec<Operation<'_>>| {
                 already_sent,
             } => {
                 let frame = PreparedFrame::binary(payload);
-                let run = Rc::new(PreparedFrame::concat(&vec![
-                    frame;
-                    1 + usize::from(joined % 3)
-                ]));
+                let run = Rc::new(Run::join(vec![frame; 1 + usize::from(joined % 3)]));
                 let already_sent = match queue.is_empty() {
                     true => usize::from(already_sent).min(run.len()),
                     false => 0,
                 };
                 queue.push_shared(&run, already_sent);
                 if already_sent < run.len() {
-                    model.push(run.as_bytes().to_vec(), u64::from(run.frames()));
+                    model.push(run.as_bytes().to_vec(), u64::from(run.messages()));
                     model.sent_of_first = model.sent_of_first.max(already_sent);
                 }
             }
             Operation::Rest(bytes) => {
                 // A session pushes a rest into a queue that it has just made.
                 if queue.is_empty() && !bytes.is_empty() {
-                    queue.push_own(bytes);
-                    queue.mark_begun();
+                    queue.push_rest(&[&[0], bytes].concat(), 1);
                     model.push(bytes.to_vec(), 0);
                     model.is_rest = true;
                 }
             }
             Operation::Burst(count) => {
                 for number in 0..count {
-                    let frame = Rc::new(PreparedFrame::binary(&[number]));
+                    let frame = Rc::new(Run::from(PreparedFrame::binary(&[number])));
                     queue.push_shared(&frame, 0);
                     model.push(frame.as_bytes().to_vec(), 1);
                     queue.push_own(&[number]);
@@ -208,7 +202,7 @@ fuzz_target!(|operations: Vec<Operation<'_>>| {
             }
             Operation::Flush(answers) => {
                 *socket.answers.borrow_mut() = answers.into();
-                flush(&mut queue, &socket, &mut model);
+                flush(&mut queue, &mut socket, &mut model);
             }
             Operation::Abandon => {
                 let forgotten = queue.abandon();
@@ -219,11 +213,11 @@ fuzz_target!(|operations: Vec<Operation<'_>>| {
         assert_eq!(queue.is_empty(), model.pending_bytes() == 0);
     }
     socket.is_greedy.set(true);
-    flush(&mut queue, &socket, &mut model);
+    flush(&mut queue, &mut socket, &mut model);
     assert!(queue.is_empty() && model.waiting.is_empty());
 });
 
-fn flush(queue: &mut SendQueue, socket: &Script, model: &mut Model) {
+fn flush(queue: &mut SendQueue, socket: &mut Script, model: &mut Model) {
     let result = queue.flush(socket);
     let left = socket.taken.take();
     if let Ok(sent) = result {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use corecast::link::Link;
 use corecast::sys::Socket;
 use socket2::{Domain, Protocol, SockRef, Type};
 
@@ -21,7 +22,7 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 ///
 /// # Errors
 /// What the kernel says; that the connection is not there yet is none.
-pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Socket> {
+pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Link> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = socket2::Socket::new(Domain::for_address(target), kind, Some(Protocol::TCP))?;
     socket.set_nodelay(true)?;
@@ -37,7 +38,7 @@ pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Socket>
         }
         Err(error) => return Err(error),
     }
-    Ok(Socket::new(socket.into()))
+    Ok(Link::plain(Socket::new(socket.into())))
 }
 
 /// Whether a connection could not begin because its route is a blackhole. The
@@ -65,13 +66,13 @@ fn choose_port_at_connect(socket: &socket2::Socket) -> io::Result<()> {
 }
 
 /// The error a socket has come to, such as a refused connection.
-pub fn pending_error(socket: &Socket) -> Option<io::Error> {
+pub fn pending_error(socket: &impl AsFd) -> Option<io::Error> {
     SockRef::from(socket).take_error().ok().flatten()
 }
 
 /// Makes the next close of this socket a reset, which leaves no TIME_WAIT
 /// behind: thousands of those would keep the next run from its ports.
-pub fn reset_on_close(socket: &Socket) {
+pub fn reset_on_close(socket: &impl AsFd) {
     // A socket whose connection is gone leaves nothing behind anyway.
     let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
@@ -90,7 +91,7 @@ pub fn thread_cpu_nanos() -> u64 {
 /// A timer that a session plane can watch like a socket. It is exact to some
 /// ten microseconds, which the runtime's own timers, in steps of a
 /// millisecond, are not.
-pub struct Timer(Socket);
+pub struct Timer(Link);
 
 impl Timer {
     /// A timer that is not set.
@@ -106,11 +107,12 @@ impl Timer {
             )
         })?;
         // SAFETY: the descriptor is new and nobody else's.
-        Ok(Timer(Socket::new(unsafe { OwnedFd::from_raw_fd(fd) })))
+        let timer = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Timer(Link::plain(Socket::new(timer))))
     }
 
     /// What the plane watches.
-    pub fn watched(&self) -> &Socket {
+    pub fn watched(&self) -> &Link {
         &self.0
     }
 

@@ -266,7 +266,7 @@ impl Handler for Rooms {
         match self.to_self {
             true => ctx.publish(room, frame),
             false => ctx.publish_to_others(room, frame),
-        }
+        };
     }
 }
 

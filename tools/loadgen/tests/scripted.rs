@@ -74,7 +74,7 @@ struct Host {
 impl Host {
     fn start() -> Host {
         let config = Config {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
             admin: None,
             shards: 1,
             ..Config::default()

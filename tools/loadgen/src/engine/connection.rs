@@ -1,7 +1,7 @@
 //! A connection, as its thread remembers it.
 
-use corecast::send_queue::SendQueue;
-use corecast::sys::Socket;
+use corecast::link::Outlet;
+use corecast::table::Entry;
 use corecast::ws::Decoder;
 
 use crate::cause::Cause;
@@ -30,14 +30,12 @@ pub(super) enum Stage {
 
 /// A connection. Kept small: this is what a million of them cost a million times.
 pub(super) struct Connection<T> {
-    pub socket: Socket,
+    pub outlet: Outlet,
     /// Tells it from others that have had its place in the table.
     pub generation: u32,
     /// Which connection of the run it is; a user that comes back keeps its number.
     pub number: u32,
     pub decoder: Decoder,
-    /// Outgoing bytes the socket did not take.
-    pub queue: Option<Box<SendQueue>>,
     pub stage: Stage,
     /// Place in the list of open connections.
     pub place: u32,
@@ -47,6 +45,25 @@ pub(super) struct Connection<T> {
     pub wants_room: bool,
     /// The scenario's part.
     pub state: T,
+}
+
+impl<T> Entry for Connection<T> {
+    #[inline]
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
+    fn set_due(&mut self) -> bool {
+        !std::mem::replace(&mut self.queued, true)
+    }
+
+    fn clear_due(&mut self) {
+        self.queued = false;
+    }
 }
 
 /// How a connection ended.

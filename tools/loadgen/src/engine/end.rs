@@ -79,10 +79,7 @@ impl<T> Net<T> {
             .table
             .iter()
             .filter(|(_, connection)| matches!(connection.stage, Stage::Opening(_)))
-            .map(|(index, connection)| SessionKey {
-                index: index as u32,
-                generation: connection.generation,
-            })
+            .map(|(key, _)| key)
             .collect();
         for key in opening {
             self.remove(key, End::Closed);
@@ -109,11 +106,12 @@ impl<T> Net<T> {
             End::Lost(cause) => *self.tally.lost.entry(cause).or_default() += 1,
             End::Closed => {}
         }
-        let connection = self.table.remove(key.index as usize);
-        self.plane.unwatch(&connection.socket, key);
+        let Some(connection) = self.table.remove(key) else {
+            return;
+        };
         // A reset would overtake a close frame that has just left.
         if !matches!(end, End::Lost(Cause::Closed(_) | Cause::Protocol)) {
-            sys::reset_on_close(&connection.socket);
+            sys::reset_on_close(connection.outlet.watched());
         }
         self.ended
             .push((key, connection.number, connection.state, end));

@@ -3,8 +3,6 @@
 //! # Invariants worth naming
 //!
 //! - An idle connection is its entry in the table: no task, no buffer.
-//! - Readiness comes as edges, as in the server: who stops reading early is put
-//!   into `again`.
 //! - A connection that ends leaves the table at once, and its scenario hears of
 //!   it at the end of the turn.
 
@@ -14,10 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use corecast::plane::{Plane, SessionKey};
-use corecast::send_queue::SendQueue;
-use corecast::sys::is_temporary;
+use corecast::table::{Scratch, Table};
 use corecast::ws::{Decoder, Role, Rules};
-use slab::Slab;
 
 use super::connection::{Connection, End, Stage};
 use super::scenario::Context;
@@ -66,12 +62,10 @@ pub struct Net<T> {
     pub(super) thread: usize,
     pub(super) shared: Arc<Shared>,
     pub(super) dialing: Arc<Dialing>,
-    pub(super) plane: Box<dyn Plane>,
     pub(super) rules: Rules,
-    pub(super) table: Slab<Connection<T>>,
+    pub(super) table: Table<Connection<T>>,
     /// The open ones, in no particular order.
     pub(super) open: Vec<SessionKey>,
-    pub(super) next_generation: u32,
     /// This thread's addresses, and which is next.
     pub(super) sources: Vec<IpAddr>,
     pub(super) next_source: usize,
@@ -83,11 +77,9 @@ pub struct Net<T> {
     /// Numbers that are to be connected again.
     pub(super) returns: Timers<u32>,
     pub(super) woken: VecDeque<SessionKey>,
-    /// Connections that were not read to the end.
-    pub(super) again: Vec<SessionKey>,
     /// Connections that are gone and whose scenario has not heard of it yet.
     pub(super) ended: Vec<(SessionKey, u32, T, End)>,
-    pub(super) scratch: Vec<u8>,
+    pub(super) scratch: Scratch,
     pub(super) out: Vec<u8>,
     pub(super) random: Random,
     pub(super) tally: Tally,
@@ -116,15 +108,13 @@ impl<T> Net<T> {
             thread,
             shared,
             dialing,
-            plane,
             rules: Rules {
                 role: Role::Client,
                 max_frame_bytes: MAX_MESSAGE_BYTES,
                 max_message_bytes: MAX_MESSAGE_BYTES,
             },
-            table: Slab::with_capacity(expected),
+            table: Table::new(plane, expected),
             open: Vec::with_capacity(expected),
-            next_generation: 0,
             sources,
             next_source: 0,
             opening: 0,
@@ -133,9 +123,8 @@ impl<T> Net<T> {
             timers: Timers::default(),
             returns: Timers::default(),
             woken: VecDeque::new(),
-            again: Vec::new(),
             ended: Vec::new(),
-            scratch: vec![0; SCRATCH_BYTES],
+            scratch: Scratch::new(SCRATCH_BYTES),
             out: Vec::new(),
             random: Random::new(rand::random()),
             tally: Tally::default(),
@@ -213,17 +202,14 @@ impl<T> Net<T> {
         key: SessionKey,
         work: impl FnOnce(&mut Decoder, &mut T, &mut Context<'_>) -> R,
     ) -> Option<R> {
-        let connection = self
-            .table
-            .get_mut(key.index as usize)
-            .filter(|connection| connection.generation == key.generation)?;
+        let connection = self.table.get(key)?.entry;
         let mut cx = Context {
             now: self.now,
             phase: self.phase,
             measured_from: self.measured_from,
             key,
             number: connection.number,
-            is_blocked: connection.queue.is_some(),
+            is_blocked: connection.outlet.is_pending(),
             tally: &mut self.tally,
             random: &mut self.random,
             out: &mut self.out,
@@ -251,39 +237,21 @@ impl<T> Net<T> {
     /// Sends what was collected, and queues what the socket does not take.
     #[inline]
     pub(super) fn flush(&mut self, key: SessionKey) {
-        let Some(connection) = self
-            .table
-            .get_mut(key.index as usize)
-            .filter(|connection| connection.generation == key.generation)
-        else {
-            self.out.clear();
-            return;
-        };
-        let sent = match &connection.queue {
-            Some(_) => Ok(0),
-            None => connection.socket.send_bytes(&self.out),
-        };
-        let broken = match sent {
-            Ok(sent) if sent == self.out.len() => None,
-            Ok(sent) => {
-                queue_rest(connection, &self.out[sent..]);
-                None
-            }
-            Err(error) if is_temporary(&error) => {
-                queue_rest(connection, &self.out);
-                None
-            }
-            Err(error) => Some(Cause::of_error(&error)),
+        // Nothing here asks how long a queue has stood still.
+        let now_ms = 0;
+        let pushed = match self.table.get(key) {
+            Some(at) => at.entry.outlet.push(&self.out, now_ms),
+            None => Ok(0),
         };
         self.out.clear();
-        if let Some(cause) = broken {
-            self.vanish(key, cause);
+        if let Err(error) = pushed {
+            self.vanish(key, Cause::of_error(&error));
         }
     }
 
     fn wake_when_writable(&mut self, key: SessionKey) {
         if let Some(connection) = self.connection(key) {
-            if connection.queue.is_some() {
+            if connection.outlet.is_pending() {
                 connection.wants_room = true;
             } else {
                 self.woken.push_back(key);
@@ -294,14 +262,6 @@ impl<T> Net<T> {
     /// The connection of this key, unless it is gone.
     #[inline]
     pub(super) fn connection(&mut self, key: SessionKey) -> Option<&mut Connection<T>> {
-        self.table
-            .get_mut(key.index as usize)
-            .filter(|connection| connection.generation == key.generation)
+        self.table.get(key).map(|at| at.entry)
     }
-}
-
-#[cold]
-fn queue_rest<T>(connection: &mut Connection<T>, rest: &[u8]) {
-    let queue: &mut Box<SendQueue> = connection.queue.get_or_insert_default();
-    queue.push_own(rest);
 }

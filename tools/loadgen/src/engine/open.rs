@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 
+use corecast::link::{Link, Outlet, Read};
 use corecast::plane::{Readiness, SessionKey};
-use corecast::sys::{Socket, is_temporary};
 use corecast::upgrade::accept_key;
 use corecast::upgrade::client::{self, ClientError};
 use corecast::ws::Decoder;
@@ -17,19 +17,22 @@ use crate::sys;
 use crate::target::Placeholders;
 
 const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
+/// Stands for the key of a connection that never came into the table.
+const NO_KEY: SessionKey = SessionKey {
+    index: u32::MAX,
+    generation: u32::MAX,
+};
 
 impl<T> Net<T> {
     /// Begins connection `number`, which was to begin at `planned`.
     pub(super) fn begin(&mut self, number: u32, planned: u64, state: T, route: Route<'_>) {
         self.tally.begun += 1;
-        let generation = self.next_generation;
-        self.next_generation = self.next_generation.wrapping_add(1);
         let targets = &self.dialing.targets;
         let target = number as usize % targets.len();
-        let socket = match self.dial(targets[target].address()) {
+        let mut link = match self.dial(targets[target].address()) {
             Ok(socket) => socket,
             Err(error) => {
-                return self.count_failure(generation, number, state, Cause::of_error(&error));
+                return self.count_failure(number, state, Cause::of_error(&error));
             }
         };
         let key = client::key(self.random.nonce());
@@ -38,13 +41,12 @@ impl<T> Net<T> {
         // On loopback the connection stands already, and the request leaves
         // without waiting for it; or nobody listens there, of which the socket
         // tells only once.
-        let sent = match socket.send_bytes(&request) {
+        let sent = match link.send_bytes(&request) {
             Ok(sent) => sent,
-            Err(error) if is_temporary(&error) => 0,
             Err(error) => match Cause::of_error(&error) {
                 // Who refuses a request unread may have sent the reasons.
                 Cause::Reset => 0,
-                cause => return self.count_failure(generation, number, state, cause),
+                cause => return self.count_failure(number, state, cause),
             },
         };
         let opening = Box::new(Opening {
@@ -56,26 +58,25 @@ impl<T> Net<T> {
         request.clear();
         self.out = request;
 
-        let index = self.table.insert(Connection {
-            socket,
+        let inserted = self.table.insert(|generation| Connection {
+            outlet: Outlet::new(link),
             generation,
             number,
             decoder: Decoder::new(),
-            queue: None,
             stage: Stage::Opening(opening),
             place: 0,
             queued: false,
             wants_room: false,
             state,
         });
-        let key = SessionKey {
-            index: index as u32,
-            generation,
+        let key = match inserted {
+            Ok(at) => at.key,
+            Err((connection, error)) => {
+                sys::reset_on_close(connection.outlet.watched());
+                return self.count_failure(number, connection.state, Cause::of_error(&error));
+            }
         };
         self.opening += 1;
-        if let Err(error) = self.plane.watch(&self.table[index].socket, key) {
-            return self.vanish(key, Cause::of_error(&error));
-        }
         let deadline = self.now + self.dialing.timeout.as_nanos() as u64;
         self.handshake_deadlines.push_back((deadline, key));
     }
@@ -113,7 +114,7 @@ impl<T> Net<T> {
 
     /// Connects from this thread's addresses in turn. One whose ports are used
     /// up is passed over.
-    fn dial(&mut self, target: SocketAddr) -> std::io::Result<Socket> {
+    fn dial(&mut self, target: SocketAddr) -> std::io::Result<Link> {
         if self.sources.is_empty() {
             return sys::connect(target, None);
         }
@@ -142,9 +143,10 @@ impl<T> Net<T> {
         if !readiness.readable {
             return;
         }
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut buffer = std::mem::take(&mut self.scratch);
+        let scratch = buffer.bytes();
         self.now = self.shared.now();
-        match self.read_response(key, &mut scratch, scenario) {
+        match self.read_response(key, scratch, scenario) {
             Ok(Some(rest)) => {
                 self.opened(key, scenario);
                 // Frames may have come right behind the response.
@@ -159,7 +161,7 @@ impl<T> Net<T> {
             Ok(None) => {}
             Err(cause) => self.vanish(key, cause),
         }
-        self.scratch = scratch;
+        self.scratch = buffer;
     }
 
     fn send_rest_of_request(&mut self, key: SessionKey) -> Result<(), Cause> {
@@ -172,16 +174,15 @@ impl<T> Net<T> {
         if opening.unsent.is_empty() {
             return Ok(());
         }
-        match connection.socket.send_bytes(&opening.unsent) {
+        match connection.outlet.link().send_bytes(&opening.unsent) {
             Ok(sent) => {
                 opening.unsent.drain(..sent);
                 Ok(())
             }
-            Err(error) if is_temporary(&error) => Ok(()),
             Err(error) => {
                 // A send on a socket that never connected says `EPIPE` or
                 // `ENOTCONN`; the socket itself knows what happened.
-                let error = sys::pending_error(&connection.socket).unwrap_or(error);
+                let error = sys::pending_error(connection.outlet.watched()).unwrap_or(error);
                 match error.raw_os_error() {
                     Some(libc::ENOTCONN) => Ok(()),
                     _ => Err(Cause::of_error(&error)),
@@ -198,11 +199,7 @@ impl<T> Net<T> {
         scratch: &mut [u8],
         scenario: &S,
     ) -> Result<Option<std::ops::Range<usize>>, Cause> {
-        let Some(connection) = self
-            .table
-            .get_mut(key.index as usize)
-            .filter(|connection| connection.generation == key.generation)
-        else {
+        let Some(connection) = self.table.get(key).map(|at| at.entry) else {
             return Ok(None);
         };
         let Stage::Opening(opening) = &mut connection.stage else {
@@ -211,10 +208,10 @@ impl<T> Net<T> {
         let route = scenario.route(&connection.state, connection.number);
         let offered = offered(&self.dialing, &route);
         loop {
-            let received = match connection.socket.recv(scratch) {
-                Ok(0) => return Err(Cause::EndOfStream),
-                Ok(received) => received,
-                Err(error) if is_temporary(&error) => return Ok(None),
+            let received = match connection.outlet.link().read(scratch) {
+                Ok(Read::Bytes { len, .. }) => len,
+                Ok(Read::Nothing) => return Ok(None),
+                Ok(Read::End) => return Err(Cause::EndOfStream),
                 Err(error) => return Err(Cause::of_error(&error)),
             };
             let pieces = !opening.received.is_empty();
@@ -292,11 +289,8 @@ impl<T> Net<T> {
     }
 
     /// A connection never came into the table.
-    fn count_failure(&mut self, generation: u32, number: u32, state: T, cause: Cause) {
-        let key = SessionKey {
-            index: 0,
-            generation,
-        };
+    fn count_failure(&mut self, number: u32, state: T, cause: Cause) {
+        let key = NO_KEY;
         *self.tally.failed.entry(cause).or_default() += 1;
         self.ended.push((key, number, state, End::Failed(cause)));
     }

@@ -1,17 +1,15 @@
 //! Reading and answering: the hot path.
 
+use corecast::link::Read;
 use corecast::plane::{Readiness, SessionKey};
-use corecast::sys::is_temporary;
+use corecast::table::READS_PER_TURN;
 use corecast::ws::{Event, Input, OpCode};
 
 use super::connection::Stage;
-use super::net::{Net, SCRATCH_BYTES};
+use super::net::Net;
 use super::scenario::Scenario;
 use super::shared::Phase;
 use crate::cause::Cause;
-
-/// Full buffers read from one connection before the others have their turn.
-const READS_PER_TURN: usize = 4;
 
 /// What became of received bytes.
 enum Flow {
@@ -32,8 +30,10 @@ impl<T> Net<T> {
         scenario: &mut S,
     ) {
         let key = readiness.key;
-        if readiness.lapsed {
-            self.watch_again(key);
+        if readiness.lapsed
+            && let Err(error) = self.table.watch_again(key)
+        {
+            return self.vanish(key, Cause::of_error(&error));
         }
         let Some(connection) = self.connection(key) else {
             return;
@@ -58,7 +58,7 @@ impl<T> Net<T> {
         scenario: &mut S,
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.read_into(key, hung_up, &mut scratch, scenario);
+        self.read_into(key, hung_up, scratch.bytes(), scenario);
         self.scratch = scratch;
     }
 
@@ -73,16 +73,16 @@ impl<T> Net<T> {
             let Some(connection) = self.connection(key) else {
                 return;
             };
-            let received = match connection.socket.recv(scratch) {
-                Ok(0) => return self.vanish(key, Cause::EndOfStream),
-                Ok(received) => received,
-                Err(error) if is_temporary(&error) => return,
+            let (len, drained) = match connection.outlet.link().read(scratch) {
+                Ok(Read::Bytes { len, drained }) => (len, drained),
+                Ok(Read::Nothing) => return,
+                Ok(Read::End) => return self.vanish(key, Cause::EndOfStream),
                 Err(error) => return self.vanish(key, Cause::of_error(&error)),
             };
             // The moment of arrival, as far as a program can know it.
             self.now = self.shared.now();
-            self.serve(key, &mut scratch[..received], scenario);
-            if received < SCRATCH_BYTES && !hung_up {
+            self.serve(key, &mut scratch[..len], scenario);
+            if drained && !hung_up {
                 return;
             }
         }
@@ -91,10 +91,8 @@ impl<T> Net<T> {
 
     /// Reads a connection in the next turn.
     pub(super) fn read_later(&mut self, key: SessionKey) {
-        if let Some(connection) = self.connection(key)
-            && !std::mem::replace(&mut connection.queued, true)
-        {
-            self.again.push(key);
+        if let Some(mut at) = self.table.get(key) {
+            at.read_later();
         }
     }
 
@@ -143,30 +141,16 @@ impl<T> Net<T> {
         let Some(connection) = self.connection(key) else {
             return;
         };
-        let Some(queue) = &mut connection.queue else {
+        if !connection.outlet.is_pending() {
             return;
-        };
-        if let Err(error) = queue.flush(&connection.socket) {
-            return self.vanish(key, Cause::of_error(&error));
         }
-        if queue.is_empty() {
-            connection.queue = None;
-            if std::mem::take(&mut connection.wants_room) {
-                self.woken.push_back(key);
+        match connection.outlet.flush(0) {
+            Ok(flushed) => {
+                if flushed.emptied && std::mem::take(&mut connection.wants_room) {
+                    self.woken.push_back(key);
+                }
             }
-        }
-    }
-
-    fn watch_again(&mut self, key: SessionKey) {
-        let Some(connection) = self
-            .table
-            .get(key.index as usize)
-            .filter(|connection| connection.generation == key.generation)
-        else {
-            return;
-        };
-        if let Err(error) = self.plane.watch(&connection.socket, key) {
-            self.vanish(key, Cause::of_error(&error));
+            Err(error) => self.vanish(key, Cause::of_error(&error)),
         }
     }
 }

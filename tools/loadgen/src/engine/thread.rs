@@ -1,15 +1,15 @@
-//! A thread of the generator: its descriptor table, its core, its runtime, and
-//! the loop that turns.
+//! A thread of the generator: its descriptor table, its core, and what it turns.
 
+use std::cell::RefCell;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use corecast::plane::ResolvedDriver;
-use corecast::runtime::{Runtime, Unavailable, make_plane};
+use corecast::runtime::run::{Waiting, run_alone};
+use corecast::runtime::{Unavailable, make_plane};
 use corecast::sys;
-use monoio::net::TcpStream;
 
 use super::arrivals::{Arrivals, Pace};
 use super::net::{Dialing, Net};
@@ -52,22 +52,17 @@ impl Starter {
         }
         let prepared = self.prepare(make);
         match prepared {
-            Ok((mut runtime, worker, wake)) => {
+            Ok(worker) => {
                 ready(Ok(()));
-                runtime.block_on(turn_until_finished(worker, wake));
+                turn_until_finished(worker);
             }
             Err(error) => ready(Err(error)),
         }
     }
 
-    fn prepare<S: Scenario>(
-        self,
-        make: impl FnOnce(usize) -> S,
-    ) -> Result<(Runtime, Worker<S>, OwnedFd), StartError> {
-        let runtime = Runtime::new(self.driver)?;
+    fn prepare<S: Scenario>(self, make: impl FnOnce(usize) -> S) -> Result<Worker<S>, StartError> {
         let event = Arc::clone(self.shared.waker(self.thread).event());
         let mut plane = make_plane(self.driver, event)?;
-        let wake = plane.wake_fd()?;
         let timer = Timer::new()?;
         plane.watch(timer.watched(), TIMER_KEY)?;
         let arrivals = Arrivals::new(
@@ -78,49 +73,29 @@ impl Starter {
         );
         let expected = usize::try_from(arrivals.share()).unwrap_or(0).min(1 << 20);
         let net = Net::new(self.thread, self.shared, self.dialing, plane, expected);
-        let worker = Worker {
+        Ok(Worker {
             scenario: make(self.thread),
             net,
             arrivals,
             timer,
             reports: self.reports,
-            ready: Vec::new(),
             timer_set: 0,
             reported_until: 0,
             reported_cpu: thread_cpu_nanos(),
             reported_status: Status::default(),
-        };
-        Ok((runtime, worker, wake))
+        })
     }
 }
 
 /// Turns while there is work, and waits for the plane in between.
-async fn turn_until_finished<S: Scenario>(mut worker: Worker<S>, wake: OwnedFd) {
-    let wake = match TcpStream::from_std(wake.into()) {
-        Ok(wake) => wake,
-        Err(error) => return tracing::error!("a thread ends because it cannot wait: {error}"),
-    };
+fn turn_until_finished<S: Scenario>(worker: Worker<S>) {
     let waker = Arc::clone(worker.net.shared.waker(worker.net.thread));
-    loop {
-        waker.begin();
-        let more = match worker.turn() {
-            Ok(more) => more,
-            Err(error) => {
-                return tracing::error!("a thread ends because its session plane failed: {error}");
-            }
-        };
-        if worker.is_finished() {
-            return;
-        }
-        if more || worker.net.plane.looks_ready() {
-            continue;
-        }
-        waker.event().drain();
-        if worker.net.plane.looks_ready() || !waker.try_park() {
-            continue;
-        }
-        // That it became readable is all there is to know.
-        let _ = wake.readable(false).await;
+    let waiting = Waiting {
+        waker: &waker,
+        busy_poll: Duration::ZERO,
+    };
+    if let Err(error) = run_alone(&RefCell::new(worker), &waiting) {
+        tracing::error!("a thread ends because its session plane failed: {error}");
     }
 }
 

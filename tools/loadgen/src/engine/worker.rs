@@ -3,7 +3,8 @@
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use corecast::plane::{Readiness, SessionKey};
+use corecast::plane::{Plane, SessionKey};
+use corecast::runtime::run::Turn;
 use corecast::ws::CloseCode;
 
 use super::arrivals::Arrivals;
@@ -32,7 +33,6 @@ pub(super) struct Worker<S: Scenario> {
     pub arrivals: Arrivals,
     pub timer: Timer,
     pub reports: Sender<Report>,
-    pub ready: Vec<Readiness>,
     /// The time the timer is set to; 0 for none.
     pub timer_set: u64,
     /// When the present interval of the report began.
@@ -56,12 +56,9 @@ pub(super) struct Status {
     pub gone: bool,
 }
 
-impl<S: Scenario> Worker<S> {
-    /// One turn. Returns whether there is more to do at once.
-    ///
-    /// # Errors
-    /// When the kernel interface itself is broken.
-    pub(super) fn turn(&mut self) -> std::io::Result<bool> {
+impl<S: Scenario> Turn for Worker<S> {
+    fn turn(&mut self) -> std::io::Result<bool> {
+        self.net.shared.waker(self.net.thread).begin();
         self.net.now = self.net.shared.now();
         self.follow_phase();
         let mut more = self.serve_ready()?;
@@ -80,7 +77,7 @@ impl<S: Scenario> Worker<S> {
         // or gone, begins before this thread waits.
         more |= self.arrive();
         self.report_if_due();
-        more |= !self.net.again.is_empty() || !self.net.woken.is_empty();
+        more |= self.net.table.has_due() || !self.net.woken.is_empty();
         if !more {
             self.set_timer(next);
         }
@@ -88,10 +85,21 @@ impl<S: Scenario> Worker<S> {
     }
 
     /// Whether this thread's part of the run is over.
-    pub(super) fn is_finished(&self) -> bool {
+    fn is_finished(&self) -> bool {
         self.reported_status.gone
     }
 
+    /// The timer of the plane ends the wait.
+    fn until_due(&self) -> Option<Duration> {
+        None
+    }
+
+    fn plane(&mut self) -> &mut dyn Plane {
+        self.net.table.plane()
+    }
+}
+
+impl<S: Scenario> Worker<S> {
     /// Goes along when the coordinator moves on.
     fn follow_phase(&mut self) {
         let phase = self.net.shared.phase();
@@ -139,19 +147,8 @@ impl<S: Scenario> Worker<S> {
     }
 
     fn serve_ready(&mut self) -> std::io::Result<bool> {
-        let mut again = std::mem::take(&mut self.net.again);
-        for key in again.drain(..) {
-            if let Some(connection) = self.net.connection(key) {
-                connection.queued = false;
-                self.net.read(key, true, &mut self.scenario);
-            }
-        }
-        if self.net.again.is_empty() {
-            self.net.again = again;
-        }
-        let mut ready = std::mem::take(&mut self.ready);
-        let more = self.net.plane.turn(&mut ready)?;
-        for readiness in ready.drain(..) {
+        let more = self.net.table.begin_turn()?;
+        while let Some(readiness) = self.net.table.next_ready() {
             if readiness.key == TIMER_KEY {
                 self.timer.clear();
                 self.timer_set = 0;
@@ -159,7 +156,6 @@ impl<S: Scenario> Worker<S> {
                 self.net.serve_ready(readiness, &mut self.scenario);
             }
         }
-        self.ready = ready;
         Ok(more)
     }
 

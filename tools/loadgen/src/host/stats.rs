@@ -26,8 +26,8 @@ pub struct StatsClient {
 /// The numbers of a server, over all its shards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerStats {
-    /// The address it serves WebSocket at.
-    pub listen: SocketAddr,
+    /// The addresses it serves WebSocket at.
+    pub endpoints: Vec<SocketAddr>,
     /// How long it has run, in seconds.
     pub uptime_seconds: f64,
     /// Sessions open.
@@ -158,8 +158,11 @@ fn discover_at(url: &str, targets: &[SocketAddr]) -> Option<StatsClient> {
     near.clone().next()?;
     let client = StatsClient::new(url);
     let stats = client.fetch().ok()?;
-    near.any(|target| target.port() == stats.listen.port())
-        .then_some(client)
+    let serves = |target: &SocketAddr| {
+        let mut endpoints = stats.endpoints.iter();
+        endpoints.any(|endpoint| endpoint.port() == target.port())
+    };
+    near.any(serves).then_some(client)
 }
 
 fn with_path(url: &str) -> String {
@@ -174,7 +177,10 @@ fn with_path(url: &str) -> String {
 /// stays 0.
 #[derive(Deserialize)]
 struct Page {
+    /// The first endpoint, and all that older servers tell.
     listen: SocketAddr,
+    #[serde(default)]
+    endpoints: Vec<SocketAddr>,
     #[serde(default)]
     uptime_seconds: f64,
     process: Process,
@@ -212,7 +218,10 @@ struct Total {
 fn parse(body: &str) -> Result<ServerStats, serde_json::Error> {
     let page: Page = serde_json::from_str(body)?;
     Ok(ServerStats {
-        listen: page.listen,
+        endpoints: match page.endpoints.is_empty() {
+            true => vec![page.listen],
+            false => page.endpoints,
+        },
         uptime_seconds: page.uptime_seconds,
         sessions: page.total.sessions,
         messages_in: page.total.messages_in,
@@ -273,7 +282,7 @@ mod tests {
             .fetch()
             .unwrap();
         let wanted = ServerStats {
-            listen: "127.0.0.1:8080".parse().unwrap(),
+            endpoints: vec!["127.0.0.1:8080".parse().unwrap()],
             uptime_seconds: 12.5,
             sessions: 2,
             messages_in: 7,
@@ -328,6 +337,10 @@ mod tests {
             discover_at(&answering("200 OK", PAGE), &[target.parse().unwrap()]).is_some()
         };
         assert!(discover("127.0.0.1:8080"));
+        let endpoints = r#""listen": "127.0.0.1:80", "endpoints": ["127.0.0.1:80", "[::1]:8081"]"#;
+        let page = PAGE.replace(r#""listen": "127.0.0.1:8080""#, endpoints);
+        let server = answering("200 OK", page.leak());
+        assert!(discover_at(&server, &["[::1]:8081".parse().unwrap()]).is_some());
         assert!(!discover("127.0.0.1:8081"));
         // Another host's server is not looked for here.
         assert!(!discover("192.0.2.1:8080"));

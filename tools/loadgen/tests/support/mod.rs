@@ -95,7 +95,7 @@ impl Corecast {
 pub fn settings() -> Config {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     Config {
-        listen: any,
+        listen: vec![any.into()],
         admin: Some(any),
         shards: 2,
         ..Config::default()

@@ -25,7 +25,7 @@ pub struct Corecast(Option<RunningServer>);
 impl Corecast {
     pub fn start(change: impl FnOnce(&mut Config)) -> Corecast {
         let mut config = Config {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()],
             admin: None,
             shards: 1,
             drain_timeout: Duration::ZERO,

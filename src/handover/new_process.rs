@@ -1,4 +1,4 @@
-//! The predecessor's side: starting a process beside this one.
+//! The old process's side: starting a process beside this one.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -14,29 +14,29 @@ use super::program::Program;
 use super::{GO, READY, VARIABLE};
 use crate::sys;
 
-/// What a running server leaves to its successor. Dropping it closes this
+/// The listening sockets that a running server hands over to the new process. Dropping it closes this
 /// process's hold on the listeners; the shards have their own.
-pub struct Estate {
+pub struct HandOverSockets {
     pub(crate) listeners: Vec<Socket>,
-    pub(crate) admin: Option<AdminEstate>,
+    pub(crate) admin: Option<AdminHandOver>,
 }
 
-/// The control plane's part of an [`Estate`].
-pub(crate) struct AdminEstate {
+/// The control plane's part of the [`HandOverSockets`].
+pub(crate) struct AdminHandOver {
     pub(crate) listener: Socket,
     /// Makes the control plane stop accepting.
     pub(crate) retire: Box<dyn Fn() + Send>,
 }
 
-impl fmt::Debug for Estate {
+impl fmt::Debug for HandOverSockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Estate")
+        f.debug_struct("HandOverSockets")
             .field("listeners", &self.listeners)
             .finish_non_exhaustive()
     }
 }
 
-/// Why a successor did not take over.
+/// Why a new process did not take over.
 #[derive(Debug)]
 pub enum HandOverError {
     /// The program could not be started.
@@ -80,28 +80,31 @@ impl fmt::Display for HandOverError {
 impl std::error::Error for HandOverError {}
 
 /// A process that is to take over. Dropped before it does, it is ended.
-pub(super) struct Successor {
+pub(super) struct NewProcess {
     /// Taken out when it has taken over.
     child: Option<Child>,
     link: UnixStream,
 }
 
-impl Successor {
+impl NewProcess {
     /// Starts this process's program again, with the same arguments and
     /// environment.
-    pub(super) fn start(program: &Program, estate: &Estate) -> Result<Self, HandOverError> {
-        Self::spawn(program.command(), estate).map_err(|error| HandOverError::Start {
+    pub(super) fn start(
+        program: &Program,
+        sockets: &HandOverSockets,
+    ) -> Result<Self, HandOverError> {
+        Self::spawn(program.command(), sockets).map_err(|error| HandOverError::Start {
             program: program.path().to_owned(),
             error,
         })
     }
 
-    fn spawn(mut command: Command, estate: &Estate) -> io::Result<Self> {
+    fn spawn(mut command: Command, sockets: &HandOverSockets) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let admin = estate.admin.as_ref().map(|admin| &admin.listener);
+        let admin = sockets.admin.as_ref().map(|admin| &admin.listener);
         let link = [("link", theirs.as_fd())];
         let admin = admin.map(|listener| ("admin", listener.as_fd()));
-        let listeners = estate
+        let listeners = sockets
             .listeners
             .iter()
             .map(|listener| ("listen", listener.as_fd()));
@@ -117,7 +120,7 @@ impl Successor {
         // Not in the child between fork and exec: without anything to do there
         // the memory of a process with a million sessions need not be forked.
         let _open = LeftOpen::new(left.iter().map(|(_, fd)| *fd))?;
-        Ok(Successor {
+        Ok(NewProcess {
             child: Some(command.spawn()?),
             link: ours,
         })
@@ -165,7 +168,7 @@ impl Successor {
     }
 }
 
-impl Drop for Successor {
+impl Drop for NewProcess {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -201,8 +204,8 @@ impl Drop for LeftOpen<'_> {
 mod tests {
     use super::*;
 
-    fn nothing() -> Estate {
-        Estate {
+    fn nothing() -> HandOverSockets {
+        HandOverSockets {
             listeners: Vec::new(),
             admin: None,
         }
@@ -216,19 +219,19 @@ mod tests {
 
     #[test]
     fn who_is_not_ready_in_time_is_ended() {
-        let mut successor = Successor::spawn(shell("exec sleep 600"), &nothing()).unwrap();
-        let id = successor.child.as_ref().unwrap().id();
+        let mut new_process = NewProcess::spawn(shell("exec sleep 600"), &nothing()).unwrap();
+        let id = new_process.child.as_ref().unwrap().id();
         let limit = Duration::from_millis(300);
-        let error = successor.wait_until_ready(limit).unwrap_err();
+        let error = new_process.wait_until_ready(limit).unwrap_err();
         assert!(matches!(error, HandOverError::TimedOut(_)), "{error}");
-        drop(successor);
+        drop(new_process);
         assert!(!std::path::Path::new(&format!("/proc/{id}")).exists());
     }
 
     #[test]
     fn the_status_of_one_that_fails_is_told() {
-        let mut successor = Successor::spawn(shell("exit 7"), &nothing()).unwrap();
-        let error = successor
+        let mut new_process = NewProcess::spawn(shell("exit 7"), &nothing()).unwrap();
+        let error = new_process
             .wait_until_ready(Duration::from_secs(20))
             .unwrap_err();
         assert!(error.to_string().contains("exit status: 7"), "{error}");
@@ -236,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_told() {
-        let error = Successor::spawn(Command::new("/nonexistent"), &nothing());
+        let error = NewProcess::spawn(Command::new("/nonexistent"), &nothing());
         assert!(error.is_err());
     }
 }

@@ -3,9 +3,9 @@
 //! # Invariants worth naming
 //!
 //! - Whether the server stops or is replaced is decided under one lock. A stop
-//!   that comes first ends the successor; one that comes after `go` drains this
-//!   process and leaves the listeners, which are the successor's, alone.
-//! - No request is lost: [`Succession::begin`] starts, keeps or refuses it, and
+//!   that comes first ends the new process; one that comes after `go` drains this
+//!   process and leaves the listeners, which are the new process's, alone.
+//! - No request is lost: [`HandOver::begin`] starts, keeps or refuses it, and
 //!   says which.
 //! - Words for the log and the service manager come before the drain, because
 //!   a server without sessions has drained, and its process ended, at once.
@@ -18,20 +18,20 @@ use std::thread;
 use std::time::Duration;
 
 use super::guardian::Guardian;
+use super::new_process::{HandOverError, HandOverSockets, NewProcess};
 use super::program::Program;
-use super::successor::{Estate, HandOverError, Successor};
 use crate::server::ServerHandle;
 use crate::service::Service;
 use crate::shutdown::Phase;
 use crate::sys::{self, Signal};
 
-/// Time a successor has until it could serve. Starting takes milliseconds; this
+/// Time a new process has until it could serve. Starting takes milliseconds; this
 /// is for a host that is overloaded.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A server's successions: none, one under way, or the last.
+/// A server's hand-overs: none, one under way, or the last.
 #[derive(Debug)]
-pub struct Succession {
+pub struct HandOver {
     handle: ServerHandle,
     service: Arc<Service>,
     origin: Origin,
@@ -58,23 +58,23 @@ impl Origin {
 
 #[derive(Debug)]
 enum State {
-    /// The estate is ours.
-    Serving(Estate),
-    /// A successor is being started.
+    /// The sockets are this process's.
+    Serving(HandOverSockets),
+    /// A new process is being started.
     UnderWay {
         /// The link to it, once there is one.
         link: Option<UnixStream>,
         /// Whether another hand-over was asked for meanwhile.
         again: bool,
     },
-    /// This process has the estate.
+    /// The process with this number has the sockets.
     Over(u32),
 }
 
 /// How a hand-over was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begun {
-    /// A successor is being started.
+    /// A new process is being started.
     Now,
     /// One is being started already, and another hand-over follows: with the
     /// program and the configuration as they will be then.
@@ -100,7 +100,7 @@ pub enum Refused {
     Draining,
     /// Another process has taken over.
     Over(u32),
-    /// The successor could not outlive this process, for this reason.
+    /// The new process could not outlive this process, for this reason.
     Guarded(String),
     /// There is no thread for it.
     Thread(String),
@@ -110,9 +110,9 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refused::Draining => f.write_str("the server is draining"),
-            Refused::Over(successor) => write!(
+            Refused::Over(new_process) => write!(
                 f,
-                "process {successor} has taken over from this one already; send the signal there"
+                "process {new_process} has taken over from this one already; send the signal there"
             ),
             Refused::Guarded(reason) => f.write_str(reason),
             Refused::Thread(error) => write!(f, "no thread for it: {error}"),
@@ -122,31 +122,31 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-impl Succession {
-    /// The successions of a server, of which `service` is to hear.
+impl HandOver {
+    /// The hand-overs of a server, of which `service` is to hear.
     pub fn new(
         handle: ServerHandle,
-        estate: Estate,
+        sockets: HandOverSockets,
         service: Arc<Service>,
         origin: Origin,
     ) -> Arc<Self> {
-        Arc::new(Succession {
+        Arc::new(HandOver {
             handle,
             service,
             origin,
-            state: Mutex::new(State::Serving(estate)),
+            state: Mutex::new(State::Serving(sockets)),
         })
     }
 
-    /// Starts a successor and hands over to it when it is ready, on a thread of
+    /// Starts a new process and hands over to it when it is ready, on a thread of
     /// its own. If that fails, the log says why, and the server goes on.
     ///
     /// # Errors
-    /// When no successor is started, now or later.
+    /// When no new process is started, now or later.
     pub fn begin(self: &Arc<Self>) -> Result<Begun, Refused> {
         let mut state = self.state();
-        if let State::Over(successor) = *state {
-            return Err(Refused::Over(successor));
+        if let State::Over(new_process) = *state {
+            return Err(Refused::Over(new_process));
         }
         if self.handle.phase() != Phase::Running {
             return Err(Refused::Draining);
@@ -159,10 +159,10 @@ impl Succession {
             again: false,
         };
         match std::mem::replace(&mut *state, begun) {
-            State::Serving(estate) => {
-                let started = self.start_thread(estate);
-                if let Err((estate, refused)) = started {
-                    *state = State::Serving(estate);
+            State::Serving(sockets) => {
+                let started = self.start_thread(sockets);
+                if let Err((sockets, refused)) = started {
+                    *state = State::Serving(sockets);
                     return Err(refused);
                 }
                 Ok(Begun::Now)
@@ -171,29 +171,32 @@ impl Succession {
                 *state = State::UnderWay { link, again: true };
                 Ok(Begun::AfterThisOne)
             }
-            State::Over(successor) => {
-                *state = State::Over(successor);
-                Err(Refused::Over(successor))
+            State::Over(new_process) => {
+                *state = State::Over(new_process);
+                Err(Refused::Over(new_process))
             }
         }
     }
 
-    /// Hands the estate over on a new thread, or gives it back.
-    fn start_thread(self: &Arc<Self>, estate: Estate) -> Result<(), (Estate, Refused)> {
-        let succession = Arc::clone(self);
-        // The estate must come back when there is no thread.
-        let parcel = Arc::new(Mutex::new(Some(estate)));
+    /// Hands the sockets over on a new thread, or gives it back.
+    fn start_thread(
+        self: &Arc<Self>,
+        sockets: HandOverSockets,
+    ) -> Result<(), (HandOverSockets, Refused)> {
+        let hand_over = Arc::clone(self);
+        // The sockets must come back when there is no thread.
+        let parcel = Arc::new(Mutex::new(Some(sockets)));
         let carried = Arc::clone(&parcel);
         let thread = thread::Builder::new()
             .name("hand-over".to_owned())
             .spawn(move || {
-                if let Some(estate) = lock(&carried).take() {
-                    succession.run(estate);
+                if let Some(sockets) = lock(&carried).take() {
+                    hand_over.run(sockets);
                 }
             });
         thread.map(drop).map_err(|error| {
-            let estate = lock(&parcel).take().expect("no thread has taken it");
-            (estate, Refused::Thread(error.to_string()))
+            let sockets = lock(&parcel).take().expect("no thread has taken it");
+            (sockets, Refused::Thread(error.to_string()))
         })
     }
 
@@ -223,19 +226,19 @@ impl Succession {
         }
     }
 
-    fn run(self: &Arc<Self>, estate: Estate) {
+    fn run(self: &Arc<Self>, sockets: HandOverSockets) {
         self.service.reloading();
-        match self.hand_over(&estate) {
+        match self.hand_over(&sockets) {
             Ok(()) => {
                 // Before anybody could be told that this server is draining.
-                if let Some(admin) = &estate.admin {
+                if let Some(admin) = &sockets.admin {
                     (admin.retire)();
                 }
                 self.handle.hand_over();
             }
             Err(error) => {
-                if self.give_up(&error, estate) {
-                    tracing::info!("starting the successor that was asked for meanwhile");
+                if self.give_up(&error, sockets) {
+                    tracing::info!("starting the new process that was asked for meanwhile");
                     if let Err(refused) = self.begin() {
                         tracing::warn!("no hand-over: {refused}");
                     }
@@ -244,38 +247,38 @@ impl Succession {
         }
     }
 
-    /// Starts a successor and says `go` to it, unless the server is to stop.
-    fn hand_over(&self, estate: &Estate) -> Result<(), HandOverError> {
-        let mut successor = Successor::start(&self.origin.program, estate)?;
+    /// Starts a new process and says `go` to it, unless the server is to stop.
+    fn hand_over(&self, sockets: &HandOverSockets) -> Result<(), HandOverError> {
+        let mut new_process = NewProcess::start(&self.origin.program, sockets)?;
         if let State::UnderWay { link, .. } = &mut *self.state() {
-            *link = successor.link().ok();
+            *link = new_process.link().ok();
         }
         if self.handle.phase() != Phase::Running {
             return Err(HandOverError::Ended(None));
         }
-        successor.wait_until_ready(READY_TIMEOUT)?;
+        new_process.wait_until_ready(READY_TIMEOUT)?;
         let mut state = self.state();
         if self.handle.phase() != Phase::Running {
             return Err(HandOverError::Ended(None));
         }
         let again = matches!(*state, State::UnderWay { again: true, .. });
-        let successor = successor.go()?;
-        *state = State::Over(successor);
+        let new_process = new_process.go()?;
+        *state = State::Over(new_process);
         // All of this under the lock: a stop could end the process before it.
-        tracing::info!("process {successor} has taken over; draining");
-        self.service.handed_over_to(successor);
+        tracing::info!("process {new_process} has taken over; draining");
+        self.service.handed_over_to(new_process);
         if again {
-            pass_on(successor);
+            pass_on(new_process);
         }
         Ok(())
     }
 
-    /// Takes the estate back after a hand-over that has failed. Returns whether
+    /// Takes the sockets back after a hand-over that has failed. Returns whether
     /// another one is to follow.
-    fn give_up(&self, error: &HandOverError, estate: Estate) -> bool {
+    fn give_up(&self, error: &HandOverError, sockets: HandOverSockets) -> bool {
         let mut state = self.state();
         let again = matches!(*state, State::UnderWay { again: true, .. });
-        *state = State::Serving(estate);
+        *state = State::Serving(sockets);
         if self.handle.phase() == Phase::Running {
             tracing::error!("the hand-over failed: {error}; this process goes on");
             self.service.goes_on();
@@ -292,12 +295,12 @@ impl Succession {
 }
 
 /// Sends the request for another hand-over to the process that serves now.
-fn pass_on(successor: u32) {
+fn pass_on(new_process: u32) {
     let signal = Signal::User2;
-    match sys::send_signal(successor, signal) {
-        Ok(()) => tracing::info!("{signal} came twice; process {successor} gets the second"),
+    match sys::send_signal(new_process, signal) {
+        Ok(()) => tracing::info!("{signal} came twice; process {new_process} gets the second"),
         Err(error) => {
-            tracing::error!("{signal} came twice; process {successor} cannot get it: {error}");
+            tracing::error!("{signal} came twice; process {new_process} cannot get it: {error}");
         }
     }
 }

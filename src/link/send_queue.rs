@@ -1,22 +1,32 @@
 //! A session's outgoing bytes that its socket did not take at once.
 //!
 //! Most sessions have no queue at all: what they are sent leaves in one direct
-//! send. A queue comes into being with the first byte that the socket refuses
-//! and goes away when it is empty.
+//! send. An [`Outlet`](super::Outlet) makes a queue with the first byte that the
+//! socket refuses and drops it when it is empty.
 //!
 //! # Invariants worth naming
 //!
 //! - Bytes leave in the order they were pushed, none twice, none left out.
-//! - Prepared frames are held by reference; a thousand slow subscribers of one
-//!   publication hold one copy of it.
+//! - Runs of publications are held by reference; a thousand slow subscribers of one
+//!   topic hold one copy of its publications.
 //! - `pending_bytes` is exactly what was pushed and has not left.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
-use crate::sys::Sink;
-use crate::ws::PreparedFrame;
+use crate::publication::Run;
+
+/// Anything that takes outgoing bytes without waiting: a [`Link`](super::Link), or
+/// what stands for one in a test.
+pub trait Sink {
+    /// Sends what it can and returns how many bytes that were; none when it takes
+    /// nothing now.
+    ///
+    /// # Errors
+    /// What the connection died of.
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
+}
 
 /// Runs of bytes handed to the kernel in one call.
 const MAX_PARTS: usize = 64;
@@ -26,15 +36,15 @@ const MAX_PARTS: usize = 64;
 enum Chunk {
     /// Bytes for this session alone.
     Own(Vec<u8>),
-    /// A publication, shared with the other subscribers of this shard.
-    Shared(Rc<PreparedFrame>),
+    /// Publications, shared with the other subscribers of this shard.
+    Shared(Rc<Run>),
 }
 
 impl Chunk {
     fn bytes(&self) -> &[u8] {
         match self {
             Chunk::Own(bytes) => bytes,
-            Chunk::Shared(frame) => frame.as_bytes(),
+            Chunk::Shared(run) => run.as_bytes(),
         }
     }
 }
@@ -94,18 +104,19 @@ impl SendQueue {
         }
     }
 
-    /// Notes that what waits is the rest of bytes whose beginning has left
+    /// Adds what is left of bytes of which the first `already_sent` have left
     /// directly, so that [`abandon`](SendQueue::abandon) does not cut a frame in two.
-    pub fn mark_begun(&mut self) {
-        self.first_is_rest = true;
+    pub fn push_rest(&mut self, bytes: &[u8], already_sent: usize) {
+        self.first_is_rest |= already_sent > 0;
+        self.push_own(&bytes[already_sent..]);
     }
 
-    /// Adds a publication of which the first `already_sent` bytes have left.
+    /// Adds a run of which the first `already_sent` bytes have left.
     ///
     /// # Panics
     /// When `already_sent` is not 0 although other bytes are waiting.
-    pub fn push_shared(&mut self, frame: &Rc<PreparedFrame>, already_sent: usize) {
-        if already_sent >= frame.len() {
+    pub fn push_shared(&mut self, run: &Rc<Run>, already_sent: usize) {
+        if already_sent >= run.len() {
             return;
         }
         if already_sent > 0 {
@@ -115,8 +126,8 @@ impl SendQueue {
             );
             self.sent_of_first = already_sent;
         }
-        self.pending_bytes += frame.len() - already_sent;
-        self.chunks.push_back(Chunk::Shared(Rc::clone(frame)));
+        self.pending_bytes += run.len() - already_sent;
+        self.chunks.push_back(Chunk::Shared(Rc::clone(run)));
     }
 
     /// Forgets everything but the rest of a frame of which a part has left, so
@@ -129,7 +140,7 @@ impl SendQueue {
             .drain(usize::from(begun).min(self.chunks.len())..)
             .map(|chunk| match chunk {
                 Chunk::Own(_) => 0,
-                Chunk::Shared(frame) => u64::from(frame.frames()),
+                Chunk::Shared(run) => u64::from(run.messages()),
             })
             .sum();
         self.pending_bytes = self
@@ -144,7 +155,7 @@ impl SendQueue {
     ///
     /// # Errors
     /// What the connection died of. A socket without room is not an error.
-    pub fn flush(&mut self, sink: &impl Sink) -> io::Result<usize> {
+    pub fn flush(&mut self, sink: &mut impl Sink) -> io::Result<usize> {
         let mut total = 0;
         while !self.chunks.is_empty() {
             let mut parts = [IoSlice::new(&[]); MAX_PARTS];
@@ -157,17 +168,11 @@ impl SendQueue {
                 offered += bytes.len();
                 count += 1;
             }
-            match sink.send(&parts[..count]) {
-                Ok(sent) => {
-                    self.advance(sent);
-                    total += sent;
-                    if sent < offered {
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            let sent = sink.send(&parts[..count])?;
+            self.advance(sent);
+            total += sent;
+            if sent < offered {
+                break;
             }
         }
         Ok(total)
@@ -193,6 +198,7 @@ impl SendQueue {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::ws::PreparedFrame;
     use proptest::prelude::*;
     use std::cell::{Cell, RefCell};
 
@@ -204,7 +210,7 @@ mod tests {
     }
 
     impl Sink for Script {
-        fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
             let mut sent = 0;
             for part in parts {
                 let n = part.len().min(self.room.get());
@@ -212,11 +218,7 @@ mod tests {
                 self.room.set(self.room.get() - n);
                 sent += n;
             }
-            if sent == 0 {
-                Err(io::ErrorKind::WouldBlock.into())
-            } else {
-                Ok(sent)
-            }
+            Ok(sent)
         }
     }
 
@@ -249,7 +251,7 @@ mod tests {
         fn bytes_leave_once_and_in_order(
             operations in proptest::collection::vec(operation(), 0..60),
         ) {
-            let socket = Script::default();
+            let mut socket = Script::default();
             let mut queue = SendQueue::default();
             let mut oracle = Vec::new();
             for operation in operations {
@@ -259,20 +261,20 @@ mod tests {
                         oracle.extend_from_slice(&bytes);
                     }
                     Operation::Shared(bytes) => {
-                        let frame = Rc::new(PreparedFrame::binary(&bytes));
+                        let frame = Rc::new(Run::from(PreparedFrame::binary(&bytes)));
                         queue.push_shared(&frame, 0);
                         oracle.extend_from_slice(frame.as_bytes());
                     }
                     Operation::Flush(room) => {
                         socket.room.set(room);
-                        queue.flush(&socket).unwrap();
+                        queue.flush(&mut socket).unwrap();
                     }
                 }
                 prop_assert_eq!(queue.pending_bytes(), oracle.len() - socket.taken.borrow().len());
                 prop_assert!(oracle.starts_with(&socket.taken.borrow()));
             }
             socket.room.set(usize::MAX);
-            queue.flush(&socket).unwrap();
+            queue.flush(&mut socket).unwrap();
             prop_assert!(queue.is_empty());
             prop_assert_eq!(&*socket.taken.borrow(), &oracle);
         }
@@ -280,17 +282,16 @@ mod tests {
 
     #[test]
     fn abandoning_keeps_what_has_begun_to_leave() {
-        let frame = Rc::new(PreparedFrame::binary(b"0123456789"));
+        let frame = Rc::new(Run::from(PreparedFrame::binary(b"0123456789")));
         let mut queue = SendQueue::default();
-        queue.push_own(b"rest");
-        queue.mark_begun();
+        queue.push_rest(b"the rest", 4);
         queue.push_shared(&frame, 0);
         assert_eq!(queue.abandon(), 1);
         assert_eq!(queue.pending_bytes(), 4);
 
-        let socket = Script::default();
+        let mut socket = Script::default();
         socket.room.set(4);
-        assert_eq!(queue.flush(&socket).unwrap(), 4);
+        assert_eq!(queue.flush(&mut socket).unwrap(), 4);
         queue.push_shared(&frame, 0);
         assert_eq!(queue.abandon(), 1);
         assert!(queue.is_empty());
@@ -300,7 +301,7 @@ mod tests {
     /// less than it is sent, keeps what waits and not what has left.
     #[test]
     fn what_has_left_takes_no_room() {
-        let socket = Script::default();
+        let mut socket = Script::default();
         let mut queue = SendQueue::default();
         let mut expected = Vec::new();
         queue.push_own(&[0; 100]);
@@ -310,7 +311,7 @@ mod tests {
             queue.push_own(&bytes);
             expected.extend_from_slice(&bytes);
             socket.room.set(100);
-            assert_eq!(queue.flush(&socket).unwrap(), 100);
+            assert_eq!(queue.flush(&mut socket).unwrap(), 100);
             let held: usize = queue.chunks.iter().map(|chunk| chunk.bytes().len()).sum();
             assert!(held <= 400, "{held} bytes for 100 that wait");
         }
@@ -322,12 +323,12 @@ mod tests {
 
     #[test]
     fn a_frame_that_left_in_part_goes_on_where_it_stopped() {
-        let frame = Rc::new(PreparedFrame::binary(b"0123456789"));
+        let frame = Rc::new(Run::from(PreparedFrame::binary(b"0123456789")));
         let mut queue = SendQueue::default();
         queue.push_shared(&frame, 7);
-        let socket = Script::default();
+        let mut socket = Script::default();
         socket.room.set(1_000);
-        assert_eq!(queue.flush(&socket).unwrap(), frame.len() - 7);
+        assert_eq!(queue.flush(&mut socket).unwrap(), frame.len() - 7);
         assert_eq!(*socket.taken.borrow(), frame.as_bytes()[7..]);
     }
 }

@@ -1,10 +1,7 @@
 //! What a session is sent while it is being served.
 
-use std::io::{self, IoSlice};
-
+use super::Outlet;
 use crate::metrics::ShardMetrics;
-use crate::send_queue::SendQueue;
-use crate::sys::{Sink, Socket, is_temporary};
 use crate::ws::{CloseCode, FrameHeader, OpCode, PreparedFrame, encode_close, encode_frame};
 
 /// Payloads from this size on are handed to the kernel where they lie; smaller
@@ -14,35 +11,33 @@ const DIRECT_BYTES: usize = 4 * 1024;
 const MAX_COLLECTED_BYTES: usize = 128 * 1024;
 
 /// Collects a session's answers, so that all of one turn leave in one send.
-pub(crate) struct Outgoing<'a> {
-    socket: &'a Socket,
-    queue: &'a mut Option<Box<SendQueue>>,
+pub(crate) struct Answers<'a> {
+    outlet: &'a mut Outlet,
     /// Encoded answers, in a buffer all sessions of the shard use in turn.
     collected: &'a mut Vec<u8>,
     metrics: &'a ShardMetrics,
     now_ms: u32,
     /// Messages added, to be counted when all are.
     messages: u64,
-    /// What the connection died of.
-    error: Option<io::Error>,
+    /// The connection is lost: it takes nothing any more, and queueing for it
+    /// would only grow.
+    broken: bool,
 }
 
-impl<'a> Outgoing<'a> {
+impl<'a> Answers<'a> {
     pub(crate) fn new(
-        socket: &'a Socket,
-        queue: &'a mut Option<Box<SendQueue>>,
+        outlet: &'a mut Outlet,
         collected: &'a mut Vec<u8>,
         metrics: &'a ShardMetrics,
         now_ms: u32,
     ) -> Self {
-        Outgoing {
-            socket,
-            queue,
+        Answers {
+            outlet,
             collected,
             metrics,
             now_ms,
             messages: 0,
-            error: None,
+            broken: false,
         }
     }
 
@@ -57,9 +52,9 @@ impl<'a> Outgoing<'a> {
         self.flush_if_long();
     }
 
-    /// Adds frames that are already encoded.
+    /// Adds a data message that is already encoded.
     pub(crate) fn prepared(&mut self, frame: &PreparedFrame) {
-        self.messages += u64::from(frame.frames());
+        self.messages += 1;
         self.raw(frame.as_bytes());
     }
 
@@ -69,12 +64,9 @@ impl<'a> Outgoing<'a> {
         self.flush_if_long();
     }
 
-    /// Adds a close frame; `None` makes one without a code.
-    pub(crate) fn close(&mut self, close: Option<(CloseCode, &str)>) {
-        match close {
-            Some((code, reason)) => encode_close(self.collected, code, reason),
-            None => encode_frame(self.collected, OpCode::Close, &[]),
-        }
+    /// Adds a close frame.
+    pub(crate) fn close(&mut self, code: CloseCode, reason: &str) {
+        encode_close(self.collected, code, reason);
     }
 
     /// Adds bytes as they are.
@@ -85,26 +77,21 @@ impl<'a> Outgoing<'a> {
 
     /// Bytes that have not left yet.
     pub(crate) fn pending_bytes(&self) -> usize {
-        self.collected.len() + self.queue.as_ref().map_or(0, |queue| queue.pending_bytes())
+        self.collected.len() + self.outlet.pending_bytes()
     }
 
     /// Sends what was collected; what the socket does not take is queued.
     pub(crate) fn flush(&mut self) {
-        if self.collected.is_empty() {
-            return;
+        if !self.collected.is_empty() {
+            self.push(&[]);
         }
-        let sent = match self.queue {
-            None if self.error.is_none() => self.socket.send_bytes(self.collected),
-            _ => Ok(0),
-        };
-        self.settle(sent, &[]);
     }
 
-    /// Sends what was collected, and says whether the connection is broken.
+    /// Sends what was collected, and says whether the connection is lost.
     pub(crate) fn finish(mut self) -> bool {
         self.flush();
         self.metrics.messages_out.add(self.messages);
-        self.error.is_some()
+        self.broken
     }
 
     fn flush_if_long(&mut self) {
@@ -123,36 +110,20 @@ impl<'a> Outgoing<'a> {
         };
         let (bytes, len) = header.encode();
         self.collected.extend_from_slice(&bytes[..len]);
-        let sent = match self.queue {
-            None if self.error.is_none() => self
-                .socket
-                .send(&[IoSlice::new(self.collected), IoSlice::new(payload)]),
-            _ => Ok(0),
-        };
-        self.settle(sent, payload);
+        self.push(payload);
     }
 
-    /// Queues what did not leave of the collected bytes and the payload behind them.
-    fn settle(&mut self, sent: io::Result<usize>, payload: &[u8]) {
-        let sent = match sent {
-            Ok(sent) => sent,
-            Err(error) if is_temporary(&error) => 0,
-            Err(error) => {
-                self.error = Some(error);
-                0
-            }
-        };
-        self.metrics.bytes_out.add(sent as u64);
-        // A broken connection takes nothing any more; queueing for it would only grow.
-        if self.error.is_none() && sent < self.collected.len() + payload.len() {
-            let queue = self
-                .queue
-                .get_or_insert_with(|| SendQueue::new(self.now_ms));
-            let of_collected = sent.min(self.collected.len());
-            queue.push_own(&self.collected[of_collected..]);
-            queue.push_own(&payload[sent - of_collected..]);
-            if sent > 0 {
-                queue.mark_begun();
+    /// Hands over the collected bytes and the payload after them.
+    fn push(&mut self, payload: &[u8]) {
+        if !self.broken {
+            let sent = if payload.is_empty() {
+                self.outlet.push(self.collected, self.now_ms)
+            } else {
+                self.outlet.push_both(self.collected, payload, self.now_ms)
+            };
+            match sent {
+                Ok(sent) => self.metrics.bytes_out.add(sent as u64),
+                Err(_) => self.broken = true,
             }
         }
         self.collected.clear();

@@ -1,0 +1,155 @@
+//! The start of a server, from top to bottom.
+//!
+//! # Invariants worth naming
+//!
+//! - What must be visible in every shard's descriptor table (the wake events)
+//!   is made before the tables part; what must not (the control plane's sockets)
+//!   after. Listeners are made before too, and each shard keeps its own.
+//! - Nothing is accepted before everything that can fail has been done, so that
+//!   a server that cannot start has never been there for anybody.
+//! - [`Server::start`] returns when every shard listens, or with the reason
+//!   why one does not and none left running.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::control_plane::{begin_control, start_control};
+use super::shards::StartingShards;
+use super::starting::{Stage, Starter, StartingShard};
+use super::{RunningServer, Server, ServerHandle};
+use crate::config::Config;
+use crate::cpus;
+use crate::error::StartError;
+use crate::fan_out_semaphore::FanOutSemaphore;
+use crate::handover::{HandOverSockets, Inherited};
+use crate::listeners::Listeners;
+use crate::mesh::{self, ShardWaker};
+use crate::metrics::ShardMetrics;
+use crate::permits::Permits;
+use crate::plane::resolve_driver;
+use crate::publisher::Publisher;
+use crate::rate::Rate;
+use crate::runtime::Unavailable;
+use crate::shutdown::{Lifecycle, Phase};
+use crate::source::{SourceLimits, Sources};
+use crate::steer;
+use crate::sys::{self, EventFd};
+
+impl Server {
+    /// Starts all shards and the control plane.
+    ///
+    /// Each shard has a table of file descriptors of its own, a copy of the
+    /// process's at this moment. So a handler must not use descriptors that
+    /// are opened elsewhere later: on its thread the number may be another
+    /// file. Give handlers what they open themselves, what was open before
+    /// (which then stays open in the shards too), or what needs none, such as
+    /// a `std` channel.
+    ///
+    /// # Errors
+    /// When any of them cannot run; none is left running then.
+    pub fn start(mut self) -> Result<RunningServer, StartError> {
+        let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
+        let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
+        let steer = steer::resolve(self.config.steer);
+        let mut inherited = std::mem::take(&mut self.inherited);
+        let old_listeners = std::mem::take(&mut inherited.listeners);
+        let wakers = wakers(self.config.shards)?;
+        let listeners = Listeners::open(&self.config.listen, self.config.shards, old_listeners)?;
+        let endpoints = listeners.endpoints();
+
+        // The one outsider is all publishers together.
+        let (ends, outside) = mesh::connect(&wakers, 1, self.config.ring_capacity);
+        let outside = outside.into_iter().next().expect("one was asked for");
+        let metrics: Vec<Arc<ShardMetrics>> = wakers.iter().map(|_| Arc::default()).collect();
+        let handle = ServerHandle {
+            publisher: Publisher::new(outside, metrics.clone()),
+            lifecycle: Arc::new(Lifecycle::new()),
+            failed: Arc::default(),
+            ended: wakers.iter().map(|_| AtomicBool::new(false)).collect(),
+            seen: Arc::new(listeners.seen()),
+            wakers,
+        };
+        let starter = Arc::new(Starter {
+            sources: Sources::new(source_limits(&self.config)),
+            permits: Arc::new(Permits::new(self.config.max_sessions)),
+            handle: handle.clone(),
+            driver,
+            steer,
+            descriptors,
+            server: self,
+        });
+        // Declared before the shards: the process closes them, in its own table, and
+        // not a shard that fails before it has parted.
+        let sockets = Arc::new((listeners, inherited));
+
+        let mut shards = StartingShards::new(handle.clone());
+        let cpus = cpus_of(&starter.server.config);
+        let semaphores = FanOutSemaphore::of_cores(&cpus, metrics.len(), &handle.wakers);
+        for (end, metrics) in ends.into_iter().zip(&metrics) {
+            let id = end.id().index();
+            let cpu = cpus.get(id % cpus.len().max(1)).copied();
+            shards.spawn(StartingShard {
+                starter: Arc::clone(&starter),
+                sockets: Arc::clone(&sockets),
+                cpu,
+                semaphore: cpu.and_then(|cpu| semaphores.get(&cpu)).cloned(),
+                metrics: Arc::clone(metrics),
+                end,
+            })?;
+        }
+        shards.wait_for_all(Stage::Parted)?;
+        // Sockets are made only when no shard will copy them into its table.
+        let (listeners, inherited) = Arc::try_unwrap(sockets).map_err(|_| StartError::ShardLost)?;
+        shards.wait_for_all(Stage::Able)?;
+        let config = &starter.server.config;
+        let Inherited {
+            admin, old_process, ..
+        } = inherited;
+        let mut control =
+            start_control(config, admin, driver, steer, &endpoints, &metrics, &handle)?;
+        if let Some(old_process) = old_process {
+            old_process.take_over().map_err(StartError::OldProcess)?;
+        }
+        shards.listen()?;
+        // In this order, or the first to ask would hear that we are starting.
+        handle.lifecycle.set(Phase::Running);
+        let admin = begin_control(&mut control);
+        Ok(RunningServer {
+            endpoints,
+            driver,
+            metrics,
+            handle,
+            hand_over_sockets: Some(HandOverSockets {
+                listeners: listeners.into_sockets(),
+                admin,
+            }),
+            _control: control,
+            shards: shards.running()?,
+        })
+    }
+}
+
+/// The cores shards are pinned to, one after the other.
+fn cpus_of(config: &Config) -> Vec<usize> {
+    if config.cpus.is_empty() {
+        cpus::usable()
+    } else {
+        config.cpus.clone()
+    }
+}
+
+/// What wakes each shard.
+fn wakers(shards: usize) -> Result<Arc<[Arc<ShardWaker>]>, StartError> {
+    (0..shards)
+        .map(|_| EventFd::new().map(|event| Arc::new(ShardWaker::new(Arc::new(event)))))
+        .collect::<Result<_, _>>()
+        .map_err(StartError::Descriptors)
+}
+
+fn source_limits(config: &Config) -> SourceLimits {
+    SourceLimits {
+        max_connections: config.max_connections_per_source,
+        handshakes: Rate::new(config.max_handshake_rate_per_source, config.rate_burst),
+        ipv6_prefix: config.source_prefix_ipv6,
+    }
+}

@@ -1,0 +1,174 @@
+//! What the sessions of a shard publish, and what is delivered to them.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::{Clock, Delivery, Session};
+use crate::config::{Config, SlowConsumerPolicy};
+use crate::fan_out_semaphore::FanOutPermit;
+use crate::handler::{Context, NO_SESSION, Route, guarded};
+use crate::hub::{Hub, Subscriptions};
+use crate::metrics::{DropReason, EndReason, ShardMetrics};
+use crate::plane::SessionKey;
+use crate::table::Table;
+use crate::ws::CloseCode;
+
+/// A route as one shard runs it.
+pub(crate) struct ShardRoute {
+    pub(crate) route: Box<dyn Route>,
+    pub(crate) slow_consumer: SlowConsumerPolicy,
+    pub(crate) drain_code: CloseCode,
+    pub(crate) server_pings: bool,
+    pub(crate) tick_interval: Option<Duration>,
+}
+
+/// The handlers of a shard and the hub they publish to.
+///
+/// # Invariants worth naming
+///
+/// - A session in `waiting` waits for room, or is over; each waits there once.
+/// - A session that a delivery has failed for is in `failed` until the shard has
+///   ended it, in the same turn.
+pub(crate) struct Publishing {
+    pub(crate) hub: Hub,
+    pub(crate) routes: Vec<ShardRoute>,
+    /// When the shard may fan out, where it shares its core.
+    pub(crate) permit: FanOutPermit,
+    /// Sessions with held input, waiting until publications have room.
+    pub(crate) waiting: VecDeque<SessionKey>,
+    /// Sessions that have to end because of a delivery, and why.
+    pub(crate) failed: Vec<(SessionKey, EndReason)>,
+    /// Deliveries of one slice.
+    pub(crate) slice: usize,
+    /// Bytes waiting for a session above which it is a slow consumer.
+    pub(crate) max_pending_bytes: usize,
+}
+
+impl Publishing {
+    /// The handlers and the hub of a shard.
+    pub(crate) fn new(
+        hub: Hub,
+        routes: Vec<ShardRoute>,
+        permit: FanOutPermit,
+        config: &Config,
+    ) -> Self {
+        Publishing {
+            hub,
+            routes,
+            permit,
+            waiting: VecDeque::new(),
+            failed: Vec::new(),
+            slice: config.fan_out_slice,
+            max_pending_bytes: config.max_pending_bytes,
+        }
+    }
+
+    /// Delivers a slice of the pending publications, if the shard may at this
+    /// moment. `ready` is how many sessions this turn has served: a turn that had
+    /// many owes the fan-out as much.
+    pub(crate) fn fan_out(
+        &mut self,
+        table: &mut Table<Session>,
+        now: Instant,
+        clock: &Clock,
+        metrics: &ShardMetrics,
+    ) {
+        if self.hub.has_fan_out() && self.permit.begin(now) {
+            self.fan_out_slice(table, clock.now_ms(), metrics);
+        }
+        self.permit.end(self.hub.has_fan_out());
+    }
+
+    fn fan_out_slice(&mut self, table: &mut Table<Session>, now_ms: u32, metrics: &ShardMetrics) {
+        let Publishing {
+            hub,
+            routes,
+            failed,
+            slice,
+            max_pending_bytes,
+            ..
+        } = self;
+        let mut deliveries = 0;
+        let mut bytes_out = 0;
+        let budget = (*slice).max(table.ready());
+        hub.run_slice(budget, |index, run| {
+            let Some(subscriber) = table.at(index) else {
+                return;
+            };
+            let frames = u64::from(run.messages());
+            let session = subscriber.entry;
+            if !session.is_open() {
+                return metrics.drop_deliveries(DropReason::Closed, frames);
+            }
+            let reason = match session.deliver(run, *max_pending_bytes, now_ms) {
+                Delivery::Taken(bytes) => {
+                    deliveries += frames;
+                    bytes_out += bytes;
+                    return;
+                }
+                Delivery::TooMuch => match routes[session.route()].slow_consumer {
+                    SlowConsumerPolicy::Drop => {
+                        return metrics.drop_deliveries(DropReason::SlowConsumer, frames);
+                    }
+                    SlowConsumerPolicy::Close => EndReason::SlowConsumer,
+                },
+                Delivery::Lost => EndReason::Vanished,
+            };
+            metrics.drop_deliveries(DropReason::Closed, frames);
+            failed.push((subscriber.key, reason));
+        });
+        metrics.deliveries.add(deliveries);
+        metrics.bytes_out.add(bytes_out as u64);
+    }
+
+    /// Whether publications can go on without anything new coming in.
+    pub(crate) fn may_go_on(&self) -> bool {
+        (self.hub.has_work() && !self.permit.is_waiting())
+            || (!self.waiting.is_empty() && !self.hub.is_congested())
+    }
+
+    /// The routes whose handlers want to be told of time, and how often.
+    pub(crate) fn tick_intervals(&self) -> Vec<(u16, Duration)> {
+        let routes = self.routes.iter().zip(0..);
+        routes
+            .filter_map(|(route, index)| Some((index, route.tick_interval?)))
+            .collect()
+    }
+
+    /// Tells a route's handler that its time has come.
+    pub(crate) fn tick(&mut self, route: u16) {
+        // What it publishes would only add to what is backed up.
+        if !self.hub.is_congested() {
+            self.call(route, |route, ctx| route.tick(ctx));
+            self.hub.flush_mesh();
+        }
+    }
+
+    /// Takes in what other shards have published, and hands what their handlers
+    /// have told to ours.
+    pub(crate) fn receive(&mut self) {
+        if self.hub.mesh().waker().begin() {
+            self.hub.expect_incoming();
+        }
+        self.hub.receive();
+        while let Some(notice) = self.hub.next_notice() {
+            self.call(notice.route, |route, ctx| {
+                route.notice(&*notice.content, ctx)
+            });
+        }
+    }
+
+    /// Calls a handler for no session.
+    fn call(&mut self, index: u16, call: impl FnOnce(&mut dyn Route, &mut Context<'_>)) {
+        let Publishing { hub, routes, .. } = self;
+        let Some(route) = routes.get_mut(usize::from(index)) else {
+            return;
+        };
+        let mut subscriptions = Subscriptions::default();
+        let mut ctx = Context::new(NO_SESSION, index, hub, &mut subscriptions, None);
+        // There is no session that could be ended for it.
+        if guarded(|| call(&mut *route.route, &mut ctx)).is_err() {
+            tracing::error!("a handler has panicked outside of any session");
+        }
+    }
+}

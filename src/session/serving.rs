@@ -1,0 +1,63 @@
+//! What the sessions of a shard are served with.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Publishing, Rates};
+use crate::metrics::ShardMetrics;
+use crate::table::Scratch;
+use crate::ws::Rules;
+
+/// Everything that serving one session touches beside the session.
+pub(crate) struct Serving {
+    pub(crate) publishing: Publishing,
+    /// What sessions may send per second, where that is limited.
+    pub(crate) rates: Option<Rates>,
+    pub(crate) rules: Rules,
+    /// Bytes waiting for a session above which it is not read.
+    pub(crate) high_water_mark_bytes: usize,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<ShardMetrics>,
+    /// Received bytes, for the one session being read.
+    pub(crate) scratch: Scratch,
+    /// Encoded answers, for the one session being served.
+    pub(crate) answers: Vec<u8>,
+}
+
+/// A shard's clock: set once per turn, good for 49 days between two readings
+/// of one session.
+pub(crate) struct Clock {
+    epoch: Instant,
+    elapsed_ms: u64,
+}
+
+impl Clock {
+    /// A clock that begins now.
+    pub(crate) fn new(now: Instant) -> Self {
+        Clock {
+            epoch: now,
+            elapsed_ms: 0,
+        }
+    }
+
+    /// Sets it.
+    pub(crate) fn set(&mut self, now: Instant) {
+        self.elapsed_ms = now.saturating_duration_since(self.epoch).as_millis() as u64;
+    }
+
+    /// The short form that sessions keep.
+    #[inline]
+    pub(crate) fn now_ms(&self) -> u32 {
+        self.elapsed_ms as u32
+    }
+
+    /// Milliseconds since the shard began; never wraps around.
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        self.elapsed_ms
+    }
+
+    /// Milliseconds since a moment in the short form.
+    pub(crate) fn since(&self, then_ms: u32) -> u32 {
+        self.now_ms().wrapping_sub(then_ms)
+    }
+}

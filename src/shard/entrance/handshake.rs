@@ -1,0 +1,254 @@
+//! Opening handshakes that need more than one look.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::answer::{Answer, Arrival};
+use crate::config::Config;
+use crate::link::{Link, PendingLink, Read};
+use crate::metrics::RefusalReason;
+use crate::runtime::tasks::{self, spawn};
+use crate::runtime::time::timeout;
+use crate::shard::Shard;
+use crate::upgrade::HttpError;
+
+/// Reads of 4 KiB a refused client may still cause.
+const MAX_DISCARDS: usize = 256;
+/// Time a refused client has to read its response.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The handshakes in flight.
+///
+/// # Invariants worth naming
+///
+/// - Each has one place from its task's beginning to its end. Its waker lies there,
+///   so that a handshake that is over leaves nothing behind.
+pub(in crate::shard) struct Handshakes {
+    places: Slab<Option<Waker>>,
+    max: usize,
+    timeout: Duration,
+    /// Bytes read at once; a test setting makes it small.
+    max_read_bytes: usize,
+    /// The shard does not wait for them any more.
+    given_up: bool,
+}
+
+impl Handshakes {
+    pub(super) fn new(config: &Config) -> Self {
+        Handshakes {
+            places: Slab::new(),
+            max: config.max_handshakes_per_shard,
+            timeout: config.handshake_timeout,
+            max_read_bytes: config.max_read_bytes,
+            given_up: false,
+        }
+    }
+
+    /// Whether there are as many as there may be.
+    pub(in crate::shard) fn are_full(&self) -> bool {
+        self.places.len() >= self.max
+    }
+
+    /// Whether there are none.
+    pub(super) fn are_done(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Ends those in flight, and those that begin from now on.
+    pub(in crate::shard) fn give_up(&mut self) {
+        self.given_up = true;
+        for (_, waker) in &mut self.places {
+            if let Some(waker) = waker.take() {
+                tasks::expect();
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// A handshake that needs more than one look.
+pub(in crate::shard) struct Handshake {
+    link: Link,
+    arrival: Arrival,
+    /// What has arrived of the request.
+    request: Vec<u8>,
+    answer: Answer,
+}
+
+impl Handshake {
+    pub(super) fn new(link: Link, arrival: Arrival, request: Vec<u8>, answer: Answer) -> Self {
+        Handshake {
+            link,
+            arrival,
+            request,
+            answer,
+        }
+    }
+
+    /// Goes on with the handshake in a task of its own, until it is accepted or
+    /// refused.
+    pub(super) fn spawn(self, shard: &Rc<RefCell<Shard>>) {
+        let place = Place::take(shard);
+        spawn(self.run(place));
+    }
+
+    async fn run(self, place: Place) {
+        let Handshake {
+            link,
+            mut arrival,
+            mut request,
+            answer,
+        } = self;
+        let Ok(link) = PendingLink::new(link) else {
+            return;
+        };
+        let answer = match answer {
+            Answer::Wait => complete(&link, &place, &mut arrival, &mut request).await,
+            answer => Ok(answer),
+        };
+        match answer {
+            Ok(Answer::Open(opening)) => {
+                let early = &mut request[opening.consumed..];
+                place
+                    .shard
+                    .borrow_mut()
+                    .open(*opening, link.into_link(), early);
+            }
+            Ok(Answer::Respond(response)) => respond(&link, &place, &response).await,
+            Ok(Answer::Wait) | Err(_) => {
+                let shard = place.shard.borrow();
+                shard.entrance.metrics.refuse(RefusalReason::Vanished);
+            }
+        }
+    }
+}
+
+/// A handshake's place among those in flight.
+struct Place {
+    shard: Rc<RefCell<Shard>>,
+    index: usize,
+}
+
+impl Place {
+    fn take(shard: &Rc<RefCell<Shard>>) -> Place {
+        let index = shard.borrow_mut().entrance.handshakes.places.insert(None);
+        let place = Place {
+            shard: Rc::clone(shard),
+            index,
+        };
+        place.count();
+        place
+    }
+
+    fn count(&self) {
+        let shard = self.shard.borrow();
+        let in_flight = shard.entrance.handshakes.places.len() as u64;
+        shard.entrance.metrics.handshakes.set(in_flight);
+    }
+
+    /// Waits for the socket until the deadline.
+    async fn wait(
+        &self,
+        deadline: Instant,
+        socket: impl Future<Output = io::Result<()>>,
+    ) -> Result<(), Waited> {
+        let mut socket = pin!(socket);
+        let ready = poll_fn(|cx| {
+            let handshakes = &mut self.shard.borrow_mut().entrance.handshakes;
+            if handshakes.given_up {
+                return Poll::Ready(Err(Waited::GivenUp));
+            }
+            handshakes.places[self.index] = Some(cx.waker().clone());
+            let ready = socket.as_mut().poll(cx);
+            ready.map(|ready| ready.map_err(|_| Waited::GivenUp))
+        });
+        let left = deadline.saturating_duration_since(Instant::now());
+        timeout(left, ready).await.unwrap_or(Err(Waited::TooLong))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut shard = self.shard.borrow_mut();
+        shard.entrance.handshakes.places.remove(self.index);
+        drop(shard);
+        self.count();
+    }
+}
+
+/// Why a wait for the socket ended without it.
+#[derive(Debug, PartialEq, Eq)]
+enum Waited {
+    TooLong,
+    GivenUp,
+}
+
+/// Reads until there is an answer.
+async fn complete(
+    link: &PendingLink,
+    place: &Place,
+    arrival: &mut Arrival,
+    request: &mut Vec<u8>,
+) -> io::Result<Answer> {
+    let mut chunk = [0; 2_048];
+    let (most, timeout) = {
+        let handshakes = &place.shard.borrow().entrance.handshakes;
+        (
+            handshakes.max_read_bytes.min(chunk.len()),
+            handshakes.timeout,
+        )
+    };
+    let deadline = Instant::now() + timeout;
+    loop {
+        match place.wait(deadline, link.readable()).await {
+            Ok(()) => {}
+            Err(Waited::TooLong) => {
+                let entrance = &place.shard.borrow().entrance;
+                return Ok(entrance.refuse(request, arrival, HttpError::Timeout));
+            }
+            Err(Waited::GivenUp) => return Ok(Answer::Wait),
+        }
+        match link.read(&mut chunk[..most])? {
+            Read::Bytes { len, .. } => request.extend_from_slice(&chunk[..len]),
+            Read::Nothing => continue,
+            Read::End => return Ok(Answer::Wait),
+        }
+        let answer = place.shard.borrow_mut().answer(request, arrival);
+        if !matches!(answer, Answer::Wait) {
+            return Ok(answer);
+        }
+    }
+}
+
+/// Sends a response and waits until the client has it.
+async fn respond(link: &PendingLink, place: &Place, mut response: &[u8]) {
+    let deadline = Instant::now() + LINGER;
+    while !response.is_empty() {
+        match link.send_bytes(response) {
+            Ok(0) => {
+                if place.wait(deadline, link.writable()).await.is_err() {
+                    return;
+                }
+            }
+            Ok(sent) => response = &response[sent..],
+            Err(_) => return,
+        }
+    }
+    link.shut_write();
+    // What is still on its way here is read and thrown away; a client that never
+    // stops sending is cut off.
+    for _ in 0..MAX_DISCARDS {
+        let waited = place.wait(deadline, link.readable()).await;
+        match (waited, link.read(&mut [0; 4_096])) {
+            (Err(_), _) | (_, Ok(Read::End) | Err(_)) => return,
+            _ => {}
+        }
+    }
+}
