@@ -47,15 +47,16 @@
 //!
 //! The modules stand in the order in which a message meets them:
 //!
-//! 1. `listener` accepts on each shard, looks at where a connection comes from
-//!    ([`source`]) and reads the opening handshake ([`upgrade`]), for which
+//! 1. `shard::entrance` accepts on each shard, looks at where a connection comes
+//!    from ([`source`]) and reads the opening handshake ([`upgrade`]), for which
 //!    [`router`] finds the route.
-//! 2. [`plane`] tells which sessions became readable; `session` reads them.
+//! 2. [`plane`] tells which sessions of the shard's [`table`] became readable;
+//!    `session` reads them through their [`link`].
 //! 3. [`ws`] turns bytes into messages, without any I/O of its own.
 //! 4. [`handler`] decides what a message means.
 //! 5. [`hub`] holds who is in which topic, and [`mesh`] carries a [`publication`] to
 //!    the hubs of the other shards. A [`publisher`] gives them more, from any thread.
-//! 6. [`send_queue`] keeps what a socket does not take at once.
+//! 6. [`link::Outlet`] sends, and keeps what a socket does not take at once.
 //!
 //! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`,
 //! `steer` and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),

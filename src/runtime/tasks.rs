@@ -13,7 +13,7 @@
 //! - The root future waits only for the relay, so the runtime is never without a
 //!   queued task while the root future waits.
 //! - A relay ends when no task is left to run or, if some always is, with the next
-//!   leg after [`MAX_VISIT`]; the thread does not sleep then.
+//!   leg after `MAX_VISIT`; the thread does not sleep then.
 //! - The relay is a pair because a task that wakes itself is put at the head of the
 //!   queue, and would keep all others from running.
 

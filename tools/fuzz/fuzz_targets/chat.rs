@@ -15,8 +15,8 @@ use corecast::ws::{Message, Role, Rules};
 use corecast_fuzz::codec::{Owned, decode};
 use corecast_fuzz::peer;
 use libfuzzer_sys::fuzz_target;
-use serde::{Deserialize, Deserializer};
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 #[derive(Debug, Arbitrary)]

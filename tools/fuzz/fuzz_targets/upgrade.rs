@@ -166,7 +166,11 @@ fn written_anew(parsed: &Parsed) {
         anew.extend(query.bytes());
     }
     let has_host = has_host(request);
-    anew.extend(if has_host { b" HTTP/1.1\r\n" } else { b" HTTP/1.0\r\n" });
+    anew.extend(if has_host {
+        b" HTTP/1.1\r\n"
+    } else {
+        b" HTTP/1.0\r\n"
+    });
     for (name, value) in request.headers() {
         // The authority of an absolute target overrules the header.
         let value = if name.eq_ignore_ascii_case("host") {
