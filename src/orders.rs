@@ -172,11 +172,15 @@ impl Running {
     /// The first signal to stop drains the server, the second makes it hurry.
     fn stop(&mut self, signal: Signal) {
         self.stop_requested = true;
-        let what = match self.hand_over.stop(self.drain_time) {
-            Stopped::Now => "draining",
-            Stopped::InsteadOfHandOver => "giving up the hand-over that is under way, and draining",
-            Stopped::Before => "draining already",
-        };
-        tracing::info!("{signal}: {what}; a second signal closes all sessions at once");
+        self.hand_over.stop(self.drain_time, |stopped| {
+            let what = match stopped {
+                Stopped::Now => "draining",
+                Stopped::InsteadOfHandOver => {
+                    "giving up the hand-over that is under way, and draining"
+                }
+                Stopped::Before => "draining already",
+            };
+            tracing::info!("{signal}: {what}; a second signal closes all sessions at once");
+        });
     }
 }

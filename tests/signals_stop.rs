@@ -33,6 +33,17 @@ fn the_first_drains() {
     }
 }
 
+/// A server without sessions ends at once, and says first why.
+#[test]
+fn a_server_without_sessions_says_why_it_ends() {
+    for _ in 0..10 {
+        let server = Server::start(&["--shards", "1"]);
+        server.signal(libc::SIGTERM);
+        assert_eq!(server.exit_status().code(), Some(0));
+        assert!(server.log().contains("SIGTERM: draining;"));
+    }
+}
+
 #[test]
 fn the_second_hurries_whichever_it_is() {
     let options = [

@@ -201,28 +201,30 @@ impl HandOver {
     }
 
     /// Drains the server, which will have ended after this time, and tells the
-    /// service manager. A hand-over that is under way is given up.
-    pub fn stop(&self, within: Duration) -> Stopped {
+    /// service manager. A hand-over that is under way is given up. `announce` is
+    /// called before the drain begins, because a server without sessions may end
+    /// at once.
+    pub fn stop(&self, within: Duration, announce: impl FnOnce(Stopped)) {
         let state = self.state();
         self.service.stopping(within);
-        let first = match &*state {
-            State::Over(_) => {
-                // If the thread that hands over has not come to it yet.
-                self.handle.hand_over();
-                false
+        announce(match &*state {
+            State::UnderWay { .. } => Stopped::InsteadOfHandOver,
+            State::Serving(_) if self.handle.phase() < Phase::Draining => Stopped::Now,
+            State::Serving(_) | State::Over(_) => Stopped::Before,
+        });
+        match &*state {
+            // If the thread that hands over has not come to it yet.
+            State::Over(_) => self.handle.hand_over(),
+            State::Serving(_) | State::UnderWay { .. } => {
+                self.handle.drain();
             }
-            State::Serving(_) | State::UnderWay { .. } => self.handle.drain(),
-        };
-        if let State::UnderWay { link, .. } = &*state {
-            if let Some(link) = link {
-                // Gone already is as good.
-                let _ = link.shutdown(Shutdown::Both);
-            }
-            Stopped::InsteadOfHandOver
-        } else if first {
-            Stopped::Now
-        } else {
-            Stopped::Before
+        }
+        if let State::UnderWay {
+            link: Some(link), ..
+        } = &*state
+        {
+            // Gone already is as good.
+            let _ = link.shutdown(Shutdown::Both);
         }
     }
 
