@@ -188,7 +188,7 @@ simulate: ## Simulate shards for MINUTES=30 with random seeds, or one again: mak
 		$(CARGO) test --package corecast --lib shard::simulation -- --nocapture
 
 .PHONY: simulate-faults
-simulate-faults: ## Plant a dozen faults in a copy of the engine and show the seed that finds each; ten minutes
+simulate-faults: ## Plant thirteen faults in a copy of the engine and show the seed that finds each; ten minutes
 	python3 -B tools/simulate/faults.py --directory $(TARGET)/simulate $(ARGS)
 
 # The fuzz targets have a workspace of their own, like the baseline. Their clippy is

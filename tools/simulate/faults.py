@@ -89,12 +89,6 @@ FAULTS = [
         "        if let",
     ),
     (
-        "a session that closes is closed once more",
-        "src/session/close.rs",
-        "        if !self.at.entry.is_open() {\n            return LIVES;\n        }\n        self.say_close(code",
-        "        self.say_close(code",
-    ),
-    (
         "a session that is lost is not ended",
         "src/session/close.rs",
         "            Stage::Open { .. } => self.vanish(),",

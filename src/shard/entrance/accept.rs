@@ -52,6 +52,13 @@ pub(in crate::shard) fn spawn_listener(
     spawn(listener.run(Rc::clone(&shard.borrow().entrance.leaving)));
 }
 
+/// Whether a wait for a connection has let anything else run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    Yes,
+    No,
+}
+
 /// What came of accepting.
 #[derive(PartialEq, Eq)]
 enum Accepted {
@@ -94,30 +101,39 @@ impl Listener {
                     sleep(Duration::from_millis(1)).await;
                 }
             }
-            if self.wait(&leaving).await.is_err() {
-                return;
+            match self.wait(&leaving).await {
+                Ok(Waited::Yes) => {}
+                // The sessions have a turn before the next batch.
+                Ok(Waited::No) => give_way().await,
+                Err(_) => return,
             }
             if leaving.is_set() {
                 break;
             }
             match self.accept_some() {
                 Accepted::Refused => sleep(PAUSE).await,
-                // The sessions have a turn before the next batch.
-                Accepted::All | Accepted::Some => give_way().await,
+                Accepted::Some => give_way().await,
+                // The next connection is waited for at once, so that it is taken
+                // after the turn in which it comes.
+                Accepted::All => {}
                 Accepted::Gone => return,
             }
         }
         self.leave().await;
     }
 
-    /// Waits until a connection does, or the shard drains.
-    async fn wait(&self, leaving: &Signal) -> io::Result<()> {
+    /// Waits until a connection does, or the shard drains. On monoio's epoll driver
+    /// a readiness from before may end the wait before it has begun.
+    async fn wait(&self, leaving: &Signal) -> io::Result<Waited> {
         let mut readable = pin!(self.socket.readable());
+        let mut waited = Waited::No;
         poll_fn(|cx| {
             if leaving.poll(cx.waker()) {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(waited));
             }
-            readable.as_mut().poll(cx)
+            let ready = readable.as_mut().poll(cx).map_ok(|()| waited);
+            waited = Waited::Yes;
+            ready
         })
         .await
     }
