@@ -54,6 +54,8 @@ pub(crate) struct Shard {
     pub(crate) entrance: Entrance,
     pub(crate) deadlines: Deadlines,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    /// How long the last turn took.
+    last_turn: Duration,
 }
 
 impl Shard {
@@ -70,6 +72,7 @@ impl Shard {
             entrance,
             deadlines,
             lifecycle,
+            last_turn: Duration::ZERO,
         }
     }
 

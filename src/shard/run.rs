@@ -51,9 +51,10 @@ impl Turn for Shard {
         if self.is_draining() {
             self.entrance.leaving.set();
         }
+        self.last_turn = began.elapsed();
         let metrics = &self.serving.metrics;
         metrics.turns.add(1);
-        metrics.busy_nanos.add(began.elapsed().as_nanos() as u64);
+        metrics.busy_nanos.add(self.last_turn.as_nanos() as u64);
         Ok(more)
     }
 

@@ -26,6 +26,8 @@ use crate::sys::is_temporary;
 
 /// Connections accepted before the shard's other tasks have their turn.
 const BATCH: usize = 64;
+/// A turn that is longer holds up connections that come in it.
+const LONG_TURN: Duration = Duration::from_micros(500);
 /// Time without accepting after the host ran out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Time for TCP handshakes that were begun with us when a neighbour takes over:
@@ -113,8 +115,10 @@ impl Listener {
             match self.accept_some() {
                 Accepted::Refused => sleep(PAUSE).await,
                 Accepted::Some => give_way().await,
-                // The next connection is waited for at once, so that it is taken
-                // after the turn in which it comes.
+                // Others that come meanwhile are accepted together, which is cheaper.
+                // But a long turn would hold them up: then the next connection is
+                // waited for at once, and taken after the turn in which it comes.
+                Accepted::All if !self.turns_are_long() => give_way().await,
                 Accepted::All => {}
                 Accepted::Gone => return,
             }
@@ -222,6 +226,11 @@ impl Listener {
     fn is_full(&self) -> bool {
         let shard = self.shard.upgrade();
         shard.is_some_and(|shard| shard.borrow().is_full())
+    }
+
+    fn turns_are_long(&self) -> bool {
+        let shard = self.shard.upgrade();
+        shard.is_some_and(|shard| shard.borrow().last_turn > LONG_TURN)
     }
 
     fn lifecycle(&self) -> Option<Arc<Lifecycle>> {
