@@ -19,7 +19,7 @@ use std::io;
 
 use slab::Slab;
 
-use crate::link::{Link, Outlet};
+use crate::link::Outlet;
 use crate::plane::{Plane, Readiness, SessionKey};
 
 /// Full buffers read from one connection before the others have their turn.
@@ -263,17 +263,5 @@ impl<T: Entry> Table<T> {
     /// The session plane, to wait for.
     pub fn plane(&mut self) -> &mut dyn Plane {
         &mut *self.plane
-    }
-}
-
-/// What the plane watches beside the connections, under a key that no connection
-/// has.
-impl<T> Table<T> {
-    /// Has something that is no connection watched.
-    ///
-    /// # Errors
-    /// As [`insert`](Table::insert).
-    pub fn watch(&mut self, link: &Link, key: SessionKey) -> io::Result<()> {
-        self.plane.watch(link, key)
     }
 }

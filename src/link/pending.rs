@@ -1,7 +1,7 @@
 //! A link whose connection is not in the session plane yet.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use monoio::net::TcpStream;
 
@@ -61,11 +61,5 @@ impl PendingLink {
     fn fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the stream keeps the descriptor open while it is borrowed.
         unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
-    }
-}
-
-impl AsFd for PendingLink {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd()
     }
 }

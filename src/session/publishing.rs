@@ -63,9 +63,7 @@ impl Publishing {
         }
     }
 
-    /// Delivers a slice of the pending publications, if the shard may at this
-    /// moment. `ready` is how many sessions this turn has served: a turn that had
-    /// many owes the fan-out as much.
+    /// Delivers a slice of the pending publications, if the shard may at this moment.
     pub(crate) fn fan_out(
         &mut self,
         table: &mut Table<Session>,
@@ -90,6 +88,7 @@ impl Publishing {
         } = self;
         let mut deliveries = 0;
         let mut bytes_out = 0;
+        // A turn that had many sessions to serve owes the fan-out as much.
         let budget = (*slice).max(table.ready());
         hub.run_slice(budget, |index, run| {
             let Some(subscriber) = table.at(index) else {

@@ -196,8 +196,8 @@ impl Shard {
         if is_hurried {
             self.drain_sessions(usize::MAX);
         }
-        // What is accepted after the drain time, while a neighbour takes over, has
-        // just come.
+        // Connections that are accepted after the drain time, while a neighbour takes
+        // over, have just come.
         let is_over = self.deadlines.drain_time_is_over(now_ms) && !self.entrance.is_accepting();
         if is_hurried || is_over {
             self.entrance.handshakes.give_up();
