@@ -308,7 +308,7 @@ flamegraph: ## Draw where the server's time goes under SCENARIO: target/bench/fl
 
 .PHONY: reconnects
 reconnects: ## Kill a server and let 20,000 clients come back at once; `make test` does it with 2,000
-	@$(RAISE_OPEN_FILES); CORECAST_TEST_RECONNECTS=20000 $(CARGO) test --test fault_kill_and_reconnect -- --nocapture
+	@$(RAISE_OPEN_FILES); CORECAST_TEST_RECONNECTS=20000 $(CARGO) test --test quiet fault_kill_and_reconnect -- --nocapture
 
 .PHONY: check-unit
 check-unit: build ## Run the unit under a real systemd: start, three reloads, watchdog, stop; needs root and systemd
@@ -316,7 +316,7 @@ check-unit: build ## Run the unit under a real systemd: start, three reloads, wa
 
 .PHONY: restart-test
 restart-test: ## Replace a server three times while 5,000 clients connect at 500/s; `make test` does it with 1,000
-	@$(RAISE_OPEN_FILES); CORECAST_TEST_RESTART_CLIENTS=5000 $(CARGO) test --test hand_over_storm --test hand_over_by_hand -- --nocapture
+	@$(RAISE_OPEN_FILES); CORECAST_TEST_RESTART_CLIENTS=5000 $(CARGO) test --test quiet --test lifecycle -- --nocapture hand_over_storm hand_over_by_hand
 
 # How long `make soak` holds its load.
 MINUTES ?= 30

@@ -142,15 +142,15 @@ fn descriptors_are_per_table() {
         cores: Some(1),
         ..Question::new(100_000)
     };
-    assert_eq!(figure(&one, "descriptors_per_table"), 100_013.0);
-    assert_eq!(figure(&one, "open_files"), 100_013.0);
+    assert_eq!(figure(&one, "descriptors_per_table"), 100_009.0);
+    assert_eq!(figure(&one, "open_files"), 100_009.0);
     let four = Question {
         cores: Some(4),
         ..one
     };
-    // 25,000, its spread of 4 · 158.1, and 12 + 4 of its own.
-    assert_eq!(figure(&four, "descriptors_per_table"), 25_649.0);
-    assert_eq!(figure(&four, "open_files"), 100_064.0);
+    // 25,000, its spread of 4 · 158.1, and 8 + 4 of its own.
+    assert_eq!(figure(&four, "descriptors_per_table"), 25_645.0);
+    assert_eq!(figure(&four, "open_files"), 100_048.0);
 }
 
 /// What the plan says is to be set is what the doctor then asks for.

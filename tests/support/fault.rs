@@ -27,6 +27,21 @@ pub fn limit(command: &mut Command, resource: libc::__rlimit_resource_t, value: 
     }
 }
 
+/// Leaves a command no descriptors but the standard streams, whatever the
+/// program that runs the tests has inherited itself.
+pub fn only_standard_streams(command: &mut Command) {
+    // SAFETY: between fork and exec only close_range is called, which is allowed there.
+    unsafe {
+        command.pre_exec(|| {
+            let flags = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
+            match libc::close_range(3, libc::c_uint::MAX, flags) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        });
+    }
+}
+
 /// Gives this thread, and what it starts, a network of its own.
 pub fn own_network() -> io::Result<()> {
     // SAFETY: unshare takes no pointers.

@@ -4,7 +4,7 @@
 //! Nothing here sleeps for a guessed time: what should happen is waited for,
 //! and a wait that takes too long fails the test and shows the server's log.
 
-// Each test file is a program of its own and uses a part of this.
+// Each test program uses a part of this.
 #![allow(dead_code)]
 
 pub mod aftermath;

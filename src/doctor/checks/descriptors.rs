@@ -37,11 +37,11 @@ pub struct Facts {
     pub cores: u64,
 }
 
-/// Descriptors of a shard's table that are not sessions: eleven standard
-/// streams, rings, events and listeners, counted in a running server, and one
-/// to spare; and every shard's wake event is in every table.
+/// Descriptors of a shard's table that are not sessions: three standard
+/// streams, two rings, an event and a listener, counted in a running server,
+/// and one to spare; and every shard's wake event is in every table.
 pub fn others(shards: u64) -> u64 {
-    12 + shards
+    8 + shards
 }
 
 /// Sessions that so many tables hold together. The kernel deals connections

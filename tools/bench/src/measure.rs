@@ -153,6 +153,7 @@ impl Round<'_> {
         };
         let sample = match self.load {
             Load::Echo(echo) => echo.measure(peer, self.window, account()),
+            Load::PartLoad(part_load) => part_load.measure(peer, self.window, account),
             Load::Broadcast(broadcast) => broadcast.measure(peer, self.window, account()),
             Load::Handshakes(handshakes) => handshakes.measure(peer, self.window, account()),
             Load::Lobby(lobby) => lobby.measure(peer, self.window, account()),

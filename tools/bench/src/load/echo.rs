@@ -32,20 +32,26 @@ impl Echo {
 
     /// Opens the connections, checks answers in full, then measures.
     pub fn measure(self, peer: &Peer, window: Window, account: Account) -> Result<Sample> {
+        let (mut fleet, exchange) = self.open(peer)?;
+        let messages = self.outstanding as u64;
+        let sample = exchange_until_the_end(&mut fleet, &exchange, messages, window, account);
+        fleet.close();
+        sample
+    }
+
+    /// Opens the connections and checks answers in full; with what is to be sent
+    /// on each.
+    pub(super) fn open(self, peer: &Peer) -> Result<(Fleet, Exchange)> {
         let mut hello = match peer.protocol {
             Protocol::WebSocket => {
                 Hello::upgrade(peer.address, &format!("{}/echo", peer.path_prefix), 0)
             }
             Protocol::Raw => Hello::raw_echo(),
         };
-        let mut fleet = Fleet::open(peer.address, self.connections, &mut hello, OPEN_LIMIT)?;
+        let fleet = Fleet::open(peer.address, self.connections, &mut hello, OPEN_LIMIT)?;
         self.check(&fleet, peer)?;
         let batch = vec![payload(self.payload_bytes, 1); self.outstanding];
-        let exchange = peer.exchange(&batch);
-        let messages = self.outstanding as u64;
-        let sample = exchange_until_the_end(&mut fleet, &exchange, messages, window, account);
-        fleet.close();
-        sample
+        Ok((fleet, peer.exchange(&batch)))
     }
 
     /// Compares whole answers: every length form and both kinds of message on
@@ -111,13 +117,13 @@ pub(super) fn exchange_until_the_end(
 }
 
 #[cold]
-fn error_on(index: usize, error: Error) -> Error {
+pub(super) fn error_on(index: usize, error: Error) -> Error {
     Error::Wrong(format!("connection {index}: {error}"))
 }
 
 /// One connection during the measurement.
 #[derive(Clone, Default)]
-struct Lane {
+pub(super) struct Lane {
     /// Bytes of the current batch that found no room yet.
     unsent: usize,
     /// Bytes of its answer that are still to come.
@@ -126,7 +132,7 @@ struct Lane {
 
 impl Lane {
     #[inline]
-    fn send_batch(&mut self, socket: BorrowedFd<'_>, exchange: &Exchange) -> Result<()> {
+    pub(super) fn send_batch(&mut self, socket: BorrowedFd<'_>, exchange: &Exchange) -> Result<()> {
         self.unsent = exchange.request.len();
         self.due = exchange.response.len();
         self.send_rest(socket, exchange)
@@ -141,7 +147,7 @@ impl Lane {
 
     /// Takes what `event` brings; true when the answer to the batch is whole.
     #[inline]
-    fn take(
+    pub(super) fn take(
         &mut self,
         event: Event,
         socket: BorrowedFd<'_>,

@@ -20,6 +20,7 @@ pub mod handshake;
 pub mod idle;
 pub mod lobby;
 mod opening;
+pub mod part_load;
 pub mod phoenix;
 mod stopwatch;
 

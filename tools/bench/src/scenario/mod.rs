@@ -13,6 +13,7 @@ use crate::load::echo::Echo;
 use crate::load::handshake::Handshakes;
 use crate::load::idle::Idle;
 use crate::load::lobby::{Joins, Lobby};
+use crate::load::part_load::PartLoad;
 use crate::load::{Peer, Window};
 use crate::process::Pages;
 use crate::results::Goal;
@@ -45,6 +46,8 @@ impl Set {
 pub enum Load {
     /// See [`Echo`].
     Echo(Echo),
+    /// See [`PartLoad`].
+    PartLoad(PartLoad),
     /// See [`Broadcast`].
     Broadcast(Broadcast),
     /// See [`Handshakes`].
@@ -133,6 +136,7 @@ impl Scenario {
     pub fn connections(&self) -> usize {
         match &self.load {
             Load::Echo(echo) | Load::Latency { echo, .. } => echo.connections,
+            Load::PartLoad(part_load) => part_load.echo.connections,
             Load::Broadcast(broadcast) => broadcast.subscribers,
             Load::Handshakes(handshakes) => handshakes.in_flight,
             Load::Idle(idle) => idle.warm_up_sessions + idle.sessions,
@@ -163,6 +167,7 @@ impl Scenario {
     pub fn limit(&self, window: Window) -> Duration {
         let own = match &self.load {
             Load::Tool(tool) => tool.limit(window),
+            Load::PartLoad(_) => 4 * (window.warm_up + window.measured),
             _ => 2 * (window.warm_up + window.measured),
         };
         own + Duration::from_secs(1200)

@@ -8,6 +8,7 @@ use crate::load::echo::Echo;
 use crate::load::handshake::Handshakes;
 use crate::load::idle::Idle;
 use crate::load::lobby::{Joins, Lobby};
+use crate::load::part_load::PartLoad;
 use crate::results::Goal;
 use crate::tool::{Counts, ToolLoad};
 
@@ -37,6 +38,7 @@ pub(super) fn full() -> Vec<Scenario> {
             }
         }
     }
+    scenarios.extend([0.1, 0.5].map(part_load));
     for payload_bytes in [20, KIB] {
         for outstanding in [1, 16] {
             for subscribers in [1_000, 10_000, 18_000] {
@@ -126,6 +128,30 @@ fn echo(echo: Echo) -> Scenario {
         field: Field::OneCore,
         floors: ECHO_FLOORS,
         goals,
+    }
+}
+
+fn part_load(share: f64) -> Scenario {
+    let percent = share * 100.0;
+    Scenario {
+        name: format!("part-load-{percent:.0}"),
+        title: format!("Echo of 20 B on 100 connections at {percent:.0} % of its own highest rate"),
+        group: "Echo",
+        unit: "messages",
+        note: "What counts here is CPU time per message: each contestant is offered a part of \
+               what it can do itself, one message at a time, and sleeps in between.",
+        load: Load::PartLoad(PartLoad {
+            echo: Echo {
+                connections: 100,
+                outstanding: 1,
+                payload_bytes: 20,
+            },
+            share,
+        }),
+        field: Field::OneCore,
+        floors: &[Floor::Epoll],
+        goals: vec![Goal::OfFloor(0.97)],
+        is_standard: true,
     }
 }
 

@@ -5,7 +5,7 @@
 //! Nothing here sleeps for a guessed time: what should happen is waited for,
 //! and a wait that takes too long fails the test and shows what was said.
 
-// Each test file is a program of its own and uses a part of this.
+// Each test program uses a part of this.
 #![allow(dead_code, missing_docs)]
 
 pub mod liar;

@@ -2,7 +2,7 @@
 //! limit or misbehave, and network namespaces in which the kernel's settings
 //! and counters are a test's own.
 
-// Each test file is a program of its own and uses a part of this.
+// Each test program uses a part of this.
 #![allow(dead_code)]
 
 pub mod doctor;

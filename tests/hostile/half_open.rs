@@ -1,0 +1,71 @@
+//! Thousands of connections that never finish their handshake: newcomers are
+//! served beside them, each of them is answered with 408 when its time is up,
+//! and no more of them are held than `--max-handshakes` allows.
+//!
+//! How: connections that say nothing, or half a request, with a short
+//! `--handshake-timeout`. One such client is timed in `http.rs`.
+
+use crate::support::aftermath::{good_client, withstand};
+use crate::support::client::{Client, request};
+use crate::support::hostile::refusal;
+
+/// Connections that say as much of a request as their number tells.
+fn open(server: &crate::support::Server, count: usize) -> Vec<Client> {
+    let request = request("/echo");
+    (0..count)
+        .map(|number| {
+            let mut client = Client::open(server.address);
+            let most = request.len() - 1;
+            let said = if number.is_multiple_of(2) {
+                0
+            } else {
+                number % most
+            };
+            // Who waited long to be accepted may be answered already.
+            let _ = std::io::Write::write_all(&mut client.stream, &request.as_bytes()[..said]);
+            client
+        })
+        .collect()
+}
+
+#[test]
+fn by_the_thousand() {
+    const CONNECTIONS: usize = 3_000;
+    let limit = corecast::sys::raise_descriptor_limit().unwrap();
+    assert!(
+        limit > CONNECTIONS as u64 + 500,
+        "this test needs {CONNECTIONS} descriptors; raise the limit of {limit} with ulimit -n"
+    );
+    let options = ["--handshake-timeout", "1s"];
+    withstand("half-open handshakes", &options, |server| {
+        let before = server.total("refused.timeout");
+        let mut clients = open(server, CONNECTIONS);
+        good_client(server);
+        for (number, client) in clients.iter_mut().enumerate() {
+            let how = format!("half-open handshake {number}");
+            assert_eq!(refusal(&mut client.stream, true, &how).status, 408);
+        }
+        assert_eq!(server.total("refused.timeout"), before + CONNECTIONS as u64);
+        CONNECTIONS
+    });
+}
+
+#[test]
+fn no_more_than_allowed_at_once() {
+    const CONNECTIONS: usize = 300;
+    const ON_A_SHARD: u64 = 40;
+    let options = ["--handshake-timeout", "200ms", "--max-handshakes", "40"];
+    withstand("half-open handshakes over the limit", &options, |server| {
+        let before = server.total("refused.timeout");
+        let clients = open(server, CONNECTIONS);
+        let mut most = 0;
+        for mut client in clients {
+            let on_shards = server.per_shard("handshakes");
+            most = on_shards.into_iter().chain([most]).max().unwrap();
+            assert_eq!(refusal(&mut client.stream, true, "half-open").status, 408);
+        }
+        assert!((1..=ON_A_SHARD).contains(&most), "{most} on a shard");
+        assert_eq!(server.total("refused.timeout"), before + CONNECTIONS as u64);
+        CONNECTIONS
+    });
+}

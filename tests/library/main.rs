@@ -1,0 +1,10 @@
+//! The library, as somebody who builds a server of their own uses it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod embedding;
+mod example_rooms;
+mod handler_panics;
+mod publisher;
+mod publisher_full;

@@ -1,0 +1,21 @@
+//! Start, signals, hand-over, drain and what an operator asks in between.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cli;
+mod drain;
+mod endpoints;
+mod hand_over;
+mod hand_over_by_hand;
+mod hand_over_guarded;
+mod hand_over_program;
+mod hand_over_signals;
+mod health_checks;
+mod metrics;
+mod service_manager;
+mod service_manager_stuck;
+mod signals;
+mod signals_reload;
+mod signals_stop;
+mod start_lost_shard;

@@ -1,0 +1,19 @@
+//! Phoenix Channels, spoken by hand and by clients that others wrote.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod binary;
+mod browser;
+mod channels;
+mod js;
+mod json_in_binary;
+mod malformed;
+mod paths;
+mod presence;
+mod presence_room;
+mod python;
+mod rules;
+mod sessions;
+mod tokens;
+mod v1;

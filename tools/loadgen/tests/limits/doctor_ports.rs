@@ -1,0 +1,66 @@
+//! The doctor is right about ephemeral ports: it names the range and the number
+//! of connections at which a run then stops.
+//!
+//! How: a namespace with 100 ports, one and three source addresses, and more
+//! connections than they can make.
+
+use crate::walls::doctor::{ask, examine_if_asked, expect_near};
+use crate::walls::server::Corecast;
+use crate::walls::{Run, load, namespace};
+use corecast_load::cause::Cause;
+
+const HUNDRED_PORTS: &str = "sysctl -w net.ipv4.ip_local_port_range='40000 40099'";
+const LIMIT: &str = "net.ipv4.ip_local_port_range";
+
+/// Not a test: the process of the doctor, when a test starts this program as one.
+#[test]
+fn doctor_process() {
+    examine_if_asked();
+}
+
+fn connect(count: u64, sources: &str) -> Run {
+    let server = Corecast::start(|_| {});
+    let (url, count) = (server.url("/echo"), count.to_string());
+    let words = ["connect", &url, "-c", &count, "--hold", "300ms"];
+    load(&[&words[..], &["--sources", sources]].concat())
+}
+
+#[track_caller]
+fn as_predicted(sources: u64, addresses: &str) {
+    let asked = format!("--role both --shards 1 --connections 500 --sources {sources}");
+    let prediction = ask(&asked, |_| {});
+    assert!(!prediction.fits());
+    let (limit, predicted) = prediction.wall();
+    assert_eq!((limit, predicted), (LIMIT, 100 * sources));
+
+    let run = connect(500, addresses);
+    let connections = &run.outcome().connections;
+    // The connection that tried the server may hold a port still.
+    expect_near(connections.opened, predicted);
+    let failed = 500 - connections.opened;
+    assert_eq!(connections.failed, [(Cause::PortsUsedUp, failed)].into());
+    let makes = format!("makes at most {predicted} connections");
+    run.expect_failure(&["ephemeral ports", &makes], &[LIMIT]);
+}
+
+#[test]
+fn one_source() {
+    namespace::inside("one_source", HUNDRED_PORTS, || as_predicted(1, "127.0.0.1"));
+}
+
+#[test]
+fn three_sources() {
+    namespace::inside("three_sources", HUNDRED_PORTS, || {
+        as_predicted(3, "127.0.0.1-127.0.0.3");
+    });
+}
+
+/// What the doctor says fits, fits.
+#[test]
+fn what_fits_is_opened() {
+    namespace::inside("what_fits_is_opened", HUNDRED_PORTS, || {
+        let prediction = ask("--role both --shards 1 --connections 90", |_| {});
+        assert!(prediction.fits(), "{prediction:#?}");
+        connect(90, "127.0.0.1").expect_success();
+    });
+}

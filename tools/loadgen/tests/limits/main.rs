@@ -1,0 +1,18 @@
+//! Every wall that a host can be run into: what the load generator says stopped it,
+//! and whether `corecast doctor` had said so before.
+
+#[path = "../walls/mod.rs"]
+mod walls;
+
+mod doctor_accept_queue;
+mod doctor_client_descriptors;
+mod doctor_conntrack;
+mod doctor_ports;
+mod doctor_server_descriptors;
+mod doctor_syn_queue;
+mod walls_answers;
+mod walls_descriptors;
+mod walls_network;
+mod walls_plateaus;
+mod walls_ports;
+mod walls_remedies;
