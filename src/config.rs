@@ -49,6 +49,18 @@ impl RouteSetting {
             slow_consumer: None,
         }
     }
+
+    /// The routes to try a server with (`corecast serve --demo`): one or two of each
+    /// handler. Everybody may use them, so they are for tests, and for a first look.
+    pub fn demo() -> Vec<RouteSetting> {
+        vec![
+            RouteSetting::new("/echo", "echo"),
+            RouteSetting::new("/broadcast", "broadcast"),
+            RouteSetting::new("/ws", "chat"),
+            RouteSetting::new("/ws/{user_id}", "chat"),
+            RouteSetting::new("/socket/websocket", "phoenix"),
+        ]
+    }
 }
 
 /// A server's settings. Every field has a documented default; see
@@ -140,8 +152,14 @@ pub struct Config {
     /// after a turn in which more sessions were ready, as many as those.
     pub fan_out_slice: usize,
 
-    /// The paths that are served; no two are alike.
+    /// The paths that built-in handlers serve; no two are alike. None by default:
+    /// what can be reached is what was asked for.
     pub routes: Vec<RouteSetting>,
+    /// Whether a GET of `/` is answered with a page that lists the routes and, where
+    /// there is a chat, has a client for it. Off by default.
+    pub home_page: bool,
+    /// Whether a GET of `/healthz` is answered with 200, for load balancers.
+    pub health_page: bool,
     /// What the clients of Phoenix Channels may do.
     pub phoenix: PhoenixConfig,
 }
@@ -185,13 +203,9 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(30),
             ring_capacity: 1_024,
             fan_out_slice: 256,
-            routes: vec![
-                RouteSetting::new("/echo", "echo"),
-                RouteSetting::new("/broadcast", "broadcast"),
-                RouteSetting::new("/ws", "chat"),
-                RouteSetting::new("/ws/{user_id}", "chat"),
-                RouteSetting::new("/socket/websocket", "phoenix"),
-            ],
+            routes: Vec::new(),
+            home_page: false,
+            health_page: true,
             phoenix: PhoenixConfig::default(),
         }
     }

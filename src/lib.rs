@@ -4,8 +4,9 @@
 //! pinned io_uring runtime per core, a listener on each, and broadcast across
 //! cores over lock-free rings into core-local subscriber tables.
 //!
-//! The `corecast` binary serves echo, broadcast and a JSON chat. This library
-//! is the same server with handlers of your own:
+//! The `corecast` binary serves echo, broadcast, a JSON chat and Phoenix Channels.
+//! This library is the same server with handlers of your own, and nothing beside
+//! them:
 //!
 //! ```
 //! use corecast::config::Config;

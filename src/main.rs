@@ -94,6 +94,7 @@ fn serve(options: ServeOptions) -> ExitCode {
     };
     let service = Service::from_environment();
     let has_old_process = inherited.has_old_process();
+    let (demo, home_page) = (options.demo, options.config.home_page);
     let shards = options.config.shards;
     // Each wait of a drain may follow the other; the rest is for the last steps.
     let drain_time = options.config.drain_timeout
@@ -124,7 +125,12 @@ fn serve(options: ServeOptions) -> ExitCode {
         tracing::info!(driver, shards, "listening on {url}");
     }
     let address = server.local_addr();
-    tracing::info!("open http://{address}/ in two browser windows to chat");
+    if demo {
+        tracing::info!("serving the demo's routes, which anybody who reaches this may use");
+    }
+    if home_page {
+        tracing::info!("open http://{address}/ in two browser windows to chat");
+    }
     if let Some(admin) = server.admin_addr() {
         tracing::info!("metrics and health on http://{admin}/");
     }

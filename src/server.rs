@@ -28,7 +28,7 @@ use crate::plane::ResolvedDriver;
 use crate::publisher::Publisher;
 use crate::router::{Router, params_of};
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
-use crate::upgrade::OriginPolicy;
+use crate::upgrade::{ListedRoute, OriginPolicy, Pages, home_page};
 
 /// Makes a handler for one shard.
 type Factory = Arc<dyn Fn() -> Box<dyn Route> + Send + Sync>;
@@ -40,6 +40,9 @@ struct RouteFactory {
     drops_empty_segments: bool,
     /// What the configuration says of this route.
     slow_consumer: Option<SlowConsumerPolicy>,
+    /// What it does, in a sentence.
+    summary: &'static str,
+    is_chat: bool,
 }
 
 impl RouteFactory {
@@ -48,11 +51,14 @@ impl RouteFactory {
             make: Arc::new(move || Box::new(Registered::new(make()))),
             drops_empty_segments: H::DROPS_EMPTY_SEGMENTS,
             slow_consumer: None,
+            summary: "Served by a handler of this program's own.",
+            is_chat: false,
         }
     }
 }
 
-/// A server that is not running yet.
+/// A server that is not running yet. It serves the routes of its [`Config`], of which
+/// there are none by default, and those that are added here.
 ///
 /// ```
 /// use corecast::config::Config;
@@ -98,6 +104,8 @@ impl Server {
         for route in server.config.routes.clone() {
             let mut factory = factory(&route.handler, &route.path, &server.config)?;
             factory.slow_consumer = route.slow_consumer;
+            factory.summary = summary(&route.handler);
+            factory.is_chat = route.handler == "chat";
             server.add_route(&route.path, factory)?;
         }
         Ok(server)
@@ -136,6 +144,33 @@ impl Server {
         }
         self.routes.push(route);
         Ok(())
+    }
+
+    /// The pages beside the routes, as they are now.
+    fn pages(&self) -> Pages {
+        let listed = |(path, index): (_, &u16)| {
+            let route = &self.routes[usize::from(*index)];
+            ListedRoute {
+                path,
+                summary: route.summary,
+                is_chat: route.is_chat,
+            }
+        };
+        let write = || home_page(&self.router.iter().map(listed).collect::<Vec<_>>());
+        Pages {
+            home: self.config.home_page.then(write),
+            health: self.config.health_page,
+        }
+    }
+}
+
+/// What a built-in handler does, in a sentence.
+fn summary(handler: &str) -> &'static str {
+    match handler {
+        "echo" => "Returns each message to its sender.",
+        "broadcast" => "Sends each message to everyone on this path.",
+        "chat" => "Chat; {user_id} in the path is the user's name.",
+        _ => "Phoenix Channels.",
     }
 }
 

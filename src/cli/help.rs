@@ -50,21 +50,14 @@ pub(super) fn command() -> clap::Command {
 
 /// An option's default in words.
 fn default_of(key: &str, defaults: &ServeOptions) -> Option<String> {
-    let list = |words: Vec<String>| words.join(", ");
     Some(match key {
         "config" | "print_config" | "help" => return None,
         "shards" => "one per core of --cpus".to_owned(),
         "origin" => "*".to_owned(),
         "busy_poll" => "0".to_owned(),
         "trusted_proxy" => "none".to_owned(),
-        "routes" => list(
-            defaults
-                .config
-                .routes
-                .iter()
-                .map(|route| format!("{}={}", route.path, route.handler))
-                .collect(),
-        ),
+        "routes" => "none".to_owned(),
+        "demo" => "true where there is no route and --listen is a loopback address".to_owned(),
         key => match value_of(key, defaults)? {
             toml::Value::String(text) => text,
             value => value.to_string(),

@@ -22,6 +22,7 @@ mod phoenix;
 #[cfg(feature = "doctor")]
 mod plan;
 mod print;
+mod routes;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, RouteSetting};
 use crate::log::LogFormat;
 #[cfg(feature = "doctor")]
 use crate::plan::Question;
@@ -74,6 +75,8 @@ pub enum Command {
 pub struct ServeOptions {
     /// The server's settings.
     pub config: Config,
+    /// Whether the demo is served (`--demo`), but for what is off.
+    pub demo: bool,
     /// The log's form.
     pub log: LogFormat,
     /// The least severe level that is logged.
@@ -81,9 +84,15 @@ pub struct ServeOptions {
 }
 
 impl Default for ServeOptions {
+    /// What `corecast serve` alone does: it serves the demo to its own host.
     fn default() -> Self {
         ServeOptions {
-            config: Config::default(),
+            config: Config {
+                routes: RouteSetting::demo(),
+                home_page: true,
+                ..Config::default()
+            },
+            demo: true,
             log: LogFormat::Auto,
             log_level: LevelFilter::INFO,
         }
@@ -229,6 +238,7 @@ where
     let named = |error: ConfigError| CliError::setting(typed.name_of(error.option), error.problem);
     let resolved = options.resolve().map_err(named)?;
     resolved.config.validate().map_err(named)?;
+    routes::check(&resolved.config).map_err(named)?;
     Ok(if serve.print_config {
         Command::PrintConfig(print::print(&resolved, &typed))
     } else {

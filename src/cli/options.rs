@@ -13,17 +13,16 @@ use serde::Deserialize;
 
 use super::ServeOptions;
 use super::phoenix::PhoenixTable;
+use super::routes::{Served, is_same_path};
 use super::text::{from_text, list_from_text, one_or_list_from_text};
 use super::value::{
-    Address, AddressOrOff, Count, Cpus, Level, Microseconds, Network, OFF, Origin, Route, Size,
+    Address, AddressOrOff, Count, Cpus, Level, Microseconds, Network, Origin, Route, Size, Switch,
     Time,
 };
 use crate::config::{
-    ClientAddress, Config, ConfigError, Driver, Endpoint, OverRatePolicy, RouteSetting,
-    SlowConsumerPolicy, Steer,
+    ClientAddress, Config, ConfigError, Driver, Endpoint, OverRatePolicy, SlowConsumerPolicy, Steer,
 };
 use crate::log::LogFormat;
-use crate::router::decode_pattern;
 
 const LISTENING: &str = "Listening";
 const SHARDS: &str = "Shards";
@@ -57,10 +56,16 @@ pub(super) struct Options {
     #[serde(deserialize_with = "list_from_text")]
     pub origin: Option<Vec<Origin>>,
 
-    /// A path and what answers it: echo, broadcast, chat, phoenix, or off to stop serving the path;
-    /// repeatable, added to the defaults. A policy may follow, as in /news=broadcast:drop
+    /// A path and what answers it: echo, broadcast, chat, phoenix, or off for a path that another
+    /// source or --demo serves; repeatable. A policy may follow, as in /news=broadcast:drop
     #[arg(id = "routes", long = "route", value_name = "PATH=HANDLER", value_delimiter = ',', help_heading = LISTENING)]
     pub routes: Option<Vec<Route>>,
+
+    /// Serve routes to try it with, and a page on /, which anybody may use: /echo, /broadcast, /ws,
+    /// /ws/{user_id} and /socket/websocket
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", help_heading = LISTENING)]
+    #[serde(deserialize_with = "from_text")]
+    pub demo: Option<Switch>,
 
     /// The tables of Phoenix Channels, which are in the file only.
     #[arg(skip)]
@@ -267,6 +272,7 @@ impl Options {
             admin,
             backlog,
             origin,
+            demo,
             phoenix,
             shards,
             cpus,
@@ -340,12 +346,16 @@ impl Options {
             idle => base.ping_interval.min(idle / 2),
         };
 
+        let listen = self.listen.map_or(base.listen, |addresses| {
+            let endpoint = |Address(address)| Endpoint::plain(address);
+            addresses.into_iter().map(endpoint).collect()
+        });
+        let demo = self.demo.map(|Switch(on)| on);
+        let served = Served::resolve(demo, self.routes.unwrap_or_default(), &listen)?;
+
         let count = |typed: Option<Count>, default| typed.map_or(default, |Count(n)| n);
         let config = Config {
-            listen: self.listen.map_or(base.listen, |addresses| {
-                let endpoint = |Address(address)| Endpoint::plain(address);
-                addresses.into_iter().map(endpoint).collect()
-            }),
+            listen,
             admin: self
                 .admin
                 .map_or(base.admin, |AddressOrOff(address)| address),
@@ -408,11 +418,14 @@ impl Options {
             drain_timeout: time(self.drain_timeout, base.drain_timeout),
             ring_capacity: count(self.ring_capacity, base.ring_capacity),
             fan_out_slice: count(self.fan_out_slice, base.fan_out_slice),
-            routes: resolve_routes(base.routes, self.routes.unwrap_or_default())?,
+            routes: served.routes,
+            home_page: served.home_page,
+            health_page: served.health_page,
             phoenix: self.phoenix.map_or(base.phoenix, PhoenixTable::resolve),
         };
         Ok(ServeOptions {
             config,
+            demo: served.demo,
             log: self.log.unwrap_or(default.log),
             log_level: self
                 .log_level
@@ -427,57 +440,6 @@ fn resolve_origins(typed: Vec<Origin>) -> Vec<String> {
         return Vec::new();
     }
     typed.into_iter().map(|Origin(origin)| origin).collect()
-}
-
-/// The default routes with the typed ones added, or put in the place of those
-/// with the same path. The last word about a path counts, which is that of the
-/// strongest source, because each source names a path once at most.
-fn resolve_routes(
-    mut routes: Vec<RouteSetting>,
-    typed: Vec<Route>,
-) -> Result<Vec<RouteSetting>, ConfigError> {
-    // What one source has taken away, another may take away too.
-    let mut known = routes.clone();
-    for route in typed {
-        if route.handler != OFF {
-            let setting = RouteSetting {
-                path: route.path,
-                handler: route.handler,
-                slow_consumer: route.slow_consumer,
-            };
-            known.push(setting.clone());
-            match routes
-                .iter_mut()
-                .find(|known| is_same_path(&known.path, &setting.path))
-            {
-                Some(route) => *route = setting,
-                None => routes.push(setting),
-            }
-            continue;
-        }
-        if !known
-            .iter()
-            .any(|known| is_same_path(&known.path, &route.path))
-        {
-            let paths: Vec<&str> = known.iter().map(|known| &*known.path).collect();
-            return Err(ConfigError::new(
-                "route",
-                format!(
-                    "'{}' cannot be off, because it is no path that is served; those are {}",
-                    route.path,
-                    paths.join(", ")
-                ),
-            ));
-        }
-        routes.retain(|known| !is_same_path(&known.path, &route.path));
-    }
-    Ok(routes)
-}
-
-/// Whether two paths are one, however they are encoded. What is no path is so
-/// to the letter only; it is refused later.
-pub(super) fn is_same_path(a: &str, b: &str) -> bool {
-    a == b || matches!((decode_pattern(a), decode_pattern(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 impl Options {

@@ -6,10 +6,11 @@ use ipnet::IpNet;
 use toml::Value;
 
 use super::ServeOptions;
-use super::options::is_same_path;
+use super::routes::is_same_path;
 use super::source::{Layer, options_command};
 use super::value::OFF;
-use crate::config::{Config, Endpoint, show_bytes, show_time};
+use crate::config::{Endpoint, RouteSetting, show_bytes, show_time};
+use crate::upgrade::Pages;
 
 /// The whole file, with a comment on each line that says where it came from.
 pub(super) fn print(resolved: &ServeOptions, typed: &Layer) -> String {
@@ -32,14 +33,15 @@ pub(super) fn print(resolved: &ServeOptions, typed: &Layer) -> String {
         let line = format!("{key} = {value}");
         let _ = writeln!(text, "{line:<40} # {}", typed.origin_of(key));
     }
-    print_routes(&mut text, &resolved.config, &typed.origin_of("routes"));
+    print_routes(&mut text, resolved, &typed.origin_of("routes"));
     let origin = typed.origin_of("phoenix");
     super::phoenix::print(&mut text, &resolved.config.phoenix, &origin);
     text
 }
 
 /// Tables come last, because every key after one would belong to it.
-fn print_routes(text: &mut String, config: &Config, origin: &str) {
+fn print_routes(text: &mut String, resolved: &ServeOptions, origin: &str) {
+    let config = &resolved.config;
     let _ = write!(text, "\n# Routes: {origin}\n");
     let quoted = |text: &str| Value::from(text);
     for route in &config.routes {
@@ -50,13 +52,21 @@ fn print_routes(text: &mut String, config: &Config, origin: &str) {
             let _ = writeln!(text, "slow_consumer = {}", quoted(policy.as_str()));
         }
     }
-    for default in Config::default().routes {
-        let mut routes = config.routes.iter();
-        if !routes.any(|route| is_same_path(&route.path, &default.path)) {
-            let _ = writeln!(text, "[[routes]]");
-            let _ = writeln!(text, "path = {}", quoted(&default.path));
-            let _ = writeln!(text, "handler = {}", quoted(OFF));
-        }
+    let mut off = Vec::new();
+    if resolved.demo {
+        off.extend(RouteSetting::demo().into_iter().map(|route| route.path));
+        off.retain(|path| {
+            let mut routes = config.routes.iter();
+            !routes.any(|route| is_same_path(&route.path, path))
+        });
+    }
+    let pages = [config.home_page || !resolved.demo, config.health_page];
+    let hidden = Pages::PATHS.iter().zip(pages).filter(|(_, shown)| !shown);
+    off.extend(hidden.map(|(path, _)| (*path).to_owned()));
+    for path in off {
+        let _ = writeln!(text, "[[routes]]");
+        let _ = writeln!(text, "path = {}", quoted(&path));
+        let _ = writeln!(text, "handler = {}", quoted(OFF));
     }
 }
 
@@ -65,6 +75,7 @@ fn print_routes(text: &mut String, config: &Config, origin: &str) {
 pub(super) fn value_of(key: &str, resolved: &ServeOptions) -> Option<Value> {
     let ServeOptions {
         config,
+        demo,
         log,
         log_level,
     } = resolved;
@@ -85,6 +96,7 @@ pub(super) fn value_of(key: &str, resolved: &ServeOptions) -> Option<Value> {
         "origin" if config.allowed_origins.is_empty() => Value::from(vec!["*"]),
         "origin" => Value::from(config.allowed_origins.clone()),
         "routes" => return None,
+        "demo" => Value::from(*demo),
         "shards" => count(config.shards),
         "cpus" if config.cpus.is_empty() => Value::from("all"),
         "cpus" => Value::from(config.cpus.iter().copied().map(count).collect::<Vec<_>>()),

@@ -72,6 +72,22 @@ impl FromStr for Count {
     }
 }
 
+/// Whether something is on. Variables are often 1 or 0.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Switch(pub bool);
+
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "true" | "1" => Ok(Switch(true)),
+            "false" | "0" => Ok(Switch(false)),
+            _ => Err(format!("'{text}' is not a switch; use true or false")),
+        }
+    }
+}
+
 /// A size in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size(pub usize);

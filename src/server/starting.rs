@@ -40,11 +40,13 @@ use crate::shard::{Deadlines, Entrance, Shard, run};
 use crate::shutdown::Phase;
 use crate::source::Sources;
 use crate::table::{Scratch, Table};
+use crate::upgrade::Pages;
 use crate::ws::{Role, Rules};
 
 /// What the threads of a starting server share.
 pub(super) struct Starter {
     pub(super) server: Server,
+    pub(super) pages: Arc<Pages>,
     pub(super) sources: Option<Arc<Sources>>,
     pub(super) permits: Arc<Permits>,
     pub(super) handle: ServerHandle,
@@ -230,6 +232,7 @@ impl Starter {
             config,
             origins.clone(),
             router.clone(),
+            Arc::clone(&self.pages),
             Arc::clone(&self.permits),
             self.sources.clone(),
             metrics,

@@ -35,7 +35,7 @@ use crate::permits::Permits;
 use crate::router::Router;
 use crate::shutdown::TakenOverBy;
 use crate::source::{AddressPolicy, Admission, Sources};
-use crate::upgrade::OriginPolicy;
+use crate::upgrade::{OriginPolicy, Pages};
 pub(super) use handshake::Handshake;
 
 /// What decides on new connections of a shard.
@@ -43,6 +43,7 @@ pub(crate) struct Entrance {
     origins: OriginPolicy,
     addresses: AddressPolicy,
     router: Router<u16>,
+    pages: Arc<Pages>,
     permits: Arc<Permits>,
     /// What all shards know of the sources of connections, where those are limited.
     sources: Option<Arc<Sources>>,
@@ -65,6 +66,7 @@ impl Entrance {
         config: &Config,
         origins: OriginPolicy,
         router: Router<u16>,
+        pages: Arc<Pages>,
         permits: Arc<Permits>,
         sources: Option<Arc<Sources>>,
         metrics: Arc<ShardMetrics>,
@@ -74,6 +76,7 @@ impl Entrance {
             origins,
             addresses: AddressPolicy::new(config.client_address, &config.trusted_proxies),
             router,
+            pages,
             permits,
             admissions: match &sources {
                 Some(_) => Vec::with_capacity(expected_sessions),

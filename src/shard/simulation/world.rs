@@ -133,6 +133,7 @@ impl World {
             config,
             OriginPolicy::new(&config.allowed_origins).unwrap(),
             router,
+            Arc::default(),
             Arc::clone(&self.permits),
             None,
             metrics,
