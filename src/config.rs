@@ -7,11 +7,12 @@
 
 mod choice;
 mod endpoint;
-mod phoenix;
 mod range;
-mod topic_pattern;
+mod unread;
 mod validate;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,19 +23,16 @@ pub use choice::{
 pub use endpoint::{Endpoint, EndpointKind, MAX_ENDPOINTS};
 use ipnet::IpNet;
 
-pub use phoenix::{PhoenixConfig, TokenKey, TokenSetting, TopicRule};
 pub(crate) use range::{Range, show_bytes, show_time};
-pub use topic_pattern::TopicPattern;
-
-/// The handlers a route may name.
-pub const HANDLERS: &[&str] = &["echo", "broadcast", "chat", "phoenix"];
+pub(crate) use unread::{TableError, nearest, parsed};
+pub use unread::{UnreadTable, UnreadValue};
 
 /// Which handler answers a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSetting {
     /// The path; a segment in braces, as in `/ws/{user_id}`, matches any one segment.
     pub path: String,
-    /// One of [`HANDLERS`].
+    /// The name of a built-in handler: `echo`, `broadcast`, `chat` or `phoenix`.
     pub handler: String,
     /// This route's policy, or `None` for [`Config::slow_consumer`].
     pub slow_consumer: Option<SlowConsumerPolicy>,
@@ -160,8 +158,9 @@ pub struct Config {
     pub home_page: bool,
     /// Whether a GET of `/healthz` is answered with 200, for load balancers.
     pub health_page: bool,
-    /// What the clients of Phoenix Channels may do.
-    pub phoenix: PhoenixConfig,
+    /// The settings of built-in handlers, by their names: the tables `[handlers.NAME]`,
+    /// which each handler reads itself.
+    pub handlers: BTreeMap<String, UnreadTable>,
 }
 
 impl Default for Config {
@@ -206,7 +205,7 @@ impl Default for Config {
             routes: Vec::new(),
             home_page: false,
             health_page: true,
-            phoenix: PhoenixConfig::default(),
+            handlers: BTreeMap::new(),
         }
     }
 }
@@ -216,16 +215,16 @@ impl Default for Config {
 pub struct ConfigError {
     /// The option's name as written on the command line, without dashes, or the
     /// key with dots of what is only in the file.
-    pub option: &'static str,
+    pub option: Cow<'static, str>,
     /// What was wrong and what is allowed instead, as one sentence.
     pub problem: String,
 }
 
 impl ConfigError {
     /// An error about one option.
-    pub fn new(option: &'static str, problem: impl Into<String>) -> Self {
+    pub fn new(option: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> Self {
         ConfigError {
-            option,
+            option: option.into(),
             problem: problem.into(),
         }
     }

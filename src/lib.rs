@@ -54,7 +54,8 @@
 //! 2. [`plane`] tells which sessions of the shard's [`table`] became readable;
 //!    `session` reads them through their [`link`].
 //! 3. [`ws`] turns bytes into messages, without any I/O of its own.
-//! 4. [`handler`] decides what a message means.
+//! 4. [`handler`] decides what a message means; [`access`] says who may do what, and
+//!    `presence` knows who is where.
 //! 5. [`hub`] holds who is in which topic, and [`mesh`] carries a [`publication`] to
 //!    the hubs of the other shards. A [`publisher`] gives them more, from any thread.
 //! 6. [`link::Outlet`] sends, and keeps what a socket does not take at once.
@@ -66,6 +67,7 @@
 //! server: [`host`] reads what a host allows, [`budget`] is what a connection costs,
 //! and `doctor` and `plan` put the two together.
 
+pub mod access;
 pub mod budget;
 pub mod cli;
 pub mod config;
@@ -80,6 +82,7 @@ pub mod handler;
 pub mod handover;
 pub mod host;
 pub mod hub;
+mod json;
 pub mod link;
 mod listeners;
 pub mod log;
@@ -91,6 +94,7 @@ mod permits;
 #[cfg(feature = "doctor")]
 pub mod plan;
 pub mod plane;
+mod presence;
 pub mod publication;
 pub mod publisher;
 mod rate;

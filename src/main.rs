@@ -103,6 +103,9 @@ fn serve(options: ServeOptions) -> ExitCode {
             .close_timeout
             .max(options.config.write_stall_timeout)
         + Duration::from_secs(10);
+    for note in &options.notes {
+        tracing::warn!("{note}");
+    }
     let started = Server::new(options.config).and_then(|server| server.inherit(inherited).start());
     let mut server = match started {
         Ok(server) => server,

@@ -8,13 +8,14 @@ use std::fs;
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 use super::CliError;
+use super::handlers::{self, PHOENIX};
 use super::options::Options;
-use super::phoenix;
-use super::source::{Layer, Source, keys, nearest, option_of, with_range};
+use super::source::{Layer, Source, keys, option_of, with_range};
 use super::value::Route;
+use crate::config::nearest;
 
 /// Reads a file; `option` is how it was named, for the error if it cannot be read.
 pub(super) fn read(path: &Path, option: &str) -> Result<Layer, CliError> {
@@ -34,23 +35,17 @@ fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
     let table = document.get_ref();
 
     let known = keys();
-    // The tables of Phoenix Channels are the one thing that is only in the file.
-    let known = known.iter().map(String::as_str).chain(["phoenix"]);
+    // The settings of handlers are only in the file.
+    let known = known
+        .iter()
+        .map(String::as_str)
+        .chain(["handlers", PHOENIX]);
     check_keys(table, known, &at)?;
     for route in tables(table, "routes") {
         check_keys(route, Route::KEYS.iter().copied(), &at)?;
     }
-    for phoenix in tables(table, "phoenix") {
-        check_keys(phoenix, phoenix::KEYS.iter().copied(), &at)?;
-        for token in tables(phoenix, "token") {
-            check_keys(token, phoenix::TOKEN_KEYS.iter().copied(), &at)?;
-        }
-        for topic in tables(phoenix, "topics") {
-            check_keys(topic, phoenix::TOPIC_KEYS.iter().copied(), &at)?;
-        }
-    }
 
-    let options: Options = toml::from_str(text).map_err(|error| {
+    let mut options: Options = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         // A value's own error does not know its key. What is not inside a value is
         // about the header of a table.
@@ -77,18 +72,74 @@ fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
         ));
     }
 
-    let place_of = |key: &Spanned<DeString<'_>>| Source::File {
-        place: at(key.span().start),
-    };
-    let mut sources: BTreeMap<_, _> = table
-        .keys()
-        .map(|key| (key.get_ref().to_string(), place_of(key)))
-        .collect();
-    for phoenix in tables(table, "phoenix") {
-        let nested = phoenix.keys();
-        sources.extend(nested.map(|key| (format!("phoenix.{}", key.get_ref()), place_of(key))));
+    let mut sources = BTreeMap::new();
+    collect_places(table, "", &at, &mut sources);
+    let has_old_name = table.contains_key(PHOENIX);
+    if has_old_name {
+        // Its errors are about the table as it is called now.
+        for phoenix in tables(table, PHOENIX) {
+            collect_places(phoenix, "handlers.phoenix", &at, &mut sources);
+        }
+        if let Some(source) = sources.get(PHOENIX).cloned() {
+            sources.insert("handlers.phoenix".to_owned(), source);
+        }
     }
-    Ok(Layer { options, sources })
+    let values: toml::Table = toml::from_str(text).unwrap_or_default();
+    let handlers = handlers::take(&values).map_err(|(key, problem)| {
+        let place = match sources.get(&key) {
+            Some(Source::File { place }) => place.clone(),
+            _ => name.to_owned(),
+        };
+        CliError::setting(format!("{place}: {key}"), problem)
+    })?;
+    options.handlers = Some(handlers).filter(|handlers| !handlers.is_empty());
+    let note = format!(
+        "{name}: the table [phoenix] is called [handlers.phoenix] now, and [[phoenix.topics]] \
+         [[handlers.phoenix.topics]]; the old names still count"
+    );
+    Ok(Layer {
+        options,
+        sources,
+        notes: has_old_name.then_some(note).into_iter().collect(),
+    })
+}
+
+/// Notes the place of each key of a table, and of those in it: `handlers.a.b[0].c`.
+fn collect_places(
+    table: &DeTable<'_>,
+    path: &str,
+    at: &impl Fn(usize) -> String,
+    places: &mut BTreeMap<String, Source>,
+) {
+    for (key, value) in table {
+        let path = match path {
+            "" => key.get_ref().to_string(),
+            path => format!("{path}.{}", key.get_ref()),
+        };
+        collect_value_places(value.get_ref(), &path, at, places);
+        let place = at(key.span().start);
+        places.insert(path, Source::File { place });
+    }
+}
+
+fn collect_value_places(
+    value: &DeValue<'_>,
+    path: &str,
+    at: &impl Fn(usize) -> String,
+    places: &mut BTreeMap<String, Source>,
+) {
+    match value {
+        DeValue::Table(table) => collect_places(table, path, at, places),
+        DeValue::Array(elements) => {
+            for (number, element) in elements.iter().enumerate() {
+                let path = format!("{path}[{number}]");
+                collect_value_places(element.get_ref(), &path, at, places);
+                let place = at(element.span().start);
+                places.insert(path, Source::File { place });
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The key, with dots between those of tables, whose value is at this place.
@@ -194,18 +245,6 @@ mod tests {
                 "corecast.toml:1: 'max-pending-bytes' is not a key; the nearest is 'max_pending_bytes'",
             ),
             (
-                "[phoenix]\nmax_topics = 5",
-                "corecast.toml:2: 'max_topics' is not a key; the nearest is 'max_topics_per_socket'",
-            ),
-            (
-                "[[phoenix.topics]]\npatern = 'room:*'",
-                "corecast.toml:2: 'patern' is not a key; the nearest is 'pattern'",
-            ),
-            (
-                "[phoenix.token]\nalgo = 'HS256'",
-                "corecast.toml:2: 'algo' is not a key; the nearest is 'algorithm'",
-            ),
-            (
                 "[[routes]]\npath = '/x'\nhandle = 'echo'",
                 "corecast.toml:3: 'handle' is not a key; the nearest is 'handler'",
             ),
@@ -229,37 +268,6 @@ mod tests {
             "corecast.toml:2: routes: missing field `handler`"
         );
         assert!(complaint("shards = 1\nshards =").starts_with("corecast.toml:2: "));
-    }
-
-    #[test]
-    fn a_bad_value_of_a_topic_or_token_names_line_and_key() {
-        for (text, message) in [
-            (
-                "[[phoenix.topics]]\npattern = 'a'\n[[phoenix.topics]]\npattern = '*:b'",
-                "corecast.toml:4: phoenix.topics.pattern: '*:b' is not a pattern of topics: * may \
-                 only stand at the end; write room:lobby, room:* or user:{id}",
-            ),
-            (
-                "[[phoenix.topics]]\npattern = 'a'\njoin = 'all'",
-                "corecast.toml:3: phoenix.topics.join: 'all' is not an answer to who may join; use \
-                 everyone, token or nobody",
-            ),
-            (
-                "[[phoenix.topics]]\njoin = 'nobody'",
-                "corecast.toml:1: phoenix.topics: missing field `pattern`",
-            ),
-            (
-                "[phoenix.token]\nalgorithm = 'none'\nsecret = 's'",
-                "corecast.toml:2: phoenix.token.algorithm: 'none' is not a way to sign tokens; use \
-                 HS256, RS256 or EdDSA",
-            ),
-            (
-                "[phoenix.token]\nalgorithm = 'HS256'",
-                "corecast.toml:1: phoenix.token: give one of secret_file, secret and public_key_file",
-            ),
-        ] {
-            assert_eq!(complaint(text), message);
-        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ under its name with underscores (max_sessions = 1000000), routes as tables:
 What the topics of Phoenix clients may do is in the file only; the first pattern \
 that matches counts:
 
-  [[phoenix.topics]]
+  [[handlers.phoenix.topics]]
   pattern = \"rooms:*\"
   join = \"everyone\"
   publish = true

@@ -15,10 +15,10 @@
 #[cfg(feature = "doctor")]
 mod doctor;
 mod file;
+mod handlers;
 mod help;
 pub mod number;
 mod options;
-mod phoenix;
 #[cfg(feature = "doctor")]
 mod plan;
 mod print;
@@ -41,6 +41,7 @@ use clap::{Args, FromArgMatches, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{Config, ConfigError, RouteSetting};
+use crate::handler::built_in;
 use crate::log::LogFormat;
 #[cfg(feature = "doctor")]
 use crate::plan::Question;
@@ -77,6 +78,8 @@ pub struct ServeOptions {
     pub config: Config,
     /// Whether the demo is served (`--demo`), but for what is off.
     pub demo: bool,
+    /// What is to be said of how it was typed: old spellings that still count.
+    pub notes: Vec<String>,
     /// The log's form.
     pub log: LogFormat,
     /// The least severe level that is logged.
@@ -90,9 +93,11 @@ impl Default for ServeOptions {
             config: Config {
                 routes: RouteSetting::demo(),
                 home_page: true,
+                handlers: built_in::check(&Config::default()).unwrap_or_default(),
                 ..Config::default()
             },
             demo: true,
+            notes: Vec::new(),
             log: LogFormat::Auto,
             log_level: LevelFilter::INFO,
         }
@@ -108,8 +113,8 @@ impl ServeOptions {
             key => print::value_of(key, self) != print::value_of(key, other),
         };
         let mut keys: Vec<_> = source::keys().into_iter().filter(differs).collect();
-        if self.config.phoenix != other.config.phoenix {
-            keys.push("phoenix".to_owned());
+        if self.config.handlers != other.config.handlers {
+            keys.push("handlers".to_owned());
         }
         keys
     }
@@ -235,9 +240,12 @@ where
 
     let mut typed = flags.over(environment.over(file));
     let options = std::mem::take(&mut typed.options);
-    let named = |error: ConfigError| CliError::setting(typed.name_of(error.option), error.problem);
-    let resolved = options.resolve().map_err(named)?;
+    let notes = std::mem::take(&mut typed.notes);
+    let named = |error: ConfigError| CliError::setting(typed.name_of(&error.option), error.problem);
+    let mut resolved = options.resolve().map_err(named)?;
+    resolved.notes = notes;
     resolved.config.validate().map_err(named)?;
+    resolved.config.handlers = built_in::check(&resolved.config).map_err(named)?;
     routes::check(&resolved.config).map_err(named)?;
     Ok(if serve.print_config {
         Command::PrintConfig(print::print(&resolved, &typed))

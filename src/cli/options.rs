@@ -8,11 +8,13 @@
 //! - A setting that was not typed never contradicts one that was: where two
 //!   are related, the default gives way.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use super::ServeOptions;
-use super::phoenix::PhoenixTable;
 use super::routes::{Served, is_same_path};
 use super::text::{from_text, list_from_text, one_or_list_from_text};
 use super::value::{
@@ -20,7 +22,8 @@ use super::value::{
     Time,
 };
 use crate::config::{
-    ClientAddress, Config, ConfigError, Driver, Endpoint, OverRatePolicy, SlowConsumerPolicy, Steer,
+    ClientAddress, Config, ConfigError, Driver, Endpoint, OverRatePolicy, SlowConsumerPolicy,
+    Steer, UnreadTable,
 };
 use crate::log::LogFormat;
 
@@ -67,9 +70,16 @@ pub(super) struct Options {
     #[serde(deserialize_with = "from_text")]
     pub demo: Option<Switch>,
 
-    /// The tables of Phoenix Channels, which are in the file only.
+    /// The tables of handlers' settings, which are in the file only, and are kept as
+    /// they are for the handlers.
     #[arg(skip)]
-    pub phoenix: Option<PhoenixTable>,
+    #[serde(deserialize_with = "unread")]
+    pub handlers: Option<BTreeMap<String, UnreadTable>>,
+
+    /// As the table of one handler was called at first.
+    #[arg(skip)]
+    #[serde(deserialize_with = "unread")]
+    pub phoenix: Option<BTreeMap<String, UnreadTable>>,
 
     /// Shards: threads that each serve their own connections
     #[arg(long, value_name = "N", help_heading = SHARDS)]
@@ -273,6 +283,7 @@ impl Options {
             backlog,
             origin,
             demo,
+            handlers,
             phoenix,
             shards,
             cpus,
@@ -421,17 +432,23 @@ impl Options {
             routes: served.routes,
             home_page: served.home_page,
             health_page: served.health_page,
-            phoenix: self.phoenix.map_or(base.phoenix, PhoenixTable::resolve),
+            handlers: self.handlers.unwrap_or(base.handlers),
         };
         Ok(ServeOptions {
             config,
             demo: served.demo,
+            notes: default.notes,
             log: self.log.unwrap_or(default.log),
             log_level: self
                 .log_level
                 .map_or(default.log_level, |Level(level)| level),
         })
     }
+}
+
+/// Passes over a table that others read.
+fn unread<'de, T, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| None)
 }
 
 /// The origins by name, or none, meaning any, if one of them is `*`.

@@ -34,8 +34,7 @@ pub(super) fn print(resolved: &ServeOptions, typed: &Layer) -> String {
         let _ = writeln!(text, "{line:<40} # {}", typed.origin_of(key));
     }
     print_routes(&mut text, resolved, &typed.origin_of("routes"));
-    let origin = typed.origin_of("phoenix");
-    super::phoenix::print(&mut text, &resolved.config.phoenix, &origin);
+    super::handlers::print(&mut text, resolved, typed);
     text
 }
 
@@ -76,6 +75,7 @@ pub(super) fn value_of(key: &str, resolved: &ServeOptions) -> Option<Value> {
     let ServeOptions {
         config,
         demo,
+        notes: _,
         log,
         log_level,
     } = resolved;

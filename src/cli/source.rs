@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args, FromArgMatches};
 
 use super::options::Options;
 use super::{CliError, setting_error};
-use crate::config::Range;
+use crate::config::{Range, nearest};
 use crate::handover;
 
 /// The place a setting came from.
@@ -30,6 +30,8 @@ pub(super) enum Source {
 pub(super) struct Layer {
     pub options: Options,
     pub sources: BTreeMap<String, Source>,
+    /// What is to be said of old spellings.
+    pub notes: Vec<String>,
 }
 
 impl Layer {
@@ -40,6 +42,7 @@ impl Layer {
         Layer {
             options: self.options.over(below.options),
             sources,
+            notes: [below.notes, self.notes].concat(),
         }
     }
 
@@ -57,6 +60,7 @@ impl Layer {
                 .filter(typed)
                 .map(|key| (key, Source::Flag))
                 .collect(),
+            notes: Vec::new(),
         })
     }
 
@@ -93,17 +97,43 @@ impl Layer {
         if let Some((_, problem)) = options.repeated_route() {
             return Err(CliError::setting(variable_of("route"), problem));
         }
-        Ok(Layer { options, sources })
+        Ok(Layer {
+            options,
+            sources,
+            notes: Vec::new(),
+        })
     }
 
     /// How an error should call an option: as the person wrote it.
     pub(super) fn name_of(&self, option: &str) -> String {
         let key = key_of(option);
-        match self.sources.get(&key) {
-            Some(Source::File { place }) => format!("{place}: {key}"),
+        // What is in a table that only a handler reads has the line of the nearest
+        // table around it that is in the file.
+        let around = std::iter::successors(Some(&*key), |key| {
+            let end = key.rfind(['.', '['])?;
+            Some(&key[..end])
+        });
+        let source = around.filter_map(|key| self.sources.get(key)).next();
+        match source {
+            Some(Source::File { place }) => format!("{place}: {}", self.shown(&key)),
             Some(Source::Variable) => variable_of(option),
             Some(Source::Flag) | None => format!("--{option}"),
         }
+    }
+
+    /// A key as it stands in the file: without places in lists, and as a table was
+    /// called there.
+    fn shown(&self, key: &str) -> String {
+        let key = match self.sources.contains_key("phoenix") {
+            true => key.strip_prefix("handlers.").unwrap_or(key),
+            false => key,
+        };
+        let mut shown = String::new();
+        for part in key.split('[') {
+            let after = part.split_once(']').map(|(_, after)| after);
+            shown.push_str(after.unwrap_or(part));
+        }
+        shown
     }
 
     /// Where a key came from, for the comments of `--print-config`.
@@ -181,18 +211,6 @@ fn is_service_link(name: &str) -> bool {
             name.rsplit_once("_PORT_")
                 .is_some_and(|(_, port)| port.contains(protocol))
         })
-}
-
-/// The known name that a typed one resembles most.
-pub(super) fn nearest<'k>(typed: &str, known: impl Iterator<Item = &'k str>) -> &'k str {
-    // Dashes for underscores are the likeliest slip of all.
-    let typed = typed.replace('-', "_");
-    known
-        .max_by(|a, b| {
-            let resemblance = |known| strsim::jaro_winkler(&typed, known);
-            resemblance(a).total_cmp(&resemblance(b))
-        })
-        .unwrap_or_default()
 }
 
 /// A problem with the range of the option behind it, if it has one.

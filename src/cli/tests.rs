@@ -10,8 +10,7 @@ use tempfile::NamedTempFile;
 use super::source::{option_of, variable_of};
 use super::*;
 use crate::config::{
-    ClientAddress, Driver, HANDLERS, OverRatePolicy, PhoenixConfig, RouteSetting,
-    SlowConsumerPolicy, Steer,
+    ClientAddress, Driver, OverRatePolicy, RouteSetting, SlowConsumerPolicy, Steer, UnreadTable,
 };
 use crate::cpus;
 
@@ -253,9 +252,10 @@ fn every_option() -> ServeOptions {
             ],
             home_page: false,
             health_page: false,
-            phoenix: PhoenixConfig::default(),
+            handlers: ServeOptions::default().config.handlers,
         },
         demo: true,
+        notes: Vec::new(),
         log: LogFormat::Json,
         log_level: LevelFilter::DEBUG,
     }
@@ -571,7 +571,7 @@ fn the_help_shows_headings_defaults_and_ranges() {
     ] {
         assert!(help.contains(part), "{part} in {help}");
     }
-    for handler in HANDLERS {
+    for handler in built_in::names() {
         assert!(help.contains(&format!("{handler}, ")), "{handler}");
     }
     for option in source::keys() {
@@ -605,9 +605,10 @@ fn settings_that_differ_are_named() {
     let mut after = before.clone();
     after.config.shards += 1;
     after.config.routes.clear();
-    after.config.phoenix.max_topics_per_socket += 1;
+    let tables = &mut after.config.handlers;
+    tables.insert("phoenix".to_owned(), UnreadTable::default());
     after.log_level = LevelFilter::DEBUG;
     let mut differing = after.differing(&before);
     differing.sort();
-    assert_eq!(differing, ["log_level", "phoenix", "routes", "shards"]);
+    assert_eq!(differing, ["handlers", "log_level", "routes", "shards"]);
 }

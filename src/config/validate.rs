@@ -9,9 +9,7 @@
 use std::time::Duration;
 
 use super::range::Range;
-use super::{
-    ClientAddress, Config, ConfigError, Endpoint, HANDLERS, MAX_ENDPOINTS, show_bytes, show_time,
-};
+use super::{ClientAddress, Config, ConfigError, Endpoint, MAX_ENDPOINTS, show_bytes, show_time};
 use crate::cpus;
 use crate::router::Router;
 use crate::upgrade::OriginPolicy;
@@ -21,7 +19,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The first setting that cannot stand, with what is allowed instead.
+    /// The first setting that cannot stand, with what is allowed instead. The settings
+    /// of handlers are checked when a server is made.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.validate_ranges()?;
         self.validate_addresses()?;
@@ -29,8 +28,7 @@ impl Config {
         self.validate_relations()?;
         self.validate_origins()?;
         self.validate_proxies()?;
-        self.validate_routes()?;
-        self.phoenix.validate()
+        self.validate_routes()
     }
 
     fn validate_ranges(&self) -> Result<(), ConfigError> {
@@ -184,13 +182,6 @@ impl Config {
             if !path.starts_with('/') || path.contains(char::is_whitespace) {
                 return error(format!(
                     "'{path}' is not a path; it begins with / and has no spaces (%20 stands for one)"
-                ));
-            }
-            if !HANDLERS.contains(&route.handler.as_str()) {
-                return error(format!(
-                    "'{}' (for {path}) is not a handler; allowed: {}",
-                    route.handler,
-                    HANDLERS.join(", ")
                 ));
             }
             match router.insert(path, path) {
@@ -381,14 +372,13 @@ mod tests {
     }
 
     #[test]
-    fn a_route_has_a_path_a_handler_and_no_rival() {
+    fn a_route_has_a_path_and_no_rival() {
         for (path, handler, part) in [
             ("chat", "chat", "is not a path"),
             ("/a b", "chat", "is not a path"),
             ("/%65cho", "chat", "'/%65cho' cannot be served"),
             ("/a?b", "chat", "%3F"),
             ("/100%", "chat", "%25"),
-            ("/chat", "talk", "allowed: echo, broadcast, chat, phoenix"),
             ("/echo", "chat", "'/echo' cannot be served"),
             ("/{", "chat", "'/{' cannot be served"),
         ] {

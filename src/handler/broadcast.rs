@@ -1,7 +1,10 @@
 //! `/broadcast`: each message goes to every session on the path.
 
-use super::{Acceptance, Context, Handler, accept_naming_path};
+use super::built_in::{BuiltIn, NoSettings};
+use super::{Acceptance, Context, Handler, RouteFactory, accept_naming_path};
+use crate::config::{RouteSetting, TableError};
 use crate::hub::Topic;
+use crate::router::params_of;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{Message, PreparedFrame};
 
@@ -79,6 +82,26 @@ impl Handler for BroadcastPerPath {
 
     fn message(&mut self, topic: &mut Topic, message: Message<'_>, ctx: &mut Context<'_>) {
         ctx.publish(topic, PreparedFrame::new(message));
+    }
+}
+
+/// A route with `broadcast`. The prefixes of topics keep them apart from those of
+/// other handlers.
+pub(super) struct BroadcastRoute;
+
+impl BuiltIn for BroadcastRoute {
+    const NAME: &'static str = "broadcast";
+    const SUMMARY: &'static str = "Sends each message to everyone on this path.";
+    type Settings = NoSettings;
+
+    fn factory(route: &RouteSetting, _: &NoSettings) -> Result<RouteFactory, TableError> {
+        if params_of(&route.path).next().is_some() {
+            return Ok(RouteFactory::new(|| {
+                BroadcastPerPath::new("corecast:broadcast:")
+            }));
+        }
+        let topic = format!("corecast:broadcast:{}", route.path);
+        Ok(RouteFactory::new(move || Broadcast::new(&topic)))
     }
 }
 

@@ -11,8 +11,12 @@ use std::hash::{BuildHasher, RandomState};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Acceptance, Context, Handler, accept_naming_path, is_object};
+use super::built_in::{BuiltIn, NoSettings};
+use super::{Acceptance, Context, Handler, RouteFactory, accept_naming_path};
+use crate::config::{RouteSetting, TableError};
 use crate::hub::Topic;
+use crate::json::is_object;
+use crate::router::params_of;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{Message, PreparedFrame};
 
@@ -208,6 +212,27 @@ fn answer(
             "'{kind}' is not a type of message here; send chat_message or benchmark_test"
         )
         .into()),
+    }
+}
+
+/// A route with `chat`. The prefixes of topics keep them apart from those of other
+/// handlers.
+pub(super) struct ChatRoute;
+
+impl BuiltIn for ChatRoute {
+    const NAME: &'static str = "chat";
+    const SUMMARY: &'static str = "Chat; {user_id} in the path is the user's name.";
+    const IS_CHAT: bool = true;
+    type Settings = NoSettings;
+
+    fn factory(route: &RouteSetting, _: &NoSettings) -> Result<RouteFactory, TableError> {
+        // A name in a chat is no room of its own.
+        if params_of(&route.path).any(|name| name != "user_id") {
+            let pattern = route.path.clone();
+            let make = move || ChatPerPath::new("corecast:chat:", &pattern);
+            return Ok(RouteFactory::new(make));
+        }
+        Ok(RouteFactory::new(|| Chat::new("corecast:chat")))
     }
 }
 

@@ -23,8 +23,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::shards::{Listen, ShardLine};
-use super::{RouteFactory, Server, ServerHandle};
-use crate::config::{Config, Steer};
+use super::{Server, ServerHandle};
+use crate::config::Steer;
 use crate::error::StartError;
 use crate::fan_out_semaphore::{FanOutPermit, FanOutSemaphore};
 use crate::handover::Inherited;
@@ -213,7 +213,10 @@ impl Starter {
         let room = usize::try_from(self.descriptors).unwrap_or(usize::MAX);
         let expected_sessions = config.max_sessions_per_shard.min(room);
         let hub = Hub::new(end, config.ring_capacity, Arc::clone(&metrics));
-        let routes = routes.iter().map(|route| route.make(config)).collect();
+        let routes = routes
+            .iter()
+            .map(|route| ShardRoute::new(route, config))
+            .collect();
         let serving = Serving {
             publishing: Publishing::new(hub, routes, permit, config),
             rates: Rates::new(config, expected_sessions),
@@ -245,23 +248,6 @@ impl Starter {
             Deadlines::new(config, now),
             Arc::clone(&self.handle.lifecycle),
         )
-    }
-}
-
-impl RouteFactory {
-    /// Makes the route of one shard.
-    fn make(&self, config: &Config) -> ShardRoute {
-        let route = (self.make)();
-        ShardRoute {
-            drain_code: route.drain_code(),
-            server_pings: route.server_pings(),
-            tick_interval: route.tick_interval(),
-            slow_consumer: self
-                .slow_consumer
-                .or_else(|| route.slow_consumer())
-                .unwrap_or(config.slow_consumer),
-            route,
-        }
     }
 }
 

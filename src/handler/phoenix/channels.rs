@@ -3,7 +3,7 @@
 use slab::Slab;
 
 use super::reference::Reference;
-use crate::config::TopicRule;
+use crate::access::TopicRule;
 use crate::hub::Topic;
 
 /// One topic that a session has joined.

@@ -10,7 +10,8 @@ use super::outgoing;
 use super::reference::Reference;
 use super::version::Version;
 use super::{PhoenixHandler, PhoenixSession};
-use crate::config::{JoinPolicy, TopicRule};
+use crate::access::TopicRule;
+use crate::config::JoinPolicy;
 use crate::handler::Context;
 
 /// Longest name of a topic that may be joined, in bytes.

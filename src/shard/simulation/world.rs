@@ -14,7 +14,7 @@ use super::random::Random;
 use super::{Operation, Say};
 use crate::config::{Config, SlowConsumerPolicy};
 use crate::fan_out_semaphore::FanOutPermit;
-use crate::handler::Registered;
+use crate::handler::{Registered, Route};
 use crate::hub::{Hub, ShardMessage};
 use crate::link::{Link, scripted};
 use crate::mesh::{self, ShardEnd, ShardWaker};
@@ -27,7 +27,7 @@ use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::sys::EventFd;
 use crate::table::{Scratch, Table};
 use crate::upgrade::OriginPolicy;
-use crate::ws::{CloseCode, Role, Rules};
+use crate::ws::{Role, Rules};
 
 /// Rounds in which a settlement has to come to its end.
 const ROUNDS: usize = 20_000;
@@ -104,12 +104,11 @@ impl World {
             shard: end.id().index(),
             oracle: Rc::clone(&self.oracle),
         };
+        let route: Box<dyn Route> = Box::new(Registered::new(handler));
         let route = ShardRoute {
-            route: Box::new(Registered::new(handler)),
+            policy: route.policy(),
             slow_consumer: config.slow_consumer,
-            drain_code: CloseCode::GOING_AWAY,
-            server_pings: true,
-            tick_interval: Some(Duration::from_secs(1)),
+            route,
         };
         let mut router = Router::new();
         router.insert("/simulation/{id}", 0).unwrap();
