@@ -31,7 +31,7 @@ run: build ## Build and start the server; prints the address of its chat page
 	@echo
 	@echo '  Chat page: http://127.0.0.1:8080/  (open it in two windows; Ctrl-C stops the server)'
 	@echo
-	@exec $(TARGET)/release/corecast serve --listen 127.0.0.1:8080 $(ARGS)
+	@exec $(TARGET)/release/corecast serve --demo --listen 127.0.0.1:8080 $(ARGS)
 
 # Programs that need no file beside them, for an image FROM scratch or to be copied to
 # any host. Getrandom is told to ask the kernel only: in a static program it finds no

@@ -18,7 +18,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use choice::{
-    ClientAddress, Driver, JoinPolicy, OverRatePolicy, SlowConsumerPolicy, Steer, TokenAlgorithm,
+    ClientAddress, Driver, JoinPolicy, OverRatePolicy, PublishPolicy, SlowConsumerPolicy, Steer,
+    TokenAlgorithm,
 };
 pub use endpoint::{Endpoint, EndpointKind, MAX_ENDPOINTS};
 use ipnet::IpNet;
@@ -36,15 +37,21 @@ pub struct RouteSetting {
     pub handler: String,
     /// This route's policy, or `None` for [`Config::slow_consumer`].
     pub slow_consumer: Option<SlowConsumerPolicy>,
+    /// Which clients may publish on this route, where its handler's protocol has
+    /// publications; `None` for all. With topics that have rules of their own, the
+    /// stricter of the two counts.
+    pub publish: Option<PublishPolicy>,
 }
 
 impl RouteSetting {
-    /// A route with the server's own slow-consumer policy.
+    /// A route with the server's own slow-consumer policy, on which every client may
+    /// publish.
     pub fn new(path: &str, handler: &str) -> Self {
         RouteSetting {
             path: path.to_owned(),
             handler: handler.to_owned(),
             slow_consumer: None,
+            publish: None,
         }
     }
 

@@ -9,7 +9,7 @@ mod token_setting;
 mod topic_pattern;
 mod topic_rule;
 
-pub(crate) use token::Verifier;
+pub(crate) use token::{Claims, Verifier};
 pub use token_setting::{TokenKey, TokenSetting};
 pub use topic_pattern::TopicPattern;
 pub use topic_rule::TopicRule;

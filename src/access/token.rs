@@ -1,4 +1,4 @@
-//! Signed tokens: which topics a session may join (RFC 7519, and what RFC 8725
+//! Signed tokens: which topics a session may join and publish to (RFC 7519, and what RFC 8725
 //! advises).
 //!
 //! The `jsonwebtoken` crate checks signatures, times, audience and issuer. Here
@@ -40,6 +40,9 @@ pub(crate) struct Claims {
     /// Patterns of the topics that may be joined with it.
     #[serde(default)]
     topics: Vec<String>,
+    /// Patterns of the topics, or paths, that may be published to with it.
+    #[serde(default)]
+    publish: Vec<String>,
     /// Which the crate would also take as a list (RFC 7519 §4.1.1 has none).
     #[serde(rename = "iss")]
     _issuer: Option<String>,
@@ -50,12 +53,20 @@ pub(crate) struct Claims {
 impl Claims {
     /// Whether this topic may be joined.
     pub(crate) fn allow(&self, topic: &str) -> bool {
-        // A pattern that is none allows nothing.
-        let patterns = self.topics.iter().filter_map(|text| text.parse().ok());
-        patterns
-            .into_iter()
-            .any(|pattern: TopicPattern| pattern.matches(topic))
+        is_named(topic, &self.topics)
     }
+
+    /// Whether this topic, or path, may be published to.
+    pub(crate) fn allow_publishing(&self, topic: &str) -> bool {
+        is_named(topic, &self.publish)
+    }
+}
+
+/// Whether one of the patterns is about a topic.
+fn is_named(topic: &str, patterns: &[String]) -> bool {
+    // A pattern that is none allows nothing.
+    let mut patterns = patterns.iter().filter_map(|text| text.parse().ok());
+    patterns.any(|pattern: TopicPattern| pattern.matches(topic))
 }
 
 /// Tells good tokens from bad ones.

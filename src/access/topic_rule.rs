@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::TopicPattern;
-use crate::config::{JoinPolicy, UnreadTable, parsed};
+use crate::config::{JoinPolicy, PublishPolicy, UnreadTable, parsed};
 
 /// What the topics of one pattern may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +12,8 @@ pub struct TopicRule {
     pub pattern: TopicPattern,
     /// Who may join.
     pub join: JoinPolicy,
-    /// Whether a client may push to all.
-    pub publish: bool,
+    /// Which clients may push to all.
+    pub publish: PublishPolicy,
     /// Whether the sender gets its own push like all others.
     pub echo: bool,
     /// Whether all are told who is there.
@@ -27,7 +27,7 @@ impl TopicRule {
         TopicRule {
             pattern,
             join: JoinPolicy::Everyone,
-            publish: true,
+            publish: PublishPolicy::Everyone,
             echo: true,
             presence: false,
         }
@@ -43,7 +43,7 @@ impl TopicRule {
         let mut table = UnreadTable::default();
         table.set("pattern", self.pattern.as_str());
         table.set("join", self.join.as_str());
-        table.set("publish", self.publish);
+        table.set("publish", self.publish.as_str());
         table.set("echo", self.echo);
         table.set("presence", self.presence);
         table
@@ -58,7 +58,8 @@ struct Typed {
     pattern: TopicPattern,
     #[serde(default, deserialize_with = "parsed")]
     join: JoinPolicy,
-    publish: Option<bool>,
+    #[serde(default, deserialize_with = "publish")]
+    publish: PublishPolicy,
     echo: Option<bool>,
     presence: Option<bool>,
 }
@@ -69,10 +70,20 @@ impl<'de> Deserialize<'de> for TopicRule {
         let default = TopicRule::new(typed.pattern);
         Ok(TopicRule {
             join: typed.join,
-            publish: typed.publish.unwrap_or(default.publish),
+            publish: typed.publish,
             echo: typed.echo.unwrap_or(default.echo),
             presence: typed.presence.unwrap_or(default.presence),
             ..default
         })
+    }
+}
+
+/// Who may publish, in the words for it or as it was typed at first: `true` and `false`
+/// for everyone and nobody.
+fn publish<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublishPolicy, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "true" => Ok(PublishPolicy::Everyone),
+        "false" => Ok(PublishPolicy::Nobody),
+        text => text.parse().map_err(serde::de::Error::custom),
     }
 }

@@ -245,6 +245,7 @@ where
     let mut resolved = options.resolve().map_err(named)?;
     resolved.notes = notes;
     resolved.config.validate().map_err(named)?;
+    resolved.notes.extend(built_in::notes(&resolved.config));
     resolved.config.handlers = built_in::check(&resolved.config).map_err(named)?;
     routes::check(&resolved.config).map_err(named)?;
     Ok(if serve.print_config {

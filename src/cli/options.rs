@@ -60,7 +60,8 @@ pub(super) struct Options {
     pub origin: Option<Vec<Origin>>,
 
     /// A path and what answers it: echo, broadcast, chat, phoenix, or off for a path that another
-    /// source or --demo serves; repeatable. A policy may follow, as in /news=broadcast:drop
+    /// source or --demo serves; repeatable. Policies may follow, as in
+    /// /news=broadcast:drop:publish=nobody
     #[arg(id = "routes", long = "route", value_name = "PATH=HANDLER", value_delimiter = ',', help_heading = LISTENING)]
     pub routes: Option<Vec<Route>>,
 

@@ -50,6 +50,9 @@ fn print_routes(text: &mut String, resolved: &ServeOptions, origin: &str) {
         if let Some(policy) = route.slow_consumer {
             let _ = writeln!(text, "slow_consumer = {}", quoted(policy.as_str()));
         }
+        if let Some(policy) = route.publish {
+            let _ = writeln!(text, "publish = {}", quoted(policy.as_str()));
+        }
     }
     let mut off = Vec::new();
     if resolved.demo {

@@ -103,6 +103,7 @@ fn resolve_routes(
                 path: route.path,
                 handler: route.handler,
                 slow_consumer: route.slow_consumer,
+                publish: route.publish,
             };
             known.push(setting.path.clone());
             match routes

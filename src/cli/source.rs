@@ -117,6 +117,8 @@ impl Layer {
         match source {
             Some(Source::File { place }) => format!("{place}: {}", self.shown(&key)),
             Some(Source::Variable) => variable_of(option),
+            // What is not given has no place, and a table is no flag.
+            None if option.contains('.') => option.to_owned(),
             Some(Source::Flag) | None => format!("--{option}"),
         }
     }

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
 
 use super::text::from_text;
-use crate::config::SlowConsumerPolicy;
+use crate::config::{PublishPolicy, SlowConsumerPolicy};
 use crate::cpus;
 use crate::source::{canonical_address, canonical_network};
 
@@ -217,7 +217,8 @@ impl FromStr for Level {
 /// The handler's name that takes a path off the list.
 pub(super) const OFF: &str = "off";
 
-/// One route: `PATH=HANDLER` or `PATH=HANDLER:POLICY`, or a `[[routes]]` table.
+/// One route: `PATH=HANDLER`, what else is said of it after colons, as in
+/// `PATH=HANDLER:drop:publish=nobody`, or a `[[routes]]` table.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
@@ -225,11 +226,13 @@ pub(super) struct Route {
     pub handler: String,
     #[serde(default, deserialize_with = "from_text")]
     pub slow_consumer: Option<SlowConsumerPolicy>,
+    #[serde(default, deserialize_with = "from_text")]
+    pub publish: Option<PublishPolicy>,
 }
 
 impl Route {
     /// The keys of a `[[routes]]` table.
-    pub const KEYS: &[&str] = &["path", "handler", "slow_consumer"];
+    pub const KEYS: &[&str] = &["path", "handler", "slow_consumer", "publish"];
 }
 
 impl FromStr for Route {
@@ -237,17 +240,30 @@ impl FromStr for Route {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let (path, handler) = text.rsplit_once('=').ok_or_else(|| {
-            format!("'{text}' is not a route; write PATH=HANDLER, as in /news=broadcast")
-        })?;
-        let (handler, policy) = match handler.split_once(':') {
-            Some((handler, policy)) => (handler, Some(policy.parse()?)),
-            None => (handler, None),
-        };
+        let not_one =
+            || format!("'{text}' is not a route; write PATH=HANDLER, as in /news=broadcast");
+        // A path may hold signs of both kinds, and what follows the handler too. So the
+        // policies are taken off the end, until a handler's name is left.
+        let (mut rest, mut slow_consumer, mut publish) = (text, None, None);
+        while let Some((before, policy)) = rest.rsplit_once(':') {
+            if !before.contains('=') {
+                break;
+            }
+            if let Some(word) = policy.strip_prefix("publish=") {
+                publish = Some(word.parse()?);
+            } else if !policy.contains('=') {
+                slow_consumer = Some(policy.parse()?);
+            } else {
+                break;
+            }
+            rest = before;
+        }
+        let (path, handler) = rest.rsplit_once('=').ok_or_else(not_one)?;
         Ok(Route {
             path: path.to_owned(),
             handler: handler.to_owned(),
-            slow_consumer: policy,
+            slow_consumer,
+            publish,
         })
     }
 }
@@ -342,6 +358,42 @@ mod tests {
         );
         assert_eq!(route.slow_consumer, Some(SlowConsumerPolicy::Drop));
         assert!("/ws".parse::<Route>().is_err());
+        for (text, path, slow_consumer, publish) in [
+            ("/a=b:c=chat", "/a=b:c", None, None),
+            (
+                "/a:b=chat:drop",
+                "/a:b",
+                Some(SlowConsumerPolicy::Drop),
+                None,
+            ),
+            (
+                "/a=chat:publish=nobody",
+                "/a",
+                None,
+                Some(PublishPolicy::Nobody),
+            ),
+            (
+                "/a=chat:drop:publish=token",
+                "/a",
+                Some(SlowConsumerPolicy::Drop),
+                Some(PublishPolicy::Token),
+            ),
+            (
+                "/a:publish=x=chat:publish=everyone:close",
+                "/a:publish=x",
+                Some(SlowConsumerPolicy::Close),
+                Some(PublishPolicy::Everyone),
+            ),
+        ] {
+            let route: Route = text.parse().unwrap();
+            assert_eq!((&*route.path, &*route.handler), (path, "chat"), "{text}");
+            assert_eq!(
+                (route.slow_consumer, route.publish),
+                (slow_consumer, publish)
+            );
+        }
+        let error = "/a=chat:publish=all".parse::<Route>().unwrap_err();
+        assert!(error.contains("everyone, token or nobody"), "{error}");
         assert!(
             "/ws=chat:wait"
                 .parse::<Route>()

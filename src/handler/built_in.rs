@@ -40,6 +40,23 @@ pub(crate) trait BuiltIn {
     /// Its settings, which count for all of its routes.
     type Settings: Settings;
 
+    /// Checks what a route says beside its handler's name: by default that it does not
+    /// say who may publish, because nothing is published.
+    ///
+    /// # Errors
+    /// What cannot stand.
+    fn check_route(route: &RouteSetting, _settings: &Self::Settings) -> Result<(), String> {
+        match route.publish {
+            Some(policy) => Err(format!(
+                "'{}' cannot have publish={}, because nothing is published with {}; leave it out",
+                route.path,
+                policy.as_str(),
+                Self::NAME
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Makes what makes the handlers of one route.
     ///
     /// # Errors
@@ -58,6 +75,11 @@ pub(crate) trait Settings: Default + DeserializeOwned {
         Ok(())
     }
 
+    /// What is to be said of a table in which something is typed as it was at first.
+    fn note(_table: &UnreadTable) -> Option<String> {
+        None
+    }
+
     /// The whole table as it would be typed, with its defaults.
     fn to_table(&self) -> UnreadTable {
         UnreadTable::default()
@@ -71,12 +93,22 @@ pub(crate) struct NoSettings {}
 
 impl Settings for NoSettings {}
 
+/// Reads and checks a handler's table and its routes, and returns the whole table.
+type Resolve = fn(&UnreadTable, &[&RouteSetting]) -> Result<UnreadTable, Problem>;
+
+/// What cannot stand.
+enum Problem {
+    Settings(TableError),
+    Route(String),
+}
+
 /// A built-in handler without its type.
 struct Entry {
     name: &'static str,
     summary: &'static str,
     is_chat: bool,
-    resolve: fn(&UnreadTable) -> Result<UnreadTable, TableError>,
+    note: fn(&UnreadTable) -> Option<String>,
+    resolve: Resolve,
     factory: fn(&RouteSetting, &UnreadTable) -> Result<RouteFactory, TableError>,
 }
 
@@ -86,7 +118,8 @@ impl Entry {
             name: B::NAME,
             summary: B::SUMMARY,
             is_chat: B::IS_CHAT,
-            resolve: |table| Ok(read::<B>(table)?.to_table()),
+            note: B::Settings::note,
+            resolve: resolve::<B>,
             factory: |route, table| B::factory(route, &read::<B>(table)?),
         }
     }
@@ -107,6 +140,23 @@ fn read<B: BuiltIn>(table: &UnreadTable) -> Result<B::Settings, TableError> {
     let settings: B::Settings = table.read()?;
     settings.check()?;
     Ok(settings)
+}
+
+fn resolve<B: BuiltIn>(
+    table: &UnreadTable,
+    routes: &[&RouteSetting],
+) -> Result<UnreadTable, Problem> {
+    let settings = read::<B>(table).map_err(Problem::Settings)?;
+    for route in routes {
+        B::check_route(route, &settings).map_err(Problem::Route)?;
+    }
+    Ok(settings.to_table())
+}
+
+/// What is to be said of settings that are typed as they were at first.
+pub(crate) fn notes(config: &Config) -> impl Iterator<Item = String> {
+    let note = |entry: &Entry| (entry.note)(config.handlers.get(entry.name)?);
+    ALL.iter().filter_map(note)
 }
 
 /// The handler that a route names.
@@ -153,7 +203,12 @@ pub(crate) fn check(config: &Config) -> Result<BTreeMap<String, UnreadTable>, Co
     let mut tables = BTreeMap::new();
     for entry in ALL {
         let (table, named) = entry.table(config);
-        let table = (entry.resolve)(&table).map_err(named)?;
+        let routes = config.routes.iter();
+        let routes: Vec<_> = routes.filter(|route| route.handler == entry.name).collect();
+        let table = (entry.resolve)(&table, &routes).map_err(|problem| match problem {
+            Problem::Settings(error) => named(error),
+            Problem::Route(problem) => ConfigError::new("route", problem),
+        })?;
         if !table.is_empty() {
             tables.insert(entry.name.to_owned(), table);
         }

@@ -45,6 +45,7 @@ mod context;
 mod echo;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gated;
 mod phoenix;
 mod policy;
 mod route;

@@ -176,5 +176,7 @@ fn a_mistake_in_the_file_names_line_and_key_and_the_rules_are_printed() {
         lines[begin..].join("\n")
     };
     assert_eq!(tables(&printed), tables(&again));
-    assert!(printed.contains("pattern = \"news:{section}\"\njoin = \"everyone\"\npublish = false"));
+    assert!(
+        printed.contains("pattern = \"news:{section}\"\njoin = \"everyone\"\npublish = \"nobody\"")
+    );
 }

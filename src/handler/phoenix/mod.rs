@@ -45,9 +45,10 @@ pub use settings::PhoenixConfig;
 pub use version::Version;
 
 use super::built_in::{BuiltIn, Settings};
+use super::gated::check_token;
 use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
 use crate::access::{TopicRule, Verifier};
-use crate::config::{ConfigError, RouteSetting, TableError};
+use crate::config::{ConfigError, PublishPolicy, RouteSetting, TableError};
 use crate::presence::{Change, Presences};
 use crate::publication::Topic;
 use crate::upgrade::{Refusal, Request};
@@ -81,6 +82,8 @@ struct Shared {
     max_topics_per_socket: usize,
     /// At least one; the first that matches counts.
     rules: Vec<TopicRule>,
+    /// Which clients may push on this route at most.
+    publish: PublishPolicy,
     verifier: Option<Verifier>,
     /// What the topics' names begin with in the hub, for each version.
     prefixes: [String; 2],
@@ -95,13 +98,19 @@ impl Phoenix {
     /// # Errors
     /// When a setting cannot stand, or the key for tokens cannot be read.
     pub fn new(name: &str, config: &PhoenixConfig) -> Result<Self, ConfigError> {
-        let made = config.check().and_then(|()| Phoenix::make(name, config));
+        let made = config
+            .check()
+            .and_then(|()| Phoenix::make(name, config, None));
         made.map_err(|TableError { path, problem }| {
             ConfigError::new(format!("phoenix.{path}"), problem)
         })
     }
 
-    fn make(name: &str, config: &PhoenixConfig) -> Result<Self, TableError> {
+    fn make(
+        name: &str,
+        config: &PhoenixConfig,
+        publish: Option<PublishPolicy>,
+    ) -> Result<Self, TableError> {
         let rules = match &config.topics[..] {
             [] => vec![TopicRule::for_all()],
             rules => rules.to_vec(),
@@ -110,6 +119,7 @@ impl Phoenix {
         Ok(Phoenix(Arc::new(Shared {
             max_topics_per_socket: config.max_topics_per_socket,
             rules,
+            publish: publish.unwrap_or_default(),
             verifier: verifier.map_err(|problem| TableError::new("token", problem))?,
             prefixes: [format!("phoenix1:{name}:"), format!("phoenix2:{name}:")],
             spoken: Default::default(),
@@ -134,8 +144,12 @@ impl BuiltIn for Phoenix {
     const SUMMARY: &'static str = "Phoenix Channels.";
     type Settings = PhoenixConfig;
 
+    fn check_route(route: &RouteSetting, settings: &PhoenixConfig) -> Result<(), String> {
+        check_token(settings.token.as_ref(), route)
+    }
+
     fn factory(route: &RouteSetting, settings: &PhoenixConfig) -> Result<RouteFactory, TableError> {
-        let phoenix = Phoenix::make(&route.path, settings)?;
+        let phoenix = Phoenix::make(&route.path, settings, route.publish)?;
         Ok(RouteFactory::new(move || phoenix.handler()))
     }
 }

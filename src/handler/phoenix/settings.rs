@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::access::{TokenSetting, TopicRule, Verifier};
-use crate::config::{JoinPolicy, TableError, UnreadTable, UnreadValue};
+use crate::config::{JoinPolicy, PublishPolicy, TableError, UnreadTable, UnreadValue};
 use crate::handler::built_in::Settings;
 
 /// What the clients of Phoenix Channels may do.
@@ -52,18 +52,41 @@ impl Settings for PhoenixConfig {
             verifier.map_err(|problem| TableError::new("token", problem))?;
             return Ok(());
         }
-        let mut rules = self.topics.iter().enumerate();
-        match rules.find(|(_, rule)| rule.join == JoinPolicy::Token) {
-            Some((place, rule)) => Err(TableError::new(
-                &format!("topics[{place}].join"),
-                format!(
-                    "'{}' asks for a token, but there is no table [handlers.phoenix.token] to \
-                     say which are good",
-                    rule.pattern
-                ),
-            )),
-            None => Ok(()),
+        for (place, rule) in self.topics.iter().enumerate() {
+            let asks_for_token = [
+                ("join", rule.join == JoinPolicy::Token),
+                ("publish", rule.publish == PublishPolicy::Token),
+            ];
+            if let Some((key, _)) = asks_for_token.into_iter().find(|(_, asks)| *asks) {
+                return Err(TableError::new(
+                    &format!("topics[{place}].{key}"),
+                    format!(
+                        "'{}' asks for a token, but there is no table [handlers.phoenix.token] \
+                         to say which are good",
+                        rule.pattern
+                    ),
+                ));
+            }
         }
+        Ok(())
+    }
+
+    fn note(table: &UnreadTable) -> Option<String> {
+        let is_old = |rule: &UnreadValue| match rule {
+            UnreadValue::Table(rule) => rule
+                .iter()
+                .any(|(key, value)| key == "publish" && matches!(value, UnreadValue::Boolean(_))),
+            _ => false,
+        };
+        let (_, topics) = table.iter().find(|(key, _)| *key == "topics")?;
+        let UnreadValue::List(rules) = topics else {
+            return None;
+        };
+        rules.iter().any(is_old).then(|| {
+            "in [[handlers.phoenix.topics]], publish = true is called \"everyone\" now, and false \
+             \"nobody\" (there is \"token\", too); the old words still count"
+                .to_owned()
+        })
     }
 
     fn to_table(&self) -> UnreadTable {
