@@ -107,8 +107,8 @@ impl Layer {
     /// How an error should call an option: as the person wrote it.
     pub(super) fn name_of(&self, option: &str) -> String {
         let key = key_of(option);
-        // What is in a table that only a handler reads has the line of the nearest
-        // table around it that is in the file.
+        // A key that is missing in a handler's table has the line of the nearest table
+        // around it that is in the file.
         let around = std::iter::successors(Some(&*key), |key| {
             let end = key.rfind(['.', '['])?;
             Some(&key[..end])
@@ -117,7 +117,7 @@ impl Layer {
         match source {
             Some(Source::File { place }) => format!("{place}: {}", self.shown(&key)),
             Some(Source::Variable) => variable_of(option),
-            // What is not given has no place, and a table is no flag.
+            // A table that is not there has no place, and is no flag.
             None if option.contains('.') => option.to_owned(),
             Some(Source::Flag) | None => format!("--{option}"),
         }
