@@ -74,6 +74,7 @@ pub mod cpus;
 #[cfg(feature = "doctor")]
 pub mod doctor;
 pub mod error;
+mod failure_log;
 mod fan_out_semaphore;
 pub mod handler;
 pub mod handover;

@@ -17,7 +17,6 @@ use crate::metrics::RefusalReason;
 use crate::runtime::tasks::{self, spawn};
 use crate::runtime::time::timeout;
 use crate::shard::Shard;
-use crate::upgrade::HttpError;
 
 /// Reads of 4 KiB a refused client may still cause.
 const MAX_DISCARDS: usize = 256;
@@ -211,7 +210,7 @@ async fn complete(
             Ok(()) => {}
             Err(Waited::TooLong) => {
                 let entrance = &place.shard.borrow().entrance;
-                return Ok(entrance.refuse(request, arrival, HttpError::Timeout));
+                return Ok(entrance.give_up_waiting(request, arrival));
             }
             Err(Waited::GivenUp) => return Ok(Answer::Wait),
         }
