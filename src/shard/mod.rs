@@ -305,6 +305,10 @@ fn serve(session: &mut SessionMut<'_>, readiness: Readiness) -> Over {
     if readiness.writable {
         session.write()?;
     }
+    if readiness.lost && session.session().wait() == Wait::ForRate {
+        // It would be read, and its end found, only when its rate allows it.
+        return session.vanish();
+    }
     // A session that is due in the next turn has had its share of this one.
     if readiness.readable && !session.session().is_due() {
         session.read(readiness.hung_up)?;
