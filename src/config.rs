@@ -9,6 +9,7 @@ mod choice;
 mod endpoint;
 mod phoenix;
 mod range;
+mod time;
 mod topic_pattern;
 mod validate;
 
@@ -23,7 +24,10 @@ pub use endpoint::{Endpoint, EndpointKind, MAX_ENDPOINTS};
 use ipnet::IpNet;
 
 pub use phoenix::{PhoenixConfig, TokenKey, TokenSetting, TopicRule};
-pub(crate) use range::{Range, show_bytes, show_time};
+#[cfg(feature = "cli")]
+pub(crate) use range::Range;
+pub(crate) use range::show_bytes;
+pub(crate) use time::show_time;
 pub use topic_pattern::TopicPattern;
 
 /// The handlers a route may name.

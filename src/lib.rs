@@ -65,30 +65,27 @@
 //! server: [`host`] reads what a host allows, [`budget`] is what a connection costs,
 //! and `doctor` and `plan` put the two together.
 
-pub mod budget;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
 #[cfg(feature = "control")]
 pub mod control;
-pub mod cpus;
-#[cfg(feature = "doctor")]
-pub mod doctor;
+mod cpus;
 pub mod error;
 mod fan_out_semaphore;
 pub mod handler;
 pub mod handover;
-pub mod host;
 pub mod hub;
 pub mod link;
 mod listeners;
+#[cfg(feature = "log")]
 pub mod log;
 pub mod mesh;
 pub mod metrics;
+#[cfg(feature = "cli")]
 pub mod orders;
 pub mod participant;
 mod permits;
-#[cfg(feature = "doctor")]
-pub mod plan;
 pub mod plane;
 pub mod publication;
 pub mod publisher;
@@ -96,6 +93,7 @@ mod rate;
 pub mod router;
 pub mod runtime;
 pub mod server;
+#[cfg(feature = "service")]
 pub mod service;
 mod session;
 mod shard;

@@ -203,6 +203,7 @@ impl ServerHandle {
     }
 
     /// The same after another process has got this one's listeners.
+    #[cfg(feature = "service")]
     pub(crate) fn hand_over(&self) {
         self.drain_for(TakeOver::BY_NEW_PROCESS);
     }
