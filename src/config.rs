@@ -2,7 +2,7 @@
 //!
 //! [`Config`] is what was *resolved*: plain values with the relations between
 //! them checked once by [`Config::validate`]. What a person *typed* (flags,
-//! environment, a TOML file) is the concern of [`crate::cli`] and becomes a
+//! environment, a TOML file) is the concern of `cli` and becomes a
 //! `Config` before any thread starts.
 
 mod choice;

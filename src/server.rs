@@ -308,10 +308,8 @@ impl RunningServer {
         &self.metrics
     }
 
-    /// What a new process would need, for [`HandOver::new`]; nothing when it was
+    /// What a new process would need, for `HandOver::new`; nothing when it was
     /// taken before.
-    ///
-    /// [`HandOver::new`]: crate::handover::HandOver::new
     pub fn take_hand_over_sockets(&mut self) -> Option<HandOverSockets> {
         self.hand_over_sockets.take()
     }
