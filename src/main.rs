@@ -100,7 +100,12 @@ fn serve(options: ServeOptions) -> ExitCode {
             .close_timeout
             .max(options.config.write_stall_timeout)
         + Duration::from_secs(10);
-    let started = Server::new(options.config).and_then(|server| server.inherit(inherited).start());
+    let started = Server::new(options.config).and_then(|server| {
+        // SAFETY: the built-in handlers use no descriptors, and the log goes to standard
+        // error, which is open from the beginning to the end.
+        let server = unsafe { server.with_a_descriptor_table_per_shard() };
+        server.inherit(inherited).start()
+    });
     let mut server = match started {
         Ok(server) => server,
         Err(error) => return fail(&error),

@@ -27,7 +27,7 @@ const THREAD: &str = "RLIMIT_NOFILE of each thread of corecast-load";
 
 #[test]
 fn the_limit_is_of_a_table_and_each_shard_has_one() {
-    assert_eq!(reach(1, 20_000), 20_000 - 13);
+    assert_eq!(reach(1, 20_000), 20_000 - 9);
     let two = reach(2, 20_000);
     assert!((38_000..39_900).contains(&two), "{two}");
     assert_eq!(reach(4, 10), 0);
@@ -54,7 +54,7 @@ fn too_few_descriptors_name_what_raises_them_and_how_many_shards_would_do() {
     let fix = check.fix.as_ref().unwrap();
     let now = fix.now.as_ref().unwrap();
     assert!(
-        now.starts_with("ulimit -n 50909") && now.ends_with("--shards 6"),
+        now.starts_with("ulimit -n 50905") && now.ends_with("--shards 6"),
         "{now}"
     );
     assert_eq!(fix.for_good.as_ref().unwrap().line, "LimitNOFILE=65536");
@@ -173,9 +173,9 @@ fn files_of_the_host_count_both_ends_when_both_are_here() {
     assert_eq!(check.verdict, Verdict::TooLow);
     assert_eq!(
         check.needed,
-        Some(Amount::Count(1_200_000 + 1_000 + 2 * 14))
+        Some(Amount::Count(1_200_000 + 1_000 + 2 * 10))
     );
-    assert_eq!(check.stops, Stops::Connections((1_000_000 - 1_028) / 2));
+    assert_eq!(check.stops, Stops::Connections((1_000_000 - 1_020) / 2));
     let fix = check.fix.as_ref().unwrap();
     assert_eq!(fix.now.as_deref(), Some("sysctl -w fs.file-max=2097152"));
     assert_eq!(fix.for_good.as_ref().unwrap().file, FILES_CONF);
