@@ -2,13 +2,14 @@
 //!
 //! [`Config`] is what was *resolved*: plain values with the relations between
 //! them checked once by [`Config::validate`]. What a person *typed* (flags,
-//! environment, a TOML file) is the concern of [`crate::cli`] and becomes a
+//! environment, a TOML file) is the concern of `cli` and becomes a
 //! `Config` before any thread starts.
 
 mod choice;
 mod endpoint;
 mod phoenix;
 mod range;
+mod time;
 mod topic_pattern;
 mod validate;
 
@@ -23,7 +24,10 @@ pub use endpoint::{Endpoint, EndpointKind, MAX_ENDPOINTS};
 use ipnet::IpNet;
 
 pub use phoenix::{PhoenixConfig, TokenKey, TokenSetting, TopicRule};
-pub(crate) use range::{Range, show_bytes, show_time};
+#[cfg(feature = "cli")]
+pub(crate) use range::Range;
+pub(crate) use range::show_bytes;
+pub(crate) use time::show_time;
 pub use topic_pattern::TopicPattern;
 
 /// The handlers a route may name.

@@ -254,6 +254,7 @@ impl ServerHandle {
     }
 
     /// The same after another process has got this one's listeners.
+    #[cfg(feature = "service")]
     pub(crate) fn hand_over(&self) {
         self.drain_for(TakeOver::BY_NEW_PROCESS);
     }
@@ -358,10 +359,8 @@ impl RunningServer {
         &self.metrics
     }
 
-    /// What a new process would need, for [`HandOver::new`]; nothing when it was
+    /// What a new process would need, for `HandOver::new`; nothing when it was
     /// taken before.
-    ///
-    /// [`HandOver::new`]: crate::handover::HandOver::new
     pub fn take_hand_over_sockets(&mut self) -> Option<HandOverSockets> {
         self.hand_over_sockets.take()
     }

@@ -12,14 +12,12 @@
 //!   `CORECAST_SHARDS`, or `corecast.toml:3: shards`.
 //! - Nothing here reads the process's environment but [`parse`]; tests bring their own.
 
-#[cfg(feature = "doctor")]
 mod doctor;
 mod file;
 mod help;
-pub mod number;
+mod host;
 mod options;
 mod phoenix;
-#[cfg(feature = "doctor")]
 mod plan;
 mod print;
 mod source;
@@ -37,13 +35,11 @@ use std::process;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, FromArgMatches, Parser, Subcommand};
+use corecast_host::plan::Question;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{Config, ConfigError};
 use crate::log::LogFormat;
-#[cfg(feature = "doctor")]
-use crate::plan::Question;
-#[cfg(feature = "doctor")]
 pub use doctor::DoctorOptions;
 use options::Options;
 use source::{Layer, with_range};
@@ -57,7 +53,6 @@ pub enum Command {
     /// Print this text, the resolved configuration, and exit.
     PrintConfig(String),
     /// Print the budget of a load.
-    #[cfg(feature = "doctor")]
     Plan {
         /// What is planned.
         question: Question,
@@ -65,7 +60,6 @@ pub enum Command {
         json: bool,
     },
     /// Look at what the host allows.
-    #[cfg(feature = "doctor")]
     Doctor(DoctorOptions),
 }
 
@@ -198,18 +192,9 @@ where
         .try_get_matches_from(words)
         .map_err(|error| setting_error(error, |option| format!("--{option}")))?;
     let Typed { command } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
-    #[cfg_attr(
-        not(feature = "doctor"),
-        expect(
-            clippy::infallible_destructuring_match,
-            reason = "there is nothing but a server"
-        )
-    )]
     let serve = match command {
         TypedCommand::Serve(serve) => serve,
-        #[cfg(feature = "doctor")]
         TypedCommand::Plan(plan) => return plan.resolve(),
-        #[cfg(feature = "doctor")]
         TypedCommand::Doctor(options) => return Ok(Command::Doctor(options)),
     };
     let (_, matches) = matches
@@ -254,10 +239,8 @@ enum TypedCommand {
     /// Run the server
     Serve(Box<ServeArgs>),
     /// Print what a load needs of memory, descriptors, ports, network and cores
-    #[cfg(feature = "doctor")]
     Plan(plan::PlanArgs),
     /// Say what this host allows, and what stops it first
-    #[cfg(feature = "doctor")]
     Doctor(DoctorOptions),
 }
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
+use corecast_host::number::{count, positive, rate, time};
+use corecast_host::plan::Question;
 
-use super::number::{count, positive, rate, time};
 use super::value::Size;
 use super::{CliError, Command};
-use crate::plan::Question;
 
 /// How `corecast plan --help` ends.
 const EXAMPLES: &str = "\

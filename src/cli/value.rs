@@ -12,12 +12,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use corecast_host::cpus;
 use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
 
 use super::text::from_text;
 use crate::config::SlowConsumerPolicy;
-use crate::cpus;
 use crate::source::{canonical_address, canonical_network};
 
 /// An address with a port. Space around it does not count.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::ConfigError;
+use super::{ConfigError, show_time};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -143,11 +143,6 @@ pub(crate) fn show_bytes(bytes: u64) -> String {
         }
     }
     format!("{bytes}B")
-}
-
-/// A time in words that state it exactly, as `--idle-timeout` reads it.
-pub(crate) fn show_time(time: Duration) -> String {
-    humantime::format_duration(time).to_string()
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ pub struct RunArgs {
 type CpuList = std::sync::Arc<[usize]>;
 
 fn cpu_list(text: &str) -> std::result::Result<CpuList, String> {
-    corecast::cpus::parse(text).map(CpuList::from)
+    corecast_host::cpus::parse(text).map(CpuList::from)
 }
 
 impl RunArgs {
