@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::number::positive;
 use super::{Command, try_parse_from};
-use crate::config::Range;
+use crate::config::Config;
 use crate::doctor::{Asked, Report, Role, Running, Settings, examine, find_running, render};
 use crate::host::{Reading, Root, Unread};
 
@@ -58,8 +58,11 @@ Nothing on the host is changed: fixes are printed, not made.";
 /// As many shards as a server may have.
 fn shards(text: &str) -> Result<u64, String> {
     let shards = positive(text)?;
-    let range = Range::of("shards").expect("shards have a range");
-    let checked = range.check(shards).map_err(|error| error.problem);
+    let config = Config {
+        shards: usize::try_from(shards).unwrap_or(usize::MAX),
+        ..Config::default()
+    };
+    let checked = config.validate().map_err(|error| error.problem);
     checked.map(|()| shards)
 }
 

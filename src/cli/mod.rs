@@ -1,8 +1,9 @@
 //! The command line, the environment and the configuration file: what a person
 //! *typed*, and how it becomes the [`Config`] that is *resolved*.
 //!
-//! typed: flags (`options`), variables (`source`), file (`file`)
-//! → one layer over the other → resolved with the defaults → validated.
+//! typed: flags and variables (`source`), file (`file`)
+//! → one layer over the other → resolved with the defaults (`resolve`) → validated.
+//! Each value is read by the row of its setting (`settings`).
 //!
 //! # Invariants worth naming
 //!
@@ -17,11 +18,12 @@ mod doctor;
 mod file;
 mod help;
 pub mod number;
-mod options;
 mod phoenix;
 #[cfg(feature = "doctor")]
 mod plan;
 mod print;
+mod resolve;
+mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -45,8 +47,8 @@ use crate::log::LogFormat;
 use crate::plan::Question;
 #[cfg(feature = "doctor")]
 pub use doctor::DoctorOptions;
-use options::Options;
-use source::{Layer, with_range};
+use settings::{PHOENIX, ROUTES, Row, key_of};
+use source::Layer;
 
 /// What the program was asked to do.
 #[expect(clippy::large_enum_variant, reason = "a process has one, for a moment")]
@@ -94,13 +96,13 @@ impl ServeOptions {
     /// The keys, as in the configuration file, of the settings that differ from
     /// those of `other`.
     pub fn differing(&self, other: &ServeOptions) -> Vec<String> {
-        let differs = |key: &String| match key.as_str() {
-            "routes" => self.config.routes != other.config.routes,
-            key => print::value_of(key, self) != print::value_of(key, other),
-        };
-        let mut keys: Vec<_> = source::keys().into_iter().filter(differs).collect();
+        let rows = Row::all().filter(|row| row.show(self) != row.show(other));
+        let mut keys: Vec<_> = rows.map(|row| row.key().to_owned()).collect();
+        if self.config.routes != other.config.routes {
+            keys.push(ROUTES.to_owned());
+        }
         if self.config.phoenix != other.config.phoenix {
-            keys.push("phoenix".to_owned());
+            keys.push(PHOENIX.to_owned());
         }
         keys
     }
@@ -170,7 +172,7 @@ pub fn parse() -> Command {
         });
     if matches!(command, Command::Serve(_) | Command::PrintConfig(_)) {
         for (name, _) in std::env::vars_os() {
-            if let Some(warning) = name.to_str().and_then(source::ignored_variable) {
+            if let Some(warning) = name.to_str().and_then(settings::ignored_variable) {
                 // As on a mistake, there is nobody left to tell when this fails.
                 let _ = writeln!(io::stderr(), "warning: {warning}");
             }
@@ -196,7 +198,7 @@ where
 {
     let matches = help::command()
         .try_get_matches_from(words)
-        .map_err(|error| setting_error(error, |option| format!("--{option}")))?;
+        .map_err(setting_error)?;
     let Typed { command } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
     #[cfg_attr(
         not(feature = "doctor"),
@@ -224,10 +226,9 @@ where
         (None, None) => Layer::default(),
     };
 
-    let mut typed = flags.over(environment.over(file));
-    let options = std::mem::take(&mut typed.options);
+    let typed = flags.over(environment.over(file));
     let named = |error: ConfigError| CliError::setting(typed.name_of(error.option), error.problem);
-    let resolved = options.resolve().map_err(named)?;
+    let resolved = resolve::resolve(&typed).map_err(named)?;
     resolved.config.validate().map_err(named)?;
     Ok(if serve.print_config {
         Command::PrintConfig(print::print(&resolved, &typed))
@@ -252,7 +253,7 @@ struct Typed {
 #[derive(Debug, Subcommand)]
 enum TypedCommand {
     /// Run the server
-    Serve(Box<ServeArgs>),
+    Serve(ServeArgs),
     /// Print what a load needs of memory, descriptors, ports, network and cores
     #[cfg(feature = "doctor")]
     Plan(plan::PlanArgs),
@@ -271,15 +272,11 @@ struct ServeArgs {
     /// Print the resolved options as TOML, each with its source, and exit
     #[arg(long)]
     print_config: bool,
-
-    /// Read again as a [`Layer`]; here so that the options are part of the command.
-    #[command(flatten)]
-    _options: Options,
 }
 
 /// Turns the parser's error about a value into the same sentence that the file
-/// and the environment would get; `name` writes an option as the person did.
-fn setting_error(error: clap::Error, name: impl Fn(&str) -> String) -> CliError {
+/// and the environment would get.
+fn setting_error(error: clap::Error) -> CliError {
     let problem = match (error.kind(), error.source()) {
         (ErrorKind::ValueValidation, Some(cause)) => cause.to_string(),
         (ErrorKind::InvalidValue, _) => "a value is missing".to_owned(),
@@ -290,10 +287,8 @@ fn setting_error(error: clap::Error, name: impl Fn(&str) -> String) -> CliError 
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return CliError::Usage(error);
     };
-    let option = shown
-        .split([' ', '='])
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("--");
-    CliError::setting(name(option), with_range(option, &problem))
+    let flag = shown.split([' ', '=']).next().unwrap_or_default();
+    let row = Row::find(&key_of(flag.trim_start_matches("--")));
+    let problem = row.map_or(problem.clone(), |row| row.with_range(&problem));
+    CliError::setting(flag, problem)
 }
