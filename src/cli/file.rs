@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path, option: &str) -> Result<Layer, CliError> {
 }
 
 /// Reads a file's text; `name` stands for the file in errors.
-fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
+pub(super) fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
     let at = |offset: usize| format!("{name}:{}", line_of(text, offset));
     let document = DeTable::parse(text).map_err(|error| {
         let place = error.span().map_or(name.to_owned(), |span| at(span.start));

@@ -18,6 +18,7 @@ mod doctor;
 mod file;
 mod help;
 pub mod number;
+mod page;
 mod phoenix;
 #[cfg(feature = "doctor")]
 mod plan;
@@ -58,6 +59,8 @@ pub enum Command {
     Serve(ServeOptions),
     /// Print this text, the resolved configuration, and exit.
     PrintConfig(String),
+    /// Print this text, the page of all options, and exit.
+    PrintOptions(String),
     /// Print the budget of a load.
     #[cfg(feature = "doctor")]
     Plan {
@@ -200,15 +203,9 @@ where
         .try_get_matches_from(words)
         .map_err(setting_error)?;
     let Typed { command } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
-    #[cfg_attr(
-        not(feature = "doctor"),
-        expect(
-            clippy::infallible_destructuring_match,
-            reason = "there is nothing but a server"
-        )
-    )]
     let serve = match command {
         TypedCommand::Serve(serve) => serve,
+        TypedCommand::Options => return Ok(Command::PrintOptions(page::page())),
         #[cfg(feature = "doctor")]
         TypedCommand::Plan(plan) => return plan.resolve(),
         #[cfg(feature = "doctor")]
@@ -254,6 +251,9 @@ struct Typed {
 enum TypedCommand {
     /// Run the server
     Serve(ServeArgs),
+    /// Print docs/options.md, the page of all options
+    #[command(hide = true)]
+    Options,
     /// Print what a load needs of memory, descriptors, ports, network and cores
     #[cfg(feature = "doctor")]
     Plan(plan::PlanArgs),

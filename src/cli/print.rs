@@ -55,3 +55,45 @@ fn print_routes(text: &mut String, config: &Config, origin: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{file, resolve};
+    use super::*;
+
+    /// Texts that a row's value may have: the words and bounds that describe it.
+    fn texts_of(row: Row) -> Vec<String> {
+        let texts = match (row.range(), row.value_name().as_str()) {
+            (Some(range), _) => range.replace(" (off) or ", " ").replace(" to ", " "),
+            (None, "ADDR") if row.is_list() => "[::1]:80 127.0.0.1:80,[::1]:81".to_owned(),
+            (None, "ADDR") => "off [::1]:80".to_owned(),
+            (None, "LIST") => "all 0-3,8".to_owned(),
+            (None, "ORIGIN") => "* null https://a.example,https://b.example:8443".to_owned(),
+            (None, "NETWORK") => "10.0.0.5 10.0.0.0/8,fd00::/8".to_owned(),
+            (None, choice) => choice.replace('|', " "),
+        };
+        texts.split(' ').map(str::to_owned).collect()
+    }
+
+    /// Of every row: what may be typed is printed as a file that means the same, and
+    /// that shows the value once.
+    #[test]
+    fn every_row_is_printed_as_it_is_read() {
+        for row in Row::all() {
+            let mut shown = Vec::new();
+            for text in texts_of(row) {
+                let mut options = ServeOptions::default();
+                row.read(std::slice::from_ref(&text), &mut options)
+                    .unwrap_or_else(|problem| panic!("{}: {problem}", row.key()));
+                let printed = print(&options, &Layer::default());
+                let read = file::parse("printed", &printed);
+                let again = resolve::resolve(&read.unwrap()).unwrap();
+                assert_eq!(again, options, "{} = {text}:\n{printed}", row.key());
+                shown.push(row.show_plain(&options));
+            }
+            shown.sort();
+            shown.dedup();
+            assert!(shown.len() > 1, "{} has one value: {shown:?}", row.key());
+        }
+    }
+}

@@ -95,6 +95,14 @@ impl Row {
         }
     }
 
+    /// What its value may be, in Markdown.
+    pub(super) fn allowed(self) -> String {
+        match self {
+            Row::Server(row) => allowed(&row.kind),
+            Row::Log(row) => allowed(&row.kind),
+        }
+    }
+
     /// Whether it takes several values.
     pub(super) fn is_list(self) -> bool {
         match self {
@@ -166,6 +174,22 @@ fn value_name<C>(kind: &Kind<C>) -> String {
         Kind::Cpus(_) => "LIST".to_owned(),
         Kind::Origins(_) => "ORIGIN".to_owned(),
         Kind::Networks(_) => "NETWORK".to_owned(),
+    }
+}
+
+fn allowed<C>(kind: &Kind<C>) -> String {
+    let quoted = |words: &[&str]| {
+        let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+        words.join(", ")
+    };
+    match kind {
+        Kind::Choice(_, words) => quoted(words),
+        Kind::Addresses(_) => "IP:PORT, a list".to_owned(),
+        Kind::AddressOrOff(_) => "IP:PORT, `off`".to_owned(),
+        Kind::Cpus(_) => "numbers and ranges, `all`".to_owned(),
+        Kind::Origins(_) => "SCHEME://HOST\\[:PORT], `null`, `*`, a list".to_owned(),
+        Kind::Networks(_) => "IP, IP/BITS, a list".to_owned(),
+        kind => kind.range().unwrap_or_default(),
     }
 }
 

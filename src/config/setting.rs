@@ -55,12 +55,12 @@ impl About {
         first.join(" ").trim_end_matches('.').replace('`', "")
     }
 
-    /// What there is to say beyond [`help`](Self::help), in paragraphs.
-    #[cfg(test)]
-    pub(crate) fn more(&self) -> Vec<String> {
+    /// All of it in one line.
+    pub(crate) fn sentences(&self) -> String {
         let lines: Vec<_> = self.docs.iter().map(|line| line.trim()).collect();
-        let paragraphs = lines.split(|line| line.is_empty()).skip(1);
-        paragraphs.map(|lines| lines.join(" ")).collect()
+        let paragraphs = lines.split(|line| line.is_empty());
+        let paragraphs: Vec<_> = paragraphs.map(|lines| lines.join(" ")).collect();
+        paragraphs.join(" ")
     }
 }
 

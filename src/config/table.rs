@@ -35,13 +35,13 @@ settings! {
     "Listening" {
         /// Where WebSocket connections are accepted; port 0 lets the kernel choose; repeatable.
         ///
-        /// There are at most 32 addresses, and none is given twice.
+        /// At most 32 addresses, none of them twice.
         listen: Vec<Endpoint> = vec![Endpoint::plain(SocketAddr::from(([127, 0, 0, 1], 8080)))];
             Addresses, Restart, relation validate::listeners;
 
         /// Where metrics, health and statistics are served over HTTP, or off.
         ///
-        /// Do not expose it: it asks for no password.
+        /// Do not expose it: it asks for no password. Not the address of --listen.
         admin: Option<SocketAddr> =
             cfg!(feature = "control").then(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
             AddressOrOff, Restart, relation validate::admin_is_no_listener;
@@ -67,7 +67,7 @@ settings! {
 
         /// Cores the shards are pinned to, in turn, as in 0-3,8.
         ///
-        /// In the library, an empty list is every core that this process may use.
+        /// Only cores that this process may use. In the library, an empty list is all of them.
         cpus: Vec<usize> = Vec::new();
             Cpus, Restart, relation validate::cpus_are_usable;
 
@@ -112,7 +112,8 @@ settings! {
 
         /// Payload of one frame; follows --max-message-bytes when that is less.
         ///
-        /// A control frame may carry 125 bytes, so less would forbid what RFC 6455 grants.
+        /// At most --max-message-bytes. A control frame may carry 125 bytes, so less would forbid
+        /// what RFC 6455 grants.
         max_frame_bytes: usize = 16 * 1024 * 1024;
             Size(from(125, GIB)), Restart, relation validate::frame_fits_in_message;
 
@@ -122,6 +123,8 @@ settings! {
 
         /// Outgoing bytes above which a session is not read; follows --max-pending-bytes when that
         /// is less.
+        ///
+        /// At most --max-pending-bytes.
         high_water_mark_bytes: usize = 64 * 1024;
             Size(from(KIB, GIB)), Restart,
             key "high_water_mark", relation validate::high_water_mark_is_reached;
@@ -139,11 +142,15 @@ settings! {
         /// Where a client's address is taken from: peer, forwarded-for (the header
         /// X-Forwarded-For of a trusted proxy) or proxy-protocol (its PROXY header, version 1 or
         /// 2; others may not connect).
+        ///
+        /// Other than peer needs --trusted-proxy.
         client_address: ClientAddress = ClientAddress::Peer;
             Choice(ClientAddress::WORDS), Restart, relation validate::proxies_are_named;
 
         /// A proxy's address or network, as in 10.0.0.0/8, whose word is taken for where its
         /// connections come from; repeatable.
+        ///
+        /// Needs --client-address forwarded-for or proxy-protocol.
         trusted_proxies: Vec<IpNet> = Vec::new();
             Networks, Restart, key "trusted_proxy", relation validate::proxies_are_asked;
 
@@ -197,6 +204,8 @@ settings! {
 
         /// Silence after which the server sends a ping; 0 for none; half of --idle-timeout when
         /// that is less.
+        ///
+        /// Less than --idle-timeout.
         ping_interval: Duration = Duration::from_secs(30);
             Time(off_or(10 * MS, 7 * DAY)), Restart, relation validate::ping_comes_in_time;
 
