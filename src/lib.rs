@@ -60,7 +60,7 @@
 //!
 //! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`,
 //! `steer` and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
-//! [`orders`] (what signals ask for), [`shutdown`] (how it ends), [`handover`] (how another process takes over),
+//! [`orders`] (what signals ask for), `live` (settings that a running server takes anew), [`shutdown`] (how it ends), [`handover`] (how another process takes over),
 //! [`service`] (what a service manager is told), [`sys`] (system calls). Beside the
 //! server: [`host`] reads what a host allows, [`budget`] is what a connection costs,
 //! and `doctor` and `plan` put the two together.
@@ -79,8 +79,10 @@ pub mod handler;
 pub mod handover;
 pub mod host;
 pub mod hub;
+mod latest;
 pub mod link;
 mod listeners;
+mod live;
 pub mod log;
 pub mod mesh;
 pub mod metrics;

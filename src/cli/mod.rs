@@ -42,6 +42,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
+use crate::config::setting::Reload;
 use crate::config::{Config, ConfigError};
 use crate::log::LogFormat;
 #[cfg(feature = "doctor")]
@@ -96,19 +97,45 @@ impl Default for ServeOptions {
 }
 
 impl ServeOptions {
-    /// The keys, as in the configuration file, of the settings that differ from
-    /// those of `other`.
-    pub fn differing(&self, other: &ServeOptions) -> Vec<String> {
-        let rows = Row::all().filter(|row| row.show(self) != row.show(other));
-        let mut keys: Vec<_> = rows.map(|row| row.key().to_owned()).collect();
-        if self.config.routes != other.config.routes {
-            keys.push(ROUTES.to_owned());
-        }
-        if self.config.phoenix != other.config.phoenix {
-            keys.push(PHOENIX.to_owned());
-        }
-        keys
+    /// The settings that differ from those of `before`.
+    pub fn changed_from(&self, before: &ServeOptions) -> Vec<Change> {
+        let rows = Row::all().filter(|row| row.show(self) != row.show(before));
+        let mut changes: Vec<_> = rows
+            .map(|row| Change {
+                key: row.key().to_owned(),
+                values: Some([row.show_plain(before), row.show_plain(self)]),
+                is_live: row.about().reload == Reload::Live,
+            })
+            .collect();
+        let mut tables = |key: &str, differs: bool| {
+            changes.extend(differs.then(|| Change {
+                key: key.to_owned(),
+                values: None,
+                is_live: false,
+            }));
+        };
+        tables(ROUTES, self.config.routes != before.config.routes);
+        tables(PHOENIX, self.config.phoenix != before.config.phoenix);
+        changes
     }
+
+    /// Takes up the settings of `after` that a running server takes anew.
+    pub fn take_up(&mut self, after: &ServeOptions) {
+        for row in Row::all().filter(|row| row.about().reload == Reload::Live) {
+            row.copy(after, self);
+        }
+    }
+}
+
+/// A setting that has another value than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its key in the file.
+    pub key: String,
+    /// The values before and after in words, where they are no tables.
+    pub values: Option<[String; 2]>,
+    /// Whether a running server takes it; otherwise it takes a hand-over or a restart.
+    pub is_live: bool,
 }
 
 /// Why there is nothing to run.

@@ -130,6 +130,14 @@ impl Row {
         }
     }
 
+    /// Makes its value in the second options that of the first.
+    pub(super) fn copy(self, from: &ServeOptions, to: &mut ServeOptions) {
+        match self {
+            Row::Server(row) => (row.copy)(&from.config, &mut to.config),
+            Row::Log(row) => (row.copy)(from, to),
+        }
+    }
+
     /// Its value as it would be written in the file.
     pub(super) fn show(self, options: &ServeOptions) -> toml::Value {
         match self {

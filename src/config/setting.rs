@@ -28,6 +28,8 @@ pub(crate) struct Setting<C: 'static = Config> {
     /// What else must hold, as one sentence about the value where it does not.
     /// Asked after every range was checked.
     pub relation: Option<fn(&C) -> Result<(), String>>,
+    /// Makes the second's value that of the first.
+    pub copy: fn(&C, &mut C),
 }
 
 /// What is known of a setting whatever its type.
@@ -239,6 +241,7 @@ macro_rules! setting {
                 $($($argument),+)?
             ),
             relation: $crate::config::setting::first!($(Some($relation),)? None),
+            copy: |from, to| to.$field = from.$field.clone(),
         }
     };
 }
