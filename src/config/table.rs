@@ -156,11 +156,13 @@ settings! {
 
         /// Connections of one source address at one time; over it they are refused (429).
         ///
-        /// Handshakes in flight count. Connections that are open stay open when the limit falls.
+        /// Handshakes in flight count, and all shards count together. Connections that are open stay open when the limit falls.
         max_connections_per_source: usize = 0;
             Count(off_or(1, 1 << 24)), Live;
 
         /// Opening handshakes of one source address per second; over it they are refused (429).
+        ///
+        /// The answer has `Retry-After`.
         max_handshake_rate_per_source: usize = 0;
             Count(off_or(1, 1 << 20)), Live;
 
@@ -187,6 +189,8 @@ settings! {
             Time(from(10 * MS, HOUR)), Live;
 
         /// Policy for a session over its rate: pause (it is not read for a while) or close (1008).
+        ///
+        /// While a session is paused, TCP holds its sender back, and nothing is lost.
         over_rate: OverRatePolicy = OverRatePolicy::Pause;
             Choice(OverRatePolicy::WORDS), Live;
     }

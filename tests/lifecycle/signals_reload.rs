@@ -164,11 +164,7 @@ fn limits_of_a_source_take_effect() {
     for client in &mut clients {
         client.expect_echo("still there");
     }
-    it.reload(
-        "max_connections_per_source = 1k\n"
-            .replace("1k", "\"1k\"")
-            .as_str(),
-    );
+    it.reload("max_connections_per_source = \"1k\"\n");
     wait_until("there is room again", || status() == 404);
     it.reload("max_handshake_rate_per_source = 1\n");
     wait_until("a source comes too often", || {
