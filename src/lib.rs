@@ -121,7 +121,12 @@ pub mod table;
 pub mod upgrade;
 pub mod ws;
 
-/// The README's example is compiled with the documentation's.
+/// The examples of the README are compiled with the documentation's.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are those of the page about the library.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+struct LibraryPage;
