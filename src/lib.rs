@@ -15,7 +15,7 @@
 //! use corecast::upgrade::Request;
 //! use corecast::ws::{Message, PreparedFrame};
 //!
-//! /// One room per path: what anybody says, all in the room hear.
+//! /// One room per path: each message goes to everyone in the room.
 //! struct Rooms;
 //!
 //! impl Handler for Rooms {
