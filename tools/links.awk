@@ -2,7 +2,8 @@
 #
 # A relative link must lead to a file or directory, its #anchor to a heading there
 # (as GitHub names anchors), and a path of this repository in backticks, such as
-# `src/config.rs`, must exist; except in the changelog, which also names what has gone.
+# `src/config.rs`, must exist; except in the changelog, which also names what has gone,
+# and with NAME, AREA, BEHAVIOUR or NNNN in it.
 # Links into the web are not followed.
 #
 # Ends with 1 and a line for each that leads nowhere.
@@ -25,7 +26,8 @@ in_code { next }
 FILENAME !~ /CHANGELOG/ {
     pieces = split($0, piece, "`")
     for (i = 2; i <= pieces; i += 2)
-        if (piece[i] ~ /^(benches|docs|examples|src|sysctl|tests|tools)\/[A-Za-z0-9_.\/-]*$/)
+        if (piece[i] ~ /^(benches|docs|examples|src|sysctl|tests|tools)\/[A-Za-z0-9_.\/-]*$/ &&
+            piece[i] !~ /\/(NAME|AREA|BEHAVIOUR|NNNN)[.\/-]/)
             note("./" piece[i], "", "`" piece[i] "`")
 }
 
