@@ -90,7 +90,10 @@ pub(crate) fn refused(
     }
     match reason {
         // A limit of the server begins to turn clients away.
-        RefusalReason::Full | RefusalReason::SourceFull | RefusalReason::SourceTooFast => {
+        RefusalReason::Full
+        | RefusalReason::CrowdedOut
+        | RefusalReason::SourceFull
+        | RefusalReason::SourceTooFast => {
             line!(warn);
         }
         _ => line!(info),

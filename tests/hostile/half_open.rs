@@ -5,6 +5,9 @@
 //! How: connections that say nothing, or half a request, with a short
 //! `--handshake-timeout`. One such client is timed in `http.rs`.
 
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
 use crate::support::aftermath::{good_client, withstand};
 use crate::support::client::{Client, request};
 
@@ -56,6 +59,34 @@ fn by_the_thousand() {
         assert_eq!(server.total("refused.timeout"), before + CONNECTIONS as u64);
         CONNECTIONS
     });
+}
+
+/// As many silent connections as may be in flight, and as many that drip a header,
+/// hold nobody up for the ten seconds that a handshake may take.
+#[test]
+fn silent_ones_give_way_to_newcomers() {
+    const ON_A_SHARD: usize = 40;
+    let options = ["--handshake-timeout", "60s", "--max-handshakes", "40"];
+    withstand(
+        "half-open handshakes that keep all places",
+        &options,
+        |server| {
+            let before = server.total("refused.crowded_out");
+            let mut clients = open(server, 4 * ON_A_SHARD);
+            let began = Instant::now();
+            for _ in 0..3 * ON_A_SHARD {
+                good_client(server);
+            }
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(20), "{took:?}");
+            assert!(server.total("refused.crowded_out") > before);
+            for client in &mut clients {
+                let _ = client.stream.shutdown(Shutdown::Write);
+            }
+            server.wait_for("handshakes", 0);
+            clients.len()
+        },
+    );
 }
 
 #[test]

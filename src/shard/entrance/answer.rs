@@ -175,6 +175,16 @@ impl Entrance {
         Answer::Respond(Vec::new())
     }
 
+    /// Refuses a connection whose place another one needs.
+    pub(super) fn turn_out(&self, bytes: &[u8], arrival: &Arrival) -> Answer {
+        if bytes.len() > arrival.prefix {
+            let retry_after = RETRY_AFTER;
+            return self.refuse(bytes, arrival, HttpError::CrowdedOut { retry_after });
+        }
+        self.metrics.refuse(RefusalReason::CrowdedOut);
+        Answer::Respond(Vec::new())
+    }
+
     /// Refuses a connection that was accepted, but whose socket the kernel has no
     /// memory to watch.
     pub(in crate::shard) fn refuse_unwatched(&self) -> Vec<u8> {
