@@ -161,7 +161,7 @@ DOCUMENTS = $(wildcard *.md docs/*.md docs/*/*.md examples/*/*.md)
 
 .PHONY: links
 links: ## Check that the links and paths in the documents lead somewhere
-	@awk -f tools/links.awk $(DOCUMENTS)
+	@LC_ALL=C awk -f tools/links.awk $(DOCUMENTS)
 
 # Without the control plane: tokio leaves its sockets out under cfg(loom).
 .PHONY: loom
