@@ -44,7 +44,7 @@ mod serving;
 mod view;
 
 pub(crate) use publishing::{Publishing, ShardRoute};
-pub(crate) use rates::Rates;
+pub(crate) use rates::{RateLimits, Rates};
 pub(crate) use serving::{Clock, Serving};
 pub(crate) use view::SessionMut;
 
