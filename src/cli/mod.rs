@@ -15,13 +15,14 @@
 
 mod doctor;
 mod file;
+mod handlers;
 mod help;
 mod host;
 mod page;
-mod phoenix;
 mod plan;
 mod print;
 mod resolve;
+mod routes;
 mod settings;
 mod source;
 #[cfg(test)]
@@ -42,10 +43,11 @@ use corecast_host::plan::Question;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::setting::Reload;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, RouteSetting};
+use crate::handler::built_in;
 use crate::log::LogFormat;
 pub use doctor::DoctorOptions;
-use settings::{PHOENIX, ROUTES, Row, key_of};
+use settings::{HANDLERS, ROUTES, Row, key_of};
 use source::Layer;
 
 /// What the program was asked to do.
@@ -74,6 +76,10 @@ pub enum Command {
 pub struct ServeOptions {
     /// The server's settings.
     pub config: Config,
+    /// Whether the demo is served (`--demo`), but for what is off.
+    pub demo: bool,
+    /// Old spellings in what was typed, which still count.
+    pub notes: Vec<String>,
     /// The log's form.
     pub log: LogFormat,
     /// The least severe level that is logged.
@@ -81,9 +87,17 @@ pub struct ServeOptions {
 }
 
 impl Default for ServeOptions {
+    /// What `corecast serve` alone does: it serves the demo to its own host.
     fn default() -> Self {
         ServeOptions {
-            config: Config::default(),
+            config: Config {
+                routes: RouteSetting::demo(),
+                home_page: true,
+                handlers: built_in::check(&Config::default()).unwrap_or_default(),
+                ..Config::default()
+            },
+            demo: true,
+            notes: Vec::new(),
             log: LogFormat::Auto,
             log_level: LevelFilter::INFO,
         }
@@ -109,7 +123,7 @@ impl ServeOptions {
             }));
         };
         tables(ROUTES, self.config.routes != before.config.routes);
-        tables(PHOENIX, self.config.phoenix != before.config.phoenix);
+        tables(HANDLERS, self.config.handlers != before.config.handlers);
         changes
     }
 
@@ -243,9 +257,12 @@ where
     };
 
     let typed = flags.over(environment.over(file));
-    let named = |error: ConfigError| CliError::setting(typed.name_of(error.option), error.problem);
-    let resolved = resolve::resolve(&typed).map_err(named)?;
+    let named = |error: ConfigError| CliError::setting(typed.name_of(&error.option), error.problem);
+    let mut resolved = resolve::resolve(&typed).map_err(named)?;
     resolved.config.validate().map_err(named)?;
+    resolved.notes.extend(built_in::notes(&resolved.config));
+    resolved.config.handlers = built_in::check(&resolved.config).map_err(named)?;
+    routes::check(&resolved.config).map_err(named)?;
     Ok(if serve.print_config {
         Command::PrintConfig(print::print(&resolved, &typed))
     } else {

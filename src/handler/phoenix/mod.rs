@@ -23,14 +23,9 @@ mod channels;
 mod incoming;
 mod join_payload;
 mod outgoing;
-mod presence;
 mod reference;
 mod serve;
-#[cfg(feature = "tokens")]
-mod token;
-#[cfg(not(feature = "tokens"))]
-#[path = "no_tokens.rs"]
-mod token;
+mod settings;
 mod version;
 
 use std::any::Any;
@@ -46,13 +41,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use channels::Channels;
 use incoming::Incoming;
-use presence::{Change, Presences};
-use token::Verifier;
-pub(crate) use token::check_token_setting;
+pub use settings::PhoenixConfig;
 pub use version::Version;
 
-use super::{Acceptance, Context, Ended, Handler};
-use crate::config::{ConfigError, PhoenixConfig, TopicRule};
+use super::built_in::{BuiltIn, Settings};
+use super::gated::check_token;
+use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
+use crate::access::{TopicRule, Verifier};
+use crate::config::{ConfigError, PublishPolicy, RouteSetting, TableError};
+use crate::presence::{Change, Presences};
 use crate::publication::Topic;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message, PreparedFrame};
@@ -67,8 +64,8 @@ const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
 /// Phoenix Channels on one route: what the handlers of its shards share.
 ///
 /// ```
-/// use corecast::config::{Config, PhoenixConfig};
-/// use corecast::handler::Phoenix;
+/// use corecast::config::Config;
+/// use corecast::handler::{Phoenix, PhoenixConfig};
 /// use corecast::server::Server;
 ///
 /// let phoenix = Phoenix::new("live", &PhoenixConfig::default())?;
@@ -85,6 +82,8 @@ struct Shared {
     max_topics_per_socket: usize,
     /// At least one; the first that matches counts.
     rules: Vec<TopicRule>,
+    /// Which clients may push on this route at most.
+    publish: PublishPolicy,
     verifier: Option<Verifier>,
     /// What the topics' names begin with in the hub, for each version.
     prefixes: [String; 2],
@@ -97,16 +96,31 @@ impl Phoenix {
     /// of them.
     ///
     /// # Errors
-    /// When the key for tokens cannot be read.
+    /// When a setting cannot stand, or the key for tokens cannot be read.
     pub fn new(name: &str, config: &PhoenixConfig) -> Result<Self, ConfigError> {
+        let made = config
+            .check()
+            .and_then(|()| Phoenix::make(name, config, None));
+        made.map_err(|TableError { path, problem }| {
+            ConfigError::new(format!("phoenix.{path}"), problem)
+        })
+    }
+
+    fn make(
+        name: &str,
+        config: &PhoenixConfig,
+        publish: Option<PublishPolicy>,
+    ) -> Result<Self, TableError> {
         let rules = match &config.topics[..] {
             [] => vec![TopicRule::for_all()],
             rules => rules.to_vec(),
         };
+        let verifier = config.token.as_ref().map(Verifier::new).transpose();
         Ok(Phoenix(Arc::new(Shared {
             max_topics_per_socket: config.max_topics_per_socket,
             rules,
-            verifier: config.token.as_ref().map(Verifier::new).transpose()?,
+            publish: publish.unwrap_or_default(),
+            verifier: verifier.map_err(|problem| TableError::new("token", problem))?,
             prefixes: [format!("phoenix1:{name}:"), format!("phoenix2:{name}:")],
             spoken: Default::default(),
         })))
@@ -122,6 +136,21 @@ impl Phoenix {
             name: String::new(),
             text: String::new(),
         }
+    }
+}
+
+impl BuiltIn for Phoenix {
+    const NAME: &'static str = "phoenix";
+    const SUMMARY: &'static str = "Phoenix Channels.";
+    type Settings = PhoenixConfig;
+
+    fn check_route(route: &RouteSetting, settings: &PhoenixConfig) -> Result<(), String> {
+        check_token(settings.token.as_ref(), route)
+    }
+
+    fn factory(route: &RouteSetting, settings: &PhoenixConfig) -> Result<RouteFactory, TableError> {
+        let phoenix = Phoenix::make(&route.path, settings, route.publish)?;
+        Ok(RouteFactory::new(move || phoenix.handler()))
     }
 }
 
@@ -211,19 +240,17 @@ impl Handler for PhoenixHandler {
         self.tell_all(gone, ctx);
     }
 
-    /// A restart is what clients come back from at once; after 1000 they would stay away.
-    fn drain_code(&self) -> CloseCode {
-        CloseCode::SERVICE_RESTART
-    }
-
-    /// Clients send heartbeats.
-    fn server_pings(&self) -> bool {
-        false
-    }
-
-    fn tick_interval(&self) -> Option<Duration> {
-        let has_presences = self.shared.rules.iter().any(|rule| rule.presence);
-        has_presences.then_some(PRESENCE_INTERVAL)
+    fn policy(&self) -> RoutePolicy {
+        let policy = RoutePolicy::default()
+            // A restart is what clients come back from at once; after 1000 they would
+            // stay away.
+            .drain_code(CloseCode::SERVICE_RESTART)
+            // Clients send heartbeats.
+            .server_pings(false);
+        match self.shared.rules.iter().any(|rule| rule.presence) {
+            true => policy.tick_interval(PRESENCE_INTERVAL),
+            false => policy,
+        }
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {
