@@ -36,12 +36,12 @@ again: *applies*, or only after a *restart* or a \
 const BOTTOM: &str = "
 ## Routes and Phoenix Channels
 
-`--route PATH=HANDLER` (`CORECAST_ROUTE`) adds, changes or takes away a path, as the \
-[README](../README.md#options) says; in the file it is a list of tables, `[[routes]]`, with the \
+`--route PATH=HANDLER` (`CORECAST_ROUTE`) adds, changes or takes away a path: see \
+[serving.md](serving.md#routes). In the file it is a list of tables, `[[routes]]`, with the \
 keys `path`, `handler` and `slow_consumer`. Routes need a restart.
 
-The tables `[phoenix]`, `[[phoenix.topics]]` and `[phoenix.token]` are in the file only; see the \
-[README](../README.md#phoenix-channels).
+The settings of Phoenix Channels are tables of the file only: see \
+[protocols.md](protocols.md#phoenix-channels).
 ";
 
 /// The whole page.
