@@ -96,7 +96,10 @@ settings! {
         max_sessions_per_shard: usize = 1_000_000;
             Count(from(1, 1 << 24)), Restart;
 
-        /// Opening handshakes in flight on one shard; over it the shard stops accepting.
+        /// Opening handshakes in flight on one shard; over it the one that was silent for longest
+        /// gives way.
+        ///
+        /// If none was silent for a second, the shard stops accepting.
         max_handshakes_per_shard: usize = 4_096;
             Count(from(1, 1 << 20)), Restart, key "max_handshakes";
 
