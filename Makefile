@@ -143,7 +143,6 @@ test-clients: ## Install the clients and requests of others that the tests use i
 lint: ## Check formatting, clippy and the documentation; any warning fails
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --package corecast --no-default-features --all-targets -- -D warnings
 	$(MAKE) --no-print-directory features
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	$(BASELINE_CARGO) fmt --check

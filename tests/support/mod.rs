@@ -34,8 +34,10 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The binary. Tests of the library alone are built without it, and must not ask.
 pub fn binary() -> &'static str {
-    option_env!("CARGO_BIN_EXE_corecast")
-        .expect("tests that run the binary have required-features in Cargo.toml")
+    match option_env!("CARGO_BIN_EXE_corecast") {
+        Some(path) => path,
+        None => panic!("tests that run the binary have required-features in Cargo.toml"),
+    }
 }
 
 /// A command that runs the binary with nothing in its environment but `PATH`.
