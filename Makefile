@@ -187,6 +187,11 @@ conformance: build-conformance ## Run Autobahn's cases against server and client
 	@$(CONFORMANCE) run --server $(TARGET)/release/corecast --directory $(TARGET)/conformance \
 		--excuses $(EXCUSES) $(ARGS)
 
+.PHONY: options
+options: ## Write docs/options.md from the table of settings (src/config/table.rs)
+	@$(CARGO) run --quiet --package corecast -- options >$(TARGET)/options.md
+	@mv $(TARGET)/options.md docs/options.md
+
 .PHONY: conformance-table
 conformance-table: build-conformance ## Write docs/conformance.md from the results of `make conformance`
 	@$(CONFORMANCE) table --directory $(TARGET)/conformance --excuses $(EXCUSES) --output docs/conformance.md

@@ -60,7 +60,7 @@
 //!
 //! Around them: [`config`] and `cli` (what may be set), [`server`], `shard`,
 //! `steer` and [`runtime`] (threads), [`metrics`] and `control` (what can be seen),
-//! `orders` (what signals ask for), [`shutdown`] (how it ends), [`handover`] (how another process takes over),
+//! `orders` (what signals ask for), `live` (settings that a running server takes anew), [`shutdown`] (how it ends), [`handover`] (how another process takes over),
 //! `service` (what a service manager is told), [`sys`] (system calls). Beside the
 //! server: the crate `corecast-host` reads what a host allows and computes what a load
 //! needs, for `corecast doctor` and `corecast plan`.
@@ -87,12 +87,15 @@ pub mod config;
 pub mod control;
 mod cpus;
 pub mod error;
+mod failure_log;
 mod fan_out_semaphore;
 pub mod handler;
 pub mod handover;
 pub mod hub;
+mod latest;
 pub mod link;
 mod listeners;
+mod live;
 #[cfg(feature = "log")]
 pub mod log;
 pub mod mesh;

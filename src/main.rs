@@ -23,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     StopSignals::let_through();
     match cli::parse() {
-        Command::PrintConfig(text) => print(&text),
+        Command::PrintConfig(text) | Command::PrintOptions(text) => print(&text),
         Command::Plan { question, json } => plan(&question, json),
         Command::Serve(options) => serve(options),
         Command::Doctor(options) => doctor(&options),

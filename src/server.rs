@@ -21,14 +21,15 @@ use crate::handler::{
     Broadcast, BroadcastPerPath, Chat, ChatPerPath, Echo, Handler, Phoenix, Registered, Route,
 };
 use crate::handover::{HandOverSockets, Inherited};
+use crate::latest::Latest;
 use crate::listeners::Seen;
+use crate::live::LiveSettings;
 use crate::mesh::ShardWaker;
 use crate::metrics::ShardMetrics;
 use crate::plane::ResolvedDriver;
 use crate::publisher::Publisher;
 use crate::router::{Router, params_of};
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
-use crate::upgrade::OriginPolicy;
 
 /// Makes a handler for one shard.
 type Factory = Arc<dyn Fn() -> Box<dyn Route> + Send + Sync>;
@@ -73,7 +74,6 @@ impl RouteFactory {
 /// ```
 pub struct Server {
     config: Config,
-    origins: OriginPolicy,
     routes: Vec<RouteFactory>,
     router: Router<u16>,
     inherited: Inherited,
@@ -96,10 +96,7 @@ impl Server {
     /// When a setting, a route or an allowed origin cannot stand.
     pub fn new(config: Config) -> Result<Self, StartError> {
         config.validate()?;
-        let origins = OriginPolicy::new(&config.allowed_origins)
-            .map_err(|error| StartError::Origin(error.to_string()))?;
         let mut server = Server {
-            origins,
             routes: Vec::new(),
             router: Router::new(),
             inherited: Inherited::default(),
@@ -237,6 +234,7 @@ pub struct ServerHandle {
     seen: Arc<Seen>,
     wakers: Arc<[Arc<ShardWaker>]>,
     publisher: Publisher,
+    live: Arc<Latest<LiveSettings>>,
 }
 
 impl ServerHandle {
@@ -269,6 +267,38 @@ impl ServerHandle {
     pub fn hurry(&self) {
         self.lifecycle.hurry();
         self.wake();
+    }
+
+    /// Takes up those of other settings that can change in a running server: allowed
+    /// origins, the limits of a source and the rates of a session. The rest of
+    /// `config` must stand and has no effect.
+    ///
+    /// Shards follow within a quarter of a second. Connections that are open stay
+    /// open; where a rate has changed, each session may use a whole burst again.
+    ///
+    /// ```
+    /// use corecast::config::Config;
+    /// use corecast::server::Server;
+    ///
+    /// let mut config = Config {
+    ///     listen: vec!["127.0.0.1:0".parse()?],
+    ///     admin: None,
+    ///     shards: 1,
+    ///     ..Config::default()
+    /// };
+    /// let server = Server::new(config.clone())?.start()?;
+    /// config.max_message_rate = 100;
+    /// server.handle().reload(&config)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a setting cannot stand; nothing changes then.
+    pub fn reload(&self, config: &Config) -> Result<(), StartError> {
+        config.validate()?;
+        let renewed = self.live.get().renewed(config)?;
+        self.live.replace(renewed);
+        Ok(())
     }
 
     /// What the server is doing.

@@ -104,6 +104,11 @@ impl Socket {
         socket2::SockRef::from(self).cpu_affinity().ok()
     }
 
+    /// The address of the other end, as long as the connection stands.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        socket2::SockRef::from(self).peer_addr().ok()?.as_socket()
+    }
+
     /// Tells the peer that nothing more will be sent.
     pub fn shutdown_write(&self) {
         shutdown_write(self.0.as_fd());

@@ -9,7 +9,7 @@ use corecast_host::number::positive;
 use corecast_host::{Reading, Root, Settings, Unread, cpus};
 
 use super::{Command, host, try_parse_from};
-use crate::config::{Config, Range};
+use crate::config::Config;
 
 /// What was typed.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -58,8 +58,11 @@ Nothing on the host is changed: fixes are printed, not made.";
 /// As many shards as a server may have.
 fn shards(text: &str) -> Result<u64, String> {
     let shards = positive(text)?;
-    let range = Range::of("shards").expect("shards have a range");
-    let checked = range.check(shards).map_err(|error| error.problem);
+    let config = Config {
+        shards: usize::try_from(shards).unwrap_or(usize::MAX),
+        ..Config::default()
+    };
+    let checked = config.validate().map_err(|error| error.problem);
     checked.map(|()| shards)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use super::source::{option_of, variable_of};
+use super::settings::{option_of, variable_of};
 use super::*;
 use crate::config::{
     ClientAddress, Driver, HANDLERS, OverRatePolicy, PhoenixConfig, RouteSetting,
@@ -508,9 +508,9 @@ fn the_help_shows_headings_defaults_and_ranges() {
     for handler in HANDLERS {
         assert!(help.contains(&format!("{handler}, ")), "{handler}");
     }
-    for option in source::keys() {
+    for option in settings::keys().filter(|key| *key != PHOENIX) {
         assert!(
-            help.contains(&format!("--{} <", option_of(&option))),
+            help.contains(&format!("--{} <", option_of(option))),
             "{option}"
         );
     }
@@ -533,15 +533,31 @@ fn no_command_is_a_mistake() {
 }
 
 #[test]
-fn settings_that_differ_are_named() {
+fn settings_that_have_changed_are_named_with_what_a_running_server_takes() {
     let before = ServeOptions::default();
-    assert_eq!(before.differing(&before), Vec::<String>::new());
+    assert_eq!(before.changed_from(&before), []);
     let mut after = before.clone();
-    after.config.shards += 1;
+    after.config.shards = 7;
+    after.config.max_message_rate = 100;
     after.config.routes.clear();
     after.config.phoenix.max_topics_per_socket += 1;
     after.log_level = LevelFilter::DEBUG;
-    let mut differing = after.differing(&before);
-    differing.sort();
-    assert_eq!(differing, ["log_level", "phoenix", "routes", "shards"]);
+    let changes = after.changed_from(&before);
+    let live = |is_live| -> Vec<&str> {
+        let changes = changes.iter().filter(|change| change.is_live == is_live);
+        changes.map(|change| change.key.as_str()).collect()
+    };
+    assert_eq!(live(true), ["max_message_rate", "log_level"]);
+    assert_eq!(live(false), ["shards", "routes", "phoenix"]);
+    let values = Some(["0".to_owned(), "100".to_owned()]);
+    assert!(changes.iter().any(|change| change.values == values));
+
+    let mut running = before.clone();
+    running.take_up(&after);
+    let keys: Vec<_> = after
+        .changed_from(&running)
+        .into_iter()
+        .map(|change| change.key)
+        .collect();
+    assert_eq!(keys, ["shards", "routes", "phoenix"]);
 }

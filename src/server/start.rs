@@ -22,16 +22,16 @@ use crate::cpus;
 use crate::error::StartError;
 use crate::fan_out_semaphore::FanOutSemaphore;
 use crate::handover::{HandOverSockets, Inherited};
+use crate::latest::Latest;
 use crate::listeners::Listeners;
+use crate::live::LiveSettings;
 use crate::mesh::{self, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::resolve_driver;
 use crate::publisher::Publisher;
-use crate::rate::Rate;
 use crate::runtime::Unavailable;
 use crate::shutdown::{Lifecycle, Phase};
-use crate::source::{SourceLimits, Sources};
 use crate::steer;
 use crate::sys::{self, EventFd};
 
@@ -66,9 +66,9 @@ impl Server {
             ended: wakers.iter().map(|_| AtomicBool::new(false)).collect(),
             seen: Arc::new(listeners.seen()),
             wakers,
+            live: Latest::new(LiveSettings::new(&self.config)?),
         };
         let starter = Arc::new(Starter {
-            sources: Sources::new(source_limits(&self.config)),
             permits: Arc::new(Permits::new(self.config.max_sessions)),
             handle: handle.clone(),
             driver,
@@ -142,12 +142,4 @@ fn wakers(shards: usize) -> Result<Arc<[Arc<ShardWaker>]>, StartError> {
         .map(|_| EventFd::new().map(|event| Arc::new(ShardWaker::new(Arc::new(event)))))
         .collect::<Result<_, _>>()
         .map_err(StartError::Descriptors)
-}
-
-fn source_limits(config: &Config) -> SourceLimits {
-    SourceLimits {
-        max_connections: config.max_connections_per_source,
-        handshakes: Rate::new(config.max_handshake_rate_per_source, config.rate_burst),
-        ipv6_prefix: config.source_prefix_ipv6,
-    }
 }

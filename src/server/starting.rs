@@ -38,14 +38,12 @@ use crate::runtime::{Runtime, make_plane};
 use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
 use crate::shard::{Deadlines, Entrance, Shard, run};
 use crate::shutdown::Phase;
-use crate::source::Sources;
 use crate::table::{Scratch, Table};
 use crate::ws::{Role, Rules};
 
 /// What the threads of a starting server share.
 pub(super) struct Starter {
     pub(super) server: Server,
-    pub(super) sources: Option<Arc<Sources>>,
     pub(super) permits: Arc<Permits>,
     pub(super) handle: ServerHandle,
     pub(super) driver: ResolvedDriver,
@@ -204,11 +202,11 @@ impl Starter {
     ) -> Shard {
         let Server {
             config,
-            origins,
             router,
             routes,
             ..
         } = &self.server;
+        let live = self.handle.live.view();
         let now = Instant::now();
         let room = usize::try_from(self.descriptors).unwrap_or(usize::MAX);
         let expected_sessions = config.max_sessions_per_shard.min(room);
@@ -216,7 +214,7 @@ impl Starter {
         let routes = routes.iter().map(|route| route.make(config)).collect();
         let serving = Serving {
             publishing: Publishing::new(hub, routes, permit, config),
-            rates: Rates::new(config, expected_sessions),
+            rates: Rates::new(live.rates, expected_sessions),
             rules: Rules {
                 role: Role::Server,
                 max_frame_bytes: config.max_frame_bytes,
@@ -230,10 +228,9 @@ impl Starter {
         };
         let entrance = Entrance::new(
             config,
-            origins.clone(),
+            &live,
             router.clone(),
             Arc::clone(&self.permits),
-            self.sources.clone(),
             metrics,
             expected_sessions,
         );
@@ -243,6 +240,7 @@ impl Starter {
             entrance,
             Deadlines::new(config, now),
             Arc::clone(&self.handle.lifecycle),
+            live,
         )
     }
 }

@@ -35,7 +35,7 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// The binary. Tests of the library alone are built without it, and must not ask.
 pub fn binary() -> &'static str {
     match option_env!("CARGO_BIN_EXE_corecast") {
-        Some(path) => path,
+        Some(binary) => binary,
         None => panic!("tests that run the binary have required-features in Cargo.toml"),
     }
 }
