@@ -84,11 +84,16 @@ test: test-clients ## Run all tests of the workspace and print a summary
 	$(CARGO) test --workspace --no-fail-fast $(ARGS) || status=$$?; \
 	if [ -z "$(ARGS)" ]; then \
 		$(CARGO) test --package corecast $(MICRO) >$(TARGET)/micro.log 2>&1 || { status=$$?; cat $(TARGET)/micro.log; }; \
+		$(SMALL_LIBRARY) || status=$$?; \
 		( $(BASELINE_CARGO) test --no-fail-fast ) || status=$$?; \
 	fi; \
 	exit $$status; } 2>&1 | tee $(TARGET)/test.log && status=0 || status=$$?; \
 	awk -f tools/test-summary.awk $(TARGET)/test.log; \
 	exit $$status
+
+# The library without features: it serves, its examples compile, and tokens are refused.
+SMALL := $(CARGO) test --package corecast --no-default-features
+SMALL_LIBRARY := { $(SMALL) --test library && $(SMALL) --doc && $(SMALL) --lib access::token; }
 
 # The conventional server has a workspace and a lock file of its own, so that
 # its dependencies stay out of the product's.
@@ -139,12 +144,24 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package corecast --no-default-features --all-targets -- -D warnings
+	$(MAKE) --no-print-directory features links
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	$(BASELINE_CARGO) fmt --check
 	$(BASELINE_CARGO) clippy --all-targets -- -D warnings
 	cd tools/fuzz && $(CARGO) fmt --check
 	RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=$(TARGET)/fuzzing \
-		$(CARGO) clippy --package corecast --lib --no-default-features -- -D warnings
+		$(CARGO) clippy --package corecast --lib --no-default-features --features cli,tokens -- -D warnings
+
+# The library that others build servers with must not bring what only our program needs.
+.PHONY: features
+features: ## Check that the library builds with each feature alone, and alone is the data plane only
+	@CARGO=$(CARGO) tools/features
+
+DOCUMENTS = $(wildcard *.md docs/*.md docs/*/*.md examples/*/*.md)
+
+.PHONY: links
+links: ## Check that the links and paths in the documents lead somewhere
+	@LC_ALL=C awk -f tools/links.awk $(DOCUMENTS)
 
 # Without the control plane: tokio leaves its sockets out under cfg(loom).
 .PHONY: loom
@@ -176,6 +193,11 @@ build-conformance:
 conformance: build-conformance ## Run Autobahn's cases against server and client, both drivers, also reading single bytes
 	@$(CONFORMANCE) run --server $(TARGET)/release/corecast --directory $(TARGET)/conformance \
 		--excuses $(EXCUSES) $(ARGS)
+
+.PHONY: options
+options: ## Write docs/options.md from the table of settings (src/config/table.rs)
+	@$(CARGO) run --quiet --package corecast -- options >$(TARGET)/options.md
+	@mv $(TARGET)/options.md docs/options.md
 
 .PHONY: conformance-table
 conformance-table: build-conformance ## Write docs/conformance.md from the results of `make conformance`
@@ -273,8 +295,9 @@ phoenix-tsung: ## Let 5,000 users of tsung join a Phoenix lobby, without an erro
 	@$(RAISE_OPEN_FILES); tools/phoenix/tsung/lobby.py --server $(TARGET)/release/corecast $(ARGS)
 
 .PHONY: bench-quote
-bench-quote: build-bench ## Put the figures of the last `make bench` into README.md
-	@$(TARGET)/release/corecast-bench quote $(REPORT)/report.json README.md
+bench-quote: build-bench ## Put the figures of the last `make bench` into docs/benchmark.md
+	@$(TARGET)/release/corecast-bench quote $(REPORT)/report.json docs/benchmark.md
+	@echo 'Put into docs/benchmark.md. Five of the figures are also in README.md, by hand: change them there, too.'
 
 .PHONY: micro
 micro: ## Time single pieces of code: codec, UTF-8, ring, fan-out; ARGS=utf8 picks by name

@@ -12,7 +12,6 @@
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
-use std::str::FromStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,6 +21,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
+use crate::config::choice::choice;
 use crate::sys;
 
 /// Lines that were lost since one last got through.
@@ -33,41 +33,16 @@ static LEVEL: OnceLock<SetLevel> = OnceLock::new();
 /// A hold on the level of a log.
 type SetLevel = reload::Handle<LevelFilter, Registry>;
 
-/// The form of the log (`--log`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    /// Lines for people: coloured on a terminal, plain anywhere else.
-    #[default]
-    Auto,
-    /// Lines for people, coloured wherever they go.
-    Human,
-    /// One JSON object a line.
-    Json,
-}
-
-impl LogFormat {
-    /// The word used on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LogFormat::Auto => "auto",
-            LogFormat::Human => "human",
-            LogFormat::Json => "json",
-        }
-    }
-}
-
-impl FromStr for LogFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "auto" => Ok(LogFormat::Auto),
-            "human" => Ok(LogFormat::Human),
-            "json" => Ok(LogFormat::Json),
-            other => Err(format!(
-                "'{other}' is not a log format; use human, json or auto"
-            )),
-        }
+choice! {
+    /// The form of the log (`--log`).
+    LogFormat, "a log format", {
+        /// Lines for people: coloured on a terminal, plain anywhere else.
+        #[default]
+        Auto => "auto",
+        /// Lines for people, coloured wherever they go.
+        Human => "human",
+        /// One JSON object a line.
+        Json => "json",
     }
 }
 

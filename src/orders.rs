@@ -141,7 +141,7 @@ impl Running {
     fn obey(&mut self, signal: Signal, reload: &Arc<Reload>) {
         match signal {
             Signal::User2 => self.replace(signal),
-            Signal::HangUp => reload.begin(signal),
+            Signal::HangUp => reload.begin(signal, &self.handle),
             Signal::User1 => tracing::info!(
                 "{signal}: nothing to reopen, the log goes to standard error and not to a file"
             ),

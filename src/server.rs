@@ -19,14 +19,16 @@ use crate::config::{Config, Endpoint};
 use crate::error::StartError;
 use crate::handler::{Handler, RouteFactory, built_in};
 use crate::handover::{HandOverSockets, Inherited};
+use crate::latest::Latest;
 use crate::listeners::Seen;
+use crate::live::LiveSettings;
 use crate::mesh::ShardWaker;
 use crate::metrics::ShardMetrics;
 use crate::plane::ResolvedDriver;
 use crate::publisher::Publisher;
 use crate::router::Router;
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
-use crate::upgrade::{ListedRoute, OriginPolicy, Pages, home_page};
+use crate::upgrade::{ListedRoute, Pages, home_page};
 
 /// A server that is not running yet. It serves the routes of its [`Config`], of which
 /// there are none by default, and those that are added here.
@@ -50,10 +52,19 @@ use crate::upgrade::{ListedRoute, OriginPolicy, Pages, home_page};
 /// ```
 pub struct Server {
     config: Config,
-    origins: OriginPolicy,
     routes: Vec<RouteFactory>,
     router: Router<u16>,
     inherited: Inherited,
+    descriptor_tables: DescriptorTables,
+}
+
+/// The tables that the descriptors of sessions are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DescriptorTables {
+    /// The one of the process.
+    Shared,
+    /// Each shard has one of its own.
+    OnePerShard,
 }
 
 impl Server {
@@ -64,13 +75,11 @@ impl Server {
     pub fn new(config: Config) -> Result<Self, StartError> {
         config.validate()?;
         built_in::check(&config)?;
-        let origins = OriginPolicy::new(&config.allowed_origins)
-            .map_err(|error| StartError::Origin(error.to_string()))?;
         let mut server = Server {
-            origins,
             routes: Vec::new(),
             router: Router::new(),
             inherited: Inherited::default(),
+            descriptor_tables: DescriptorTables::Shared,
             config,
         };
         for route in server.config.routes.clone() {
@@ -101,6 +110,46 @@ impl Server {
     #[must_use]
     pub fn inherit(mut self, inherited: Inherited) -> Self {
         self.inherited = inherited;
+        self
+    }
+
+    /// Gives each shard a table of file descriptors of its own, a copy of the
+    /// process's at the start. The limit on open files (`ulimit -n`,
+    /// `LimitNOFILE=`) then counts for each shard and not for the process, and
+    /// shards do not wait for each other where the kernel locks a table.
+    ///
+    /// Without it all shards share the process's table, and a handler may use any
+    /// file, socket or pool of the application.
+    ///
+    /// Where a sandbox forbids it, the shards share the table with a warning.
+    ///
+    /// # Safety
+    /// On a shard's thread a descriptor that was opened on another thread after the
+    /// start is no file, or *another* one: a log line written to it may reach a
+    /// client's socket. So nothing that runs on a shard's thread (the methods of
+    /// handlers, what they drop, the subscriber of `tracing`, a panic hook) may use
+    /// a descriptor that was opened elsewhere later, such as that of a log that was
+    /// rotated or of a pool that connects when it is first used, and it must not
+    /// give descriptors that it opens itself to other threads. Allowed are those
+    /// that were open before [`Server::start`] and stay open until the server has
+    /// ended, those of the shard's own, and what needs none, such as a `std`
+    /// channel to a thread that does the work.
+    ///
+    /// ```
+    /// # use corecast::config::Config;
+    /// # use corecast::server::Server;
+    /// # let config = Config {
+    /// #     listen: vec!["127.0.0.1:0".parse()?], admin: None, shards: 1, ..Config::default()
+    /// # };
+    /// let server = Server::new(config)?;
+    /// // SAFETY: the built-in handlers use no descriptors at all.
+    /// let server = unsafe { server.with_a_descriptor_table_per_shard() };
+    /// # server.start()?.handle().drain();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub unsafe fn with_a_descriptor_table_per_shard(mut self) -> Self {
+        self.descriptor_tables = DescriptorTables::OnePerShard;
         self
     }
 
@@ -152,6 +201,7 @@ pub struct ServerHandle {
     seen: Arc<Seen>,
     wakers: Arc<[Arc<ShardWaker>]>,
     publisher: Publisher,
+    live: Arc<Latest<LiveSettings>>,
 }
 
 impl ServerHandle {
@@ -169,6 +219,7 @@ impl ServerHandle {
     }
 
     /// The same after another process has got this one's listeners.
+    #[cfg(feature = "service")]
     pub(crate) fn hand_over(&self) {
         self.drain_for(TakeOver::BY_NEW_PROCESS);
     }
@@ -183,6 +234,38 @@ impl ServerHandle {
     pub fn hurry(&self) {
         self.lifecycle.hurry();
         self.wake();
+    }
+
+    /// Takes up those of other settings that can change in a running server: allowed
+    /// origins, the limits of a source and the rates of a session. The rest of
+    /// `config` must stand and has no effect.
+    ///
+    /// Shards follow within a quarter of a second. Connections that are open stay
+    /// open; where a rate has changed, each session may use a whole burst again.
+    ///
+    /// ```
+    /// use corecast::config::Config;
+    /// use corecast::server::Server;
+    ///
+    /// let mut config = Config {
+    ///     listen: vec!["127.0.0.1:0".parse()?],
+    ///     admin: None,
+    ///     shards: 1,
+    ///     ..Config::default()
+    /// };
+    /// let server = Server::new(config.clone())?.start()?;
+    /// config.max_message_rate = 100;
+    /// server.handle().reload(&config)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a setting cannot stand; nothing changes then.
+    pub fn reload(&self, config: &Config) -> Result<(), StartError> {
+        config.validate()?;
+        let renewed = self.live.get().renewed(config)?;
+        self.live.replace(renewed);
+        Ok(())
     }
 
     /// What the server is doing.
@@ -273,10 +356,8 @@ impl RunningServer {
         &self.metrics
     }
 
-    /// What a new process would need, for [`HandOver::new`]; nothing when it was
+    /// What a new process would need, for `HandOver::new`; nothing when it was
     /// taken before.
-    ///
-    /// [`HandOver::new`]: crate::handover::HandOver::new
     pub fn take_hand_over_sockets(&mut self) -> Option<HandOverSockets> {
         self.hand_over_sockets.take()
     }

@@ -4,6 +4,10 @@
 //! finds the rule of a topic, and asks a [`Verifier`] what a token says; how a token
 //! arrives and how a refusal is put are its own business.
 
+#[cfg(feature = "tokens")]
+mod token;
+#[cfg(not(feature = "tokens"))]
+#[path = "no_tokens.rs"]
 mod token;
 mod token_setting;
 mod topic_pattern;

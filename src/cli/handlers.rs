@@ -7,11 +7,9 @@ use std::fmt::Write;
 use toml::Value;
 
 use super::ServeOptions;
+use super::settings::PHOENIX;
 use super::source::Layer;
 use crate::config::{UnreadTable, UnreadValue};
-
-/// The one handler whose table had a name of its own at first.
-pub(super) const PHOENIX: &str = "phoenix";
 
 /// The tables of a file, by the names of their handlers.
 ///

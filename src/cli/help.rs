@@ -1,12 +1,9 @@
-//! What `--help` says beyond the options' own sentences: defaults and ranges,
-//! from the tables that the parser and the checks use.
+//! The command line, and what `--help` says beyond the settings' own sentences.
 
 use clap::CommandFactory;
 
-use super::print::value_of;
-use super::source::option_of;
-use super::{ServeOptions, Typed};
-use crate::config::Range;
+use super::Typed;
+use super::source::flags;
 
 /// How `corecast serve --help` ends.
 pub(super) const SERVE: &str = "\
@@ -35,35 +32,7 @@ counts:
 A flag wins over the environment, the environment over the file. Sizes are bytes \
 or have a unit (64KiB, 1MiB); times need one (500ms, 10s, 2m).";
 
-/// The command line with each option's default and range added to its help.
+/// The command line with a flag for every setting.
 pub(super) fn command() -> clap::Command {
-    let defaults = ServeOptions::default();
-    Typed::command().mut_subcommand("serve", |serve| {
-        serve.mut_args(|arg| match default_of(arg.get_id().as_str(), &defaults) {
-            Some(default) => {
-                let help = arg.get_help().cloned().unwrap_or_default();
-                let range = Range::of(&option_of(arg.get_id().as_str()))
-                    .map_or(String::new(), |range| format!("; {range}"));
-                arg.help(format!("{help} [default: {default}{range}]"))
-            }
-            None => arg,
-        })
-    })
-}
-
-/// An option's default in words.
-fn default_of(key: &str, defaults: &ServeOptions) -> Option<String> {
-    Some(match key {
-        "config" | "print_config" | "help" => return None,
-        "shards" => "one per core of --cpus".to_owned(),
-        "origin" => "*".to_owned(),
-        "busy_poll" => "0".to_owned(),
-        "trusted_proxy" => "none".to_owned(),
-        "routes" => "none".to_owned(),
-        "demo" => "true where there is no route and --listen is a loopback address".to_owned(),
-        key => match value_of(key, defaults)? {
-            toml::Value::String(text) => text,
-            value => value.to_string(),
-        },
-    })
+    Typed::command().mut_subcommand("serve", |serve| serve.args(flags()))
 }

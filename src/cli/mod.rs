@@ -1,8 +1,9 @@
 //! The command line, the environment and the configuration file: what a person
 //! *typed*, and how it becomes the [`Config`] that is *resolved*.
 //!
-//! typed: flags (`options`), variables (`source`), file (`file`)
-//! → one layer over the other → resolved with the defaults → validated.
+//! typed: flags and variables (`source`), file (`file`)
+//! → one layer over the other → resolved with the defaults (`resolve`) → validated.
+//! Each value is read by the row of its setting (`settings`).
 //!
 //! # Invariants worth naming
 //!
@@ -12,17 +13,17 @@
 //!   `CORECAST_SHARDS`, or `corecast.toml:3: shards`.
 //! - Nothing here reads the process's environment but [`parse`]; tests bring their own.
 
-#[cfg(feature = "doctor")]
 mod doctor;
 mod file;
 mod handlers;
 mod help;
-pub mod number;
-mod options;
-#[cfg(feature = "doctor")]
+mod host;
+mod page;
 mod plan;
 mod print;
+mod resolve;
 mod routes;
+mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -38,17 +39,16 @@ use std::process;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, FromArgMatches, Parser, Subcommand};
+use corecast_host::plan::Question;
 use tracing::level_filters::LevelFilter;
 
+use crate::config::setting::Reload;
 use crate::config::{Config, ConfigError, RouteSetting};
 use crate::handler::built_in;
 use crate::log::LogFormat;
-#[cfg(feature = "doctor")]
-use crate::plan::Question;
-#[cfg(feature = "doctor")]
 pub use doctor::DoctorOptions;
-use options::Options;
-use source::{Layer, with_range};
+use settings::{HANDLERS, ROUTES, Row, key_of};
+use source::Layer;
 
 /// What the program was asked to do.
 #[expect(clippy::large_enum_variant, reason = "a process has one, for a moment")]
@@ -58,8 +58,9 @@ pub enum Command {
     Serve(ServeOptions),
     /// Print this text, the resolved configuration, and exit.
     PrintConfig(String),
+    /// Print this text, the page of all options, and exit.
+    PrintOptions(String),
     /// Print the budget of a load.
-    #[cfg(feature = "doctor")]
     Plan {
         /// What is planned.
         question: Question,
@@ -67,7 +68,6 @@ pub enum Command {
         json: bool,
     },
     /// Look at what the host allows.
-    #[cfg(feature = "doctor")]
     Doctor(DoctorOptions),
 }
 
@@ -78,7 +78,7 @@ pub struct ServeOptions {
     pub config: Config,
     /// Whether the demo is served (`--demo`), but for what is off.
     pub demo: bool,
-    /// What is to be said of how it was typed: old spellings that still count.
+    /// Old spellings in what was typed, which still count.
     pub notes: Vec<String>,
     /// The log's form.
     pub log: LogFormat,
@@ -105,19 +105,45 @@ impl Default for ServeOptions {
 }
 
 impl ServeOptions {
-    /// The keys, as in the configuration file, of the settings that differ from
-    /// those of `other`.
-    pub fn differing(&self, other: &ServeOptions) -> Vec<String> {
-        let differs = |key: &String| match key.as_str() {
-            "routes" => self.config.routes != other.config.routes,
-            key => print::value_of(key, self) != print::value_of(key, other),
+    /// The settings that differ from those of `before`.
+    pub fn changed_from(&self, before: &ServeOptions) -> Vec<Change> {
+        let rows = Row::all().filter(|row| row.show(self) != row.show(before));
+        let mut changes: Vec<_> = rows
+            .map(|row| Change {
+                key: row.key().to_owned(),
+                values: Some([row.show_plain(before), row.show_plain(self)]),
+                is_live: row.about().reload == Reload::Live,
+            })
+            .collect();
+        let mut tables = |key: &str, differs: bool| {
+            changes.extend(differs.then(|| Change {
+                key: key.to_owned(),
+                values: None,
+                is_live: false,
+            }));
         };
-        let mut keys: Vec<_> = source::keys().into_iter().filter(differs).collect();
-        if self.config.handlers != other.config.handlers {
-            keys.push("handlers".to_owned());
-        }
-        keys
+        tables(ROUTES, self.config.routes != before.config.routes);
+        tables(HANDLERS, self.config.handlers != before.config.handlers);
+        changes
     }
+
+    /// Takes up the settings of `after` that a running server takes anew.
+    pub fn take_up(&mut self, after: &ServeOptions) {
+        for row in Row::all().filter(|row| row.about().reload == Reload::Live) {
+            row.copy(after, self);
+        }
+    }
+}
+
+/// A setting that has another value than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its key in the file.
+    pub key: String,
+    /// The values before and after in words, where they are no tables.
+    pub values: Option<[String; 2]>,
+    /// Whether a running server takes it; otherwise it takes a hand-over or a restart.
+    pub is_live: bool,
 }
 
 /// Why there is nothing to run.
@@ -184,7 +210,7 @@ pub fn parse() -> Command {
         });
     if matches!(command, Command::Serve(_) | Command::PrintConfig(_)) {
         for (name, _) in std::env::vars_os() {
-            if let Some(warning) = name.to_str().and_then(source::ignored_variable) {
+            if let Some(warning) = name.to_str().and_then(settings::ignored_variable) {
                 // As on a mistake, there is nobody left to tell when this fails.
                 let _ = writeln!(io::stderr(), "warning: {warning}");
             }
@@ -210,20 +236,12 @@ where
 {
     let matches = help::command()
         .try_get_matches_from(words)
-        .map_err(|error| setting_error(error, |option| format!("--{option}")))?;
+        .map_err(setting_error)?;
     let Typed { command } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
-    #[cfg_attr(
-        not(feature = "doctor"),
-        expect(
-            clippy::infallible_destructuring_match,
-            reason = "there is nothing but a server"
-        )
-    )]
     let serve = match command {
         TypedCommand::Serve(serve) => serve,
-        #[cfg(feature = "doctor")]
+        TypedCommand::Options => return Ok(Command::PrintOptions(page::page())),
         TypedCommand::Plan(plan) => return plan.resolve(),
-        #[cfg(feature = "doctor")]
         TypedCommand::Doctor(options) => return Ok(Command::Doctor(options)),
     };
     let (_, matches) = matches
@@ -238,12 +256,9 @@ where
         (None, None) => Layer::default(),
     };
 
-    let mut typed = flags.over(environment.over(file));
-    let options = std::mem::take(&mut typed.options);
-    let notes = std::mem::take(&mut typed.notes);
+    let typed = flags.over(environment.over(file));
     let named = |error: ConfigError| CliError::setting(typed.name_of(&error.option), error.problem);
-    let mut resolved = options.resolve().map_err(named)?;
-    resolved.notes = notes;
+    let mut resolved = resolve::resolve(&typed).map_err(named)?;
     resolved.config.validate().map_err(named)?;
     resolved.notes.extend(built_in::notes(&resolved.config));
     resolved.config.handlers = built_in::check(&resolved.config).map_err(named)?;
@@ -271,12 +286,13 @@ struct Typed {
 #[derive(Debug, Subcommand)]
 enum TypedCommand {
     /// Run the server
-    Serve(Box<ServeArgs>),
+    Serve(ServeArgs),
+    /// Print docs/options.md, the page of all options
+    #[command(hide = true)]
+    Options,
     /// Print what a load needs of memory, descriptors, ports, network and cores
-    #[cfg(feature = "doctor")]
     Plan(plan::PlanArgs),
     /// Say what this host allows, and what stops it first
-    #[cfg(feature = "doctor")]
     Doctor(DoctorOptions),
 }
 
@@ -290,15 +306,11 @@ struct ServeArgs {
     /// Print the resolved options as TOML, each with its source, and exit
     #[arg(long)]
     print_config: bool,
-
-    /// Read again as a [`Layer`]; here so that the options are part of the command.
-    #[command(flatten)]
-    _options: Options,
 }
 
 /// Turns the parser's error about a value into the same sentence that the file
-/// and the environment would get; `name` writes an option as the person did.
-fn setting_error(error: clap::Error, name: impl Fn(&str) -> String) -> CliError {
+/// and the environment would get.
+fn setting_error(error: clap::Error) -> CliError {
     let problem = match (error.kind(), error.source()) {
         (ErrorKind::ValueValidation, Some(cause)) => cause.to_string(),
         (ErrorKind::InvalidValue, _) => "a value is missing".to_owned(),
@@ -309,10 +321,8 @@ fn setting_error(error: clap::Error, name: impl Fn(&str) -> String) -> CliError 
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return CliError::Usage(error);
     };
-    let option = shown
-        .split([' ', '='])
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("--");
-    CliError::setting(name(option), with_range(option, &problem))
+    let flag = shown.split([' ', '=']).next().unwrap_or_default();
+    let row = Row::find(&key_of(flag.trim_start_matches("--")));
+    let problem = row.map_or(problem.clone(), |row| row.with_range(&problem));
+    CliError::setting(flag, problem)
 }

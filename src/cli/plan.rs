@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use corecast_host::number::{count, positive, rate, size, time_or_zero};
+use corecast_host::plan::Question;
 
-use super::number::{count, positive, rate, time};
-use super::value::Size;
 use super::{CliError, Command};
-use crate::plan::Question;
 
 /// How `corecast plan --help` ends.
 const EXAMPLES: &str = "\
@@ -21,7 +20,7 @@ Nothing is read from this host: corecast doctor does that.
 Exit status: 0; 1 when the given cores or sources do not suffice; 2 for a mistake.";
 
 /// The largest payload that corecast can be set to take.
-const MAX_PAYLOAD_BYTES: usize = 1 << 30;
+const MAX_PAYLOAD_BYTES: u64 = 1 << 30;
 /// The most connections a plan is made for: beyond it no address is left.
 const MAX_CONNECTIONS: u64 = 1 << 40;
 
@@ -38,8 +37,8 @@ pub(super) struct PlanArgs {
     rate: Option<f64>,
 
     /// Bytes of a message's payload
-    #[arg(long, value_name = "SIZE", default_value = "20")]
-    payload: Size,
+    #[arg(long, value_name = "SIZE", default_value = "20", value_parser = size)]
+    payload: u64,
 
     /// Sessions that each message is sent to, or all; an answer to its sender is 1
     #[arg(long, value_name = "F", default_value = "1", value_parser = fan_out)]
@@ -58,7 +57,7 @@ pub(super) struct PlanArgs {
     cores: Option<u64>,
 
     /// Silence after which the server sends a ping, or 0 for never
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_or_none)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_or_zero)]
     ping_interval: Duration,
 
     /// Connections that are opened per second [default: as many as the cores can]
@@ -89,7 +88,7 @@ impl PlanArgs {
                 ),
             ));
         }
-        let Size(payload) = self.payload;
+        let payload = self.payload;
         if payload > MAX_PAYLOAD_BYTES {
             return Err(CliError::setting(
                 "--payload",
@@ -113,7 +112,7 @@ impl PlanArgs {
         let question = Question {
             connections: self.connections,
             rate: self.rate.unwrap_or(0.0),
-            payload_bytes: payload as u64,
+            payload_bytes: payload,
             fan_out,
             sources: self.sources,
             targets: self.targets,
@@ -132,13 +131,6 @@ fn rate_or_none(text: &str) -> Result<f64, String> {
     match text {
         "0" => Ok(0.0),
         text => rate(text),
-    }
-}
-
-fn time_or_none(text: &str) -> Result<Duration, String> {
-    match text {
-        "0" => Ok(Duration::ZERO),
-        text => time(text),
     }
 }
 

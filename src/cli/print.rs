@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use ipnet::IpNet;
 use toml::Value;
 
 use super::ServeOptions;
 use super::routes::is_same_path;
-use super::source::{Layer, options_command};
+use super::settings::{ROUTES, Row};
+use super::source::Layer;
 use super::value::OFF;
-use crate::config::{Endpoint, RouteSetting, show_bytes, show_time};
+use crate::config::RouteSetting;
 use crate::upgrade::Pages;
 
 /// The whole file, with a comment on each line that says where it came from.
@@ -19,21 +19,17 @@ pub(super) fn print(resolved: &ServeOptions, typed: &Layer) -> String {
         env!("CARGO_PKG_VERSION")
     );
     let mut heading = "";
-    let command = options_command();
-    for arg in command.get_arguments() {
-        let key = arg.get_id().as_str();
-        let Some(value) = value_of(key, resolved) else {
-            continue;
-        };
-        let group = arg.get_help_heading().unwrap_or_default();
+    for row in Row::all() {
+        let group = row.about().group;
         if group != heading {
             heading = group;
             let _ = write!(text, "\n# {heading}\n");
         }
-        let line = format!("{key} = {value}");
+        let key = row.key();
+        let line = format!("{key} = {}", row.show(resolved));
         let _ = writeln!(text, "{line:<40} # {}", typed.origin_of(key));
     }
-    print_routes(&mut text, resolved, &typed.origin_of("routes"));
+    print_routes(&mut text, resolved, &typed.origin_of(ROUTES));
     super::handlers::print(&mut text, resolved, typed);
     text
 }
@@ -72,75 +68,46 @@ fn print_routes(text: &mut String, resolved: &ServeOptions, origin: &str) {
     }
 }
 
-/// An option's resolved value in the words a person would use; `None` for
-/// the routes, which are tables.
-pub(super) fn value_of(key: &str, resolved: &ServeOptions) -> Option<Value> {
-    let ServeOptions {
-        config,
-        demo,
-        notes: _,
-        log,
-        log_level,
-    } = resolved;
-    let count = |n: usize| Value::Integer(n.try_into().unwrap_or(i64::MAX));
-    let size = |bytes: usize| Value::String(show_bytes(bytes as u64));
-    let time = |time| Value::String(show_time(time));
-    Some(match key {
-        "listen" => match &config.listen[..] {
-            [one] => Value::String(one.to_string()),
-            several => Value::from(several.iter().map(Endpoint::to_string).collect::<Vec<_>>()),
-        },
-        "admin" => Value::String(
-            config
-                .admin
-                .map_or(OFF.to_owned(), |address| address.to_string()),
-        ),
-        "backlog" => Value::from(config.backlog),
-        "origin" if config.allowed_origins.is_empty() => Value::from(vec!["*"]),
-        "origin" => Value::from(config.allowed_origins.clone()),
-        "routes" => return None,
-        "demo" => Value::from(*demo),
-        "shards" => count(config.shards),
-        "cpus" if config.cpus.is_empty() => Value::from("all"),
-        "cpus" => Value::from(config.cpus.iter().copied().map(count).collect::<Vec<_>>()),
-        "steer" => Value::from(config.steer.as_str()),
-        "driver" => Value::from(config.driver.as_str()),
-        "busy_poll" => time(config.busy_poll),
-        "max_sessions" => count(config.max_sessions),
-        "max_sessions_per_shard" => count(config.max_sessions_per_shard),
-        "max_handshakes" => count(config.max_handshakes_per_shard),
-        "max_header_bytes" => size(config.max_header_bytes),
-        "max_read_bytes" => size(config.max_read_bytes),
-        "max_frame_bytes" => size(config.max_frame_bytes),
-        "max_message_bytes" => size(config.max_message_bytes),
-        "high_water_mark" => size(config.high_water_mark_bytes),
-        "max_pending_bytes" => size(config.max_pending_bytes),
-        "slow_consumer" => Value::from(config.slow_consumer.as_str()),
-        "client_address" => Value::from(config.client_address.as_str()),
-        "trusted_proxy" => Value::from(
-            config
-                .trusted_proxies
-                .iter()
-                .map(IpNet::to_string)
-                .collect::<Vec<_>>(),
-        ),
-        "max_connections_per_source" => count(config.max_connections_per_source),
-        "max_handshake_rate_per_source" => count(config.max_handshake_rate_per_source),
-        "source_prefix_ipv6" => Value::from(i64::from(config.source_prefix_ipv6)),
-        "max_message_rate" => count(config.max_message_rate),
-        "max_byte_rate" => size(config.max_byte_rate),
-        "rate_burst" => time(config.rate_burst),
-        "over_rate" => Value::from(config.over_rate.as_str()),
-        "handshake_timeout" => time(config.handshake_timeout),
-        "idle_timeout" => time(config.idle_timeout),
-        "ping_interval" => time(config.ping_interval),
-        "write_stall_timeout" => time(config.write_stall_timeout),
-        "close_timeout" => time(config.close_timeout),
-        "drain_timeout" => time(config.drain_timeout),
-        "ring_capacity" => count(config.ring_capacity),
-        "fan_out_slice" => count(config.fan_out_slice),
-        "log" => Value::from(log.as_str()),
-        "log_level" => Value::String(log_level.to_string()),
-        unknown => unreachable!("the option {unknown} has no value to show"),
-    })
+#[cfg(test)]
+mod tests {
+    use super::super::{file, resolve};
+    use super::*;
+
+    /// Texts that a row's value may have: the words and bounds that describe it.
+    fn texts_of(row: Row) -> Vec<String> {
+        let texts = match (row.range(), row.value_name().as_str()) {
+            (Some(range), _) => range.replace(" (off) or ", " ").replace(" to ", " "),
+            (None, "ADDR") if row.is_list() => "[::1]:80 127.0.0.1:80,[::1]:81".to_owned(),
+            (None, "ADDR") => "off [::1]:80".to_owned(),
+            (None, "LIST") => "all 0-3,8".to_owned(),
+            (None, "ORIGIN") => "* null https://a.example,https://b.example:8443".to_owned(),
+            (None, "NETWORK") => "10.0.0.5 10.0.0.0/8,fd00::/8".to_owned(),
+            (None, choice) => choice.replace('|', " "),
+        };
+        texts.split(' ').map(str::to_owned).collect()
+    }
+
+    /// Of every row: what may be typed is printed as a file that means the same, and
+    /// that shows the value once.
+    #[test]
+    fn every_row_is_printed_as_it_is_read() {
+        for row in Row::all() {
+            let mut shown = Vec::new();
+            for text in texts_of(row) {
+                let mut options = ServeOptions::default();
+                row.read(std::slice::from_ref(&text), &mut options)
+                    .unwrap_or_else(|problem| panic!("{}: {problem}", row.key()));
+                // The page is a part of the demo.
+                options.config.home_page &= options.demo;
+                let printed = print(&options, &Layer::default());
+                let read = file::parse("printed", &printed);
+                let again = resolve::resolve(&read.unwrap()).unwrap();
+                assert_eq!(again, options, "{} = {text}:\n{printed}", row.key());
+                shown.push(row.show_plain(&options));
+            }
+            shown.sort();
+            shown.dedup();
+            assert!(shown.len() > 1, "{} has one value: {shown:?}", row.key());
+        }
+    }
 }

@@ -135,3 +135,17 @@ fn resolve_routes(
 pub(super) fn is_same_path(a: &str, b: &str) -> bool {
     a == b || matches!((decode_pattern(a), decode_pattern(b)), (Ok(a), Ok(b)) if a == b)
 }
+
+/// The place of the first route of one source whose path it has named before, and
+/// what is wrong with that.
+pub(super) fn repeated_route(routes: &[Route]) -> Option<(usize, String)> {
+    routes.iter().enumerate().find_map(|(place, route)| {
+        let mut before = routes[..place].iter();
+        let twin = before.find(|before| is_same_path(&before.path, &route.path))?;
+        let problem = format!(
+            "the path '{}' is there twice, with {} and {}; keep one of them",
+            route.path, twin.handler, route.handler
+        );
+        Some((place, problem))
+    })
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use super::source::{option_of, variable_of};
+use super::settings::{PHOENIX, option_of, variable_of};
 use super::*;
 use crate::config::{
     ClientAddress, Driver, OverRatePolicy, RouteSetting, SlowConsumerPolicy, Steer, UnreadTable,
@@ -574,8 +574,8 @@ fn the_help_shows_headings_defaults_and_ranges() {
     for handler in built_in::names() {
         assert!(help.contains(&format!("{handler}, ")), "{handler}");
     }
-    for option in source::keys() {
-        let option = option_of(&option);
+    let flags = settings::keys().filter(|key| ![HANDLERS, PHOENIX].contains(key));
+    for option in flags.map(option_of) {
         // A switch needs no value.
         let is_shown = ["<", "[<"].map(|value| help.contains(&format!("--{option} {value}")));
         assert!(is_shown.contains(&true), "{option}");
@@ -599,16 +599,32 @@ fn no_command_is_a_mistake() {
 }
 
 #[test]
-fn settings_that_differ_are_named() {
+fn settings_that_have_changed_are_named_with_what_a_running_server_takes() {
     let before = ServeOptions::default();
-    assert_eq!(before.differing(&before), Vec::<String>::new());
+    assert_eq!(before.changed_from(&before), []);
     let mut after = before.clone();
-    after.config.shards += 1;
+    after.config.shards = 7;
+    after.config.max_message_rate = 100;
     after.config.routes.clear();
     let tables = &mut after.config.handlers;
     tables.insert("phoenix".to_owned(), UnreadTable::default());
     after.log_level = LevelFilter::DEBUG;
-    let mut differing = after.differing(&before);
-    differing.sort();
-    assert_eq!(differing, ["handlers", "log_level", "routes", "shards"]);
+    let changes = after.changed_from(&before);
+    let live = |is_live| -> Vec<&str> {
+        let changes = changes.iter().filter(|change| change.is_live == is_live);
+        changes.map(|change| change.key.as_str()).collect()
+    };
+    assert_eq!(live(true), ["max_message_rate", "log_level"]);
+    assert_eq!(live(false), ["shards", "routes", "handlers"]);
+    let values = Some(["0".to_owned(), "100".to_owned()]);
+    assert!(changes.iter().any(|change| change.values == values));
+
+    let mut running = before.clone();
+    running.take_up(&after);
+    let keys: Vec<_> = after
+        .changed_from(&running)
+        .into_iter()
+        .map(|change| change.key)
+        .collect();
+    assert_eq!(keys, ["shards", "routes", "handlers"]);
 }

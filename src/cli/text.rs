@@ -17,37 +17,6 @@ where
     text.parse().map(Some).map_err(Error::custom)
 }
 
-/// A list whose elements are read as by [`from_text`].
-pub(super) fn list_from_text<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
-where
-    T: FromStr,
-    T::Err: fmt::Display,
-    D: Deserializer<'de>,
-{
-    let texts = Vec::<Text>::deserialize(deserializer)?;
-    let values = texts.iter().map(|Text(text)| text.parse());
-    values
-        .collect::<Result<_, _>>()
-        .map(Some)
-        .map_err(Error::custom)
-}
-
-/// A list as by [`list_from_text`], or its elements in one text with commas between
-/// them.
-pub(super) fn one_or_list_from_text<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
-where
-    T: FromStr,
-    T::Err: fmt::Display,
-    D: Deserializer<'de>,
-{
-    let Text(text) = Text::deserialize(deserializer)?;
-    let values = text.split(',').map(str::parse);
-    values
-        .collect::<Result<_, _>>()
-        .map(Some)
-        .map_err(Error::custom)
-}
-
 struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {

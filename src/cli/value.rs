@@ -1,9 +1,10 @@
-//! What a person may write for one option, whichever way it is given.
+//! The text of a value, whichever way it is given: [`read`] by the kind of its
+//! setting, and [`show`] as it would be written in the file.
 //!
 //! # Invariants worth naming
 //!
-//! - Each type is read by its [`FromStr`] alone: a flag, a variable and a key
-//!   of the file all pass through it, so they accept the same words.
+//! - A flag, a variable and a key of the file all pass through [`read`], so they
+//!   accept the same words.
 //! - An error says what was written and what may be written instead. Ranges
 //!   are not checked here but by [`Config::validate`](crate::config::Config::validate).
 
@@ -11,206 +12,152 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use bytesize::ByteSize;
+use corecast_host::{cpus, number};
 use ipnet::IpNet;
-use tracing::level_filters::LevelFilter;
+use toml::Value;
 
 use super::text::from_text;
-use crate::config::{PublishPolicy, SlowConsumerPolicy};
-use crate::cpus;
+use crate::config::setting::Kind;
+use crate::config::{PublishPolicy, SlowConsumerPolicy, show_bytes, show_time};
 use crate::source::{canonical_address, canonical_network};
 
-/// An address with a port. Space around it does not count.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Address(pub SocketAddr);
-
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.trim()
-            .parse()
-            .map(|address| Address(canonical_address(address)))
-            .map_err(|_| {
-                format!(
-                    "'{text}' is not an address; write IP:PORT, as in 0.0.0.0:8080 or [::]:8080"
-                )
-            })
+/// Puts what was written into the settings. A list may be in several texts, or in
+/// one with commas.
+///
+/// # Errors
+/// A sentence that says what was written and how a value is written.
+pub(super) fn read<C>(kind: &Kind<C>, texts: &[String], settings: &mut C) -> Result<(), String> {
+    match kind {
+        Kind::Count(field, _) => (field.put)(settings, count(single(texts)?)?),
+        Kind::Size(field, _) => (field.put)(settings, number::size(single(texts)?)?),
+        Kind::Time(field, _) => (field.put)(settings, number::time_or_zero(single(texts)?)?),
+        Kind::Microseconds(field, _) => (field.put)(settings, microseconds(single(texts)?)?),
+        Kind::Choice(field, _) => (field.put)(settings, single(texts)?.to_owned()),
+        Kind::Switch(field) => (field.put)(settings, switch(single(texts)?)?),
+        Kind::Addresses(field) => (field.put)(settings, each(texts, address)?),
+        Kind::AddressOrOff(field) => (field.put)(settings, address_or_off(single(texts)?)?),
+        Kind::Cpus(field) => (field.put)(settings, cpus_of(texts)?),
+        Kind::Origins(field) => (field.put)(settings, origins(texts)?),
+        Kind::Networks(field) => (field.put)(settings, each(texts, network)?),
     }
 }
 
-/// An address with a port, or `off`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AddressOrOff(pub Option<SocketAddr>);
-
-impl FromStr for AddressOrOff {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" {
-            return Ok(AddressOrOff(None));
+/// A setting's value as it would be written in the file.
+pub(super) fn show<C>(kind: &Kind<C>, settings: &C) -> Value {
+    let list = |words: Vec<String>| Value::from(words);
+    match kind {
+        Kind::Count(field, _) => {
+            Value::Integer((field.of)(settings).try_into().unwrap_or(i64::MAX))
         }
-        text.parse()
-            .map(|Address(address)| AddressOrOff(Some(address)))
-            .map_err(|problem| format!("{problem}, or off"))
-    }
-}
-
-/// A whole number.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Count(pub usize);
-
-impl FromStr for Count {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // `1_000_000` is how Rust and TOML write it, and is easier to get right.
-        text.replace('_', "")
-            .parse()
-            .map(Count)
-            .map_err(|_| format!("'{text}' is not a whole number"))
-    }
-}
-
-/// Whether something is on. Variables are often 1 or 0.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Switch(pub bool);
-
-impl FromStr for Switch {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "true" | "1" => Ok(Switch(true)),
-            "false" | "0" => Ok(Switch(false)),
-            _ => Err(format!("'{text}' is not a switch; use true or false")),
+        Kind::Size(field, _) => Value::String(show_bytes((field.of)(settings))),
+        Kind::Time(field, _) | Kind::Microseconds(field, _) => {
+            Value::String(show_time((field.of)(settings)))
         }
+        Kind::Choice(field, _) => Value::String((field.of)(settings)),
+        Kind::Switch(field) => Value::Boolean((field.of)(settings)),
+        Kind::Addresses(field) => match &(field.of)(settings)[..] {
+            [one] => Value::String(one.to_string()),
+            several => list(several.iter().map(SocketAddr::to_string).collect()),
+        },
+        Kind::AddressOrOff(field) => Value::String(
+            (field.of)(settings).map_or(OFF.to_owned(), |address| address.to_string()),
+        ),
+        Kind::Cpus(field) => match &(field.of)(settings)[..] {
+            [] => Value::from("all"),
+            cpus => Value::from(cpus.iter().map(|cpu| *cpu as i64).collect::<Vec<_>>()),
+        },
+        Kind::Origins(field) => match (field.of)(settings) {
+            any if any.is_empty() => list(vec!["*".to_owned()]),
+            origins => list(origins),
+        },
+        Kind::Networks(field) => list((field.of)(settings).iter().map(IpNet::to_string).collect()),
     }
 }
 
-/// A size in bytes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Size(pub usize);
-
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse::<ByteSize>()
-            .ok()
-            .and_then(|size| usize::try_from(size.as_u64()).ok())
-            .map(Size)
-            .ok_or_else(|| {
-                format!("'{text}' is not a size; write bytes, as in 65536, or 64KiB or 1MiB")
-            })
+/// The one text of a setting that is no list.
+fn single(texts: &[String]) -> Result<&str, String> {
+    match texts {
+        [text] => Ok(text),
+        texts => Err(format!("{} values are given; give one", texts.len())),
     }
 }
 
-/// A length of time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Time(pub Duration);
-
-impl FromStr for Time {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "0" {
-            return Ok(Time(Duration::ZERO));
-        }
-        humantime::parse_duration(text).map(Time).map_err(|_| {
-            format!("'{text}' is not a time; write a number and a unit, as in 500ms, 10s or 2m")
-        })
-    }
+/// Each element of a list. Space around it does not count: people write `a, b`, and a
+/// file ends its line.
+fn each<T>(texts: &[String], read: fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let elements = texts.iter().flat_map(|text| text.split(','));
+    elements.map(|element| read(element.trim())).collect()
 }
 
-/// A length of time that is in microseconds where no unit is written.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Microseconds(pub Duration);
+fn count(text: &str) -> Result<u64, String> {
+    // A number that is too large for any setting is out of range, not badly written.
+    let read = number::count(text).or_else(|_| text.replace('_', "").parse());
+    read.map_err(|_| format!("'{text}' is not a whole number"))
+}
 
-impl FromStr for Microseconds {
-    type Err = String;
+fn microseconds(text: &str) -> Result<Duration, String> {
+    if let Ok(micros) = number::count(text) {
+        return Ok(Duration::from_micros(micros));
+    }
+    number::time_or_zero(text)
+        .map_err(|_| format!("'{text}' is not a time; write microseconds, as in 50, or 50us"))
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(micros) = text.parse() {
-            return Ok(Microseconds(Duration::from_micros(micros)));
-        }
-        text.parse::<Time>()
-            .map(|Time(time)| Microseconds(time))
-            .map_err(|_| format!("'{text}' is not a time; write microseconds, as in 50, or 50us"))
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let address = text.trim().parse().map(canonical_address);
+    address.map_err(|_| {
+        format!("'{text}' is not an address; write IP:PORT, as in 0.0.0.0:8080 or [::]:8080")
+    })
+}
+
+fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
+    match text {
+        OFF => Ok(None),
+        text => address(text)
+            .map(Some)
+            .map_err(|problem| format!("{problem}, or off")),
     }
 }
 
 /// Cores, such as `0-3,8`, or `all` (an empty list).
-#[derive(Debug, Clone)]
-pub(super) struct Cpus(pub Vec<usize>);
-
-impl FromStr for Cpus {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "all" {
-            return Ok(Cpus(Vec::new()));
-        }
-        let cpus = cpus::parse(text).map_err(|error| format!("{error}, or all"))?;
-        Ok(Cpus(cpus))
+fn cpus_of(texts: &[String]) -> Result<Vec<usize>, String> {
+    match texts.join(",") {
+        all if all == "all" || texts.is_empty() => Ok(Vec::new()),
+        list => cpus::parse(&list).map_err(|error| format!("{error}, or all")),
     }
 }
 
-/// An origin, or `*` for any. Space around it does not count, nor around other
-/// elements of lists: people write `a, b`, and a file ends its line.
-#[derive(Debug, Clone)]
-pub(super) struct Origin(pub String);
-
-impl FromStr for Origin {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err("'' is not an origin; write https://example.com, or * for any".to_owned());
-        }
-        Ok(Origin(text.to_owned()))
+/// Origins; none of them, meaning any, if one is `*`.
+fn origins(texts: &[String]) -> Result<Vec<String>, String> {
+    let origins = each(texts, |text| match text {
+        "" => Err("'' is not an origin; write https://example.com, or * for any".to_owned()),
+        text => Ok(text.to_owned()),
+    })?;
+    match origins.iter().any(|origin| origin == "*") {
+        true => Ok(Vec::new()),
+        false => Ok(origins),
     }
 }
 
 /// A network, or an address, which is a network of one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Network(pub IpNet);
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        text.parse()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map(|network| Network(canonical_network(network)))
-            .map_err(|_| {
-                format!(
-                    "'{text}' is not a network; write an address, as in 10.0.0.5, \
-                     or with its prefix's length, as in 10.0.0.0/8 or fd00::/8"
-                )
-            })
-    }
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map(canonical_network)
+        .map_err(|_| {
+            format!(
+                "'{text}' is not a network; write an address, as in 10.0.0.5, \
+                 or with its prefix's length, as in 10.0.0.0/8 or fd00::/8"
+            )
+        })
 }
 
-/// The least severe level that is logged.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Level(pub LevelFilter);
-
-impl FromStr for Level {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // The filter itself would also read digits, which nobody remembers.
-        match text {
-            "off" | "error" | "warn" | "info" | "debug" | "trace" => {
-                text.parse().map(Level).map_err(|_| unreachable!())
-            }
-            _ => Err(format!(
-                "'{text}' is not a level; use off, error, warn, info, debug or trace"
-            )),
-        }
+/// On or off. Variables are often 1 or 0.
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(format!("'{text}' is not a switch; use true or false")),
     }
 }
 
@@ -273,48 +220,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_units_or_none() {
-        for (text, bytes) in [
+    fn counts_are_read_as_the_tools_read_them() {
+        for (text, number) in [
             ("0", 0),
-            ("65536", 65536),
-            ("64KiB", 65536),
-            ("64 KiB", 65536),
-            ("1MiB", 1 << 20),
-            ("1kB", 1000),
+            ("1_000", 1_000),
+            ("50k", 50_000),
+            ("1M", 1_000_000),
+            ("18446744073709551615", u64::MAX),
         ] {
-            assert_eq!(text.parse::<Size>().unwrap().0, bytes, "{text}");
+            assert_eq!(count(text), Ok(number), "{text}");
         }
-        for text in ["", "-1", "abc", "1XB"] {
-            assert!(text.parse::<Size>().is_err(), "{text}");
+        for text in ["", "-1", "1.5", "many", "1,2"] {
+            assert_eq!(count(text), Err(format!("'{text}' is not a whole number")));
         }
     }
 
     #[test]
-    fn times_need_a_unit_except_zero_and_microseconds() {
-        for (text, millis) in [
-            ("0", 0),
-            ("0s", 0),
-            ("500ms", 500),
-            ("10s", 10_000),
-            ("2m", 120_000),
-            ("1m 30s", 90_000),
-        ] {
-            assert_eq!(
-                text.parse::<Time>().unwrap().0,
-                Duration::from_millis(millis),
-                "{text}"
-            );
-        }
-        for text in ["", "10", "-1s", "soon"] {
-            assert!(text.parse::<Time>().is_err(), "{text}");
-        }
+    fn microseconds_need_no_unit() {
         for text in ["50", "50us"] {
-            assert_eq!(
-                text.parse::<Microseconds>().unwrap().0,
-                Duration::from_micros(50)
-            );
+            assert_eq!(microseconds(text), Ok(Duration::from_micros(50)));
         }
-        assert!("".parse::<Microseconds>().is_err());
+        for text in ["", "-5", "soon"] {
+            let problem = microseconds(text).unwrap_err();
+            assert!(problem.ends_with("as in 50, or 50us"), "{problem}");
+        }
     }
 
     #[test]
@@ -327,25 +256,26 @@ mod tests {
             ("::ffff:10.0.0.5", "10.0.0.5/32"),
             ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
         ] {
-            assert_eq!(text.parse::<Network>().unwrap().0.to_string(), shown);
+            assert_eq!(network(text).unwrap().to_string(), shown);
         }
         for text in ["", "10.0.0", "10.0.0.0/33", "localhost", "10.0.0.0/8,::1"] {
-            assert!(text.parse::<Network>().is_err(), "{text}");
+            assert!(network(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn cores_are_numbers_and_ranges() {
-        for (text, cpus) in [
+        let cpus = |text: &str| cpus_of(&[text.to_owned()]);
+        for (text, numbers) in [
             ("0", vec![0]),
             ("0-3,8", vec![0, 1, 2, 3, 8]),
             ("2, 1", vec![2, 1]),
             ("all", vec![]),
         ] {
-            assert_eq!(text.parse::<Cpus>().unwrap().0, cpus, "{text}");
+            assert_eq!(cpus(text), Ok(numbers), "{text}");
         }
         for text in ["", "3-0", "a", "1,", "0-", "-1", "0-99999999999"] {
-            assert!(text.parse::<Cpus>().is_err(), "{text}");
+            assert!(cpus(text).is_err(), "{text}");
         }
     }
 
@@ -400,13 +330,5 @@ mod tests {
                 .unwrap_err()
                 .contains("close or drop")
         );
-    }
-
-    #[test]
-    fn levels_are_words() {
-        assert_eq!("debug".parse::<Level>().unwrap().0, LevelFilter::DEBUG);
-        for text in ["", "loud", "3", "INFO"] {
-            assert!(text.parse::<Level>().is_err(), "{text}");
-        }
     }
 }

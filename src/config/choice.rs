@@ -1,7 +1,5 @@
 //! Settings that are one of a few words.
 
-use std::str::FromStr;
-
 /// Declares an enum whose variants each have a word, the same on the command
 /// line, in the environment and in the file.
 macro_rules! choice {
@@ -13,24 +11,40 @@ macro_rules! choice {
         pub enum $name { $($(#[$doc])* $variant,)+ }
 
         impl $name {
+            /// All words there are.
+            pub(crate) const WORDS: &'static [&'static str] = &[$($word),+];
+
             /// The word used on the command line.
             pub fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $word,)+ }
             }
         }
 
-        impl FromStr for $name {
+        impl std::str::FromStr for $name {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Self, String> {
                 match text {
                     $($word => Ok($name::$variant),)+
-                    _ => Err(refusal(text, $noun, &[$($word),+])),
+                    _ => Err($crate::config::choice::refusal(text, $noun, $name::WORDS)),
                 }
+            }
+        }
+
+        impl $crate::config::setting::Field<String> for $name {
+            fn to_setting(&self) -> String {
+                self.as_str().to_owned()
+            }
+
+            fn from_setting(value: String) -> Result<Self, String> {
+                value.parse()
             }
         }
     };
 }
+
+#[cfg(feature = "log")]
+pub(crate) use choice;
 
 choice! {
     /// The kernel interface the shards wait on (`--driver`).
@@ -151,8 +165,8 @@ choice! {
     }
 }
 
-/// What is said of a word that is not one of `words`.
-fn refusal(text: &str, noun: &str, words: &[&str]) -> String {
+/// The sentence about a word that is not one of `words`.
+pub(crate) fn refusal(text: &str, noun: &str, words: &[&str]) -> String {
     let (last, others) = words.split_last().expect("a choice has words");
     format!(
         "'{text}' is not {noun}; use {} or {last}",

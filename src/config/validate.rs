@@ -2,13 +2,11 @@
 //!
 //! # Invariants worth naming
 //!
-//! - Each relation between two settings is written once, here; code that runs
-//!   later may rely on it without asking again.
+//! - Each relation between two settings is written once, here, and named in the row
+//!   of the setting it is about; code that runs later may rely on it.
 //! - An error is about the option a person would change, and says to what.
 
-use std::time::Duration;
-
-use super::range::Range;
+use super::table::SETTINGS;
 use super::{ClientAddress, Config, ConfigError, Endpoint, MAX_ENDPOINTS, show_bytes, show_time};
 use crate::cpus;
 use crate::router::Router;
@@ -22,156 +20,15 @@ impl Config {
     /// The first setting that cannot stand, with what is allowed instead. The settings
     /// of handlers are checked when a server is made.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.validate_ranges()?;
-        self.validate_addresses()?;
-        self.validate_cpus(&cpus::usable())?;
-        self.validate_relations()?;
-        self.validate_origins()?;
-        self.validate_proxies()?;
+        for row in SETTINGS {
+            let range = row.kind.check(self);
+            range.map_err(|problem| ConfigError::new(row.about.key, problem))?;
+        }
+        for row in SETTINGS {
+            let relation = row.relation.map_or(Ok(()), |holds| holds(self));
+            relation.map_err(|problem| ConfigError::new(row.about.key, problem))?;
+        }
         self.validate_routes()
-    }
-
-    fn validate_ranges(&self) -> Result<(), ConfigError> {
-        for (option, value) in [
-            ("shards", self.shards as u64),
-            ("busy-poll", nanos(self.busy_poll)),
-            ("backlog", self.backlog.into()),
-            ("max-sessions", self.max_sessions as u64),
-            ("max-sessions-per-shard", self.max_sessions_per_shard as u64),
-            ("max-handshakes", self.max_handshakes_per_shard as u64),
-            ("max-header-bytes", self.max_header_bytes as u64),
-            ("max-read-bytes", self.max_read_bytes as u64),
-            ("max-frame-bytes", self.max_frame_bytes as u64),
-            ("max-message-bytes", self.max_message_bytes as u64),
-            ("high-water-mark", self.high_water_mark_bytes as u64),
-            ("max-pending-bytes", self.max_pending_bytes as u64),
-            (
-                "max-connections-per-source",
-                self.max_connections_per_source as u64,
-            ),
-            (
-                "max-handshake-rate-per-source",
-                self.max_handshake_rate_per_source as u64,
-            ),
-            ("source-prefix-ipv6", self.source_prefix_ipv6.into()),
-            ("max-message-rate", self.max_message_rate as u64),
-            ("max-byte-rate", self.max_byte_rate as u64),
-            ("rate-burst", nanos(self.rate_burst)),
-            ("handshake-timeout", nanos(self.handshake_timeout)),
-            ("idle-timeout", nanos(self.idle_timeout)),
-            ("ping-interval", nanos(self.ping_interval)),
-            ("write-stall-timeout", nanos(self.write_stall_timeout)),
-            ("close-timeout", nanos(self.close_timeout)),
-            ("drain-timeout", nanos(self.drain_timeout)),
-            ("ring-capacity", self.ring_capacity as u64),
-            ("fan-out-slice", self.fan_out_slice as u64),
-        ] {
-            Range::of(option)
-                .expect("every option checked here has a range")
-                .check(value)?;
-        }
-        Ok(())
-    }
-
-    fn validate_addresses(&self) -> Result<(), ConfigError> {
-        let problem = |problem: String| Err(ConfigError::new("listen", problem));
-        if self.listen.is_empty() {
-            return problem("there must be at least one address".to_owned());
-        }
-        if self.listen.len() > MAX_ENDPOINTS {
-            let count = self.listen.len();
-            return problem(format!("{count} addresses; allowed: up to {MAX_ENDPOINTS}"));
-        }
-        for (index, Endpoint { address, .. }) in self.listen.iter().enumerate() {
-            let mut before = self.listen[..index].iter();
-            if before.any(|other| other.address == *address) {
-                return problem(format!("{address} is given twice; give each address once"));
-            }
-            if address.port() != 0 && self.admin == Some(*address) {
-                return Err(ConfigError::new(
-                    "admin",
-                    format!(
-                        "{address} is also --listen; use another port, or off for no control plane"
-                    ),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn validate_cpus(&self, usable: &[usize]) -> Result<(), ConfigError> {
-        let Some(cpu) = self.cpus.iter().find(|cpu| !usable.contains(cpu)) else {
-            return Ok(());
-        };
-        let usable: Vec<_> = usable.iter().map(usize::to_string).collect();
-        Err(ConfigError::new(
-            "cpus",
-            format!(
-                "core {cpu} does not exist or is closed to this process (taskset, cpuset); allowed: {}",
-                usable.join(",")
-            ),
-        ))
-    }
-
-    fn validate_relations(&self) -> Result<(), ConfigError> {
-        if self.max_frame_bytes > self.max_message_bytes {
-            return Err(ConfigError::new(
-                "max-frame-bytes",
-                format!(
-                    "a frame of {} could not be part of a message of --max-message-bytes {}; allowed: at most that",
-                    show_bytes(self.max_frame_bytes as u64),
-                    show_bytes(self.max_message_bytes as u64)
-                ),
-            ));
-        }
-        if self.high_water_mark_bytes > self.max_pending_bytes {
-            return Err(ConfigError::new(
-                "high-water-mark",
-                format!(
-                    "{} would never be reached under --max-pending-bytes {}; allowed: at most that",
-                    show_bytes(self.high_water_mark_bytes as u64),
-                    show_bytes(self.max_pending_bytes as u64)
-                ),
-            ));
-        }
-        // A ping at or after the idle limit could never save the session it asks about.
-        if !self.idle_timeout.is_zero() && self.ping_interval >= self.idle_timeout {
-            return Err(ConfigError::new(
-                "ping-interval",
-                format!(
-                    "{} is not before --idle-timeout {}; allowed: less than that, or 0 for no pings",
-                    show_time(self.ping_interval),
-                    show_time(self.idle_timeout)
-                ),
-            ));
-        }
-        Ok(())
-    }
-
-    fn validate_origins(&self) -> Result<(), ConfigError> {
-        let policy = OriginPolicy::new(&self.allowed_origins);
-        policy
-            .map(drop)
-            .map_err(|error| ConfigError::new("origin", error.to_string()))
-    }
-
-    /// Who believes a client's word about itself believes anything.
-    fn validate_proxies(&self) -> Result<(), ConfigError> {
-        let asks_proxies = self.client_address != ClientAddress::Peer;
-        match (asks_proxies, self.trusted_proxies.is_empty()) {
-            (true, true) => Err(ConfigError::new(
-                "client-address",
-                format!(
-                    "{} needs to know whom to believe; name the proxies' addresses or networks with --trusted-proxy",
-                    self.client_address.as_str()
-                ),
-            )),
-            (false, false) => Err(ConfigError::new(
-                "trusted-proxy",
-                "no proxy is asked; add --client-address forwarded-for or proxy-protocol, whichever it speaks",
-            )),
-            _ => Ok(()),
-        }
     }
 
     fn validate_routes(&self) -> Result<(), ConfigError> {
@@ -198,14 +55,123 @@ impl Config {
     }
 }
 
-/// A time as the range table counts it; what does not fit is far out of every range.
-fn nanos(time: Duration) -> u64 {
-    time.as_nanos().try_into().unwrap_or(u64::MAX)
+/// There is an address to listen on, and no address twice.
+pub(super) fn listeners(config: &Config) -> Result<(), String> {
+    let count = config.listen.len();
+    if count == 0 {
+        return Err("there must be at least one address".to_owned());
+    }
+    if count > MAX_ENDPOINTS {
+        return Err(format!("{count} addresses; allowed: up to {MAX_ENDPOINTS}"));
+    }
+    for (index, Endpoint { address, .. }) in config.listen.iter().enumerate() {
+        let mut before = config.listen[..index].iter();
+        if before.any(|other| other.address == *address) {
+            return Err(format!("{address} is given twice; give each address once"));
+        }
+    }
+    Ok(())
+}
+
+/// The control plane has an address of its own.
+pub(super) fn admin_is_no_listener(config: &Config) -> Result<(), String> {
+    let Some(admin) = config.admin.filter(|admin| admin.port() != 0) else {
+        return Ok(());
+    };
+    let mut listen = config.listen.iter();
+    if listen.all(|endpoint| endpoint.address != admin) {
+        return Ok(());
+    }
+    Err(format!(
+        "{admin} is also --listen; use another port, or off for no control plane"
+    ))
+}
+
+/// Every core is one that this process may use.
+pub(super) fn cpus_are_usable(config: &Config) -> Result<(), String> {
+    cpus_are_among(&config.cpus, &cpus::usable())
+}
+
+fn cpus_are_among(cpus: &[usize], usable: &[usize]) -> Result<(), String> {
+    let Some(cpu) = cpus.iter().find(|cpu| !usable.contains(cpu)) else {
+        return Ok(());
+    };
+    let usable: Vec<_> = usable.iter().map(usize::to_string).collect();
+    Err(format!(
+        "core {cpu} does not exist or is closed to this process (taskset, cpuset); allowed: {}",
+        usable.join(",")
+    ))
+}
+
+/// A message can hold the largest frame.
+pub(super) fn frame_fits_in_message(config: &Config) -> Result<(), String> {
+    if config.max_frame_bytes <= config.max_message_bytes {
+        return Ok(());
+    }
+    Err(format!(
+        "a frame of {} could not be part of a message of --max-message-bytes {}; allowed: at most that",
+        show_bytes(config.max_frame_bytes as u64),
+        show_bytes(config.max_message_bytes as u64)
+    ))
+}
+
+/// A session is no longer read before its queue is full.
+pub(super) fn high_water_mark_is_reached(config: &Config) -> Result<(), String> {
+    if config.high_water_mark_bytes <= config.max_pending_bytes {
+        return Ok(());
+    }
+    Err(format!(
+        "{} would never be reached under --max-pending-bytes {}; allowed: at most that",
+        show_bytes(config.high_water_mark_bytes as u64),
+        show_bytes(config.max_pending_bytes as u64)
+    ))
+}
+
+/// A ping at or after the idle limit could never save the session it asks about.
+pub(super) fn ping_comes_in_time(config: &Config) -> Result<(), String> {
+    if config.idle_timeout.is_zero() || config.ping_interval < config.idle_timeout {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is not before --idle-timeout {}; allowed: less than that, or 0 for no pings",
+        show_time(config.ping_interval),
+        show_time(config.idle_timeout)
+    ))
+}
+
+/// Every origin looks like one.
+pub(super) fn origins(config: &Config) -> Result<(), String> {
+    let policy = OriginPolicy::new(&config.allowed_origins);
+    policy.map(drop).map_err(|error| error.to_string())
+}
+
+/// Proxies are named where they are asked: a server that believes a client's word
+/// about itself believes anything.
+pub(super) fn proxies_are_named(config: &Config) -> Result<(), String> {
+    if config.client_address == ClientAddress::Peer || !config.trusted_proxies.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} needs to know whom to believe; name the proxies' addresses or networks with --trusted-proxy",
+        config.client_address.as_str()
+    ))
+}
+
+/// Proxies are asked where they are named.
+pub(super) fn proxies_are_asked(config: &Config) -> Result<(), String> {
+    if config.client_address != ClientAddress::Peer || config.trusted_proxies.is_empty() {
+        return Ok(());
+    }
+    Err(
+        "no proxy is asked; add --client-address forwarded-for or proxy-protocol, whichever it speaks"
+            .to_owned(),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
+    use std::time::Duration;
 
     use super::super::RouteSetting;
     use super::*;
@@ -272,14 +238,12 @@ mod tests {
 
     #[test]
     fn a_core_must_be_usable() {
-        let config = Config {
-            cpus: vec![0, 5],
-            ..Config::default()
-        };
-        let message = config.validate_cpus(&[0, 1]).unwrap_err().to_string();
-        assert!(message.starts_with("--cpus: core 5 "), "{message}");
+        let message = cpus_are_among(&[0, 5], &[0, 1]).unwrap_err();
+        assert!(message.starts_with("core 5 "), "{message}");
         assert!(message.ends_with("allowed: 0,1"), "{message}");
-        config.validate_cpus(&[0, 5]).unwrap();
+        cpus_are_among(&[0, 5], &[0, 5]).unwrap();
+        let message = complaint(|config| config.cpus = vec![9_999]);
+        assert!(message.starts_with("--cpus: core 9999 "), "{message}");
     }
 
     #[test]

@@ -1,22 +1,17 @@
 //! Reading the configuration again in a server that runs (SIGHUP).
 //!
-//! The level of the log is the one setting that can change then; everything
-//! else is fixed when the shards start, and takes a hand-over.
+//! The rows of the table of settings say which settings can change then; the others
+//! are fixed when the shards start, and take a hand-over.
 
 use std::env;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use tracing::level_filters::LevelFilter;
-
-use crate::cli::{self, Command, ServeOptions};
+use crate::cli::{self, Change, Command, ServeOptions};
 use crate::log;
-use crate::server::Server;
+use crate::server::{Server, ServerHandle};
 use crate::sys::Signal;
-
-/// The key of the setting that can change in a running server.
-const LOG_LEVEL: &str = "log_level";
 
 /// Reads the configuration again, as often as it is asked.
 #[derive(Debug)]
@@ -45,20 +40,20 @@ impl Reload {
     }
 
     /// Reads the configuration on a thread of its own: its file may be one that
-    /// makes its reader wait. What came of it is told in the log.
-    pub(super) fn begin(self: &Arc<Self>, signal: Signal) {
+    /// makes its reader wait. The log says what came of it.
+    pub(super) fn begin(self: &Arc<Self>, signal: Signal, server: &ServerHandle) {
         let mut progress = lock(&self.progress);
         if *progress != Progress::Idle {
             *progress = Progress::ReadingTwice;
             tracing::info!("{signal}: the configuration is being read, and is read once more then");
             return;
         }
-        let reload = Arc::clone(self);
+        let (reload, server) = (Arc::clone(self), server.clone());
         let thread = thread::Builder::new()
             .name("reload".to_owned())
             .spawn(move || {
                 loop {
-                    reload.run(signal);
+                    reload.run(signal, &server);
                     let mut progress = lock(&reload.progress);
                     if *progress != Progress::ReadingTwice {
                         *progress = Progress::Idle;
@@ -77,8 +72,12 @@ impl Reload {
         }
     }
 
-    fn run(&self, signal: Signal) {
-        match read() {
+    fn run(&self, signal: Signal, server: &ServerHandle) {
+        let applied = read().and_then(|options| {
+            server.reload(&options.config)?;
+            Ok(options)
+        });
+        match applied {
             Ok(options) => self.apply(signal, &options),
             Err(error) => tracing::error!(
                 "{signal}: every setting stays as it is, because the configuration cannot stand: \
@@ -87,46 +86,56 @@ impl Reload {
         }
     }
 
-    /// Applies what can be applied, and says what could not.
+    /// Says what the server has taken up and what it could not, and sets the level of
+    /// the log.
     fn apply(&self, signal: Signal, options: &ServeOptions) {
         let mut current = lock(&self.current);
-        let differing = options.differing(&current);
-        let (level, rest): (Vec<_>, Vec<_>) = differing.iter().partition(|key| *key == LOG_LEVEL);
+        let changes = options.changed_from(&current);
         let (before, after) = (current.log_level, options.log_level);
         // The line is to be seen under whichever level lets it through.
         if after > before {
             log::set_level(after);
         }
-        match (level.is_empty(), rest.is_empty()) {
+        let (taken, left): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.is_live);
+        let taken: Vec<_> = taken.into_iter().map(in_force).collect();
+        let left: Vec<_> = left.into_iter().map(not_in_force).collect();
+        match (taken.is_empty(), left.is_empty()) {
             (true, true) => {
                 tracing::info!(
                     "{signal}: the configuration was read again; no setting has changed"
                 );
             }
-            (false, true) => tracing::info!("{signal}: {}", changed(after)),
-            (unchanged, false) => {
-                let rest: Vec<_> = rest.into_iter().map(String::as_str).collect();
-                let applied = if unchanged {
-                    String::new()
-                } else {
-                    format!("{}; ", changed(after))
-                };
+            (false, true) => tracing::info!("{signal}: {}", taken.join("; ")),
+            (_, false) => {
+                let taken: String = taken.iter().map(|taken| format!("{taken}; ")).collect();
                 tracing::warn!(
-                    "{signal}: {applied}not applied, because these take a hand-over (SIGUSR2) or a \
+                    "{signal}: {taken}not applied, because these take a hand-over (SIGUSR2) or a \
                      restart: {}",
-                    rest.join(", ")
+                    left.join(", ")
                 );
             }
         }
         if after < before {
             log::set_level(after);
         }
-        current.log_level = after;
+        current.take_up(options);
     }
 }
 
-fn changed(level: LevelFilter) -> String {
-    format!("{LOG_LEVEL} is {level} from now on")
+/// A change that counts from now on.
+fn in_force(change: &Change) -> String {
+    match &change.values {
+        Some([before, after]) => format!("{} is {after} from now on, not {before}", change.key),
+        None => format!("{} is as configured from now on", change.key),
+    }
+}
+
+/// A change that does not count yet.
+fn not_in_force(change: &Change) -> String {
+    match &change.values {
+        Some([before, after]) => format!("{} (stays {before}, configured is {after})", change.key),
+        None => change.key.clone(),
+    }
 }
 
 /// Reads what this process was started with, its configuration file as it is

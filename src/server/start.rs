@@ -16,40 +16,38 @@ use std::sync::atomic::AtomicBool;
 use super::control_plane::{begin_control, start_control};
 use super::shards::StartingShards;
 use super::starting::{Stage, Starter, StartingShard};
-use super::{RunningServer, Server, ServerHandle};
+use super::{DescriptorTables, RunningServer, Server, ServerHandle};
 use crate::config::Config;
 use crate::cpus;
 use crate::error::StartError;
 use crate::fan_out_semaphore::FanOutSemaphore;
 use crate::handover::{HandOverSockets, Inherited};
+use crate::latest::Latest;
 use crate::listeners::Listeners;
+use crate::live::LiveSettings;
 use crate::mesh::{self, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::resolve_driver;
 use crate::publisher::Publisher;
-use crate::rate::Rate;
 use crate::runtime::Unavailable;
 use crate::shutdown::{Lifecycle, Phase};
-use crate::source::{SourceLimits, Sources};
 use crate::steer;
 use crate::sys::{self, EventFd};
 
 impl Server {
     /// Starts all shards and the control plane.
     ///
-    /// Each shard has a table of file descriptors of its own, a copy of the
-    /// process's at this moment. So a handler must not use descriptors that
-    /// are opened elsewhere later: on its thread the number may be another
-    /// file. Give handlers what they open themselves, what was open before
-    /// (which then stays open in the shards too), or what needs none, such as
-    /// a `std` channel.
-    ///
     /// # Errors
     /// When any of them cannot run; none is left running then.
     pub fn start(mut self) -> Result<RunningServer, StartError> {
         let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
         let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
+        // What each shard may expect to have room for.
+        let descriptors = match self.descriptor_tables {
+            DescriptorTables::Shared => descriptors / self.config.shards as u64,
+            DescriptorTables::OnePerShard => descriptors,
+        };
         let steer = steer::resolve(self.config.steer);
         let mut inherited = std::mem::take(&mut self.inherited);
         let old_listeners = std::mem::take(&mut inherited.listeners);
@@ -68,9 +66,9 @@ impl Server {
             ended: wakers.iter().map(|_| AtomicBool::new(false)).collect(),
             seen: Arc::new(listeners.seen()),
             wakers,
+            live: Latest::new(LiveSettings::new(&self.config)?),
         };
         let starter = Arc::new(Starter {
-            sources: Sources::new(source_limits(&self.config)),
             permits: Arc::new(Permits::new(self.config.max_sessions)),
             handle: handle.clone(),
             driver,
@@ -145,12 +143,4 @@ fn wakers(shards: usize) -> Result<Arc<[Arc<ShardWaker>]>, StartError> {
         .map(|_| EventFd::new().map(|event| Arc::new(ShardWaker::new(Arc::new(event)))))
         .collect::<Result<_, _>>()
         .map_err(StartError::Descriptors)
-}
-
-fn source_limits(config: &Config) -> SourceLimits {
-    SourceLimits {
-        max_connections: config.max_connections_per_source,
-        handshakes: Rate::new(config.max_handshake_rate_per_source, config.rate_burst),
-        ipv6_prefix: config.source_prefix_ipv6,
-    }
 }

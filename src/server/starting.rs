@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! start (start.rs)                     a shard's thread
-//!   spawns it ───────────────────────►  StartingShard: parts with the process's
-//!             ◄──────────── Parted ───                 descriptor table
+//!   spawns it ───────────────────────►  StartingShard: takes its listeners, in a
+//!             ◄──────────── Parted ───    descriptor table of its own if so chosen
 //!   lets go of the sockets              Parted: makes plane, handlers, runtime
 //!             ◄────────────── Able ───
 //!   makes the control plane, takes      Able: waits
@@ -38,7 +38,6 @@ use crate::runtime::{Runtime, make_plane};
 use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
 use crate::shard::{Deadlines, Entrance, Shard, run};
 use crate::shutdown::Phase;
-use crate::source::Sources;
 use crate::table::{Scratch, Table};
 use crate::upgrade::Pages;
 use crate::ws::{Role, Rules};
@@ -47,20 +46,19 @@ use crate::ws::{Role, Rules};
 pub(super) struct Starter {
     pub(super) server: Server,
     pub(super) pages: Arc<Pages>,
-    pub(super) sources: Option<Arc<Sources>>,
     pub(super) permits: Arc<Permits>,
     pub(super) handle: ServerHandle,
     pub(super) driver: ResolvedDriver,
     /// As the kernel does it.
     pub(super) steer: Steer,
-    /// Descriptors a table may hold.
+    /// Descriptors that a shard may hold.
     pub(super) descriptors: u64,
 }
 
 /// How far a shard has come. It reports each stage as it reaches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It has a descriptor table of its own.
+    /// It has its listeners, and its descriptor table is the one that it keeps.
     Parted,
     /// It has made all that it needs, and could serve.
     Able,
@@ -80,8 +78,8 @@ pub(super) struct StartingShard {
     pub(super) end: ShardEnd<ShardMessage>,
 }
 
-/// A shard with a descriptor table of its own, which holds its listeners and nothing
-/// that is another's.
+/// A shard with its listeners. A descriptor table of its own holds nothing that is
+/// another's.
 struct Parted {
     starter: Arc<Starter>,
     listeners: Vec<ShardListener>,
@@ -125,7 +123,8 @@ impl StartingShard {
         }
     }
 
-    /// Pins the thread to its core and parts with the process's descriptor table.
+    /// Pins the thread to its core and takes the shard's listeners, parting with the
+    /// process's descriptor table if so chosen.
     fn part(self) -> Result<Parted, StartError> {
         let id = self.end.id().index();
         let pin = |cpu: &usize| {
@@ -137,9 +136,10 @@ impl StartingShard {
         };
         let cpu = self.cpu.filter(pin);
         let (listeners, inherited) = &*self.sockets;
-        let shards = self.starter.server.config.shards;
+        let server = &self.starter.server;
+        let (shards, tables) = (server.config.shards, server.descriptor_tables);
         let listeners = listeners
-            .part(id, shards, &inherited.private())
+            .take(id, shards, &inherited.private(), tables)
             .map_err(StartError::Descriptors)?;
         Ok(Parted {
             starter: self.starter,
@@ -204,11 +204,11 @@ impl Starter {
     ) -> Shard {
         let Server {
             config,
-            origins,
             router,
             routes,
             ..
         } = &self.server;
+        let live = self.handle.live.view();
         let now = Instant::now();
         let room = usize::try_from(self.descriptors).unwrap_or(usize::MAX);
         let expected_sessions = config.max_sessions_per_shard.min(room);
@@ -219,7 +219,7 @@ impl Starter {
             .collect();
         let serving = Serving {
             publishing: Publishing::new(hub, routes, permit, config),
-            rates: Rates::new(config, expected_sessions),
+            rates: Rates::new(live.rates, expected_sessions),
             rules: Rules {
                 role: Role::Server,
                 max_frame_bytes: config.max_frame_bytes,
@@ -233,11 +233,10 @@ impl Starter {
         };
         let entrance = Entrance::new(
             config,
-            origins.clone(),
+            &live,
             router.clone(),
             Arc::clone(&self.pages),
             Arc::clone(&self.permits),
-            self.sources.clone(),
             metrics,
             expected_sessions,
         );
@@ -247,6 +246,7 @@ impl Starter {
             entrance,
             Deadlines::new(config, now),
             Arc::clone(&self.handle.lifecycle),
+            live,
         )
     }
 }

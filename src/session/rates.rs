@@ -19,11 +19,31 @@ use crate::config::{Config, OverRatePolicy};
 use crate::plane::SessionKey;
 use crate::rate::{Bucket, Rate};
 
-/// The rates and what each session has left of them.
-pub(crate) struct Rates {
+/// What a session may send per second, and what is done about more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RateLimits {
     messages: Option<Rate>,
     bytes: Option<Rate>,
     policy: OverRatePolicy,
+}
+
+impl RateLimits {
+    pub(crate) fn new(config: &Config) -> Self {
+        RateLimits {
+            messages: Rate::new(config.max_message_rate, config.rate_burst),
+            bytes: Rate::new(config.max_byte_rate, config.rate_burst),
+            policy: config.over_rate,
+        }
+    }
+
+    fn is_limited(&self) -> bool {
+        self.messages.is_some() || self.bytes.is_some()
+    }
+}
+
+/// The rates and what each session has left of them.
+pub(crate) struct Rates {
+    limits: RateLimits,
     /// By the session's place in the shard's table.
     left: Vec<Left>,
     /// Sessions that are not read for now, and until when.
@@ -38,19 +58,44 @@ struct Left {
     bytes: Bucket,
 }
 
+impl Left {
+    /// Of a session that has not sent anything.
+    fn full(limits: RateLimits, now_ms: u64) -> Left {
+        let full = |rate: Option<Rate>| rate.map_or(Bucket::default(), |r| Bucket::full(r, now_ms));
+        Left {
+            messages: full(limits.messages),
+            bytes: full(limits.bytes),
+        }
+    }
+}
+
 impl Rates {
     /// The rates of a shard's sessions, or `None` where nothing is limited. Room for
     /// `expected_sessions` is reserved; untouched it costs no memory.
-    pub(crate) fn new(config: &Config, expected_sessions: usize) -> Option<Rates> {
-        let messages = Rate::new(config.max_message_rate, config.rate_burst);
-        let bytes = Rate::new(config.max_byte_rate, config.rate_burst);
-        (messages.is_some() || bytes.is_some()).then(|| Rates {
-            messages,
-            bytes,
-            policy: config.over_rate,
+    pub(crate) fn new(limits: RateLimits, expected_sessions: usize) -> Option<Rates> {
+        limits.is_limited().then(|| Rates {
+            limits,
             left: Vec::with_capacity(expected_sessions),
             paused: BinaryHeap::new(),
         })
+    }
+
+    /// The rates of a shard whose table has so many places with sessions already,
+    /// each of which may use a whole burst from now on.
+    pub(crate) fn anew(limits: RateLimits, places: usize, now_ms: u64) -> Option<Rates> {
+        let mut rates = Rates::new(limits, places)?;
+        rates.left.resize(places, Left::full(limits, now_ms));
+        Some(rates)
+    }
+
+    /// The limits that count.
+    pub(crate) fn limits(&self) -> RateLimits {
+        self.limits
+    }
+
+    /// The sessions that are not read for now.
+    pub(crate) fn into_paused(self) -> impl Iterator<Item = SessionKey> {
+        self.paused.into_iter().map(|Reverse((_, key))| key)
     }
 
     /// Begins to measure a new session.
@@ -59,19 +104,15 @@ impl Rates {
         if index >= self.left.len() {
             self.left.resize(index + 1, Left::default());
         }
-        let full = |rate: Option<Rate>| rate.map_or(Bucket::default(), |r| Bucket::full(r, now_ms));
-        self.left[index] = Left {
-            messages: full(self.messages),
-            bytes: full(self.bytes),
-        };
+        self.left[index] = Left::full(self.limits, now_ms);
     }
 
     /// How many messages of a session may be served now.
     pub(super) fn allowance(&mut self, index: u32, now_ms: u64) -> Allowance {
-        match self.messages {
+        match self.limits.messages {
             Some(rate) => {
                 let left = self.left[index as usize].messages.tokens(rate, now_ms);
-                Allowance::new(left, self.policy)
+                Allowance::new(left, self.limits.policy)
             }
             None => Allowance::UNLIMITED,
         }
@@ -84,11 +125,13 @@ impl Rates {
 
     /// Notes bytes that were read. Returns whether they are reason to close the session.
     pub(super) fn took_bytes(&mut self, index: u32, bytes: usize, now_ms: u64) -> bool {
-        let Some(rate) = self.bytes else { return false };
+        let Some(rate) = self.limits.bytes else {
+            return false;
+        };
         let bucket = &mut self.left[index as usize].bytes;
         let allowed = bucket.tokens(rate, now_ms);
         bucket.take(bytes as u64);
-        self.policy == OverRatePolicy::Close && bytes as u64 > allowed
+        self.limits.policy == OverRatePolicy::Close && bytes as u64 > allowed
     }
 
     /// Puts a session that has used up its rate into the list of those that are
@@ -118,15 +161,15 @@ impl Rates {
 
     /// When a session that may not be read now may be read again.
     fn pause_until(&mut self, index: u32, now_ms: u64) -> Option<u64> {
-        if self.policy == OverRatePolicy::Close {
+        if self.limits.policy == OverRatePolicy::Close {
             return None;
         }
         let left = &mut self.left[index as usize];
         let wait = |bucket: &mut Bucket, rate: Option<Rate>| {
             rate.map_or(0, |rate| bucket.wait_ms(rate, now_ms))
         };
-        let wait_ms =
-            wait(&mut left.messages, self.messages).max(wait(&mut left.bytes, self.bytes));
+        let wait_ms = wait(&mut left.messages, self.limits.messages)
+            .max(wait(&mut left.bytes, self.limits.bytes));
         (wait_ms > 0).then_some(now_ms + wait_ms)
     }
 }

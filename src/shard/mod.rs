@@ -40,10 +40,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::entrance::Opening;
+use crate::latest::View;
 use crate::link::Link;
+use crate::live::LiveSettings;
 use crate::metrics::EndReason;
 use crate::plane::{Readiness, SessionKey};
-use crate::session::{Over, Serving, Session, SessionMut, Wait};
+use crate::session::{Over, Rates, Serving, Session, SessionMut, Wait};
 use crate::shutdown::{Lifecycle, Phase};
 use crate::table::Table;
 
@@ -54,6 +56,7 @@ pub(crate) struct Shard {
     pub(crate) entrance: Entrance,
     pub(crate) deadlines: Deadlines,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    live: View<LiveSettings>,
     /// How long the last turn took.
     last_turn: Duration,
 }
@@ -65,6 +68,7 @@ impl Shard {
         entrance: Entrance,
         deadlines: Deadlines,
         lifecycle: Arc<Lifecycle>,
+        live: View<LiveSettings>,
     ) -> Self {
         Shard {
             table,
@@ -72,6 +76,7 @@ impl Shard {
             entrance,
             deadlines,
             lifecycle,
+            live,
             last_turn: Duration::ZERO,
         }
     }
@@ -152,12 +157,38 @@ impl Shard {
             .as_mut()
             .and_then(|rates| rates.next_resumed(now_ms))
         {
-            self.attend(key, |session| {
-                if session.session().wait() == Wait::ForRate {
-                    session.resume()?;
-                }
-                Over::Continue(())
-            });
+            self.resume_for_rate(key);
+        }
+    }
+
+    fn resume_for_rate(&mut self, key: SessionKey) {
+        self.attend(key, |session| {
+            if session.session().wait() == Wait::ForRate {
+                session.resume()?;
+            }
+            Over::Continue(())
+        });
+    }
+
+    /// Takes up the settings that have changed in the running server.
+    fn take_up_settings(&mut self) {
+        if !self.live.refresh() {
+            return;
+        }
+        self.entrance.take_up(&self.live);
+        let limits = self.live.rates;
+        let before = self.serving.rates.as_ref().map(Rates::limits);
+        if before == Some(limits) {
+            return;
+        }
+        let now_ms = self.serving.clock.elapsed_ms();
+        let after = Rates::anew(limits, self.table.places(), now_ms);
+        let Some(before) = std::mem::replace(&mut self.serving.rates, after) else {
+            return;
+        };
+        // No session waits for a rate that does not count any more.
+        for key in before.into_paused() {
+            self.resume_for_rate(key);
         }
     }
 
@@ -167,9 +198,11 @@ impl Shard {
         rates.until_resume(self.serving.clock.elapsed_ms())
     }
 
-    /// Looks at the next part of the table for sessions that are late.
+    /// Takes up what has changed, and looks at the next part of the table for sessions
+    /// that are late.
     pub(crate) fn tick(&mut self, now: Instant) {
         self.serving.clock.set(now);
+        self.take_up_settings();
         for place in self.deadlines.part(self.table.places(), now) {
             let Some(at) = self.table.at(place as u32) else {
                 continue;
@@ -237,9 +270,11 @@ impl Shard {
         self.is_draining() && self.table.is_empty() && self.entrance.is_deserted()
     }
 
-    /// Whether the shard can take no new connection for now.
-    pub(crate) fn is_full(&self) -> bool {
-        self.entrance.handshakes.are_full() || self.serving.publishing.hub.is_overloaded()
+    /// Whether the shard can take no new connection for now, not even in the place of
+    /// a handshake that was silent for long.
+    pub(crate) fn is_full(&mut self) -> bool {
+        self.serving.publishing.hub.is_overloaded()
+            || !self.entrance.handshakes.have_room(Instant::now())
     }
 
     /// Does something for one session, unless it is gone, and ends it if that says
@@ -304,6 +339,10 @@ impl Shard {
 fn serve(session: &mut SessionMut<'_>, readiness: Readiness) -> Over {
     if readiness.writable {
         session.write()?;
+    }
+    if readiness.lost && session.session().wait() == Wait::ForRate {
+        // It would be read, and its end found, only when its rate allows it.
+        return session.vanish();
     }
     // A session that is due in the next turn has had its share of this one.
     if readiness.readable && !session.session().is_due() {

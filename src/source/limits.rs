@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::rate::{Bucket, Rate};
@@ -48,7 +48,10 @@ pub(crate) enum SourceRefusal {
 
 /// The sources that are known now.
 pub(crate) struct Sources {
-    limits: SourceLimits,
+    limits: RwLock<SourceLimits>,
+    /// Leading bits of an IPv6 address that make a source. They cannot change while
+    /// there are connections of the sources that they make.
+    ipv6_prefix: u8,
     epoch: Instant,
     /// Keyed by chance, so that nobody can choose addresses that collide.
     hasher: RandomState,
@@ -74,7 +77,8 @@ impl Sources {
         let hasher = RandomState::new();
         is_limited.then(|| {
             Arc::new(Sources {
-                limits,
+                ipv6_prefix: limits.ipv6_prefix,
+                limits: RwLock::new(limits),
                 epoch: Instant::now(),
                 stripes: std::array::from_fn(|_| {
                     Mutex::new(Stripe {
@@ -85,6 +89,16 @@ impl Sources {
                 hasher,
             })
         })
+    }
+
+    /// Has other limits from now on. Connections over them stay, and new ones are let
+    /// in when there are fewer.
+    pub(crate) fn set_limits(&self, limits: SourceLimits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    fn limits(&self) -> SourceLimits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a connection in, or says why not. Its place is given back when the
@@ -101,7 +115,7 @@ impl Sources {
         address: IpAddr,
         now_ms: u64,
     ) -> Result<Admission, SourceRefusal> {
-        let limits = &self.limits;
+        let limits = self.limits();
         let key = self.source_of(address);
         let mut stripe = self.stripe_of(&key);
         if stripe.sources.len() >= stripe.forget_at {
@@ -134,7 +148,7 @@ impl Sources {
         let mut stripe = self.stripe_of(key);
         if let Some(source) = stripe.sources.get_mut(key) {
             source.connections -= 1;
-            if source.connections == 0 && self.limits.handshakes.is_none() {
+            if source.connections == 0 && self.limits().handshakes.is_none() {
                 stripe.sources.remove(key);
             }
         }
@@ -145,7 +159,7 @@ impl Sources {
         match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),
             IpAddr::V6(address) => {
-                let mask = u128::MAX << (128 - u32::from(self.limits.ipv6_prefix));
+                let mask = u128::MAX << (128 - u32::from(self.ipv6_prefix));
                 IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
             }
         }
@@ -190,6 +204,12 @@ pub(crate) struct Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         self.sources.release(&self.key);
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sources").field(&self.limits()).finish()
     }
 }
 
@@ -250,6 +270,32 @@ mod tests {
         assert_eq!(come(0), Err(SourceRefusal::TooFast { retry_after }));
         // Who was refused is not punished for having asked.
         assert_eq!(come(500), Ok(()));
+    }
+
+    #[test]
+    fn limits_can_change_while_there_are_connections() {
+        let sources = sources(2, 0);
+        let limits = |max_connections, per_second| SourceLimits {
+            max_connections,
+            handshakes: Rate::new(per_second, Duration::from_secs(1)),
+            ipv6_prefix: 64,
+        };
+        let come = |now_ms| sources.admit_at(ip("192.0.2.7"), now_ms);
+        let first = come(0).unwrap();
+        let _second = come(0).unwrap();
+        sources.set_limits(limits(1, 0));
+        drop(first);
+        assert_eq!(come(0).unwrap_err(), SourceRefusal::Full, "one is left");
+        sources.set_limits(limits(0, 0));
+        let _others = [come(0).unwrap(), come(0).unwrap()];
+        // They are counted although there was no limit.
+        sources.set_limits(limits(3, 0));
+        assert_eq!(come(0).unwrap_err(), SourceRefusal::Full);
+        // A source that was there before its rate was limited may come at that rate.
+        sources.set_limits(limits(0, 1));
+        assert!(come(5_000).is_ok());
+        assert!(matches!(come(5_000), Err(SourceRefusal::TooFast { .. })));
+        assert!(come(6_000).is_ok());
     }
 
     #[test]

@@ -8,18 +8,20 @@
 //!
 //! - A connection is decided on in one place, `Entrance::answer`, however many
 //!   times it takes until its request is whole.
-//! - The number of handshakes in flight is bounded; at the bound the shard stops
-//!   accepting, and the kernel's queue holds the rest.
+//! - The number of handshakes in flight is bounded; at the bound the one that was
+//!   silent for longest gives way, or, where none was silent for long, the shard stops
+//!   accepting and the kernel's queue holds the rest.
 //! - A permit for a session is taken when its handshake is accepted, and given back
 //!   once, when the session ends or could not be made.
 
 mod accept;
 mod answer;
 mod handshake;
+mod in_flight;
 
 pub(super) use accept::spawn_listener;
 pub(super) use answer::Opening;
-pub(super) use handshake::Handshakes;
+pub(super) use in_flight::Handshakes;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -30,6 +32,7 @@ use super::Shard;
 use super::signal::Signal;
 use crate::config::Config;
 use crate::link::{Link, Read};
+use crate::live::LiveSettings;
 use crate::metrics::{RefusalReason, ShardMetrics};
 use crate::permits::Permits;
 use crate::router::Router;
@@ -65,25 +68,24 @@ impl Entrance {
     #[expect(clippy::too_many_arguments, reason = "made in one place")]
     pub(crate) fn new(
         config: &Config,
-        origins: OriginPolicy,
+        live: &LiveSettings,
         router: Router<u16>,
         pages: Arc<Pages>,
         permits: Arc<Permits>,
-        sources: Option<Arc<Sources>>,
         metrics: Arc<ShardMetrics>,
         expected_sessions: usize,
     ) -> Self {
         Entrance {
-            origins,
+            origins: live.origins.clone(),
             addresses: AddressPolicy::new(config.client_address, &config.trusted_proxies),
             router,
             pages,
             permits,
-            admissions: match &sources {
+            admissions: match &live.sources {
                 Some(_) => Vec::with_capacity(expected_sessions),
                 None => Vec::new(),
             },
-            sources,
+            sources: live.sources.clone(),
             metrics,
             max_sessions: config.max_sessions_per_shard,
             max_header_bytes: config.max_header_bytes,
@@ -91,6 +93,12 @@ impl Entrance {
             accepting: 0,
             leaving: Rc::default(),
         }
+    }
+
+    /// Takes up other settings, for connections that come from now on.
+    pub(super) fn take_up(&mut self, live: &LiveSettings) {
+        self.origins = live.origins.clone();
+        self.sources = live.sources.clone();
     }
 
     /// Whether connections are still accepted.

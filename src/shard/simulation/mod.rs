@@ -57,6 +57,8 @@ enum Operation {
     Turn { shard: usize },
     /// Time passes; timers that are due run.
     Pass { ms: u64 },
+    /// The rates of sessions change.
+    Reload { messages: usize, bytes: usize },
     /// The server drains.
     Drain,
 }
@@ -122,6 +124,10 @@ fn operation(random: &mut Random, world: &World) -> Operation {
             ms: random.pick(&[1, 10, 130, 700, 4_000]),
         },
         _ if random.below(20) == 0 => Operation::Drain,
+        _ if random.below(4) == 0 => Operation::Reload {
+            messages: random.pick(&[0, 2, 10]),
+            bytes: random.pick(&[0, 2_000, 20_000]),
+        },
         _ => Operation::Turn { shard },
     }
 }

@@ -16,7 +16,9 @@ use crate::config::{Config, SlowConsumerPolicy};
 use crate::fan_out_semaphore::FanOutPermit;
 use crate::handler::{Registered, Route};
 use crate::hub::{Hub, ShardMessage};
+use crate::latest::Latest;
 use crate::link::{Link, scripted};
+use crate::live::LiveSettings;
 use crate::mesh::{self, ShardEnd, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
@@ -26,7 +28,6 @@ use crate::shard::{Deadlines, Entrance, Shard};
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::sys::EventFd;
 use crate::table::{Scratch, Table};
-use crate::upgrade::OriginPolicy;
 use crate::ws::{Role, Rules};
 
 /// Rounds in which a settlement has to come to its end.
@@ -51,6 +52,8 @@ pub(super) struct World {
     oracle: Rc<RefCell<Oracle>>,
     lifecycle: Arc<Lifecycle>,
     permits: Arc<Permits>,
+    config: Config,
+    live: Arc<Latest<LiveSettings>>,
     now: Instant,
     next_id: u64,
 }
@@ -80,6 +83,8 @@ impl World {
             oracle: Rc::new(RefCell::new(oracle)),
             lifecycle: Arc::new(Lifecycle::new()),
             permits: Arc::new(Permits::new(PERMITS)),
+            live: Latest::new(LiveSettings::new(&config).unwrap()),
+            config: config.clone(),
             now: Instant::now(),
             next_id: 0,
         };
@@ -114,9 +119,10 @@ impl World {
         router.insert("/simulation/{id}", 0).unwrap();
         let hub = Hub::new(end, config.ring_capacity, Arc::clone(&metrics));
         let permit = FanOutPermit::new(None, 0);
+        let live = self.live.view();
         let serving = Serving {
             publishing: Publishing::new(hub, vec![route], permit, config),
-            rates: Rates::new(config, 0),
+            rates: Rates::new(live.rates, 0),
             rules: Rules {
                 role: Role::Server,
                 max_frame_bytes: config.max_frame_bytes,
@@ -128,16 +134,9 @@ impl World {
             scratch: Scratch::new(config.max_read_bytes),
             answers: Vec::new(),
         };
-        let entrance = Entrance::new(
-            config,
-            OriginPolicy::new(&config.allowed_origins).unwrap(),
-            router,
-            Arc::default(),
-            Arc::clone(&self.permits),
-            None,
-            metrics,
-            0,
-        );
+        let pages = Arc::default();
+        let permits = Arc::clone(&self.permits);
+        let entrance = Entrance::new(config, &live, router, pages, permits, metrics, 0);
         Simulated {
             shard: Shard::new(
                 Table::new(Box::new(ScriptedPlane(Rc::clone(&plane))), 0),
@@ -145,6 +144,7 @@ impl World {
                 entrance,
                 Deadlines::new(config, self.now),
                 Arc::clone(&self.lifecycle),
+                live,
             ),
             plane,
             waker,
@@ -166,6 +166,12 @@ impl World {
                 self.turn(shard);
             }
             Operation::Pass { ms } => self.pass(ms),
+            Operation::Reload { messages, bytes } => {
+                self.config.max_message_rate = messages;
+                self.config.max_byte_rate = bytes;
+                let renewed = self.live.get().renewed(&self.config);
+                self.live.replace(renewed.unwrap());
+            }
             Operation::Drain => {
                 self.lifecycle.drain(TakeOver::NONE);
                 for shard in &self.shards {
@@ -266,6 +272,7 @@ impl World {
                     readiness.readable = true;
                     readiness.writable = true;
                     readiness.hung_up = true;
+                    readiness.lost = true;
                 });
             }
             Operation::Spurious { lapsed, .. } => edge(&|readiness| {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use corecast_host::number;
 
 use crate::error::During;
 use crate::floor::Floor;
@@ -43,7 +44,7 @@ enum Command {
     List(ListArgs),
     /// Compare two reports; fails if anything became slower or larger
     Compare(CompareArgs),
-    /// Put the figures of a report into a README, between its `figures` comments
+    /// Put the figures of a report into a document, between its `figures` comments
     Quote(QuoteArgs),
     /// Serve as one of the floors until killed
     Floor(FloorArgs),
@@ -58,7 +59,7 @@ pub enum Task {
     List(Set),
     /// Compare two reports.
     Compare(CompareArgs),
-    /// Put figures into a README.
+    /// Put figures into a document.
     Quote(QuoteArgs),
     /// Be a floor.
     Floor(FloorArgs),
@@ -101,7 +102,7 @@ pub struct QuoteArgs {
     /// The report.json
     pub report: PathBuf,
     /// The file with the comments
-    pub readme: PathBuf,
+    pub document: PathBuf,
 }
 
 /// The options of `floor`.
@@ -206,11 +207,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
-    /// Seconds measured in each round [default: 3, or 1 for the standard set]
-    #[arg(long, value_name = "S")]
+    /// Time measured in each round, in seconds or as in 500ms [default: 3, or 1 for the standard set]
+    #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<f64>,
-    /// Seconds of load before they count
-    #[arg(long, value_name = "S", default_value_t = 0.5)]
+    /// Time of load before it counts, in seconds or as in 500ms
+    #[arg(long, value_name = "S", default_value = "0.5", value_parser = seconds)]
     warm_up: f64,
     /// Send text messages instead of binary ones
     #[arg(long)]
@@ -237,7 +238,7 @@ pub struct RunArgs {
 type CpuList = std::sync::Arc<[usize]>;
 
 fn cpu_list(text: &str) -> std::result::Result<CpuList, String> {
-    corecast::cpus::parse(text).map(CpuList::from)
+    corecast_host::cpus::parse(text).map(CpuList::from)
 }
 
 impl RunArgs {
@@ -285,6 +286,16 @@ impl RunArgs {
     pub fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()))
     }
+}
+
+/// Reads a time that is in seconds where it has no unit.
+fn seconds(text: &str) -> std::result::Result<f64, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Ok(seconds);
+    }
+    let time = number::time_or_zero(text);
+    time.map(|time| time.as_secs_f64())
+        .map_err(|_| format!("'{text}' is not a time; write seconds, as in 3 or 0.5, or 500ms"))
 }
 
 /// A server somewhere else.
@@ -341,6 +352,14 @@ mod tests {
         assert!(matches!(task("bench run --quick"), Task::Run(args) if args.quick));
         let floor = task("bench floor sendloop --listen 127.0.0.1:1 --unit 26");
         assert!(matches!(floor, Task::Floor(_)));
+    }
+
+    #[test]
+    fn times_are_seconds_or_have_a_unit() {
+        for (text, read) in [("3", 3.0), ("0.5", 0.5), ("500ms", 0.5), ("1m", 60.0)] {
+            assert_eq!(seconds(text), Ok(read), "{text}");
+        }
+        assert!(seconds("soon").unwrap_err().contains("500ms"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use corecast_host::number;
 
 use crate::configuration::Selector;
 use crate::suite::Suite;
@@ -50,7 +51,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "NAME")]
     pub only: Vec<Selector>,
     /// Time each configuration has
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = number::time)]
     pub limit: Duration,
     /// More options for `corecast serve`
     #[arg(last = true, value_name = "OPTION")]
@@ -66,7 +67,7 @@ pub struct ClientOptions {
     #[arg(long, default_value = "corecast")]
     pub agent: String,
     /// The most that one read takes, in bytes
-    #[arg(long, value_name = "N", default_value_t = 64 * 1024)]
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = bytes)]
     pub max_read_bytes: usize,
 }
 
@@ -93,6 +94,11 @@ pub struct TableOptions {
     /// The page
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
+}
+
+/// Reads a size; more than memory can hold is bounded where it is used.
+fn bytes(text: &str) -> Result<usize, String> {
+    number::size(text).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use corecast::cli::number::{count, positive, rate, time};
+use corecast_host::number::{count, positive, rate, size, time, time_or_zero};
 
 use crate::dialect::Dialect;
 use crate::script::DEFAULT_TIMEOUT;
@@ -218,7 +218,7 @@ pub struct MessageForm {
     #[arg(long, value_name = "raw|text|chat|phoenix")]
     pub protocol: Option<Dialect>,
     /// Payload bytes of a message, without what the protocol puts around it
-    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = count)]
+    #[arg(long, value_name = "SIZE", default_value = "64", value_parser = size)]
     pub size: u64,
 }
 
@@ -229,7 +229,7 @@ pub struct ConnectArgs {
     #[arg(short, long, value_name = "N", default_value = "1000", value_parser = positive)]
     pub connections: u64,
     /// How long to hold them all
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time_or_zero)]
     pub hold: Duration,
     /// Ping each connection this often
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -298,7 +298,7 @@ pub struct EchoArgs {
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = time)]
     pub duration: Duration,
     /// Time before, in which messages flow but do not count
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time_or_zero)]
     pub warm_up: Duration,
     /// Messages of each connection that are under way at one time
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = positive, conflicts_with = "rate")]
@@ -331,7 +331,7 @@ pub struct BroadcastArgs {
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = time)]
     pub duration: Duration,
     /// Time before, in which messages flow but do not count
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time_or_zero)]
     pub warm_up: Duration,
     /// Publications of each publisher that are under way at one time
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = positive, conflicts_with = "rate")]
@@ -477,7 +477,7 @@ pub struct PhoenixArgs {
     #[arg(short, long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub duration: Duration,
     /// Payload bytes of a push's body
-    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = count)]
+    #[arg(long, value_name = "SIZE", default_value = "64", value_parser = size)]
     pub size: u64,
     #[command(flatten)]
     /// How they arrive.
@@ -548,6 +548,33 @@ mod tests {
             "phoenix",
         ] {
             Cli::try_parse_from(["corecast-load", scenario, "ws://h/"]).unwrap();
+        }
+    }
+
+    /// As `corecast serve` reads them.
+    #[test]
+    fn numbers_sizes_and_times_have_one_spelling() {
+        let read = |words: &[&str]| {
+            let words = [&["corecast-load", "echo", "ws://h/"], words].concat();
+            Cli::try_parse_from(words).map_err(|error| error.to_string())
+        };
+        for words in [
+            &["--connections", "1M"][..],
+            &["--connections", "1_000"],
+            &["--size", "64KiB"],
+            &["--size", "1kB"],
+            &["--warm-up", "500ms"],
+            &["--warm-up", "0"],
+        ] {
+            read(words).unwrap_or_else(|problem| panic!("{words:?}: {problem}"));
+        }
+        for (words, problem) in [
+            (&["--size", "64K"][..], "could be 64kB or 64KiB"),
+            (&["--warm-up", "10"], "write a number and a unit"),
+            (&["--connections", "1,2"], "is not a number like"),
+        ] {
+            let error = read(words).unwrap_err();
+            assert!(error.contains(problem), "{error}");
         }
     }
 }

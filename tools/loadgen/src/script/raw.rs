@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use corecast_host::number;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -91,14 +92,14 @@ impl<'de> Deserialize<'de> for Time {
 }
 
 fn parse_time(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| {
+    number::time_or_zero(text).map_err(|_| {
         format!(
             "'{text}' is not a time; write a number and a unit, as in \"500ms\", \"10s\" or \"2m\""
         )
     })
 }
 
-/// A whole number that is not negative.
+/// A whole number that is not negative, or text as in "50k".
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Count(pub u64);
 
@@ -111,6 +112,10 @@ impl<'de> Deserialize<'de> for Count {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a whole number")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Count, E> {
+                number::count(text).map(Count).map_err(E::custom)
             }
 
             fn visit_u64<E: Error>(self, number: u64) -> Result<Count, E> {
@@ -128,7 +133,7 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
-/// A number with or without a fraction.
+/// A number with or without a fraction, or text as in "1.5k".
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rate(pub f64);
 
@@ -141,6 +146,10 @@ impl<'de> Deserialize<'de> for Rate {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number of users per second")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Rate, E> {
+                number::rate(text).map(Rate).map_err(E::custom)
             }
 
             fn visit_i64<E: Error>(self, number: i64) -> Result<Rate, E> {

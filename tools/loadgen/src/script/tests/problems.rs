@@ -95,7 +95,7 @@ fn phases() {
         ),
         (
             "duration = '1s'\narrival_rate = '1/s'",
-            "expected a number of users per second",
+            "is not a rate per second like 0.5, 200 or 50k",
         ),
         (
             "duration = '1s'\narrival_rate = 1\narrival = 'poisson'",

@@ -1,0 +1,64 @@
+//! The settings that a running server takes anew, as its shards use them.
+//!
+//! # Invariants worth naming
+//!
+//! - What stands here is what rows of the table call `Live`; everything else is fixed
+//!   when the shards start.
+//! - A shard takes up other settings with its next tick, a quarter of a second later
+//!   at most, and all of them at once.
+//! - Connections that are open stay open, whatever the settings say of new ones.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::error::StartError;
+use crate::rate::Rate;
+use crate::session::RateLimits;
+use crate::source::{SourceLimits, Sources};
+use crate::upgrade::OriginPolicy;
+
+/// What a shard uses of the settings that can change.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveSettings {
+    pub(crate) origins: OriginPolicy,
+    /// What all shards know of the sources of connections, once those are limited.
+    pub(crate) sources: Option<Arc<Sources>>,
+    pub(crate) rates: RateLimits,
+}
+
+impl LiveSettings {
+    /// As a server starts with.
+    ///
+    /// # Errors
+    /// When an allowed origin is none.
+    pub(crate) fn new(config: &Config) -> Result<Self, StartError> {
+        Ok(LiveSettings {
+            origins: OriginPolicy::new(&config.allowed_origins)
+                .map_err(|error| StartError::Origin(error.to_string()))?,
+            sources: Sources::new(source_limits(config)),
+            rates: RateLimits::new(config),
+        })
+    }
+
+    /// As a server goes on with after these. The table of sources stays, with the
+    /// limits that count now: it knows the connections that there are.
+    ///
+    /// # Errors
+    /// When an allowed origin is none; nothing has changed then.
+    pub(crate) fn renewed(&self, config: &Config) -> Result<Self, StartError> {
+        let mut renewed = LiveSettings::new(config)?;
+        if let Some(sources) = &self.sources {
+            sources.set_limits(source_limits(config));
+            renewed.sources = Some(Arc::clone(sources));
+        }
+        Ok(renewed)
+    }
+}
+
+fn source_limits(config: &Config) -> SourceLimits {
+    SourceLimits {
+        max_connections: config.max_connections_per_source,
+        handshakes: Rate::new(config.max_handshake_rate_per_source, config.rate_burst),
+        ipv6_prefix: config.source_prefix_ipv6,
+    }
+}
