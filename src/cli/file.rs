@@ -49,17 +49,15 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
     settings.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in settings {
         let source = place_of(key);
-        match Row::find(key.get_ref()) {
-            Some(row) => {
-                let texts = texts_of(value.get_ref(), row.is_list()).map_err(|problem| {
-                    CliError::setting(source.name_of(row.key()), row.with_range(&problem))
-                })?;
-                layer.insert(row, texts, source)?;
-            }
-            // A table, whose keys have places of their own.
-            None => {}
+        // What has no row is a table, whose keys have places of their own.
+        if let Some(row) = Row::find(key.get_ref()) {
+            let texts = texts_of(value.get_ref(), row.is_list()).map_err(|problem| {
+                CliError::setting(source.name_of(row.key()), row.with_range(&problem))
+            })?;
+            layer.insert(row, texts, source)?;
         }
     }
+
     let typed: Tables = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         // A value's own error does not know its key. What is not inside a value is

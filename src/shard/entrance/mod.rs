@@ -65,7 +65,6 @@ pub(crate) struct Entrance {
 
 impl Entrance {
     /// The entrance of a shard, with room for `expected_sessions`.
-    #[expect(clippy::too_many_arguments, reason = "made in one place")]
     pub(crate) fn new(
         config: &Config,
         live: &LiveSettings,
