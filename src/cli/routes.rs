@@ -90,8 +90,8 @@ fn resolve_routes(
     mut routes: Vec<RouteSetting>,
     typed: Vec<Route>,
 ) -> Result<Vec<RouteSetting>, ConfigError> {
-    // What one source has taken away, another may take away too; and what the demo
-    // would serve may be off without it, so that one list does for both.
+    // Two sources may take the same path away; and a path of the demo may be off without
+    // the demo, so that one list does for both.
     let mut known: Vec<String> = RouteSetting::demo()
         .into_iter()
         .map(|route| route.path)

@@ -158,15 +158,15 @@ impl Layer {
     /// How an error should call a setting: as the person wrote it.
     pub(super) fn name_of(&self, option: &str) -> String {
         let key = key_of(option);
-        // What is in a table that only a handler reads has the line of the nearest
-        // table around it that is in the file.
+        // A key that is missing in a handler's table has the line of the nearest table
+        // around it that is in the file.
         let mut around = std::iter::successors(Some(&*key), |key| {
             let end = key.rfind(['.', '['])?;
             Some(&key[..end])
         });
         match around.find_map(|key| self.sources.get(key)) {
             Some(source) => source.name_of(&self.shown(&key)),
-            // What is not given has no place, and a table is no flag.
+            // A table that is not there has no place, and is no flag.
             None if option.contains('.') => option.to_owned(),
             None => Source::Flag.name_of(&key),
         }

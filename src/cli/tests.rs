@@ -483,7 +483,7 @@ fn the_demo_is_served_to_this_host_alone_or_when_it_is_asked_for() {
         ),
         (&["--route", "/=echo"], (false, 1, false, true)),
         (&["--demo", "--route", "/=echo"], (true, 6, true, true)),
-        // What is off is no route.
+        // A path that is off is no route.
         (&["--route", "/=off"], (true, 5, false, true)),
         (&["--route", "/echo=off"], (true, 4, true, true)),
         (&["--route", "/healthz=off"], (true, 5, true, false)),

@@ -276,7 +276,7 @@ impl<'de> Deserializer<'de> for ValueReader<'de> {
         self.deserialize_str(visitor)
     }
 
-    /// What is there is something: a table has no `null`.
+    /// A value that is there is something: a table has no `null`.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TableError> {
         visitor.visit_some(self)
     }

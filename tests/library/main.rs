@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod built_in_settings;
 mod embedding;
 mod example_rooms;
 mod handler_panics;
