@@ -31,7 +31,9 @@ pub use table::Config;
 #[cfg(feature = "cli")]
 pub(crate) use table::SETTINGS;
 pub(crate) use time::show_time;
-pub(crate) use unread::{TableError, nearest, parsed};
+#[cfg(feature = "cli")]
+pub(crate) use unread::nearest;
+pub(crate) use unread::{TableError, parsed};
 pub use unread::{UnreadTable, UnreadValue};
 
 /// Which handler answers a path.

@@ -75,6 +75,9 @@ impl Server {
     pub fn new(config: Config) -> Result<Self, StartError> {
         config.validate()?;
         built_in::check(&config)?;
+        for note in built_in::notes(&config) {
+            tracing::warn!("{note}");
+        }
         let mut server = Server {
             routes: Vec::new(),
             router: Router::new(),
