@@ -84,11 +84,16 @@ test: test-clients ## Run all tests of the workspace and print a summary
 	$(CARGO) test --workspace --no-fail-fast $(ARGS) || status=$$?; \
 	if [ -z "$(ARGS)" ]; then \
 		$(CARGO) test --package corecast $(MICRO) >$(TARGET)/micro.log 2>&1 || { status=$$?; cat $(TARGET)/micro.log; }; \
+		$(SMALL_LIBRARY) || status=$$?; \
 		( $(BASELINE_CARGO) test --no-fail-fast ) || status=$$?; \
 	fi; \
 	exit $$status; } 2>&1 | tee $(TARGET)/test.log && status=0 || status=$$?; \
 	awk -f tools/test-summary.awk $(TARGET)/test.log; \
 	exit $$status
+
+# The library without features: it serves, its examples compile, and tokens are refused.
+SMALL := $(CARGO) test --package corecast --no-default-features
+SMALL_LIBRARY := { $(SMALL) --test library && $(SMALL) --doc && $(SMALL) --lib phoenix::token; }
 
 # The conventional server has a workspace and a lock file of its own, so that
 # its dependencies stay out of the product's.
@@ -139,12 +144,18 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package corecast --no-default-features --all-targets -- -D warnings
+	$(MAKE) --no-print-directory features
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	$(BASELINE_CARGO) fmt --check
 	$(BASELINE_CARGO) clippy --all-targets -- -D warnings
 	cd tools/fuzz && $(CARGO) fmt --check
 	RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=$(TARGET)/fuzzing \
-		$(CARGO) clippy --package corecast --lib --no-default-features -- -D warnings
+		$(CARGO) clippy --package corecast --lib --no-default-features --features cli,tokens -- -D warnings
+
+# The library that others build servers with must not bring what only our program needs.
+.PHONY: features
+features: ## Check that the library builds with each feature alone, and alone is the data plane only
+	@CARGO=$(CARGO) tools/features
 
 # Without the control plane: tokio leaves its sockets out under cfg(loom).
 .PHONY: loom

@@ -2,7 +2,7 @@
 //!
 //! [`Config`] is what was *resolved*: plain values with the relations between
 //! them checked once by [`Config::validate`]. What a person *typed* (flags,
-//! environment, a TOML file) is the concern of [`crate::cli`] and becomes a
+//! environment, a TOML file) is the concern of `cli` and becomes a
 //! `Config` before any thread starts.
 
 pub(crate) mod choice;
@@ -11,6 +11,7 @@ mod phoenix;
 mod range;
 pub(crate) mod setting;
 mod table;
+mod time;
 mod topic_pattern;
 mod validate;
 
@@ -21,9 +22,11 @@ pub use choice::{
 };
 pub use endpoint::{Endpoint, EndpointKind, MAX_ENDPOINTS};
 pub use phoenix::{PhoenixConfig, TokenKey, TokenSetting, TopicRule};
-pub(crate) use range::{show_bytes, show_time};
+pub(crate) use range::show_bytes;
 pub use table::Config;
+#[cfg(feature = "cli")]
 pub(crate) use table::SETTINGS;
+pub(crate) use time::show_time;
 pub use topic_pattern::TopicPattern;
 
 /// The handlers a route may name.

@@ -58,39 +58,53 @@
 //!    the hubs of the other shards. A [`publisher`] gives them more, from any thread.
 //! 6. [`link::Outlet`] sends, and keeps what a socket does not take at once.
 //!
-//! Around them: [`config`] and [`cli`] (what may be set), [`cpus`] (lists of cores), [`server`], `shard`,
-//! `steer` and [`runtime`] (threads), [`metrics`] and [`control`] (what can be seen),
-//! [`orders`] (what signals ask for), `live` (settings that a running server takes anew), [`shutdown`] (how it ends), [`handover`] (how another process takes over),
-//! [`service`] (what a service manager is told), [`sys`] (system calls). Beside the
-//! server: [`host`] reads what a host allows, [`budget`] is what a connection costs,
-//! and `doctor` and `plan` put the two together.
+//! Around them: [`config`] and `cli` (what may be set), [`server`], `shard`,
+//! `steer` and [`runtime`] (threads), [`metrics`] and `control` (what can be seen),
+//! `orders` (what signals ask for), `live` (settings that a running server takes anew),
+//! [`shutdown`] (how it ends), [`handover`] (how another process takes over),
+//! `service` (what a service manager is told), [`sys`] (system calls). Beside the
+//! server: the crate `corecast-host` reads what a host allows and computes what a load
+//! needs, for `corecast doctor` and `corecast plan`.
+//!
+//! # Features
+//!
+//! With `default-features = false` the library is the data plane: shards, codec, hub,
+//! handlers, and a server that is started from a [`config::Config`]. Each feature adds
+//! a part and the packages that it needs; the default is `cli`, `control` and `tokens`,
+//! which is the whole program.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `cli` | The `corecast` binary, and for it `cli` (command line, environment, configuration file, doctor and plan), `orders` (signals), and `log` and `service` below. |
+//! | `control` | `control`: metrics, health and statistics over HTTP on a thread of its own. Without it [`Config::admin`](config::Config::admin) is `None` by default, and a server with an address there does not start. |
+//! | `log` | `log`: a log on standard error that never waits for its reader. Without it events go to the [`tracing`] subscriber of your program, if it has one. |
+//! | `service` | `service`, which tells a service manager such as systemd how the server is, and `handover::HandOver`, with which a new process takes the place of this one. |
+//! | `tokens` | Signed tokens (JWT) that say which topics of Phoenix Channels a session may join. Without it a [`config::PhoenixConfig`] that names a key is refused. |
 
-pub mod budget;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
 #[cfg(feature = "control")]
 pub mod control;
-pub mod cpus;
-#[cfg(feature = "doctor")]
-pub mod doctor;
+mod cpus;
 pub mod error;
+mod failure_log;
 mod fan_out_semaphore;
 pub mod handler;
 pub mod handover;
-pub mod host;
 pub mod hub;
 mod latest;
 pub mod link;
 mod listeners;
 mod live;
+#[cfg(feature = "log")]
 pub mod log;
 pub mod mesh;
 pub mod metrics;
+#[cfg(feature = "cli")]
 pub mod orders;
 pub mod participant;
 mod permits;
-#[cfg(feature = "doctor")]
-pub mod plan;
 pub mod plane;
 pub mod publication;
 pub mod publisher;
@@ -98,6 +112,7 @@ mod rate;
 pub mod router;
 pub mod runtime;
 pub mod server;
+#[cfg(feature = "service")]
 pub mod service;
 mod session;
 mod shard;

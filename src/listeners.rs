@@ -3,9 +3,10 @@
 //!
 //! # Invariants worth naming
 //!
-//! - They are made before the shards' descriptor tables part. Each shard takes
-//!   possession of the copies of its own and closes those of the others; the
-//!   process keeps one of each for a hand-over.
+//! - They are made before the shards' descriptor tables part. A shard with a table
+//!   of its own takes possession of the copies of its listeners and closes those of
+//!   the others; one that shares the process's gets duplicates. The process keeps
+//!   one of each for a hand-over.
 //! - An inherited listener is accepted from as long as its server serves, even
 //!   with fewer shards than listeners: closing one would lose what the kernel
 //!   has put into its queue.
@@ -21,6 +22,7 @@ use socket2::Socket;
 use crate::config::Endpoint;
 use crate::error::StartError;
 use crate::link::ListenSocket;
+use crate::server::DescriptorTables;
 use crate::sys;
 
 /// The listening sockets of a server's endpoints.
@@ -78,13 +80,15 @@ impl Listeners {
         self.endpoints.iter().map(|bound| bound.endpoint).collect()
     }
 
-    /// Parts the calling shard's descriptor table from the process's, which also
-    /// holds `private`, and takes the listeners that are the shard's.
-    pub(crate) fn part(
+    /// Takes the listeners that are the calling shard's: in a descriptor table of
+    /// its own, if `tables` says so, which then has no copies of the others nor of
+    /// `private`.
+    pub(crate) fn take(
         &self,
         shard: usize,
         shards: usize,
         private: &[BorrowedFd<'_>],
+        tables: DescriptorTables,
     ) -> io::Result<Vec<ShardListener>> {
         let mut mine = Vec::new();
         let mut places = Vec::new();
@@ -99,13 +103,22 @@ impl Listeners {
                 }
             }
         }
-        // SAFETY: the process owns them, and a shard uses only what it is given here.
-        let (sockets, parted) = unsafe { sys::part_with(&mine, &others) }?;
-        if let Err(error) = parted {
-            tracing::warn!(
-                "shard {shard} shares its table of descriptors with the process: {error}"
-            );
-        }
+        let parted = match tables {
+            DescriptorTables::Shared => None,
+            // SAFETY: the process owns them, and a shard uses only what it is given
+            // here; the rest was promised when the tables were chosen.
+            DescriptorTables::OnePerShard => match unsafe { sys::part_with(&mine, &others) } {
+                Ok(sockets) => Some(sockets),
+                Err(error) => {
+                    tracing::warn!(
+                        "shard {shard} shares its table of descriptors with the process: {error}"
+                    );
+                    None
+                }
+            },
+        };
+        let duplicate = || mine.iter().map(BorrowedFd::try_clone_to_owned).collect();
+        let sockets = parted.map_or_else(duplicate, Ok)?;
         let listeners = sockets.into_iter().zip(places);
         Ok(listeners
             .map(|(socket, (place, address))| ShardListener {

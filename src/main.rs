@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use corecast::cli::{self, Command, ServeOptions};
-use corecast::config::Endpoint;
+use corecast::config::{Config, Endpoint};
 use corecast::error::StartError;
 use corecast::handover::{HandOver, Inherited, Origin};
 use corecast::log;
@@ -14,6 +14,8 @@ use corecast::orders::Orders;
 use corecast::server::Server;
 use corecast::service::Service;
 use corecast::sys::{self, StopSignals};
+use corecast_host::plan::{Plan, Question};
+use corecast_host::{Root, Settings};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -22,10 +24,8 @@ fn main() -> ExitCode {
     StopSignals::let_through();
     match cli::parse() {
         Command::PrintConfig(text) | Command::PrintOptions(text) => print(&text),
-        #[cfg(feature = "doctor")]
         Command::Plan { question, json } => plan(&question, json),
         Command::Serve(options) => serve(options),
-        #[cfg(feature = "doctor")]
         Command::Doctor(options) => doctor(&options),
     }
 }
@@ -49,9 +49,8 @@ fn print(text: &str) -> ExitCode {
 }
 
 /// Prints the budget; the exit code says whether what was given is enough.
-#[cfg(feature = "doctor")]
-fn plan(question: &corecast::plan::Question, json: bool) -> ExitCode {
-    let plan = corecast::plan::Plan::of(question);
+fn plan(question: &Question, json: bool) -> ExitCode {
+    let plan = Plan::of(question, &Settings::from(&Config::default()));
     let text = if json { plan.json() } else { plan.table() };
     match print(&text) {
         ExitCode::SUCCESS if !plan.problems.is_empty() => ExitCode::FAILURE,
@@ -59,9 +58,8 @@ fn plan(question: &corecast::plan::Question, json: bool) -> ExitCode {
     }
 }
 
-#[cfg(feature = "doctor")]
 fn doctor(options: &cli::DoctorOptions) -> ExitCode {
-    match options.run(&corecast::host::Root::default()) {
+    match options.run(&Root::default()) {
         Ok((text, fits)) => match print(&text) {
             ExitCode::SUCCESS if !fits => ExitCode::FAILURE,
             code => code,
@@ -102,7 +100,12 @@ fn serve(options: ServeOptions) -> ExitCode {
             .close_timeout
             .max(options.config.write_stall_timeout)
         + Duration::from_secs(10);
-    let started = Server::new(options.config).and_then(|server| server.inherit(inherited).start());
+    let started = Server::new(options.config).and_then(|server| {
+        // SAFETY: the built-in handlers use no descriptors, and the log goes to standard
+        // error, which is open from the beginning to the end.
+        let server = unsafe { server.with_a_descriptor_table_per_shard() };
+        server.inherit(inherited).start()
+    });
     let mut server = match started {
         Ok(server) => server,
         Err(error) => return fail(&error),

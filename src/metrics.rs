@@ -87,6 +87,8 @@ labelled! {
         SourceFull => "source_full",
         /// Its source connects more often than allowed (429).
         SourceTooFast => "source_too_fast",
+        /// Its handshake was silent for longest when a place was needed (503).
+        CrowdedOut => "crowded_out",
         /// The shard or the process is full (503).
         Full => "full",
         /// The server is draining (503).

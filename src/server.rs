@@ -77,6 +77,16 @@ pub struct Server {
     routes: Vec<RouteFactory>,
     router: Router<u16>,
     inherited: Inherited,
+    descriptor_tables: DescriptorTables,
+}
+
+/// The tables that the descriptors of sessions are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DescriptorTables {
+    /// The one of the process.
+    Shared,
+    /// Each shard has one of its own.
+    OnePerShard,
 }
 
 impl Server {
@@ -90,6 +100,7 @@ impl Server {
             routes: Vec::new(),
             router: Router::new(),
             inherited: Inherited::default(),
+            descriptor_tables: DescriptorTables::Shared,
             config,
         };
         for route in server.config.routes.clone() {
@@ -121,6 +132,46 @@ impl Server {
     #[must_use]
     pub fn inherit(mut self, inherited: Inherited) -> Self {
         self.inherited = inherited;
+        self
+    }
+
+    /// Gives each shard a table of file descriptors of its own, a copy of the
+    /// process's at the start. The limit on open files (`ulimit -n`,
+    /// `LimitNOFILE=`) then counts for each shard and not for the process, and
+    /// shards do not wait for each other where the kernel locks a table.
+    ///
+    /// Without it all shards share the process's table, and a handler may use any
+    /// file, socket or pool of the application.
+    ///
+    /// Where a sandbox forbids it, the shards share the table with a warning.
+    ///
+    /// # Safety
+    /// On a shard's thread a descriptor that was opened on another thread after the
+    /// start is no file, or *another* one: a log line written to it may reach a
+    /// client's socket. So nothing that runs on a shard's thread (the methods of
+    /// handlers, what they drop, the subscriber of `tracing`, a panic hook) may use
+    /// a descriptor that was opened elsewhere later, such as that of a log that was
+    /// rotated or of a pool that connects when it is first used, and it must not
+    /// give descriptors that it opens itself to other threads. Allowed are those
+    /// that were open before [`Server::start`] and stay open until the server has
+    /// ended, those of the shard's own, and what needs none, such as a `std`
+    /// channel to a thread that does the work.
+    ///
+    /// ```
+    /// # use corecast::config::Config;
+    /// # use corecast::server::Server;
+    /// # let config = Config {
+    /// #     listen: vec!["127.0.0.1:0".parse()?], admin: None, shards: 1, ..Config::default()
+    /// # };
+    /// let server = Server::new(config)?;
+    /// // SAFETY: the built-in handlers use no descriptors at all.
+    /// let server = unsafe { server.with_a_descriptor_table_per_shard() };
+    /// # server.start()?.handle().drain();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub unsafe fn with_a_descriptor_table_per_shard(mut self) -> Self {
+        self.descriptor_tables = DescriptorTables::OnePerShard;
         self
     }
 
@@ -201,6 +252,7 @@ impl ServerHandle {
     }
 
     /// The same after another process has got this one's listeners.
+    #[cfg(feature = "service")]
     pub(crate) fn hand_over(&self) {
         self.drain_for(TakeOver::BY_NEW_PROCESS);
     }
@@ -337,10 +389,8 @@ impl RunningServer {
         &self.metrics
     }
 
-    /// What a new process would need, for [`HandOver::new`]; nothing when it was
+    /// What a new process would need, for `HandOver::new`; nothing when it was
     /// taken before.
-    ///
-    /// [`HandOver::new`]: crate::handover::HandOver::new
     pub fn take_hand_over_sockets(&mut self) -> Option<HandOverSockets> {
         self.hand_over_sockets.take()
     }

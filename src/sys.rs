@@ -104,6 +104,11 @@ impl Socket {
         socket2::SockRef::from(self).cpu_affinity().ok()
     }
 
+    /// The address of the other end, as long as the connection stands.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        socket2::SockRef::from(self).peer_addr().ok()?.as_socket()
+    }
+
     /// Tells the peer that nothing more will be sent.
     pub fn shutdown_write(&self) {
         shutdown_write(self.0.as_fd());
@@ -255,31 +260,33 @@ impl AsRawFd for EventFd {
 ///
 /// # Errors
 /// Where a sandbox forbids it.
-pub fn unshare_files() -> io::Result<()> {
+///
+/// # Safety
+/// From now on a descriptor that another thread opens is no file of this thread,
+/// or another one, and the other way round. So nothing that runs on this thread
+/// may use a descriptor that was opened elsewhere later, nor give one away.
+pub unsafe fn unshare_files() -> io::Result<()> {
     // SAFETY: unshare takes no pointers; CLONE_FILES leaves every descriptor
-    // number of this thread valid.
+    // number of this thread valid. What follows from it is the caller's.
     check(unsafe { libc::unshare(libc::CLONE_FILES) }).map(drop)
 }
 
 /// Gives the calling thread a table of its own, as [`unshare_files`] does, takes
-/// possession of the copies of `mine` in it and closes those of `others`. Where
-/// the table cannot be parted, the thread gets duplicates and `others` stay.
-/// Returns what is the thread's, and whether its table is.
+/// possession of the copies of `mine` in it and closes those of `others`.
 ///
 /// # Errors
-/// When there is no room for the duplicates.
+/// Where a sandbox forbids it; the table is still shared then.
 ///
 /// # Safety
-/// The descriptors must be owned on other threads, and the calling thread must
-/// not use them any more, because on it their numbers may become other files.
+/// As [`unshare_files`]. The descriptors must be owned on other threads, and the
+/// calling thread must not use them any more, because on it their numbers may
+/// become other files.
 pub unsafe fn part_with(
     mine: &[BorrowedFd<'_>],
     others: &[BorrowedFd<'_>],
-) -> io::Result<(Vec<OwnedFd>, io::Result<()>)> {
-    if let Err(error) = unshare_files() {
-        let duplicates = mine.iter().map(BorrowedFd::try_clone_to_owned);
-        return Ok((duplicates.collect::<io::Result<_>>()?, Err(error)));
-    }
+) -> io::Result<Vec<OwnedFd>> {
+    // SAFETY: the caller keeps the promise.
+    unsafe { unshare_files() }?;
     for other in others {
         // SAFETY: it is a copy in this thread's table, and nobody uses it here.
         unsafe { libc::close(other.as_raw_fd()) };
@@ -288,7 +295,7 @@ pub unsafe fn part_with(
         // SAFETY: as above; the owner's descriptor is one of another table.
         unsafe { OwnedFd::from_raw_fd(fd.as_raw_fd()) }
     });
-    Ok((copies.collect(), Ok(())))
+    Ok(copies.collect())
 }
 
 /// Raises the soft limit on descriptors to the hard one and returns it.

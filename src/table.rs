@@ -229,6 +229,7 @@ impl<T: Entry> Table<T> {
             readable: true,
             writable: false,
             hung_up: true,
+            lost: false,
             lapsed: false,
         }));
         for readiness in &self.ready {

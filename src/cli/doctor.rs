@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 
 use clap::Args;
+use corecast_host::doctor::{Asked, Report, Role, Running, Told, examine, find_running, render};
+use corecast_host::number::positive;
+use corecast_host::{Reading, Root, Settings, Unread, cpus};
 
-use super::number::positive;
-use super::{Command, try_parse_from};
+use super::{Command, host, try_parse_from};
 use crate::config::Config;
-use crate::doctor::{Asked, Report, Role, Running, Settings, examine, find_running, render};
-use crate::host::{Reading, Root, Unread};
 
 /// What was typed.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -112,7 +112,7 @@ impl DoctorOptions {
             }
             None => find_running(root)?,
         };
-        let cores = crate::cpus::usable().len().max(1) as u64;
+        let cores = cpus::usable().len().max(1) as u64;
         let shards = self.shards.unwrap_or_else(|| {
             running
                 .as_ref()
@@ -126,11 +126,17 @@ impl DoctorOptions {
             shards,
             open: running.as_ref().map_or(0, Running::sessions),
         };
+        let defaults = Settings::from(&Config::default());
         let settings = match &running {
             Some(running) => settings_of(root, running.pid),
-            None => Ok(Settings::default()),
+            None => Ok(defaults.clone()),
         };
-        Ok(examine(root, asked, running, &settings))
+        let told = Told {
+            settings,
+            defaults,
+            ring: host::ring(root),
+        };
+        Ok(examine(root, asked, running, &told))
     }
 }
 

@@ -13,14 +13,12 @@
 //!   `CORECAST_SHARDS`, or `corecast.toml:3: shards`.
 //! - Nothing here reads the process's environment but [`parse`]; tests bring their own.
 
-#[cfg(feature = "doctor")]
 mod doctor;
 mod file;
 mod help;
-pub mod number;
+mod host;
 mod page;
 mod phoenix;
-#[cfg(feature = "doctor")]
 mod plan;
 mod print;
 mod resolve;
@@ -40,14 +38,12 @@ use std::process;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, FromArgMatches, Parser, Subcommand};
+use corecast_host::plan::Question;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::setting::Reload;
 use crate::config::{Config, ConfigError};
 use crate::log::LogFormat;
-#[cfg(feature = "doctor")]
-use crate::plan::Question;
-#[cfg(feature = "doctor")]
 pub use doctor::DoctorOptions;
 use settings::{PHOENIX, ROUTES, Row, key_of};
 use source::Layer;
@@ -63,7 +59,6 @@ pub enum Command {
     /// Print this text, the page of all options, and exit.
     PrintOptions(String),
     /// Print the budget of a load.
-    #[cfg(feature = "doctor")]
     Plan {
         /// What is planned.
         question: Question,
@@ -71,7 +66,6 @@ pub enum Command {
         json: bool,
     },
     /// Look at what the host allows.
-    #[cfg(feature = "doctor")]
     Doctor(DoctorOptions),
 }
 
@@ -233,9 +227,7 @@ where
     let serve = match command {
         TypedCommand::Serve(serve) => serve,
         TypedCommand::Options => return Ok(Command::PrintOptions(page::page())),
-        #[cfg(feature = "doctor")]
         TypedCommand::Plan(plan) => return plan.resolve(),
-        #[cfg(feature = "doctor")]
         TypedCommand::Doctor(options) => return Ok(Command::Doctor(options)),
     };
     let (_, matches) = matches
@@ -282,10 +274,8 @@ enum TypedCommand {
     #[command(hide = true)]
     Options,
     /// Print what a load needs of memory, descriptors, ports, network and cores
-    #[cfg(feature = "doctor")]
     Plan(plan::PlanArgs),
     /// Say what this host allows, and what stops it first
-    #[cfg(feature = "doctor")]
     Doctor(DoctorOptions),
 }
 

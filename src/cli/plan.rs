@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use corecast_host::number::{count, positive, rate, size, time_or_zero};
+use corecast_host::plan::Question;
 
-use super::number::{count, positive, rate, size, time_or_zero};
 use super::{CliError, Command};
-use crate::plan::Question;
 
 /// How `corecast plan --help` ends.
 const EXAMPLES: &str = "\

@@ -12,14 +12,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use corecast_host::{cpus, number};
 use ipnet::IpNet;
 use toml::Value;
 
-use super::number;
 use super::text::from_text;
 use crate::config::setting::Kind;
 use crate::config::{SlowConsumerPolicy, show_bytes, show_time};
-use crate::cpus;
 use crate::source::{canonical_address, canonical_network};
 
 /// Puts what was written into the settings. A list may be in several texts, or in

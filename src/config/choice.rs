@@ -43,6 +43,7 @@ macro_rules! choice {
     };
 }
 
+#[cfg(feature = "log")]
 pub(crate) use choice;
 
 choice! {

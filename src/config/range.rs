@@ -1,7 +1,5 @@
 //! The range of a setting that is a number, a size or a time.
 
-use std::time::Duration;
-
 pub(super) const KIB: u64 = 1024;
 pub(super) const MIB: u64 = 1024 * KIB;
 pub(super) const GIB: u64 = 1024 * MIB;
@@ -62,13 +60,10 @@ pub(crate) fn show_bytes(bytes: u64) -> String {
     format!("{bytes}B")
 }
 
-/// A time in words that state it exactly, as `--idle-timeout` reads it.
-pub(crate) fn show_time(time: Duration) -> String {
-    humantime::format_duration(time).to_string()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::table::SETTINGS;
     use super::super::{Config, setting::Kind};
     use super::*;

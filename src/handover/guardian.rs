@@ -3,10 +3,10 @@
 
 use std::env;
 use std::fmt;
+use std::fs;
 use std::os::unix::process::parent_id;
+use std::path::Path;
 use std::process;
-
-use crate::host::Root;
 
 /// Inits that end with the first child they have started. The kernel then ends
 /// every process of their PID namespace.
@@ -22,6 +22,14 @@ const SHORT_LIVED_INITS: [&str; 7] = [
 
 /// Supervisors that know the process they have started and no other.
 const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervise"];
+
+/// Where the kernel lists the processes.
+const PROC: &str = "/proc";
+
+/// The name of a process's program, if it can be read.
+fn name_of(proc: &Path, process: u32) -> Option<String> {
+    fs::read_to_string(proc.join(format!("{process}/comm"))).ok()
+}
 
 /// Why a new process could not outlive this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,20 +52,19 @@ impl Guardian {
         let unit = env::var("SYSTEMD_EXEC_PID").ok();
         let unit = unit.and_then(|number| number.parse().ok());
         let unit = unit.filter(|_| !is_service);
-        let guardian = Self::of(&Root::default(), process::id(), parent_id(), unit);
+        let guardian = Self::of(Path::new(PROC), process::id(), parent_id(), unit);
         // Its program may run as that of an interpreter.
         guardian.or_else(|| {
-            let is_child_of_python = Root::default()
-                .read(format!("/proc/{}/comm", parent_id()))
+            let is_child_of_python = name_of(Path::new(PROC), parent_id())
                 .is_some_and(|name| name.starts_with("python"));
             (is_child_of_python && env::var_os("SUPERVISOR_ENABLED").is_some())
                 .then(|| Guardian::Supervisor("supervisord".to_owned()))
         })
     }
 
-    /// `unit` is the process that systemd has started in a unit without
-    /// `Type=notify`.
-    fn of(root: &Root, own: u32, parent: u32, unit: Option<u32>) -> Option<Self> {
+    /// `proc` is where the processes are listed; `unit` is the one that systemd has
+    /// started in a unit without `Type=notify`.
+    fn of(proc: &Path, own: u32, parent: u32, unit: Option<u32>) -> Option<Self> {
         if own == 1 {
             return Some(Guardian::Kernel);
         }
@@ -65,7 +72,7 @@ impl Guardian {
             return Some(Guardian::Systemd);
         }
         // The parent may be outside of our PID namespace, or hidden.
-        let name = root.read(format!("/proc/{parent}/comm"))?;
+        let name = name_of(proc, parent)?;
         let name = name.trim();
         if parent == 1 && SHORT_LIVED_INITS.contains(&name) {
             return Some(Guardian::Init(name.to_owned()));
@@ -112,34 +119,34 @@ mod tests {
     #[test]
     fn guardians_that_end_with_their_child_are_known() {
         let folder = tempfile::tempdir().unwrap();
-        let root = Root::at(folder.path());
+        let proc = folder.path();
         let name = |process: u32, name: &str| {
-            let folder = folder.path().join(format!("proc/{process}"));
+            let folder = proc.join(process.to_string());
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join("comm"), format!("{name}\n")).unwrap();
         };
-        assert_eq!(Guardian::of(&root, 1, 0, None), Some(Guardian::Kernel));
-        assert_eq!(Guardian::of(&root, 7, 0, None), None, "from outside");
+        assert_eq!(Guardian::of(proc, 1, 0, None), Some(Guardian::Kernel));
+        assert_eq!(Guardian::of(proc, 7, 0, None), None, "from outside");
         for init in SHORT_LIVED_INITS {
             name(1, init);
-            let found = Guardian::of(&root, 7, 1, None);
+            let found = Guardian::of(proc, 7, 1, None);
             assert_eq!(found, Some(Guardian::Init(init.to_owned())));
             assert!(found.unwrap().to_string().contains(init));
         }
         for init in ["systemd", "init", "s6-svscan", "bash"] {
             name(1, init);
-            assert_eq!(Guardian::of(&root, 7, 1, None), None, "{init} stays");
+            assert_eq!(Guardian::of(proc, 7, 1, None), None, "{init} stays");
         }
         name(5, "tini");
-        assert_eq!(Guardian::of(&root, 7, 5, None), None, "not process 1");
+        assert_eq!(Guardian::of(proc, 7, 5, None), None, "not process 1");
         for supervisor in SUPERVISORS {
             name(5, supervisor);
-            let found = Guardian::of(&root, 7, 5, None);
+            let found = Guardian::of(proc, 7, 5, None);
             assert_eq!(found, Some(Guardian::Supervisor(supervisor.to_owned())));
         }
         name(1, "systemd");
-        assert_eq!(Guardian::of(&root, 7, 1, Some(7)), Some(Guardian::Systemd));
+        assert_eq!(Guardian::of(proc, 7, 1, Some(7)), Some(Guardian::Systemd));
         // A new process has the variable of the old one.
-        assert_eq!(Guardian::of(&root, 7, 1, Some(6)), None);
+        assert_eq!(Guardian::of(proc, 7, 1, Some(6)), None);
     }
 }

@@ -18,8 +18,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::guardian::Guardian;
-use super::new_process::{HandOverError, HandOverSockets, NewProcess};
+use super::new_process::{HandOverError, NewProcess};
 use super::program::Program;
+use super::sockets::HandOverSockets;
 use crate::server::ServerHandle;
 use crate::service::Service;
 use crate::shutdown::Phase;

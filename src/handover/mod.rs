@@ -35,10 +35,15 @@
 //! - What it inherits is named in one variable ([`VARIABLE`]); everything else
 //!   is closed when its program begins.
 
+#[cfg(feature = "service")]
 mod guardian;
+#[cfg(feature = "service")]
 mod hand_over;
+#[cfg(feature = "service")]
 mod new_process;
+#[cfg(feature = "service")]
 mod program;
+mod sockets;
 
 use std::env;
 use std::ffi::OsString;
@@ -52,9 +57,12 @@ use std::sync::{Arc, Weak};
 use socket2::Socket;
 
 use crate::sys;
+#[cfg(feature = "service")]
 pub use hand_over::{Begun, HandOver, Origin, Refused, Stopped};
-pub(crate) use new_process::AdminHandOver;
-pub use new_process::{HandOverError, HandOverSockets};
+#[cfg(feature = "service")]
+pub use new_process::HandOverError;
+pub(crate) use sockets::AdminHandOver;
+pub use sockets::HandOverSockets;
 
 /// The variable that names the descriptors a new process inherits, as in
 /// `link=3 admin=4 listen=5 listen=6`.

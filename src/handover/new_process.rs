@@ -8,33 +8,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use socket2::Socket;
-
 use super::program::Program;
+use super::sockets::HandOverSockets;
 use super::{GO, READY, VARIABLE};
+use crate::config::show_time;
 use crate::sys;
-
-/// The listening sockets that a running server hands over to the new process. Dropping it closes this
-/// process's hold on the listeners; the shards have their own.
-pub struct HandOverSockets {
-    pub(crate) listeners: Vec<Socket>,
-    pub(crate) admin: Option<AdminHandOver>,
-}
-
-/// The control plane's part of the [`HandOverSockets`].
-pub(crate) struct AdminHandOver {
-    pub(crate) listener: Socket,
-    /// Makes the control plane stop accepting.
-    pub(crate) retire: Box<dyn Fn() + Send>,
-}
-
-impl fmt::Debug for HandOverSockets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandOverSockets")
-            .field("listeners", &self.listeners)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Why a new process did not take over.
 #[derive(Debug)]
@@ -67,7 +45,7 @@ impl fmt::Display for HandOverError {
             }
             HandOverError::Ended(None) => f.write_str("the new process ended before it was ready"),
             HandOverError::TimedOut(limit) => {
-                let limit = humantime::format_duration(*limit);
+                let limit = show_time(*limit);
                 write!(f, "the new process was not ready within {limit}")
             }
             HandOverError::Lost(error) => {

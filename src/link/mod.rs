@@ -34,6 +34,7 @@ pub(crate) use pending::PendingLink;
 pub use send_queue::{SendQueue, Sink};
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::sys::{Socket, is_temporary};
@@ -118,6 +119,15 @@ impl Link {
             Link::Plain(socket) => socket.shutdown_write(),
             #[cfg(any(test, fuzzing))]
             Link::Scripted(socket) => socket.shut_write(),
+        }
+    }
+
+    /// The address of the other end, as long as the connection stands.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Link::Plain(socket) => socket.peer(),
+            #[cfg(any(test, fuzzing))]
+            Link::Scripted(_) => None,
         }
     }
 

@@ -54,6 +54,11 @@ impl Outlet {
         self.queue.as_ref().map_or(0, |queue| queue.pending_bytes())
     }
 
+    /// What the queue costs a limit of memory; see [`SendQueue::weight`].
+    pub fn weight(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.weight())
+    }
+
     /// Whether something waits.
     #[inline]
     pub fn is_pending(&self) -> bool {

@@ -31,6 +31,9 @@ pub trait Sink {
 /// Runs of bytes handed to the kernel in one call.
 const MAX_PARTS: usize = 64;
 
+/// Bytes that a run of bytes takes in the queue beside its own.
+pub(crate) const PLACE_BYTES: usize = size_of::<Chunk>();
+
 /// A run of bytes in the queue.
 #[derive(Debug)]
 enum Chunk {
@@ -75,6 +78,13 @@ impl SendQueue {
     /// Bytes that have not left yet.
     pub fn pending_bytes(&self) -> usize {
         self.pending_bytes
+    }
+
+    /// What the queue costs a limit of memory: the bytes that have not left, and the
+    /// places of the runs that they are in. Publications of a few bytes weigh more as
+    /// places than as bytes.
+    pub fn weight(&self) -> usize {
+        self.pending_bytes + self.chunks.len() * PLACE_BYTES
     }
 
     /// Whether everything has left.
@@ -278,6 +288,21 @@ mod tests {
             prop_assert!(queue.is_empty());
             prop_assert_eq!(&*socket.taken.borrow(), &oracle);
         }
+    }
+
+    #[test]
+    fn small_publications_weigh_what_their_places_take() {
+        let frame = Rc::new(Run::from(PreparedFrame::binary(b"1")));
+        let mut queue = SendQueue::default();
+        for _ in 0..1_000 {
+            queue.push_shared(&frame, 0);
+        }
+        assert_eq!(queue.pending_bytes(), 3_000);
+        assert_eq!(queue.weight(), 3_000 + 1_000 * PLACE_BYTES);
+        let mut socket = Script::default();
+        socket.room.set(3 * 999 + 1);
+        queue.flush(&mut socket).unwrap();
+        assert_eq!(queue.weight(), 2 + PLACE_BYTES);
     }
 
     #[test]

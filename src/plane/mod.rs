@@ -69,6 +69,8 @@ pub struct Readiness {
     /// The peer has closed its end: read on until the end of stream is seen,
     /// because no further readiness will tell of it.
     pub hung_up: bool,
+    /// The connection is over for both directions, by a reset or two ends.
+    pub lost: bool,
     /// The watch ended with this report, because the kernel had no room to
     /// keep it: watch the socket again.
     pub lapsed: bool,
@@ -77,13 +79,15 @@ pub struct Readiness {
 impl Readiness {
     /// Reads the event bits that poll and epoll share.
     fn from_events(key: SessionKey, events: u32) -> Self {
-        const HUNG_UP: u32 = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
-        let hung_up = events & HUNG_UP != 0;
+        const LOST: u32 = (libc::EPOLLHUP | libc::EPOLLERR) as u32;
+        let lost = events & LOST != 0;
+        let hung_up = lost || events & libc::EPOLLRDHUP as u32 != 0;
         Readiness {
             key,
             readable: hung_up || events & libc::EPOLLIN as u32 != 0,
             writable: events & libc::EPOLLOUT as u32 != 0,
             hung_up,
+            lost,
             lapsed: false,
         }
     }

@@ -312,6 +312,7 @@ impl UringPlane {
                     readable: true,
                     writable: true,
                     hung_up: true,
+                    lost: false,
                     lapsed: true,
                 }),
                 events => {

@@ -81,10 +81,14 @@ pub(super) fn start_control(
     _: &[Arc<ShardMetrics>],
     _: &ServerHandle,
 ) -> Result<Control, StartError> {
-    if config.admin.is_some() {
-        tracing::warn!("built without the control plane: --admin is ignored");
+    match config.admin {
+        None => Ok(NoControl),
+        Some(_) => Err(StartError::Admin(std::io::Error::new(
+            std::io::ErrorKind::Unsupported,
+            "corecast was built without the feature 'control'; build it with that feature, or \
+             set --admin off",
+        ))),
     }
-    Ok(NoControl)
 }
 
 #[cfg(not(feature = "control"))]

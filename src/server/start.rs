@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use super::control_plane::{begin_control, start_control};
 use super::shards::StartingShards;
 use super::starting::{Stage, Starter, StartingShard};
-use super::{RunningServer, Server, ServerHandle};
+use super::{DescriptorTables, RunningServer, Server, ServerHandle};
 use crate::config::Config;
 use crate::cpus;
 use crate::error::StartError;
@@ -38,18 +38,16 @@ use crate::sys::{self, EventFd};
 impl Server {
     /// Starts all shards and the control plane.
     ///
-    /// Each shard has a table of file descriptors of its own, a copy of the
-    /// process's at this moment. So a handler must not use descriptors that
-    /// are opened elsewhere later: on its thread the number may be another
-    /// file. Give handlers what they open themselves, what was open before
-    /// (which then stays open in the shards too), or what needs none, such as
-    /// a `std` channel.
-    ///
     /// # Errors
     /// When any of them cannot run; none is left running then.
     pub fn start(mut self) -> Result<RunningServer, StartError> {
         let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
         let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
+        // What each shard may expect to have room for.
+        let descriptors = match self.descriptor_tables {
+            DescriptorTables::Shared => descriptors / self.config.shards as u64,
+            DescriptorTables::OnePerShard => descriptors,
+        };
         let steer = steer::resolve(self.config.steer);
         let mut inherited = std::mem::take(&mut self.inherited);
         let old_listeners = std::mem::take(&mut inherited.listeners);

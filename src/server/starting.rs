@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! start (start.rs)                     a shard's thread
-//!   spawns it ───────────────────────►  StartingShard: parts with the process's
-//!             ◄──────────── Parted ───                 descriptor table
+//!   spawns it ───────────────────────►  StartingShard: takes its listeners, in a
+//!             ◄──────────── Parted ───    descriptor table of its own if so chosen
 //!   lets go of the sockets              Parted: makes plane, handlers, runtime
 //!             ◄────────────── Able ───
 //!   makes the control plane, takes      Able: waits
@@ -49,14 +49,14 @@ pub(super) struct Starter {
     pub(super) driver: ResolvedDriver,
     /// As the kernel does it.
     pub(super) steer: Steer,
-    /// Descriptors a table may hold.
+    /// Descriptors that a shard may hold.
     pub(super) descriptors: u64,
 }
 
 /// How far a shard has come. It reports each stage as it reaches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It has a descriptor table of its own.
+    /// It has its listeners, and its descriptor table is the one that it keeps.
     Parted,
     /// It has made all that it needs, and could serve.
     Able,
@@ -76,8 +76,8 @@ pub(super) struct StartingShard {
     pub(super) end: ShardEnd<ShardMessage>,
 }
 
-/// A shard with a descriptor table of its own, which holds its listeners and nothing
-/// that is another's.
+/// A shard with its listeners. A descriptor table of its own holds nothing that is
+/// another's.
 struct Parted {
     starter: Arc<Starter>,
     listeners: Vec<ShardListener>,
@@ -121,7 +121,8 @@ impl StartingShard {
         }
     }
 
-    /// Pins the thread to its core and parts with the process's descriptor table.
+    /// Pins the thread to its core and takes the shard's listeners, parting with the
+    /// process's descriptor table if so chosen.
     fn part(self) -> Result<Parted, StartError> {
         let id = self.end.id().index();
         let pin = |cpu: &usize| {
@@ -133,9 +134,10 @@ impl StartingShard {
         };
         let cpu = self.cpu.filter(pin);
         let (listeners, inherited) = &*self.sockets;
-        let shards = self.starter.server.config.shards;
+        let server = &self.starter.server;
+        let (shards, tables) = (server.config.shards, server.descriptor_tables);
         let listeners = listeners
-            .part(id, shards, &inherited.private())
+            .take(id, shards, &inherited.private(), tables)
             .map_err(StartError::Descriptors)?;
         Ok(Parted {
             starter: self.starter,

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::receive::Flow;
 use super::{LIVES, Over, Session, SessionMut, Stage};
+use crate::failure_log;
 use crate::handler::{Ended, guarded};
 use crate::metrics::{DropReason, EndReason};
 use crate::ws::{CloseCode, ProtocolError};
@@ -125,9 +126,11 @@ impl SessionMut<'_> {
         self.send_control(|answers| answers.close(code, text));
     }
 
-    /// Takes the session out of its topics and tells its handler of the end.
+    /// Takes the session out of its topics and tells its handler of the end, and the
+    /// log of one by a fault.
     fn tell_handler(&mut self, ended: Ended) {
         let session = &mut *self.at.entry;
+        failure_log::ended(ended.reason, || session.outlet.watched().peer());
         let hub = &mut self.serving.publishing.hub;
         hub.leave_all(&mut session.subscriptions);
         let slot = std::mem::replace(&mut session.slot, Session::NO_SLOT);

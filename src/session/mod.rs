@@ -301,7 +301,7 @@ impl Session {
     /// does.
     #[inline]
     fn deliver(&mut self, run: &Rc<Run>, max_pending_bytes: usize, now_ms: u32) -> Delivery {
-        if self.outlet.is_pending() && self.outlet.pending_bytes() + run.len() > max_pending_bytes {
+        if self.outlet.is_pending() && self.outlet.weight() + run.len() > max_pending_bytes {
             return Delivery::TooMuch;
         }
         match self.outlet.push_shared(run, now_ms) {

@@ -270,9 +270,11 @@ impl Shard {
         self.is_draining() && self.table.is_empty() && self.entrance.is_deserted()
     }
 
-    /// Whether the shard can take no new connection for now.
-    pub(crate) fn is_full(&self) -> bool {
-        self.entrance.handshakes.are_full() || self.serving.publishing.hub.is_overloaded()
+    /// Whether the shard can take no new connection for now, not even in the place of
+    /// a handshake that was silent for long.
+    pub(crate) fn is_full(&mut self) -> bool {
+        self.serving.publishing.hub.is_overloaded()
+            || !self.entrance.handshakes.have_room(Instant::now())
     }
 
     /// Does something for one session, unless it is gone, and ends it if that says
@@ -337,6 +339,10 @@ impl Shard {
 fn serve(session: &mut SessionMut<'_>, readiness: Readiness) -> Over {
     if readiness.writable {
         session.write()?;
+    }
+    if readiness.lost && session.session().wait() == Wait::ForRate {
+        // It would be read, and its end found, only when its rate allows it.
+        return session.vanish();
     }
     // A session that is due in the next turn has had its share of this one.
     if readiness.readable && !session.session().is_due() {

@@ -20,6 +20,8 @@ mod forwarded_for;
 mod limits;
 pub mod proxy_protocol;
 
-pub(crate) use address::{AddressPolicy, Finding, canonical_address, canonical_network};
+#[cfg(feature = "cli")]
+pub(crate) use address::canonical_network;
+pub(crate) use address::{AddressPolicy, Finding, canonical_address};
 pub use forwarded_for::client_of;
 pub(crate) use limits::{Admission, SourceLimits, SourceRefusal, Sources};

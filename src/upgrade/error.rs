@@ -83,6 +83,12 @@ pub enum HttpError {
     HeadersTooLarge,
     /// 431: more than [`MAX_HEADERS`](super::MAX_HEADERS) header lines.
     TooManyHeaders,
+    /// 503 with `Retry-After`, *by the server*: as many handshakes as allowed are in
+    /// flight, and this one was silent for longest.
+    CrowdedOut {
+        /// When to come back. Whole seconds are sent, rounded up.
+        retry_after: Duration,
+    },
     /// 503 with `Retry-After`, *by the server*: as many sessions as allowed are open.
     Full {
         /// When to come back. Whole seconds are sent, rounded up.
@@ -116,7 +122,7 @@ impl HttpError {
             WebSocketVersion | UpgradeRequired => 426,
             SourceFull { .. } | SourceTooFast { .. } => 429,
             HeadersTooLarge | TooManyHeaders => 431,
-            Full { .. } | Draining { .. } => 503,
+            CrowdedOut { .. } | Full { .. } | Draining { .. } => 503,
             HttpVersion | UpgradeVersion => 505,
         }
     }
@@ -216,6 +222,10 @@ impl HttpError {
                  headers, cookies for instance."
             }
             TooManyHeaders => "There are more than 64 header lines. Send fewer.",
+            CrowdedOut { .. } => {
+                "The request was not complete when its place was needed for another one. Send \
+                 it at once after connecting, after the time in Retry-After."
+            }
             Full { .. } => {
                 "The server has as many connections as it may hold. Try again after the time \
                  in Retry-After."
@@ -245,6 +255,7 @@ impl HttpError {
             OriginRefused | NotThroughProxy => RefusalReason::Forbidden,
             SourceFull { .. } => RefusalReason::SourceFull,
             SourceTooFast { .. } => RefusalReason::SourceTooFast,
+            CrowdedOut { .. } => RefusalReason::CrowdedOut,
             Full { .. } => RefusalReason::Full,
             Draining { .. } => RefusalReason::Draining,
             _ => RefusalReason::BadRequest,
@@ -256,6 +267,7 @@ impl HttpError {
         match self {
             HttpError::SourceFull { retry_after }
             | HttpError::SourceTooFast { retry_after }
+            | HttpError::CrowdedOut { retry_after }
             | HttpError::Full { retry_after }
             | HttpError::Draining { retry_after } => Some(retry_after),
             _ => None,

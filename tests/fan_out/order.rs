@@ -118,7 +118,7 @@ fn with_small_rings_and_few_subscribers() {
 /// of every publication, and rings that fill up meanwhile.
 #[test]
 fn on_twelve_shards_of_one_core() {
-    let cpu = corecast::cpus::usable()[0].to_string();
+    let cpu = corecast_host::cpus::usable()[0].to_string();
     check(&Case {
         options: &[
             "--shards",

@@ -4,8 +4,6 @@
 //! How: runs the binary on this host, whose limits are whatever they are, so
 //! that what is asked decides: one connection fits, a trillion does not.
 
-#![cfg(feature = "doctor")]
-
 use crate::support::doctor::Report;
 use crate::support::{corecast, run};
 

@@ -4,8 +4,6 @@
 //! How: tables of a few descriptors. As many clients as doctor has promised get
 //! in without the server pausing once; a few more, and it pauses.
 
-#![cfg(feature = "doctor")]
-
 use std::time::Duration;
 
 use crate::support::client::Client;

@@ -6,8 +6,6 @@
 //! How: a network namespace of each test's own, with lowered kernel parameters;
 //! doctor runs in it, and then this test runs into the wall.
 
-#![cfg(feature = "doctor")]
-
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};

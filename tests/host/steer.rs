@@ -26,7 +26,7 @@ fn two_cores() -> Option<(usize, usize)> {
         skip("steering", "loopback packets are spread over cores (RPS)");
         return None;
     }
-    match corecast::cpus::usable()[..] {
+    match corecast_host::cpus::usable()[..] {
         [first, second, ..] => Some((first, second)),
         _ => {
             skip("steering", "it takes two cores to see");

@@ -289,7 +289,6 @@ fn every_key_has_a_reason_and_a_source() {
 }
 
 /// What `corecast doctor` says is to be written into one of the files is there.
-#[cfg(feature = "doctor")]
 #[test]
 fn the_doctors_remedies_are_in_the_files() {
     let mut doctor = Command::new(env!("CARGO_BIN_EXE_corecast"));

@@ -12,6 +12,7 @@ mod hand_over_guarded;
 mod hand_over_program;
 mod hand_over_signals;
 mod health_checks;
+mod logged_failures;
 mod metrics;
 mod service_manager;
 mod service_manager_stuck;

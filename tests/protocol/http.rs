@@ -151,8 +151,9 @@ fn pages_are_served_to_get_and_head() {
     });
 }
 
-/// Who does not finish a request in time gets 408, whether nothing came or
-/// half; and it gets it in time.
+/// A request that is not whole in time is answered with 408, in time; a connection
+/// on which nothing came is closed without a word, since a browser that connects
+/// ahead would take the words for the answer to its next request.
 #[test]
 fn a_slow_request_times_out() {
     on_each_driver(
@@ -160,9 +161,14 @@ fn a_slow_request_times_out() {
         |server| {
             for part in ["", "GET /echo HTTP/1.1\r\nHost: x\r\n"] {
                 let began = Instant::now();
-                let response = http::exchange(server.address, part.as_bytes());
+                let mut client = Client::open(server.address);
+                client.send(part.as_bytes());
+                let head = client.try_response_head();
                 let took = began.elapsed();
-                assert_eq!(response.status, 408, "{part}");
+                match part {
+                    "" => assert_eq!(head, None),
+                    _ => assert!(head.unwrap().starts_with("HTTP/1.1 408 ")),
+                }
                 assert!(
                     took > Duration::from_millis(450) && took < Duration::from_secs(3),
                     "{took:?}"

@@ -56,6 +56,23 @@ fn what_arrives_during_a_pause_is_not_forgotten() {
     });
 }
 
+/// The reset of a connection shows at once, and not when its pause of a minute is over.
+#[test]
+fn a_paused_session_that_is_reset_is_over() {
+    let rates = ["--max-byte-rate", "1KiB", "--rate-burst", "1s"];
+    on_each_driver(&[&ONE_SHARD[..], &rates].concat(), |server| {
+        let mut client = Client::connect(server.address, "/echo");
+        client.send(&text(&"a".repeat(60_000)));
+        assert_eq!(client.read_text().len(), 60_000);
+        client.send_text("later");
+        let began = Instant::now();
+        server.wait_for("rate_pauses", 1);
+        client.reset();
+        server.wait_for("ended.vanished", 1);
+        assert!(began.elapsed() < Duration::from_secs(20));
+    });
+}
+
 /// Pings count as messages, since each is answered.
 #[test]
 fn a_flood_of_pings_is_slowed_down() {

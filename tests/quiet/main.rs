@@ -6,6 +6,7 @@ mod support;
 
 mod busy_shard;
 mod descriptor_exhaustion;
+mod descriptors;
 mod fault_clock;
 mod fault_full_ring;
 mod fault_kill_and_reconnect;

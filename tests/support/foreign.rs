@@ -4,12 +4,12 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use super::skip;
+use super::{binary, skip};
 
 /// Where they are installed: beside the folder of the profile the tests were
 /// built with.
 pub fn clients() -> PathBuf {
-    let profile = Path::new(env!("CARGO_BIN_EXE_corecast")).ancestors().nth(2);
+    let profile = Path::new(binary()).ancestors().nth(2);
     profile
         .expect("the binary lies in target/PROFILE")
         .join("test-clients")

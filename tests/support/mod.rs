@@ -32,9 +32,17 @@ use serde_json::Value;
 /// Longer than anything in these tests should take on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
+/// The binary. Tests of the library alone are built without it, and must not ask.
+pub fn binary() -> &'static str {
+    match option_env!("CARGO_BIN_EXE_corecast") {
+        Some(binary) => binary,
+        None => panic!("tests that run the binary have required-features in Cargo.toml"),
+    }
+}
+
 /// A command that runs the binary with nothing in its environment but `PATH`.
 pub fn corecast() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_corecast"));
+    let mut command = Command::new(binary());
     command.env_clear();
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);

@@ -26,6 +26,10 @@ mod outgoing;
 mod presence;
 mod reference;
 mod serve;
+#[cfg(feature = "tokens")]
+mod token;
+#[cfg(not(feature = "tokens"))]
+#[path = "no_tokens.rs"]
 mod token;
 mod version;
 

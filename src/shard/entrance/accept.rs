@@ -149,7 +149,7 @@ impl Listener {
         };
         for _ in 0..BATCH {
             // The one before may have taken the last place.
-            if shard.borrow().is_full() {
+            if shard.borrow_mut().is_full() {
                 break;
             }
             match self.socket.accept(self.cpu.is_some()) {
@@ -225,7 +225,7 @@ impl Listener {
 
     fn is_full(&self) -> bool {
         let shard = self.shard.upgrade();
-        shard.is_some_and(|shard| shard.borrow().is_full())
+        shard.is_some_and(|shard| shard.borrow_mut().is_full())
     }
 
     fn turns_are_long(&self) -> bool {

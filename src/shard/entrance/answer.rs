@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Entrance;
+use crate::failure_log::{self, Asked};
 use crate::handler::guarded;
 use crate::metrics::RefusalReason;
 use crate::session::ShardRoute;
@@ -85,7 +86,7 @@ impl Entrance {
             }
             Ok(arrival)
         });
-        arrival.map_err(|error| self.refusal(&[], error))
+        arrival.map_err(|error| self.refusal(&[], peer, peer, error))
     }
 
     /// Reads an opening handshake and decides what becomes of it.
@@ -155,7 +156,33 @@ impl Entrance {
 
     /// Refuses a connection, of which `bytes` have arrived.
     pub(super) fn refuse(&self, bytes: &[u8], arrival: &Arrival, error: HttpError) -> Answer {
-        Answer::Respond(self.refusal(&bytes[arrival.prefix..], error))
+        let client = match arrival.finding {
+            Finding::Known(client) => client,
+            _ => arrival.peer,
+        };
+        let request = &bytes[arrival.prefix..];
+        Answer::Respond(self.refusal(request, arrival.peer, client, error))
+    }
+
+    /// Refuses a connection whose request has not come in time. One that asked for
+    /// nothing is closed without a word: a browser that connects before it has
+    /// something to ask would take the words for the answer to its next request.
+    pub(super) fn give_up_waiting(&self, bytes: &[u8], arrival: &Arrival) -> Answer {
+        if bytes.len() > arrival.prefix {
+            return self.refuse(bytes, arrival, HttpError::Timeout);
+        }
+        self.metrics.refuse(RefusalReason::Timeout);
+        Answer::Respond(Vec::new())
+    }
+
+    /// Refuses a connection whose place another one needs.
+    pub(super) fn turn_out(&self, bytes: &[u8], arrival: &Arrival) -> Answer {
+        if bytes.len() > arrival.prefix {
+            let retry_after = RETRY_AFTER;
+            return self.refuse(bytes, arrival, HttpError::CrowdedOut { retry_after });
+        }
+        self.metrics.refuse(RefusalReason::CrowdedOut);
+        Answer::Respond(Vec::new())
     }
 
     /// Refuses a connection that was accepted, but whose socket the kernel has no
@@ -163,11 +190,25 @@ impl Entrance {
     pub(in crate::shard) fn refuse_unwatched(&self) -> Vec<u8> {
         self.permits.give_back();
         let retry_after = RETRY_AFTER;
-        self.refusal(&[], HttpError::Full { retry_after })
+        let error = HttpError::Full { retry_after };
+        self.metrics.refuse(error.reason());
+        let mut response = Vec::new();
+        Response::Error(error).encode(&mut response);
+        response
     }
 
-    fn refusal(&self, request: &[u8], error: HttpError) -> Vec<u8> {
+    /// Counts a refusal and makes its response.
+    fn refusal(
+        &self,
+        request: &[u8],
+        peer: SocketAddr,
+        client: SocketAddr,
+        error: HttpError,
+    ) -> Vec<u8> {
+        let (status, why) = (error.status(), error.message());
         self.metrics.refuse(error.reason());
+        let asked = || Asked::of_bytes(request);
+        failure_log::refused(error.reason(), status, why, peer, client, asked);
         let mut response = Vec::new();
         if upgrade::is_head(request) {
             Response::Error(error).encode_head(&mut response);
@@ -228,7 +269,11 @@ impl Entrance {
         let acceptance = match accepted {
             Ok(acceptance) => acceptance,
             Err(refusal) => {
-                self.metrics.refuse(RefusalReason::Forbidden);
+                let (reason, why) = (RefusalReason::Forbidden, &refusal.reason);
+                self.metrics.refuse(reason);
+                let asked = || Asked::of(&request);
+                let (peer, client) = (arrival.peer, request.client());
+                failure_log::refused(reason, refusal.status, why, peer, client, asked);
                 Response::Refused(&refusal).encode(&mut response);
                 return Ok(Answer::Respond(response));
             }

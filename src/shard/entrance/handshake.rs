@@ -5,73 +5,21 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use slab::Slab;
-
 use super::answer::{Answer, Arrival};
-use crate::config::Config;
+use super::in_flight::Early;
 use crate::link::{Link, PendingLink, Read};
 use crate::metrics::RefusalReason;
-use crate::runtime::tasks::{self, spawn};
+use crate::runtime::tasks::spawn;
 use crate::runtime::time::timeout;
 use crate::shard::Shard;
-use crate::upgrade::HttpError;
 
 /// Reads of 4 KiB a refused client may still cause.
 const MAX_DISCARDS: usize = 256;
 /// Time a refused client has to read its response.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// The handshakes in flight.
-///
-/// # Invariants worth naming
-///
-/// - Each has one place from its task's beginning to its end. Its waker lies there,
-///   so that a handshake that is over leaves nothing behind.
-pub(in crate::shard) struct Handshakes {
-    places: Slab<Option<Waker>>,
-    max: usize,
-    timeout: Duration,
-    /// Bytes read at once; a test setting makes it small.
-    max_read_bytes: usize,
-    /// The shard does not wait for them any more.
-    given_up: bool,
-}
-
-impl Handshakes {
-    pub(super) fn new(config: &Config) -> Self {
-        Handshakes {
-            places: Slab::new(),
-            max: config.max_handshakes_per_shard,
-            timeout: config.handshake_timeout,
-            max_read_bytes: config.max_read_bytes,
-            given_up: false,
-        }
-    }
-
-    /// Whether there are as many as there may be.
-    pub(in crate::shard) fn are_full(&self) -> bool {
-        self.places.len() >= self.max
-    }
-
-    /// Whether there are none.
-    pub(super) fn are_done(&self) -> bool {
-        self.places.is_empty()
-    }
-
-    /// Ends those in flight, and those that begin from now on.
-    pub(in crate::shard) fn give_up(&mut self) {
-        self.given_up = true;
-        for (_, waker) in &mut self.places {
-            if let Some(waker) = waker.take() {
-                tasks::expect();
-                waker.wake();
-            }
-        }
-    }
-}
 
 /// A handshake that needs more than one look.
 pub(in crate::shard) struct Handshake {
@@ -138,7 +86,8 @@ struct Place {
 
 impl Place {
     fn take(shard: &Rc<RefCell<Shard>>) -> Place {
-        let index = shard.borrow_mut().entrance.handshakes.places.insert(None);
+        let now = Instant::now();
+        let index = shard.borrow_mut().entrance.handshakes.begin(now);
         let place = Place {
             shard: Rc::clone(shard),
             index,
@@ -147,9 +96,21 @@ impl Place {
         place
     }
 
+    /// Bytes of the request have arrived.
+    fn heard(&self) {
+        let handshakes = &mut self.shard.borrow_mut().entrance.handshakes;
+        handshakes.heard(self.index, Instant::now());
+    }
+
+    /// The client only has to take its refusal.
+    fn refused(&self) {
+        let handshakes = &mut self.shard.borrow_mut().entrance.handshakes;
+        handshakes.refused(self.index, Instant::now());
+    }
+
     fn count(&self) {
         let shard = self.shard.borrow();
-        let in_flight = shard.entrance.handshakes.places.len() as u64;
+        let in_flight = shard.entrance.handshakes.len() as u64;
         shard.entrance.metrics.handshakes.set(in_flight);
     }
 
@@ -162,12 +123,11 @@ impl Place {
         let mut socket = pin!(socket);
         let ready = poll_fn(|cx| {
             let handshakes = &mut self.shard.borrow_mut().entrance.handshakes;
-            if handshakes.given_up {
-                return Poll::Ready(Err(Waited::GivenUp));
+            if let Some(early) = handshakes.ends_early(self.index, cx.waker()) {
+                return Poll::Ready(Err(Waited::Early(early)));
             }
-            handshakes.places[self.index] = Some(cx.waker().clone());
             let ready = socket.as_mut().poll(cx);
-            ready.map(|ready| ready.map_err(|_| Waited::GivenUp))
+            ready.map(|ready| ready.map_err(|_| Waited::Early(Early::GivenUp)))
         });
         let left = deadline.saturating_duration_since(Instant::now());
         timeout(left, ready).await.unwrap_or(Err(Waited::TooLong))
@@ -177,7 +137,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut shard = self.shard.borrow_mut();
-        shard.entrance.handshakes.places.remove(self.index);
+        shard.entrance.handshakes.end(self.index);
         drop(shard);
         self.count();
     }
@@ -187,7 +147,7 @@ impl Drop for Place {
 #[derive(Debug, PartialEq, Eq)]
 enum Waited {
     TooLong,
-    GivenUp,
+    Early(Early),
 }
 
 /// Reads until there is an answer.
@@ -211,12 +171,19 @@ async fn complete(
             Ok(()) => {}
             Err(Waited::TooLong) => {
                 let entrance = &place.shard.borrow().entrance;
-                return Ok(entrance.refuse(request, arrival, HttpError::Timeout));
+                return Ok(entrance.give_up_waiting(request, arrival));
             }
-            Err(Waited::GivenUp) => return Ok(Answer::Wait),
+            Err(Waited::Early(Early::GivesWay)) => {
+                let entrance = &place.shard.borrow().entrance;
+                return Ok(entrance.turn_out(request, arrival));
+            }
+            Err(Waited::Early(Early::GivenUp)) => return Ok(Answer::Wait),
         }
         match link.read(&mut chunk[..most])? {
-            Read::Bytes { len, .. } => request.extend_from_slice(&chunk[..len]),
+            Read::Bytes { len, .. } => {
+                request.extend_from_slice(&chunk[..len]);
+                place.heard();
+            }
             Read::Nothing => continue,
             Read::End => return Ok(Answer::Wait),
         }
@@ -230,6 +197,7 @@ async fn complete(
 /// Sends a response and waits until the client has it.
 async fn respond(link: &PendingLink, place: &Place, mut response: &[u8]) {
     let deadline = Instant::now() + LINGER;
+    place.refused();
     while !response.is_empty() {
         match link.send_bytes(response) {
             Ok(0) => {

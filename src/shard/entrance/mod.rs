@@ -8,18 +8,20 @@
 //!
 //! - A connection is decided on in one place, `Entrance::answer`, however many
 //!   times it takes until its request is whole.
-//! - The number of handshakes in flight is bounded; at the bound the shard stops
-//!   accepting, and the kernel's queue holds the rest.
+//! - The number of handshakes in flight is bounded; at the bound the one that was
+//!   silent for longest gives way, or, where none was silent for long, the shard stops
+//!   accepting and the kernel's queue holds the rest.
 //! - A permit for a session is taken when its handshake is accepted, and given back
 //!   once, when the session ends or could not be made.
 
 mod accept;
 mod answer;
 mod handshake;
+mod in_flight;
 
 pub(super) use accept::spawn_listener;
 pub(super) use answer::Opening;
-pub(super) use handshake::Handshakes;
+pub(super) use in_flight::Handshakes;
 
 use std::net::SocketAddr;
 use std::rc::Rc;

@@ -32,6 +32,7 @@ impl PlaneState {
             readable: false,
             writable: false,
             hung_up: false,
+            lost: false,
             lapsed: false,
         }));
     }

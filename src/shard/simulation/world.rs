@@ -271,6 +271,7 @@ impl World {
                     readiness.readable = true;
                     readiness.writable = true;
                     readiness.hung_up = true;
+                    readiness.lost = true;
                 });
             }
             Operation::Spurious { lapsed, .. } => edge(&|readiness| {

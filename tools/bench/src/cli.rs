@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use corecast::cli::number;
+use corecast_host::number;
 
 use crate::error::During;
 use crate::floor::Floor;
@@ -238,7 +238,7 @@ pub struct RunArgs {
 type CpuList = std::sync::Arc<[usize]>;
 
 fn cpu_list(text: &str) -> std::result::Result<CpuList, String> {
-    corecast::cpus::parse(text).map(CpuList::from)
+    corecast_host::cpus::parse(text).map(CpuList::from)
 }
 
 impl RunArgs {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use corecast::cpus;
+use corecast_host::cpus;
 
 use crate::{Error, Result};
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, SystemTime};
 
-use corecast::cpus;
+use corecast_host::cpus;
 use serde::{Deserialize, Serialize};
 
 use crate::error::During;

@@ -70,7 +70,7 @@ mod tests {
     fn a_measurement_that_hangs_loses_its_children_and_ends() {
         let started = Instant::now();
         let error = guarded(Duration::from_millis(300), || {
-            let cpus = corecast::cpus::usable();
+            let cpus = corecast_host::cpus::usable();
             let program = Path::new("sleep");
             let arguments = [OsString::from("300")];
             process::run(program, arguments, &cpus, Duration::from_secs(300))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use corecast::cli::number;
+use corecast_host::number;
 
 use crate::configuration::Selector;
 use crate::suite::Suite;

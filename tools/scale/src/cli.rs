@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use corecast::cpus;
 use corecast_bench::{During, Result, sys};
+use corecast_host::cpus;
 
 use crate::{floor, network};
 
@@ -75,7 +75,7 @@ pub struct MeasureArgs {
     pub setup: Setup,
     /// Connections, such as 10k or 1M; one size after the other
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "10k,100k,1M",
-          value_parser = corecast::cli::number::positive)]
+          value_parser = corecast_host::number::positive)]
     pub connections: Vec<u64>,
     /// Rounds; each begins with the other contestant
     #[arg(long, value_name = "N", default_value_t = 3,
@@ -97,15 +97,15 @@ pub struct HoldArgs {
     pub setup: Setup,
     /// Connections, such as 10k or 1M
     #[arg(long, value_name = "N", default_value = "1M",
-          value_parser = corecast::cli::number::positive)]
+          value_parser = corecast_host::number::positive)]
     pub connections: u64,
     /// How long they are held once they are open
     #[arg(long, value_name = "TIME", default_value = "10m",
-          value_parser = corecast::cli::number::time)]
+          value_parser = corecast_host::number::time)]
     pub hold: Duration,
     /// Time between two broadcasts to all
     #[arg(long, value_name = "TIME", default_value = "1m",
-          value_parser = corecast::cli::number::time)]
+          value_parser = corecast_host::number::time)]
     pub publish_every: Duration,
     /// Where figures and charts are written
     #[arg(long, value_name = "DIRECTORY", default_value = "target/scale/hold")]

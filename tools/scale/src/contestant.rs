@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::net::SocketAddrV4;
 
-use corecast::cpus;
 use corecast_bench::process::{Contender, Pages, free_address};
 use corecast_bench::{During, Result};
+use corecast_host::cpus;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Setup;

@@ -54,7 +54,7 @@ pub struct Held {
 /// When the host does not allow it, connections or deliveries were lost, or a
 /// file cannot be written.
 pub fn run(args: &HoldArgs) -> Result<bool> {
-    let cores = corecast::cpus::usable().len() as u64;
+    let cores = corecast_host::cpus::usable().len() as u64;
     let shards = host::shards_for(args.connections, host::descriptors()?, cores)?;
     let directory = &args.directory;
     fs::create_dir_all(directory).during(format!("making {}", directory.display()))?;

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use corecast::cpus;
 use corecast_bench::process;
 use corecast_bench::{During, Error, Result};
+use corecast_host::cpus;
 use corecast_load::outcome::Outcome;
 use corecast_load::report::read_json;
 

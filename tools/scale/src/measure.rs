@@ -26,7 +26,7 @@ const LEAST: Duration = Duration::from_secs(4);
 /// When the host does not allow it, or a file cannot be written.
 pub fn run(args: &MeasureArgs) -> Result<bool> {
     let descriptors = host::descriptors()?;
-    let cores = corecast::cpus::usable().len() as u64;
+    let cores = corecast_host::cpus::usable().len() as u64;
     let most = args.connections.iter().copied().max().unwrap_or(0);
     args.setup.prepare_network(most)?;
     let mut readings = Vec::new();

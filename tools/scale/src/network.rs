@@ -9,8 +9,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 
-use corecast::host::{EstablishedTable, Root, sysctl_path};
 use corecast_bench::{During, Error, Result, sys};
+use corecast_host::{EstablishedTable, Root, sysctl_path};
 
 /// What a new namespace should have as the host has it.
 const INHERITED: [&str; 3] = [

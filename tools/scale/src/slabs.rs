@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use corecast::host::page_bytes;
+use corecast_host::page_bytes;
 use serde::{Deserialize, Serialize};
 
 /// Time between two looks.

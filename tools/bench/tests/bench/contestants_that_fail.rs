@@ -114,7 +114,7 @@ impl Run {
         // Of all arguments only the one after `--listen` means anything to it.
         let script = format!(
             "#!/bin/sh\nwhile [ \"$1\" != --listen ]; do shift; done\n\
-             SCRIPT=$0 MANNER={manner} LISTEN=$2 exec '{}' --exact fake --ignored --nocapture\n",
+             SCRIPT=$0 MANNER={manner} LISTEN=$2 exec '{}' --exact contestants_that_fail::fake --ignored --nocapture\n",
             this.display()
         );
         fs::write(&path, script).unwrap();

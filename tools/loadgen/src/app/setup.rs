@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use corecast::config::Driver;
-use corecast::cpus;
-use corecast::host::{Limits, Root, tables};
 use corecast::plane::{ResolvedDriver, resolve_driver};
+use corecast_host::cpus;
+use corecast_host::{Limits, Root, tables};
 
 use super::Error;
 use crate::cli::{

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use corecast::cli::number::{count, positive, rate, size, time, time_or_zero};
+use corecast_host::number::{count, positive, rate, size, time, time_or_zero};
 
 use crate::dialect::Dialect;
 use crate::script::DEFAULT_TIMEOUT;

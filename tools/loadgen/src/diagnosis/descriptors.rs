@@ -1,6 +1,6 @@
 //! Descriptors: those of the load generator, of the server, and of the host.
 
-use corecast::host::tables::{self, OTHERS};
+use corecast_host::tables::{self, OTHERS};
 
 use super::case::Case;
 use super::nearly;

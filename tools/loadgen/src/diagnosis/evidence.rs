@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use corecast::host::{Limits, TcpCounters};
+use corecast_host::{Limits, TcpCounters};
 
 use crate::cause::Cause;
 use crate::host::{Look, ServerLook, Usage};
@@ -127,7 +127,7 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use corecast::host::Sockets;
+    use corecast_host::Sockets;
 
     use super::*;
     use crate::host::Watch;

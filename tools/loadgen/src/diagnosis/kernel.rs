@@ -1,6 +1,6 @@
 //! What the kernel itself runs out of: memory, and room in the firewall's table.
 
-use corecast::host::{TcpMemory, page_bytes};
+use corecast_host::{TcpMemory, page_bytes};
 
 use super::case::Case;
 use super::nearly;

@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 
-use corecast::host::PortRange;
+use corecast_host::PortRange;
 
 use super::case::Case;
 use super::words::{count, grouped};

@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-pub(super) use corecast::cli::number::grouped;
+pub(super) use corecast_host::number::grouped;
 
 /// A number with the noun it counts: "1 connection", "2,000 connections".
 pub(super) fn count(number: u64, noun: &str) -> String {

@@ -45,7 +45,9 @@ impl Starter {
             // Unpinned it works too, only less steadily.
             core_affinity::set_for_current(core_affinity::CoreId { id: core });
         }
-        let parted = sys::unshare_files();
+        // SAFETY: the thread uses only descriptors that it opens itself, and the wake
+        // events, which were made before.
+        let parted = unsafe { sys::unshare_files() };
         self.parted.wait();
         if let Err(error) = parted {
             tracing::debug!("all threads share one descriptor table: {error}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use corecast::host::Root;
+use corecast_host::Root;
 
 /// A number of ticks in `/proc`: the kernel shows user space 100 a second,
 /// whatever its own timer does.

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
-use corecast::host::Root;
+use corecast_host::Root;
 
 /// The process that listens on one of `addresses`, if it runs on this host and
 /// its descriptors are ours to see. Never this process.

@@ -1,6 +1,6 @@
 //! What is looked at while a run goes on: processor time, memory, descriptors
 //! and the server's process. Limits and the kernel's counters are read by
-//! [`corecast::host`].
+//! [`corecast_host`].
 //!
 //! # Invariants worth naming
 //!
@@ -23,7 +23,7 @@ pub use find::{find_server, is_local};
 pub use server::{ServerLook, ServerThread};
 pub use watch::{Look, ThreadUsage, Usage, Watch};
 
-use corecast::host::{Memory, Root};
+use corecast_host::{Memory, Root};
 
 use crate::outcome::Machine;
 

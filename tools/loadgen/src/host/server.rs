@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use corecast::host::text::{field_bytes, ranges};
-use corecast::host::{Descriptors, Root, tables};
+use corecast_host::text::{field_bytes, ranges};
+use corecast_host::{Descriptors, Root, tables};
 
 use super::cores::ticks;
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use corecast::host::text::field_bytes;
-use corecast::host::{
+use corecast_host::text::field_bytes;
+use corecast_host::{
     Conntrack, Group, Memory, Root, Sockets, TcpCounters, open_files, process_time,
 };
 

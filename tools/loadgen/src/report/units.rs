@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-pub use corecast::cli::number::grouped;
+pub use corecast_host::number::grouped;
 
 /// A figure per second, without the words: `152,345`, `12.3`.
 pub fn rate(per_second: f64) -> String {

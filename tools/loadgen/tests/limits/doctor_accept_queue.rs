@@ -10,19 +10,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::walls::doctor::{ask, examine_if_asked, expect_near};
+use crate::walls::doctor::{ask, expect_near};
 use crate::walls::server::{discard, listen, url};
 use crate::walls::{load, namespace};
 use corecast_load::cause::Cause;
 
 const SHORT_QUEUE: &str = "sysctl -w net.core.somaxconn=8";
 const LIMIT: &str = "net.core.somaxconn";
-
-/// Not a test: the process of the doctor, when a test starts this program as one.
-#[test]
-fn doctor_process() {
-    examine_if_asked();
-}
 
 /// Connections that wait to be accepted, as the kernel counts them.
 fn waiting() -> u64 {

@@ -4,7 +4,7 @@
 //!
 //! How: both in processes with few descriptors.
 
-use crate::walls::doctor::{ask, examine_if_asked, expect_near};
+use crate::walls::doctor::{ask, expect_near};
 use crate::walls::process::limit_descriptors;
 use crate::walls::server::Corecast;
 use crate::walls::{Run, load_with};
@@ -12,12 +12,6 @@ use corecast_load::cause::Cause;
 
 /// So few that the generator needs many threads, and no number of them helps.
 const DESCRIPTORS: u64 = 100;
-
-/// Not a test: the process of the doctor, when a test starts this program as one.
-#[test]
-fn doctor_process() {
-    examine_if_asked();
-}
 
 fn connect(count: u64) -> Run {
     let server = Corecast::start(|_| {});

@@ -8,7 +8,7 @@
 
 use std::fs;
 
-use crate::walls::doctor::{ask, examine_if_asked, expect_near};
+use crate::walls::doctor::{ask, expect_near};
 use crate::walls::server::Corecast;
 use crate::walls::{load, namespace, skip};
 use corecast_load::cause::Cause;
@@ -17,12 +17,6 @@ const TRACKED: &str = "iptables -A INPUT -m conntrack --ctstate INVALID -j DROP"
 const LIMIT: &str = "net.netfilter.nf_conntrack_max";
 const TABLE: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 const ALLOWED: &str = "CORECAST_TEST_HOST_SETTINGS";
-
-/// Not a test: the process of the doctor, when a test starts this program as one.
-#[test]
-fn doctor_process() {
-    examine_if_asked();
-}
 
 /// The host's table with another size, until it is dropped.
 struct Table(String);

@@ -4,19 +4,13 @@
 //! How: a namespace with 100 ports, one and three source addresses, and more
 //! connections than they can make.
 
-use crate::walls::doctor::{ask, examine_if_asked, expect_near};
+use crate::walls::doctor::{ask, expect_near};
 use crate::walls::server::Corecast;
 use crate::walls::{Run, load, namespace};
 use corecast_load::cause::Cause;
 
 const HUNDRED_PORTS: &str = "sysctl -w net.ipv4.ip_local_port_range='40000 40099'";
 const LIMIT: &str = "net.ipv4.ip_local_port_range";
-
-/// Not a test: the process of the doctor, when a test starts this program as one.
-#[test]
-fn doctor_process() {
-    examine_if_asked();
-}
 
 fn connect(count: u64, sources: &str) -> Run {
     let server = Corecast::start(|_| {});

@@ -7,21 +7,9 @@
 
 use std::process::Command;
 
-use crate::walls::doctor::{ask, examine_if_asked, expect_near};
-use crate::walls::process::{Server, limit_descriptors, serve_if_asked};
+use crate::walls::doctor::{ask, expect_near};
+use crate::walls::process::{Server, limit_descriptors};
 use crate::walls::{Run, load};
-
-/// Not a test: the process of a server, when a test starts this program as one.
-#[test]
-fn server_process() {
-    serve_if_asked();
-}
-
-/// Not a test: the process of the doctor, when a test starts this program as one.
-#[test]
-fn doctor_process() {
-    examine_if_asked();
-}
 
 /// A server with so many shards and descriptors in each table, and at how many
 /// connections the doctor sees its wall.

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::walls::doctor::{Prediction, ask, examine_if_asked};
+use crate::walls::doctor::{Prediction, ask};
 use crate::walls::namespace;
 use crate::walls::server::listen;
 use socket2::{Domain, Socket, Type};
@@ -17,12 +17,6 @@ use socket2::{Domain, Socket, Type};
 const LIMIT: &str = "net.ipv4.tcp_max_syn_backlog";
 const DROP_ANSWERS: &str = "iptables -A INPUT -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP
     sysctl -w net.ipv4.tcp_max_syn_backlog=8";
-
-/// Not a test: the process of the doctor, when a test starts this program as one.
-#[test]
-fn doctor_process() {
-    examine_if_asked();
-}
 
 /// What the doctor says of the place, and how many of 100 connections the
 /// kernel remembers half open.

@@ -16,3 +16,15 @@ mod walls_network;
 mod walls_plateaus;
 mod walls_ports;
 mod walls_remedies;
+
+/// Not a test: the process of a server, when a test starts this program as one.
+#[test]
+fn server_process() {
+    walls::process::serve_if_asked();
+}
+
+/// Not a test: the process of the doctor, when a test starts this program as one.
+#[test]
+fn doctor_process() {
+    walls::doctor::examine_if_asked();
+}

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::walls::process::{Server, serve_if_asked};
+use crate::walls::process::Server;
 use crate::walls::server::{
     Corecast, answer, behaving, discard, echo, keep_silent, misbehaving, reset, shake_hands,
 };
@@ -15,12 +15,6 @@ use crate::walls::{Run, load};
 use corecast_load::cause::Cause;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Not a test: the process of a server, when a test starts this program as one.
-#[test]
-fn server_process() {
-    serve_if_asked();
-}
 
 /// Opens ten connections and holds them for a moment.
 fn connect(url: &str) -> Run {

@@ -2,16 +2,10 @@
 //!
 //! How: processes that get a low limit, soft and hard.
 
-use crate::walls::process::{Server, limit_descriptors, serve_if_asked};
+use crate::walls::process::{Server, limit_descriptors};
 use crate::walls::server::Corecast;
 use crate::walls::{Run, load, load_with};
 use corecast_load::cause::Cause;
-
-/// Not a test: the process of a server, when a test starts this program as one.
-#[test]
-fn server_process() {
-    serve_if_asked();
-}
 
 /// Opens 200 connections with tables of so many descriptors.
 fn connect_with(descriptors: u64, options: &[&str]) -> Run {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::walls::process::{Server, first_core, pin, prefer, serve_if_asked, two_cores};
+use crate::walls::process::{Server, first_core, pin, prefer, two_cores};
 use crate::walls::server::{Corecast, behaving, echo};
 use crate::walls::{Run, at_last, load, load_with, skip};
 
@@ -16,12 +16,6 @@ use crate::walls::{Run, at_last, load, load_with, skip};
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Not a test: the process of a server, when a test starts this program as one.
-#[test]
-fn server_process() {
-    serve_if_asked();
 }
 
 /// A server whose one thread takes a fifth of a millisecond for each message,

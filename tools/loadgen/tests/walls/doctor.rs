@@ -8,7 +8,7 @@ use std::env;
 use std::process::{Command, Stdio};
 
 use corecast::cli;
-use corecast::host::Root;
+use corecast_host::Root;
 use serde_json::Value;
 
 /// The words that the doctor is asked with, in its process.

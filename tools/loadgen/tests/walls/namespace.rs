@@ -1,6 +1,8 @@
 //! A network of a test's own: its ports, routes, queues and counters.
 
 use std::env;
+use std::panic::Location;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use super::skip;
@@ -12,7 +14,8 @@ const UNPREPARED: i32 = 77;
 
 /// Runs `body` in a new network namespace with a working loopback device, once
 /// `prepare`, a shell script, has set it up. The body runs in another process:
-/// this test program again, told to run only `test`, the caller.
+/// this test program again, told to run only `test`, the caller, which stands in a
+/// module of the same name as its file.
 ///
 /// Says so and returns where namespaces are not to be had.
 #[track_caller]
@@ -20,13 +23,15 @@ pub fn inside(test: &str, prepare: &str, body: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
         return body();
     }
+    let module = Path::new(Location::caller().file()).file_stem().unwrap();
+    let name = format!("{}::{test}", module.to_str().unwrap());
     let script = format!("sh -ec \"$0\" >/dev/null || exit {UNPREPARED}\nexec \"$@\"");
     let mut command = unshare();
     command
         .args(["sh", "-c", &script])
         .arg(format!("ip link set lo up\n{prepare}"))
         .arg(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
+        .args(["--exact", &name, "--nocapture", "--test-threads", "1"])
         .env(INSIDE, "yes");
     let output = match possible().and_then(|()| command.output().map_err(|e| e.to_string())) {
         Ok(output) => output,

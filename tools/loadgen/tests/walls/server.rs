@@ -82,7 +82,14 @@ fn serve_corecast(options: &[&str]) {
     let Ok(Command::Serve(options)) = cli::try_parse_from(words, &|_| None) else {
         panic!("these are no options: {options:?}");
     };
-    let server = Server::new(options.config).unwrap().start().unwrap();
+    // As the program does it.
+    // SAFETY: the built-in handlers use no descriptors.
+    let server = unsafe {
+        Server::new(options.config)
+            .unwrap()
+            .with_a_descriptor_table_per_shard()
+    };
+    let server = server.start().unwrap();
     println!("{LISTENING}{}", server.local_addr());
     server.wait();
 }

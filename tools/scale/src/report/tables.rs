@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use corecast::cli::number::grouped;
+use corecast_host::number::grouped;
 
 use crate::contestant::Contestant;
 use crate::hold::Held;

@@ -6,7 +6,7 @@ mod host;
 mod plateaus;
 mod server;
 
-use corecast::host::{Conntrack, Descriptors, Limits, PortRange, TcpMemory};
+use corecast_host::{Conntrack, Descriptors, Limits, PortRange, TcpMemory};
 
 use super::{Evidence, Rate, diagnose};
 use crate::cause::Cause;

@@ -1,0 +1,32 @@
+//! The sockets that a server keeps for a process that replaces it.
+
+#![cfg_attr(
+    not(feature = "service"),
+    expect(dead_code, reason = "only a hand-over reads them")
+)]
+
+use std::fmt;
+
+use socket2::Socket;
+
+/// The listening sockets that a running server hands over to the new process.
+/// Dropping it closes this process's hold on the listeners; the shards have their own.
+pub struct HandOverSockets {
+    pub(crate) listeners: Vec<Socket>,
+    pub(crate) admin: Option<AdminHandOver>,
+}
+
+/// The control plane's part of the [`HandOverSockets`].
+pub(crate) struct AdminHandOver {
+    pub(crate) listener: Socket,
+    /// Makes the control plane stop accepting.
+    pub(crate) retire: Box<dyn Fn() + Send>,
+}
+
+impl fmt::Debug for HandOverSockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandOverSockets")
+            .field("listeners", &self.listeners)
+            .finish_non_exhaustive()
+    }
+}
