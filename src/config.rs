@@ -9,6 +9,10 @@ pub(crate) mod choice;
 mod endpoint;
 mod phoenix;
 mod range;
+#[cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, reason = "only the command line reads all of a row")
+)]
 pub(crate) mod setting;
 mod table;
 mod time;

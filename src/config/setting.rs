@@ -11,14 +11,6 @@
 //!   setting cannot meet a value of another kind.
 //! - Nothing here reads text; `cli/value.rs` does that.
 
-#![cfg_attr(
-    not(feature = "cli"),
-    allow(
-        dead_code,
-        reason = "a library checks settings, and neither reads nor shows them"
-    )
-)]
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
