@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::control_plane::Control;
 use self::shards::Shards;
-use crate::config::{Config, Endpoint, SlowConsumerPolicy};
+use crate::config::{Config, ConfigError, Endpoint, SlowConsumerPolicy};
 use crate::error::StartError;
 use crate::handler::{
     Broadcast, BroadcastPerPath, Chat, ChatPerPath, Echo, Handler, Phoenix, Registered, Route,
@@ -41,6 +41,22 @@ struct RouteFactory {
     drops_empty_segments: bool,
     /// What the configuration says of this route.
     slow_consumer: Option<SlowConsumerPolicy>,
+    /// How the handlers take up other settings in a running server, if they do.
+    renew: Option<Renew>,
+}
+
+/// Reads the settings of a route's handlers anew; they count once the result is called.
+type Renew = Arc<dyn Fn(&Config) -> Result<TakeUp, ConfigError> + Send + Sync>;
+type TakeUp = Box<dyn FnOnce()>;
+
+/// How the handlers of all routes take up other settings.
+#[derive(Clone)]
+struct Renewals(Arc<[Renew]>);
+
+impl fmt::Debug for Renewals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Renewals").field(&self.0.len()).finish()
+    }
 }
 
 impl RouteFactory {
@@ -49,6 +65,7 @@ impl RouteFactory {
             make: Arc::new(move || Box::new(Registered::new(make()))),
             drops_empty_segments: H::DROPS_EMPTY_SEGMENTS,
             slow_consumer: None,
+            renew: None,
         }
     }
 }
@@ -209,7 +226,14 @@ fn factory(handler: &str, path: &str, config: &Config) -> Result<RouteFactory, S
         "chat" => RouteFactory::new(|| Chat::new("corecast:chat")),
         "phoenix" => {
             let phoenix = Phoenix::new(path, &config.phoenix)?;
-            RouteFactory::new(move || phoenix.handler())
+            let renewed = phoenix.clone();
+            let mut factory = RouteFactory::new(move || phoenix.handler());
+            factory.renew = Some(Arc::new(move |config| {
+                let access = Phoenix::read_anew(&config.phoenix)?;
+                let phoenix = renewed.clone();
+                Ok(Box::new(move || phoenix.take_up(access)))
+            }));
+            factory
         }
         other => unreachable!("'{other}' has passed the validation of routes"),
     })
@@ -235,6 +259,7 @@ pub struct ServerHandle {
     wakers: Arc<[Arc<ShardWaker>]>,
     publisher: Publisher,
     live: Arc<Latest<LiveSettings>>,
+    renewals: Renewals,
 }
 
 impl ServerHandle {
@@ -270,8 +295,9 @@ impl ServerHandle {
     }
 
     /// Takes up those of other settings that can change in a running server: allowed
-    /// origins, the limits of a source and the rates of a session. The rest of
-    /// `config` must stand and has no effect.
+    /// origins, the limits of a source, the rates of a session, and on the routes of the
+    /// configuration the rules of topics and the key for tokens, whose file is read
+    /// again. The rest of `config` must stand and has no effect.
     ///
     /// Shards follow within a quarter of a second. Connections that are open stay
     /// open; where a rate has changed, each session may use a whole burst again.
@@ -296,7 +322,11 @@ impl ServerHandle {
     /// When a setting cannot stand; nothing changes then.
     pub fn reload(&self, config: &Config) -> Result<(), StartError> {
         config.validate()?;
+        let handlers = self.renewals.0.iter().map(|renew| renew(config));
+        let handlers: Vec<TakeUp> = handlers.collect::<Result<_, _>>()?;
         let renewed = self.live.get().renewed(config)?;
+        handlers.into_iter().for_each(|take_up| take_up());
+        // Last, because shards that see it ask their handlers whether time matters now.
         self.live.replace(renewed);
         Ok(())
     }

@@ -45,7 +45,7 @@ use crate::config::setting::Reload;
 use crate::config::{Config, ConfigError};
 use crate::log::LogFormat;
 pub use doctor::DoctorOptions;
-use settings::{PHOENIX, ROUTES, Row, key_of};
+use settings::{ROUTES, Row, key_of};
 use source::Layer;
 
 /// What the program was asked to do.
@@ -101,15 +101,24 @@ impl ServeOptions {
                 is_live: row.about().reload == Reload::Live,
             })
             .collect();
-        let mut tables = |key: &str, differs: bool| {
+        let (after, before) = (&self.config, &before.config);
+        let (topics, token, most) = (
+            after.phoenix.topics != before.phoenix.topics,
+            after.phoenix.token != before.phoenix.token,
+            after.phoenix.max_topics_per_socket != before.phoenix.max_topics_per_socket,
+        );
+        for (key, differs, is_live) in [
+            (ROUTES, after.routes != before.routes, false),
+            ("phoenix.max_topics_per_socket", most, true),
+            ("phoenix.topics", topics, true),
+            ("phoenix.token", token, true),
+        ] {
             changes.extend(differs.then(|| Change {
                 key: key.to_owned(),
                 values: None,
-                is_live: false,
+                is_live,
             }));
-        };
-        tables(ROUTES, self.config.routes != before.config.routes);
-        tables(PHOENIX, self.config.phoenix != before.config.phoenix);
+        }
         changes
     }
 
@@ -118,6 +127,7 @@ impl ServeOptions {
         for row in Row::all().filter(|row| row.about().reload == Reload::Live) {
             row.copy(after, self);
         }
+        self.config.phoenix = after.config.phoenix.clone();
     }
 }
 

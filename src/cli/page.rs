@@ -40,7 +40,8 @@ const BOTTOM: &str = "
 [README](../README.md#options) says; in the file it is a list of tables, `[[routes]]`, with the \
 keys `path`, `handler` and `slow_consumer`. Routes need a restart.
 
-The tables `[phoenix]`, `[[phoenix.topics]]` and `[phoenix.token]` are in the file only; see the \
+The tables `[phoenix]`, `[[phoenix.topics]]` and `[phoenix.token]` are in the file only; SIGHUP \
+applies them for every join from then on, and reads the key for tokens again. See the \
 [README](../README.md#phoenix-channels).
 ";
 

@@ -97,7 +97,12 @@ impl Reload {
             log::set_level(after);
         }
         let (taken, left): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.is_live);
-        let taken: Vec<_> = taken.into_iter().map(in_force).collect();
+        let reads_key = options.config.phoenix.token.is_some();
+        let is_named = taken.iter().any(|change| change.key == "phoenix.token");
+        let mut taken: Vec<_> = taken.into_iter().map(in_force).collect();
+        if reads_key && !is_named {
+            taken.push("the key of phoenix.token was read again".to_owned());
+        }
         let left: Vec<_> = left.into_iter().map(not_in_force).collect();
         match (taken.is_empty(), left.is_empty()) {
             (true, true) => {

@@ -53,6 +53,7 @@ pub use version::Version;
 
 use super::{Acceptance, Context, Ended, Handler};
 use crate::config::{ConfigError, PhoenixConfig, TopicRule};
+use crate::latest::{Latest, View};
 use crate::publication::Topic;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message, PreparedFrame};
@@ -82,14 +83,34 @@ pub struct Phoenix(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    max_topics_per_socket: usize,
-    /// At least one; the first that matches counts.
-    rules: Vec<TopicRule>,
-    verifier: Option<Verifier>,
+    access: Arc<Latest<Access>>,
     /// What the topics' names begin with in the hub, for each version.
     prefixes: [String; 2],
     /// The versions that any session has spoken.
     spoken: [AtomicBool; 2],
+}
+
+/// What sessions may do from their next join on.
+#[derive(Debug)]
+pub(crate) struct Access {
+    max_topics_per_socket: usize,
+    /// At least one; the first that matches counts.
+    rules: Vec<TopicRule>,
+    verifier: Option<Verifier>,
+}
+
+impl Access {
+    /// Reads the key for tokens, if one is named.
+    fn new(config: &PhoenixConfig) -> Result<Self, ConfigError> {
+        Ok(Access {
+            max_topics_per_socket: config.max_topics_per_socket,
+            rules: match &config.topics[..] {
+                [] => vec![TopicRule::for_all()],
+                rules => rules.to_vec(),
+            },
+            verifier: config.token.as_ref().map(Verifier::new).transpose()?,
+        })
+    }
 }
 
 impl Phoenix {
@@ -99,23 +120,33 @@ impl Phoenix {
     /// # Errors
     /// When the key for tokens cannot be read.
     pub fn new(name: &str, config: &PhoenixConfig) -> Result<Self, ConfigError> {
-        let rules = match &config.topics[..] {
-            [] => vec![TopicRule::for_all()],
-            rules => rules.to_vec(),
-        };
         Ok(Phoenix(Arc::new(Shared {
-            max_topics_per_socket: config.max_topics_per_socket,
-            rules,
-            verifier: config.token.as_ref().map(Verifier::new).transpose()?,
+            access: Latest::new(Access::new(config)?),
             prefixes: [format!("phoenix1:{name}:"), format!("phoenix2:{name}:")],
             spoken: Default::default(),
         })))
+    }
+
+    /// Reads what is to count from now on, with the key for tokens as its file is now.
+    /// It counts once the result is handed to [`take_up`](Self::take_up).
+    ///
+    /// # Errors
+    /// When the key for tokens cannot be read.
+    pub(crate) fn read_anew(config: &PhoenixConfig) -> Result<Access, ConfigError> {
+        Access::new(config)
+    }
+
+    /// Takes up what was read anew, for every join from now on. Topics that are joined
+    /// stay joined, with what their sessions may do there.
+    pub(crate) fn take_up(&self, access: Access) {
+        self.0.access.replace(access);
     }
 
     /// The handler of one shard.
     pub fn handler(&self) -> PhoenixHandler {
         PhoenixHandler {
             shared: Arc::clone(&self.0),
+            access: self.0.access.view(),
             presences: Presences::default(),
             unsaid: VecDeque::new(),
             next_presence: RandomState::new().hash_one(()),
@@ -129,6 +160,7 @@ impl Phoenix {
 #[derive(Debug)]
 pub struct PhoenixHandler {
     shared: Arc<Shared>,
+    access: View<Access>,
     /// Who is in which topic, on all shards.
     presences: Presences,
     /// What changed, written, that there was no room for yet: of one topic at most.
@@ -185,7 +217,8 @@ impl Handler for PhoenixHandler {
         if !spoken.load(Ordering::Relaxed) {
             spoken.store(true, Ordering::SeqCst);
         }
-        let verifier = self.shared.verifier.as_ref();
+        self.access.refresh();
+        let verifier = self.access.verifier.as_ref();
         PhoenixSession {
             version,
             channels: Channels::default(),
@@ -222,7 +255,9 @@ impl Handler for PhoenixHandler {
     }
 
     fn tick_interval(&self) -> Option<Duration> {
-        let has_presences = self.shared.rules.iter().any(|rule| rule.presence);
+        // Asked again after a reload, and not by a session.
+        let access = self.shared.access.get();
+        let has_presences = access.rules.iter().any(|rule| rule.presence);
         has_presences.then_some(PRESENCE_INTERVAL)
     }
 
