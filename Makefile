@@ -144,7 +144,7 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package corecast --no-default-features --all-targets -- -D warnings
-	$(MAKE) --no-print-directory features
+	$(MAKE) --no-print-directory features links
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 	$(BASELINE_CARGO) fmt --check
 	$(BASELINE_CARGO) clippy --all-targets -- -D warnings
@@ -156,6 +156,12 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 .PHONY: features
 features: ## Check that the library builds with each feature alone, and alone is the data plane only
 	@CARGO=$(CARGO) tools/features
+
+DOCUMENTS = $(wildcard *.md docs/*.md docs/*/*.md examples/*/*.md)
+
+.PHONY: links
+links: ## Check that the links and paths in the documents lead somewhere
+	@LC_ALL=C awk -f tools/links.awk $(DOCUMENTS)
 
 # Without the control plane: tokio leaves its sockets out under cfg(loom).
 .PHONY: loom
@@ -289,8 +295,9 @@ phoenix-tsung: ## Let 5,000 users of tsung join a Phoenix lobby, without an erro
 	@$(RAISE_OPEN_FILES); tools/phoenix/tsung/lobby.py --server $(TARGET)/release/corecast $(ARGS)
 
 .PHONY: bench-quote
-bench-quote: build-bench ## Put the figures of the last `make bench` into README.md
-	@$(TARGET)/release/corecast-bench quote $(REPORT)/report.json README.md
+bench-quote: build-bench ## Put the figures of the last `make bench` into docs/benchmark.md
+	@$(TARGET)/release/corecast-bench quote $(REPORT)/report.json docs/benchmark.md
+	@echo 'Put into docs/benchmark.md. Five of the figures are also in README.md, by hand: change them there, too.'
 
 .PHONY: micro
 micro: ## Time single pieces of code: codec, UTF-8, ring, fan-out; ARGS=utf8 picks by name

@@ -15,7 +15,7 @@
 //! use corecast::upgrade::Request;
 //! use corecast::ws::{Message, PreparedFrame};
 //!
-//! /// One room per path: what anybody says, all in the room hear.
+//! /// One room per path: each message goes to everyone in the room.
 //! struct Rooms;
 //!
 //! impl Handler for Rooms {
@@ -124,7 +124,12 @@ pub mod table;
 pub mod upgrade;
 pub mod ws;
 
-/// The README's example is compiled with the documentation's.
+/// The examples of the README are compiled with the documentation's.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So are those of the page about the library.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+struct LibraryPage;

@@ -36,13 +36,13 @@ again: *applies*, or only after a *restart* or a \
 const BOTTOM: &str = "
 ## Routes and Phoenix Channels
 
-`--route PATH=HANDLER` (`CORECAST_ROUTE`) adds, changes or takes away a path, as the \
-[README](../README.md#options) says; in the file it is a list of tables, `[[routes]]`, with the \
+`--route PATH=HANDLER` (`CORECAST_ROUTE`) adds, changes or takes away a path, as \
+[Serving](serving.md#routes) says; in the file it is a list of tables, `[[routes]]`, with the \
 keys `path`, `handler` and `slow_consumer`. Routes need a restart.
 
 The tables `[phoenix]`, `[[phoenix.topics]]` and `[phoenix.token]` are in the file only; SIGHUP \
-applies them for every join from then on, and reads the key for tokens again. See the \
-[README](../README.md#phoenix-channels).
+applies them for every join from then on, and reads the key for tokens again. See \
+[Phoenix Channels](protocols.md#phoenix-channels).
 ";
 
 /// The whole page.

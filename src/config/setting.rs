@@ -27,10 +27,16 @@ pub(crate) struct Setting<C: 'static = Config> {
     pub kind: Kind<C>,
     /// What else must hold, as one sentence about the value where it does not.
     /// Asked after every range was checked.
-    pub relation: Option<fn(&C) -> Result<(), String>>,
+    pub relation: Option<Relation<C>>,
     /// Makes the second's value that of the first.
     pub copy: fn(&C, &mut C),
 }
+
+/// What must hold between settings, as one sentence where it does not.
+pub(crate) type Relation<C> = fn(&C) -> Result<(), String>;
+
+/// How a number, a size or a time is written.
+type Show = fn(u64) -> String;
 
 /// What is known of a setting whatever its type.
 #[derive(Debug)]
@@ -160,9 +166,7 @@ impl Field<Vec<SocketAddr>> for Vec<Endpoint> {
 impl<C> Kind<C> {
     /// What the value may be, where that is a range.
     pub(crate) fn range(&self) -> Option<String> {
-        let Some((range, show)) = self.limits() else {
-            return None;
-        };
+        let (range, show) = self.limits()?;
         Some(range.show(show))
     }
 
@@ -190,7 +194,7 @@ impl<C> Kind<C> {
     }
 
     /// The range, and how a number in it is shown.
-    fn limits(&self) -> Option<(&Range, fn(u64) -> String)> {
+    fn limits(&self) -> Option<(&Range, Show)> {
         match self {
             Kind::Count(_, range) => Some((range, |things| things.to_string())),
             Kind::Size(_, range) => Some((range, show_bytes)),

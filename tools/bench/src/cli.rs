@@ -44,7 +44,7 @@ enum Command {
     List(ListArgs),
     /// Compare two reports; fails if anything became slower or larger
     Compare(CompareArgs),
-    /// Put the figures of a report into a README, between its `figures` comments
+    /// Put the figures of a report into a document, between its `figures` comments
     Quote(QuoteArgs),
     /// Serve as one of the floors until killed
     Floor(FloorArgs),
@@ -59,7 +59,7 @@ pub enum Task {
     List(Set),
     /// Compare two reports.
     Compare(CompareArgs),
-    /// Put figures into a README.
+    /// Put figures into a document.
     Quote(QuoteArgs),
     /// Be a floor.
     Floor(FloorArgs),
@@ -102,7 +102,7 @@ pub struct QuoteArgs {
     /// The report.json
     pub report: PathBuf,
     /// The file with the comments
-    pub readme: PathBuf,
+    pub document: PathBuf,
 }
 
 /// The options of `floor`.

@@ -105,11 +105,11 @@ fn quote(args: &cli::QuoteArgs) -> Result<()> {
         )));
     }
     let markdown = report::markdown(&results);
-    let path = args.readme.display();
-    let readme = fs::read_to_string(&args.readme).during(format!("reading {path}"))?;
-    let readme = report::quote_in(&readme, &markdown)
+    let path = args.document.display();
+    let document = fs::read_to_string(&args.document).during(format!("reading {path}"))?;
+    let document = report::quote_in(&document, &markdown)
         .map_err(|error| Error::Usage(format!("{path}: {error}")))?;
-    fs::write(&args.readme, readme).during(format!("writing {path}"))
+    fs::write(&args.document, document).during(format!("writing {path}"))
 }
 
 fn read_results(path: &Path) -> Result<Results> {

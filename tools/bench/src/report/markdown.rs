@@ -1,4 +1,4 @@
-//! The short table that the README quotes.
+//! The short table that docs/benchmark.md quotes.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -193,14 +193,14 @@ impl fmt::Display for MarkerMissing {
 
 impl std::error::Error for MarkerMissing {}
 
-/// `readme` with `markdown` in place of what stands between its markers,
+/// `document` with `markdown` in place of what stands between its markers,
 /// `<!-- figures -->` and `<!-- /figures -->`.
 ///
 /// # Errors
 ///
 /// One of the markers is missing, or they are in the wrong order.
-pub fn quote_in(readme: &str, markdown: &str) -> Result<String, MarkerMissing> {
-    let (before, rest) = readme.split_once(BEGIN).ok_or(MarkerMissing(BEGIN))?;
+pub fn quote_in(document: &str, markdown: &str) -> Result<String, MarkerMissing> {
+    let (before, rest) = document.split_once(BEGIN).ok_or(MarkerMissing(BEGIN))?;
     let (_, after) = rest.split_once(END).ok_or(MarkerMissing(END))?;
     let figures = markdown.trim();
     Ok(format!("{before}{BEGIN}\n{figures}\n{END}{after}"))

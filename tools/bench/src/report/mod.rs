@@ -1,6 +1,6 @@
 //! Everything that shows [`Results`](crate::results::Results) to people and to
 //! programs: a [`table`] for the terminal, a [`page`] with charts, a short
-//! [`markdown`] table that the README quotes, [`json`] to keep, and what
+//! [`markdown`] table that docs/benchmark.md quotes, [`json`] to keep, and what
 //! [`compare`] finds between two of them.
 //!
 //! # Invariants worth naming
