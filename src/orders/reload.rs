@@ -100,17 +100,20 @@ impl Reload {
         let reads_key = options.config.phoenix.token.is_some();
         let is_named = taken.iter().any(|change| change.key == "phoenix.token");
         let mut taken: Vec<_> = taken.into_iter().map(in_force).collect();
+        let changed = !taken.is_empty();
         if reads_key && !is_named {
             taken.push("the key of phoenix.token was read again".to_owned());
         }
+        if !changed && left.is_empty() {
+            taken.push("no setting has changed".to_owned());
+        }
         let left: Vec<_> = left.into_iter().map(not_in_force).collect();
-        match (taken.is_empty(), left.is_empty()) {
-            (true, true) => {
-                tracing::info!(
-                    "{signal}: the configuration was read again; no setting has changed"
-                );
-            }
-            (false, true) => tracing::info!("{signal}: {}", taken.join("; ")),
+        match (changed, left.is_empty()) {
+            (false, true) => tracing::info!(
+                "{signal}: the configuration was read again; {}",
+                taken.join("; ")
+            ),
+            (true, true) => tracing::info!("{signal}: {}", taken.join("; ")),
             (_, false) => {
                 let taken: String = taken.iter().map(|taken| format!("{taken}; ")).collect();
                 tracing::warn!(
