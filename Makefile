@@ -31,7 +31,7 @@ run: build ## Build and start the server; prints the address of its chat page
 	@echo
 	@echo '  Chat page: http://127.0.0.1:8080/  (open it in two windows; Ctrl-C stops the server)'
 	@echo
-	@exec $(TARGET)/release/corecast serve --listen 127.0.0.1:8080 $(ARGS)
+	@exec $(TARGET)/release/corecast serve --demo --listen 127.0.0.1:8080 $(ARGS)
 
 # Programs that need no file beside them, for an image FROM scratch or to be copied to
 # any host. Getrandom is told to ask the kernel only: in a static program it finds no
@@ -93,7 +93,7 @@ test: test-clients ## Run all tests of the workspace and print a summary
 
 # The library without features: it serves, its examples compile, and tokens are refused.
 SMALL := $(CARGO) test --package corecast --no-default-features
-SMALL_LIBRARY := { $(SMALL) --test library && $(SMALL) --doc && $(SMALL) --lib phoenix::token; }
+SMALL_LIBRARY := { $(SMALL) --test library && $(SMALL) --doc && $(SMALL) --lib access::token; }
 
 # The conventional server has a workspace and a lock file of its own, so that
 # its dependencies stay out of the product's.

@@ -9,8 +9,8 @@
 //! websocat 'ws://127.0.0.1:8080/rooms/kitchen?name=bob'
 //! ```
 //!
-//! Without a WebSocket client: open `http://127.0.0.1:8080/` in a browser, and
-//! in its console (F12) type
+//! Without a WebSocket client: open any page in a browser, and in its console (F12)
+//! type
 //!
 //! ```text
 //! room = new WebSocket("ws://127.0.0.1:8080/rooms/kitchen?name=ada")
@@ -52,8 +52,8 @@ impl Guest {
         let room = checked("room", request.param("room").unwrap_or_default())?;
         Ok(Guest {
             name,
-            // Topics are shared by all routes. The prefix keeps a room called
-            // "chat" apart from the topic of the chat on /ws.
+            // Topics are shared by all routes: the prefix keeps rooms apart from
+            // the topics of other handlers.
             room: Topic::new(format!("room:{room}")),
         })
     }
@@ -114,7 +114,7 @@ impl Handler for Rooms {
     }
 }
 
-/// A server with rooms beside the routes that every server has.
+/// A server with rooms and nothing else.
 pub fn server(listen: SocketAddr) -> Result<Server, StartError> {
     let config = Config {
         listen: vec![listen.into()],

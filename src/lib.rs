@@ -4,8 +4,9 @@
 //! pinned io_uring runtime per core, a listener on each, and broadcast across
 //! cores over lock-free rings into core-local subscriber tables.
 //!
-//! The `corecast` binary serves echo, broadcast and a JSON chat. This library
-//! is the same server with handlers of your own:
+//! The `corecast` binary serves echo, broadcast, a JSON chat and Phoenix Channels.
+//! This library is the same server with handlers of your own, and nothing beside
+//! them:
 //!
 //! ```
 //! use corecast::config::Config;
@@ -53,7 +54,8 @@
 //! 2. [`plane`] tells which sessions of the shard's [`table`] became readable;
 //!    `session` reads them through their [`link`].
 //! 3. [`ws`] turns bytes into messages, without any I/O of its own.
-//! 4. [`handler`] decides what a message means.
+//! 4. [`handler`] decides what a message means; [`access`] says who may do what, and
+//!    `presence` knows who is where.
 //! 5. [`hub`] holds who is in which topic, and [`mesh`] carries a [`publication`] to
 //!    the hubs of the other shards. A [`publisher`] gives them more, from any thread.
 //! 6. [`link::Outlet`] sends, and keeps what a socket does not take at once.
@@ -81,6 +83,7 @@
 //! | `service` | `service`, which tells a service manager such as systemd how the server is, and `handover::HandOver`, with which a new process takes the place of this one. |
 //! | `tokens` | Signed tokens (JWT) that say which topics of Phoenix Channels a session may join. Without it a [`config::PhoenixConfig`] that names a key is refused. |
 
+pub mod access;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
@@ -93,6 +96,7 @@ mod fan_out_semaphore;
 pub mod handler;
 pub mod handover;
 pub mod hub;
+mod json;
 mod latest;
 pub mod link;
 mod listeners;
@@ -106,6 +110,7 @@ pub mod orders;
 pub mod participant;
 mod permits;
 pub mod plane;
+mod presence;
 pub mod publication;
 pub mod publisher;
 mod rate;

@@ -92,6 +92,7 @@ fn serve(options: ServeOptions) -> ExitCode {
     };
     let service = Service::from_environment();
     let has_old_process = inherited.has_old_process();
+    let (demo, home_page) = (options.demo, options.config.home_page);
     let shards = options.config.shards;
     // Each wait of a drain may follow the other; the rest is for the last steps.
     let drain_time = options.config.drain_timeout
@@ -100,6 +101,9 @@ fn serve(options: ServeOptions) -> ExitCode {
             .close_timeout
             .max(options.config.write_stall_timeout)
         + Duration::from_secs(10);
+    for note in &options.notes {
+        tracing::warn!("{note}");
+    }
     let started = Server::new(options.config).and_then(|server| {
         // SAFETY: the built-in handlers use no descriptors, and the log goes to standard
         // error, which is open from the beginning to the end.
@@ -127,7 +131,12 @@ fn serve(options: ServeOptions) -> ExitCode {
         tracing::info!(driver, shards, "listening on {url}");
     }
     let address = server.local_addr();
-    tracing::info!("open http://{address}/ in two browser windows to chat");
+    if demo {
+        tracing::info!("serving the demo's routes, which anybody who reaches this may use");
+    }
+    if home_page {
+        tracing::info!("open http://{address}/ in two browser windows to chat");
+    }
     if let Some(admin) = server.admin_addr() {
         tracing::info!("metrics and health on http://{admin}/");
     }

@@ -174,6 +174,8 @@ pub struct ShardMetrics {
     /// Publications that a handler wanted to make outside of any session, and that
     /// found no room.
     pub refused_publications: Counter,
+    /// Messages of clients that may not publish where they tried to.
+    pub denied_publications: Counter,
     /// Publications made outside of the shards that this shard has taken in.
     pub outside_publications: Counter,
     /// Times a publisher outside of the shards found its ring to this shard full.

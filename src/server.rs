@@ -15,11 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::control_plane::Control;
 use self::shards::Shards;
-use crate::config::{Config, ConfigError, Endpoint, SlowConsumerPolicy};
+use crate::config::{Config, Endpoint};
 use crate::error::StartError;
-use crate::handler::{
-    Broadcast, BroadcastPerPath, Chat, ChatPerPath, Echo, Handler, Phoenix, Registered, Route,
-};
+use crate::handler::{Handler, Renew, RouteFactory, TakeUp, built_in};
 use crate::handover::{HandOverSockets, Inherited};
 use crate::latest::Latest;
 use crate::listeners::Seen;
@@ -28,26 +26,9 @@ use crate::mesh::ShardWaker;
 use crate::metrics::ShardMetrics;
 use crate::plane::ResolvedDriver;
 use crate::publisher::Publisher;
-use crate::router::{Router, params_of};
+use crate::router::Router;
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
-
-/// Makes a handler for one shard.
-type Factory = Arc<dyn Fn() -> Box<dyn Route> + Send + Sync>;
-
-#[derive(Clone)]
-struct RouteFactory {
-    make: Factory,
-    /// [`Handler::DROPS_EMPTY_SEGMENTS`] of what it makes.
-    drops_empty_segments: bool,
-    /// What the configuration says of this route.
-    slow_consumer: Option<SlowConsumerPolicy>,
-    /// How the handlers take up other settings in a running server, if they do.
-    renew: Option<Renew>,
-}
-
-/// Reads the settings of a route's handlers anew; they count once the result is called.
-type Renew = Arc<dyn Fn(&Config) -> Result<TakeUp, ConfigError> + Send + Sync>;
-type TakeUp = Box<dyn FnOnce()>;
+use crate::upgrade::{ListedRoute, Pages, home_page};
 
 /// How the handlers of all routes take up other settings.
 #[derive(Clone)]
@@ -59,18 +40,8 @@ impl fmt::Debug for Renewals {
     }
 }
 
-impl RouteFactory {
-    fn new<H: Handler>(make: impl Fn() -> H + Send + Sync + 'static) -> Self {
-        RouteFactory {
-            make: Arc::new(move || Box::new(Registered::new(make()))),
-            drops_empty_segments: H::DROPS_EMPTY_SEGMENTS,
-            slow_consumer: None,
-            renew: None,
-        }
-    }
-}
-
-/// A server that is not running yet.
+/// A server that is not running yet. It serves the routes of its [`Config`], of which
+/// there are none by default, and those that are added here.
 ///
 /// ```
 /// use corecast::config::Config;
@@ -113,6 +84,7 @@ impl Server {
     /// When a setting, a route or an allowed origin cannot stand.
     pub fn new(config: Config) -> Result<Self, StartError> {
         config.validate()?;
+        built_in::check(&config)?;
         let mut server = Server {
             routes: Vec::new(),
             router: Router::new(),
@@ -121,8 +93,7 @@ impl Server {
             config,
         };
         for route in server.config.routes.clone() {
-            let mut factory = factory(&route.handler, &route.path, &server.config)?;
-            factory.slow_consumer = route.slow_consumer;
+            let factory = built_in::factory(&route, &server.config)?;
             server.add_route(&route.path, factory)?;
         }
         Ok(server)
@@ -202,41 +173,23 @@ impl Server {
         self.routes.push(route);
         Ok(())
     }
-}
 
-/// Makes the handler that the configuration names for a path. The prefixes of
-/// topics keep them apart from those of other handlers.
-fn factory(handler: &str, path: &str, config: &Config) -> Result<RouteFactory, StartError> {
-    let has_params = params_of(path).next().is_some();
-    // A name in a chat is no room of its own.
-    let has_rooms = params_of(path).any(|name| name != "user_id");
-    let pattern = path.to_owned();
-    Ok(match handler {
-        "echo" => RouteFactory::new(|| Echo),
-        "broadcast" if has_params => {
-            RouteFactory::new(|| BroadcastPerPath::new("corecast:broadcast:"))
+    /// The pages beside the routes, as they are now.
+    fn pages(&self) -> Pages {
+        let listed = |(path, index): (_, &u16)| {
+            let route = &self.routes[usize::from(*index)];
+            ListedRoute {
+                path,
+                summary: route.summary,
+                is_chat: route.is_chat,
+            }
+        };
+        let write = || home_page(&self.router.iter().map(listed).collect::<Vec<_>>());
+        Pages {
+            home: self.config.home_page.then(write),
+            health: self.config.health_page,
         }
-        "broadcast" => {
-            let topic = format!("corecast:broadcast:{path}");
-            RouteFactory::new(move || Broadcast::new(&topic))
-        }
-        "chat" if has_rooms => {
-            RouteFactory::new(move || ChatPerPath::new("corecast:chat:", &pattern))
-        }
-        "chat" => RouteFactory::new(|| Chat::new("corecast:chat")),
-        "phoenix" => {
-            let phoenix = Phoenix::new(path, &config.phoenix)?;
-            let renewed = phoenix.clone();
-            let mut factory = RouteFactory::new(move || phoenix.handler());
-            factory.renew = Some(Arc::new(move |config| {
-                let access = Phoenix::read_anew(&config.phoenix)?;
-                let phoenix = renewed.clone();
-                Ok(Box::new(move || phoenix.take_up(access)))
-            }));
-            factory
-        }
-        other => unreachable!("'{other}' has passed the validation of routes"),
-    })
+    }
 }
 
 impl fmt::Debug for Server {

@@ -12,7 +12,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use corecast::config::{Config, Driver};
+use corecast::config::{Config, Driver, RouteSetting};
 use corecast::server::{RunningServer, Server};
 use serde_json::json;
 use support::client::Client;
@@ -65,6 +65,7 @@ fn server() -> RunningServer {
         admin: None,
         shards: 1,
         driver: Driver::Epoll,
+        routes: RouteSetting::demo(),
         ..Config::default()
     };
     Server::new(config).unwrap().start().unwrap()

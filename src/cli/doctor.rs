@@ -216,6 +216,7 @@ mod tests {
             "--max-sessions",
             "5",
             "--listen=0.0.0.0:81",
+            "--demo",
         ];
         let read = settings(&flags, &["CORECAST_ADMIN=off", "CORECAST_MAX_SESSIONS=9"]).unwrap();
         assert_eq!((read.max_sessions, read.ports), (5, vec![81]));

@@ -3,6 +3,7 @@
 //! Every error names the file, the line and the key, and an unknown key comes
 //! with the known one it resembles most.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -11,11 +12,12 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::CliError;
-use super::phoenix::{self, PhoenixTable};
-use super::resolve::repeated_route;
-use super::settings::{PHOENIX, ROUTES, Row, keys, nearest};
+use super::handlers;
+use super::routes::repeated_route;
+use super::settings::{HANDLERS, PHOENIX, ROUTES, Row, keys};
 use super::source::{Layer, Source};
 use super::value::Route;
+use crate::config::nearest;
 
 /// Reads a file; `option` is how it was named, for the error if it cannot be read.
 pub(super) fn read(path: &Path, option: &str) -> Result<Layer, CliError> {
@@ -38,15 +40,6 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
     for route in tables(table, ROUTES) {
         check_keys(route, Route::KEYS.iter().copied(), &at)?;
     }
-    for phoenix in tables(table, PHOENIX) {
-        check_keys(phoenix, phoenix::KEYS.iter().copied(), &at)?;
-        for token in tables(phoenix, "token") {
-            check_keys(token, phoenix::TOKEN_KEYS.iter().copied(), &at)?;
-        }
-        for topic in tables(phoenix, "topics") {
-            check_keys(topic, phoenix::TOPIC_KEYS.iter().copied(), &at)?;
-        }
-    }
 
     let place_of = |key: &Spanned<DeString<'_>>| Source::File {
         place: at(key.span().start),
@@ -56,22 +49,13 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
     settings.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in settings {
         let source = place_of(key);
-        match Row::find(key.get_ref()) {
-            Some(row) => {
-                let texts = texts_of(value.get_ref(), row.is_list()).map_err(|problem| {
-                    CliError::setting(source.name_of(row.key()), row.with_range(&problem))
-                })?;
-                layer.insert(row, texts, source)?;
-            }
-            None => {
-                layer.sources.insert(key.get_ref().to_string(), source);
-            }
+        // What has no row is a table, whose keys have places of their own.
+        if let Some(row) = Row::find(key.get_ref()) {
+            let texts = texts_of(value.get_ref(), row.is_list()).map_err(|problem| {
+                CliError::setting(source.name_of(row.key()), row.with_range(&problem))
+            })?;
+            layer.insert(row, texts, source)?;
         }
-    }
-    for phoenix in tables(table, PHOENIX) {
-        let nested = phoenix.keys();
-        let nested = nested.map(|key| (format!("{PHOENIX}.{}", key.get_ref()), place_of(key)));
-        layer.sources.extend(nested);
     }
 
     let typed: Tables = toml::from_str(text).map_err(|error| {
@@ -99,8 +83,98 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
         ));
     }
     layer.routes = typed.routes;
-    layer.phoenix = typed.phoenix;
+    take_handlers(name, text, table, &at, &mut layer)?;
     Ok(layer)
+}
+
+/// Takes up the tables of handlers' settings, and the places of all that is in tables.
+fn take_handlers(
+    name: &str,
+    text: &str,
+    table: &DeTable<'_>,
+    at: &impl Fn(usize) -> String,
+    layer: &mut Layer,
+) -> Result<(), CliError> {
+    let places = &mut layer.sources;
+    for key in [ROUTES, HANDLERS, PHOENIX] {
+        if let Some((key, value)) = table.get_key_value(key) {
+            collect_place(key, value, "", at, places);
+        }
+    }
+    let has_old_name = table.contains_key(PHOENIX);
+    if has_old_name {
+        // Errors are about the table as it is called now.
+        let new_name = format!("{HANDLERS}.{PHOENIX}");
+        for phoenix in tables(table, PHOENIX) {
+            collect_places(phoenix, &new_name, at, places);
+        }
+        if let Some(source) = places.get(PHOENIX).cloned() {
+            places.insert(new_name, source);
+        }
+    }
+    let values: toml::Table = toml::from_str(text).unwrap_or_default();
+    let handlers = handlers::take(&values).map_err(|(key, problem)| {
+        let place = match places.get(&key) {
+            Some(Source::File { place }) => place.clone(),
+            _ => name.to_owned(),
+        };
+        CliError::setting(format!("{place}: {key}"), problem)
+    })?;
+    layer.handlers = Some(handlers).filter(|handlers| !handlers.is_empty());
+    let note = format!(
+        "{name}: the table [phoenix] is called [handlers.phoenix] now, and [[phoenix.topics]] \
+         [[handlers.phoenix.topics]]; the old names still count"
+    );
+    layer.notes.extend(has_old_name.then_some(note));
+    Ok(())
+}
+
+/// Notes the place of each key of a table, and of those in it: `handlers.a.b[0].c`.
+fn collect_places(
+    table: &DeTable<'_>,
+    path: &str,
+    at: &impl Fn(usize) -> String,
+    places: &mut BTreeMap<String, Source>,
+) {
+    for (key, value) in table {
+        collect_place(key, value, path, at, places);
+    }
+}
+
+fn collect_place(
+    key: &Spanned<DeString<'_>>,
+    value: &Spanned<DeValue<'_>>,
+    path: &str,
+    at: &impl Fn(usize) -> String,
+    places: &mut BTreeMap<String, Source>,
+) {
+    let path = match path {
+        "" => key.get_ref().to_string(),
+        path => format!("{path}.{}", key.get_ref()),
+    };
+    collect_value_places(value.get_ref(), &path, at, places);
+    let place = at(key.span().start);
+    places.insert(path, Source::File { place });
+}
+
+fn collect_value_places(
+    value: &DeValue<'_>,
+    path: &str,
+    at: &impl Fn(usize) -> String,
+    places: &mut BTreeMap<String, Source>,
+) {
+    match value {
+        DeValue::Table(table) => collect_places(table, path, at, places),
+        DeValue::Array(elements) => {
+            for (number, element) in elements.iter().enumerate() {
+                let path = format!("{path}[{number}]");
+                collect_value_places(element.get_ref(), &path, at, places);
+                let place = at(element.span().start);
+                places.insert(path, Source::File { place });
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The tables of the file, which have no rows.
@@ -108,7 +182,6 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
 #[serde(default)]
 struct Tables {
     routes: Option<Vec<Route>>,
-    phoenix: Option<PhoenixTable>,
 }
 
 /// A value as the text that a flag would have: a number stands for its digits, and a
@@ -281,18 +354,6 @@ mod tests {
                 "corecast.toml:1: 'max-pending-bytes' is not a key; the nearest is 'max_pending_bytes'",
             ),
             (
-                "[phoenix]\nmax_topics = 5",
-                "corecast.toml:2: 'max_topics' is not a key; the nearest is 'max_topics_per_socket'",
-            ),
-            (
-                "[[phoenix.topics]]\npatern = 'room:*'",
-                "corecast.toml:2: 'patern' is not a key; the nearest is 'pattern'",
-            ),
-            (
-                "[phoenix.token]\nalgo = 'HS256'",
-                "corecast.toml:2: 'algo' is not a key; the nearest is 'algorithm'",
-            ),
-            (
                 "[[routes]]\npath = '/x'\nhandle = 'echo'",
                 "corecast.toml:3: 'handle' is not a key; the nearest is 'handler'",
             ),
@@ -316,37 +377,6 @@ mod tests {
             "corecast.toml:2: routes: the key 'handler' is missing"
         );
         assert!(complaint("shards = 1\nshards =").starts_with("corecast.toml:2: "));
-    }
-
-    #[test]
-    fn a_bad_value_of_a_topic_or_token_names_line_and_key() {
-        for (text, message) in [
-            (
-                "[[phoenix.topics]]\npattern = 'a'\n[[phoenix.topics]]\npattern = '*:b'",
-                "corecast.toml:4: phoenix.topics.pattern: '*:b' is not a pattern of topics: * may \
-                 only stand at the end; write room:lobby, room:* or user:{id}",
-            ),
-            (
-                "[[phoenix.topics]]\npattern = 'a'\njoin = 'all'",
-                "corecast.toml:3: phoenix.topics.join: 'all' is not an answer to who may join; use \
-                 everyone, token or nobody",
-            ),
-            (
-                "[[phoenix.topics]]\njoin = 'nobody'",
-                "corecast.toml:1: phoenix.topics: the key 'pattern' is missing",
-            ),
-            (
-                "[phoenix.token]\nalgorithm = 'none'\nsecret = 's'",
-                "corecast.toml:2: phoenix.token.algorithm: 'none' is not a way to sign tokens; use \
-                 HS256, RS256 or EdDSA",
-            ),
-            (
-                "[phoenix.token]\nalgorithm = 'HS256'",
-                "corecast.toml:1: phoenix.token: give one of secret_file, secret and public_key_file",
-            ),
-        ] {
-            assert_eq!(complaint(text), message);
-        }
     }
 
     #[test]
@@ -390,24 +420,6 @@ mod tests {
                 "routes = 'echo'",
                 "corecast.toml:1: routes: the text 'echo' is given; write a list of tables, as in \
                  [[routes]]",
-            ),
-            (
-                "[phoenix]\nmax_topics_per_socket = 'many'",
-                "corecast.toml:2: phoenix.max_topics_per_socket: the text 'many' is given; write \
-                 a whole number",
-            ),
-            (
-                "[[phoenix.topics]]\npattern = '*'\nechoo = 1\necho = 'yes'",
-                "corecast.toml:3: 'echoo' is not a key; the nearest is 'echo'",
-            ),
-            (
-                "[[phoenix.topics]]\npattern = '*'\necho = 'yes'",
-                "corecast.toml:3: phoenix.topics.echo: the text 'yes' is given; write true or \
-                 false",
-            ),
-            (
-                "phoenix = 1",
-                "corecast.toml:1: phoenix: the number 1 is given; write a table",
             ),
         ] {
             assert_eq!(complaint(text), message);

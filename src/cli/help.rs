@@ -15,14 +15,17 @@ under its name with underscores (max_sessions = 1000000), routes as tables:
   path = \"/news\"
   handler = \"broadcast\"
   slow_consumer = \"drop\"
+  publish = \"nobody\"
 
-What the topics of Phoenix clients may do is in the file only; the first pattern \
-that matches counts:
+publish says which clients may: everyone, those with a token, or nobody. Settings of \
+handlers are in the file only, such as the tokens they take ([handlers.broadcast.token]) \
+and what the topics of Phoenix clients may do, where the first pattern that matches \
+counts:
 
-  [[phoenix.topics]]
+  [[handlers.phoenix.topics]]
   pattern = \"rooms:*\"
   join = \"everyone\"
-  publish = true
+  publish = \"everyone\"
   echo = true
   presence = true
 

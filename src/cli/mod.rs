@@ -15,13 +15,14 @@
 
 mod doctor;
 mod file;
+mod handlers;
 mod help;
 mod host;
 mod page;
-mod phoenix;
 mod plan;
 mod print;
 mod resolve;
+mod routes;
 mod settings;
 mod source;
 #[cfg(test)]
@@ -42,10 +43,11 @@ use corecast_host::plan::Question;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::setting::Reload;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, RouteSetting};
+use crate::handler::built_in;
 use crate::log::LogFormat;
 pub use doctor::DoctorOptions;
-use settings::{ROUTES, Row, key_of};
+use settings::{HANDLERS, ROUTES, Row, key_of};
 use source::Layer;
 
 /// What the program was asked to do.
@@ -74,6 +76,10 @@ pub enum Command {
 pub struct ServeOptions {
     /// The server's settings.
     pub config: Config,
+    /// Whether the demo is served (`--demo`), but for what is off.
+    pub demo: bool,
+    /// Old spellings in what was typed, which still count.
+    pub notes: Vec<String>,
     /// The log's form.
     pub log: LogFormat,
     /// The least severe level that is logged.
@@ -81,9 +87,17 @@ pub struct ServeOptions {
 }
 
 impl Default for ServeOptions {
+    /// What `corecast serve` alone does: it serves the demo to its own host.
     fn default() -> Self {
         ServeOptions {
-            config: Config::default(),
+            config: Config {
+                routes: RouteSetting::demo(),
+                home_page: true,
+                handlers: built_in::check(&Config::default()).unwrap_or_default(),
+                ..Config::default()
+            },
+            demo: true,
+            notes: Vec::new(),
             log: LogFormat::Auto,
             log_level: LevelFilter::INFO,
         }
@@ -102,16 +116,17 @@ impl ServeOptions {
             })
             .collect();
         let (after, before) = (&self.config, &before.config);
-        let (topics, token, most) = (
-            after.phoenix.topics != before.phoenix.topics,
-            after.phoenix.token != before.phoenix.token,
-            after.phoenix.max_topics_per_socket != before.phoenix.max_topics_per_socket,
-        );
+        let [phoenix_after, phoenix_before] =
+            [after, before].map(|config| config.handlers.get(PHOENIX));
+        let others = |config: &Config| {
+            let mut others = config.handlers.clone();
+            others.remove(PHOENIX);
+            others
+        };
         for (key, differs, is_live) in [
             (ROUTES, after.routes != before.routes, false),
-            ("phoenix.max_topics_per_socket", most, true),
-            ("phoenix.topics", topics, true),
-            ("phoenix.token", token, true),
+            (HANDLERS, others(after) != others(before), false),
+            ("handlers.phoenix", phoenix_after != phoenix_before, true),
         ] {
             changes.extend(differs.then(|| Change {
                 key: key.to_owned(),
@@ -122,14 +137,26 @@ impl ServeOptions {
         changes
     }
 
+    /// Whether a key for tokens of Phoenix is named, whose file a reload reads again.
+    pub fn has_token_key(&self) -> bool {
+        let phoenix = self.config.handlers.get(PHOENIX);
+        phoenix.is_some_and(|table| table.iter().any(|(key, _)| key == "token"))
+    }
+
     /// Takes up the settings of `after` that a running server takes anew.
     pub fn take_up(&mut self, after: &ServeOptions) {
         for row in Row::all().filter(|row| row.about().reload == Reload::Live) {
             row.copy(after, self);
         }
-        self.config.phoenix = after.config.phoenix.clone();
+        match after.config.handlers.get(PHOENIX).cloned() {
+            Some(table) => self.config.handlers.insert(PHOENIX.to_owned(), table),
+            None => self.config.handlers.remove(PHOENIX),
+        };
     }
 }
+
+/// The handler whose settings a running server takes anew.
+const PHOENIX: &str = "phoenix";
 
 /// A setting that has another value than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -253,9 +280,12 @@ where
     };
 
     let typed = flags.over(environment.over(file));
-    let named = |error: ConfigError| CliError::setting(typed.name_of(error.option), error.problem);
-    let resolved = resolve::resolve(&typed).map_err(named)?;
+    let named = |error: ConfigError| CliError::setting(typed.name_of(&error.option), error.problem);
+    let mut resolved = resolve::resolve(&typed).map_err(named)?;
     resolved.config.validate().map_err(named)?;
+    resolved.notes.extend(built_in::notes(&resolved.config));
+    resolved.config.handlers = built_in::check(&resolved.config).map_err(named)?;
+    routes::check(&resolved.config).map_err(named)?;
     Ok(if serve.print_config {
         Command::PrintConfig(print::print(&resolved, &typed))
     } else {

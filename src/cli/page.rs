@@ -34,15 +34,15 @@ again: *applies*, or only after a *restart* or a \
 
 /// How the page ends.
 const BOTTOM: &str = "
-## Routes and Phoenix Channels
+## Tables
 
 `--route PATH=HANDLER` (`CORECAST_ROUTE`) adds, changes or takes away a path, as \
-[Serving](serving.md#routes) says; in the file it is a list of tables, `[[routes]]`, with the \
-keys `path`, `handler` and `slow_consumer`. Routes need a restart.
+[Routes](serving.md#routes) says; in the file it is a list of tables, `[[routes]]`, with the keys \
+`path`, `handler`, `slow_consumer` and `publish`. Routes need a restart.
 
-The tables `[phoenix]`, `[[phoenix.topics]]` and `[phoenix.token]` are in the file only; SIGHUP \
-applies them for every join from then on, and reads the key for tokens again. See \
-[Phoenix Channels](protocols.md#phoenix-channels).
+The tables of handlers' settings, `[handlers.NAME]`, are in the file only. SIGHUP applies that of \
+`phoenix` for every join from then on, and reads its key for tokens again; see \
+[Phoenix Channels](protocols.md#phoenix-channels) for those of the handler `phoenix`.
 ";
 
 /// The whole page.

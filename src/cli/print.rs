@@ -5,11 +5,12 @@ use std::fmt::Write;
 use toml::Value;
 
 use super::ServeOptions;
-use super::resolve::is_same_path;
-use super::settings::{PHOENIX, ROUTES, Row};
+use super::routes::is_same_path;
+use super::settings::{ROUTES, Row};
 use super::source::Layer;
 use super::value::OFF;
-use crate::config::Config;
+use crate::config::RouteSetting;
+use crate::upgrade::Pages;
 
 /// The whole file, with a comment on each line that says where it came from.
 pub(super) fn print(resolved: &ServeOptions, typed: &Layer) -> String {
@@ -28,14 +29,14 @@ pub(super) fn print(resolved: &ServeOptions, typed: &Layer) -> String {
         let line = format!("{key} = {}", row.show(resolved));
         let _ = writeln!(text, "{line:<40} # {}", typed.origin_of(key));
     }
-    print_routes(&mut text, &resolved.config, &typed.origin_of(ROUTES));
-    let origin = typed.origin_of(PHOENIX);
-    super::phoenix::print(&mut text, &resolved.config.phoenix, &origin);
+    print_routes(&mut text, resolved, &typed.origin_of(ROUTES));
+    super::handlers::print(&mut text, resolved, typed);
     text
 }
 
 /// Tables come last, because every key after one would belong to it.
-fn print_routes(text: &mut String, config: &Config, origin: &str) {
+fn print_routes(text: &mut String, resolved: &ServeOptions, origin: &str) {
+    let config = &resolved.config;
     let _ = write!(text, "\n# Routes: {origin}\n");
     let quoted = |text: &str| Value::from(text);
     for route in &config.routes {
@@ -45,14 +46,25 @@ fn print_routes(text: &mut String, config: &Config, origin: &str) {
         if let Some(policy) = route.slow_consumer {
             let _ = writeln!(text, "slow_consumer = {}", quoted(policy.as_str()));
         }
-    }
-    for default in Config::default().routes {
-        let mut routes = config.routes.iter();
-        if !routes.any(|route| is_same_path(&route.path, &default.path)) {
-            let _ = writeln!(text, "[[routes]]");
-            let _ = writeln!(text, "path = {}", quoted(&default.path));
-            let _ = writeln!(text, "handler = {}", quoted(OFF));
+        if let Some(policy) = route.publish {
+            let _ = writeln!(text, "publish = {}", quoted(policy.as_str()));
         }
+    }
+    let mut off = Vec::new();
+    if resolved.demo {
+        off.extend(RouteSetting::demo().into_iter().map(|route| route.path));
+        off.retain(|path| {
+            let mut routes = config.routes.iter();
+            !routes.any(|route| is_same_path(&route.path, path))
+        });
+    }
+    let pages = [config.home_page || !resolved.demo, config.health_page];
+    let hidden = Pages::PATHS.iter().zip(pages).filter(|(_, shown)| !shown);
+    off.extend(hidden.map(|(path, _)| (*path).to_owned()));
+    for path in off {
+        let _ = writeln!(text, "[[routes]]");
+        let _ = writeln!(text, "path = {}", quoted(&path));
+        let _ = writeln!(text, "handler = {}", quoted(OFF));
     }
 }
 
@@ -85,6 +97,8 @@ mod tests {
                 let mut options = ServeOptions::default();
                 row.read(std::slice::from_ref(&text), &mut options)
                     .unwrap_or_else(|problem| panic!("{}: {problem}", row.key()));
+                // The page is a part of the demo.
+                options.config.home_page &= options.demo;
                 let printed = print(&options, &Layer::default());
                 let read = file::parse("printed", &printed);
                 let again = resolve::resolve(&read.unwrap()).unwrap();

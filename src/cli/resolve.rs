@@ -6,12 +6,10 @@
 //!   are related, the default gives way.
 
 use super::ServeOptions;
-use super::phoenix::PhoenixTable;
+use super::routes::Served;
 use super::settings::Row;
 use super::source::Layer;
-use super::value::{OFF, Route};
-use crate::config::{Config, ConfigError, RouteSetting};
-use crate::router::decode_pattern;
+use crate::config::{Config, ConfigError};
 
 /// Fills in the defaults. The result is not yet validated.
 ///
@@ -28,11 +26,17 @@ pub(super) fn resolve(typed: &Layer) -> Result<ServeOptions, ConfigError> {
     }
     let config = &mut options.config;
     give_way(config, |key| typed.values.contains_key(key));
+    let demo = typed.values.contains_key("demo").then_some(options.demo);
     let routes = typed.routes.clone().unwrap_or_default();
-    config.routes = resolve_routes(std::mem::take(&mut config.routes), routes)?;
-    if let Some(phoenix) = typed.phoenix.clone() {
-        config.phoenix = PhoenixTable::resolve(phoenix);
+    let served = Served::resolve(demo, routes, &config.listen)?;
+    config.routes = served.routes;
+    config.home_page = served.home_page;
+    config.health_page = served.health_page;
+    if let Some(handlers) = &typed.handlers {
+        config.handlers.clone_from(handlers);
     }
+    options.demo = served.demo;
+    options.notes.clone_from(&typed.notes);
     Ok(options)
 }
 
@@ -58,69 +62,4 @@ fn give_way(config: &mut Config, is_typed: impl Fn(&str) -> bool) {
     if !is_typed("ping_interval") && !config.idle_timeout.is_zero() {
         config.ping_interval = config.ping_interval.min(config.idle_timeout / 2);
     }
-}
-
-/// The default routes with the typed ones added, or put in the place of those
-/// with the same path. The last word about a path counts, which is that of the
-/// strongest source, because each source names a path once at most.
-fn resolve_routes(
-    mut routes: Vec<RouteSetting>,
-    typed: Vec<Route>,
-) -> Result<Vec<RouteSetting>, ConfigError> {
-    // What one source has taken away, another may take away too.
-    let mut known = routes.clone();
-    for route in typed {
-        if route.handler != OFF {
-            let setting = RouteSetting {
-                path: route.path,
-                handler: route.handler,
-                slow_consumer: route.slow_consumer,
-            };
-            known.push(setting.clone());
-            match routes
-                .iter_mut()
-                .find(|known| is_same_path(&known.path, &setting.path))
-            {
-                Some(route) => *route = setting,
-                None => routes.push(setting),
-            }
-            continue;
-        }
-        if !known
-            .iter()
-            .any(|known| is_same_path(&known.path, &route.path))
-        {
-            let paths: Vec<&str> = known.iter().map(|known| &*known.path).collect();
-            return Err(ConfigError::new(
-                "route",
-                format!(
-                    "'{}' cannot be off, because it is no path that is served; those are {}",
-                    route.path,
-                    paths.join(", ")
-                ),
-            ));
-        }
-        routes.retain(|known| !is_same_path(&known.path, &route.path));
-    }
-    Ok(routes)
-}
-
-/// Whether two paths are one, however they are encoded. What is no path is so
-/// to the letter only; it is refused later.
-pub(super) fn is_same_path(a: &str, b: &str) -> bool {
-    a == b || matches!((decode_pattern(a), decode_pattern(b)), (Ok(a), Ok(b)) if a == b)
-}
-
-/// The place of the first route of one source whose path it has named before, and
-/// what is wrong with that.
-pub(super) fn repeated_route(routes: &[Route]) -> Option<(usize, String)> {
-    routes.iter().enumerate().find_map(|(place, route)| {
-        let mut before = routes[..place].iter();
-        let twin = before.find(|before| is_same_path(&before.path, &route.path))?;
-        let problem = format!(
-            "the path '{}' is there twice, with {} and {}; keep one of them",
-            route.path, twin.handler, route.handler
-        );
-        Some((place, problem))
-    })
 }

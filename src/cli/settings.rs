@@ -1,21 +1,33 @@
 //! The rows of every setting of the program, and how a setting is called in each
 //! of its sources.
 //!
-//! The server's rows are in `config/table.rs`. Those of the log are here, because a
-//! library does not choose its program's log.
+//! The server's rows are in `config/table.rs`. Those of the program are here: a library
+//! does not choose its program's log, and serves no demo.
 
 use tracing::level_filters::LevelFilter;
 
 use super::ServeOptions;
 use super::value::{read, show};
-use crate::config::SETTINGS;
 use crate::config::choice::refusal;
 use crate::config::setting::{About, Field, Kind, Setting, setting};
+use crate::config::{SETTINGS, nearest};
 use crate::handover;
 use crate::log::LogFormat;
 
-/// The settings of the log.
-static LOG_SETTINGS: &[Setting<ServeOptions>] = &[
+/// The settings of the program, which are none of the server's.
+static PROGRAM_SETTINGS: &[Setting<ServeOptions>] = &[
+    setting!(
+        ServeOptions,
+        "Routes",
+        [
+            "Serve routes to try it with, and a page on /, which anybody may use: /echo, /broadcast,",
+            "/ws, /ws/{user_id} and /socket/websocket."
+        ],
+        demo,
+        Switch,
+        Restart,
+        default "true where there is no route and --listen is a loopback address"
+    ),
     setting!(
         ServeOptions,
         "Logging",
@@ -59,14 +71,14 @@ impl Field<String> for LevelFilter {
 #[derive(Clone, Copy)]
 pub(super) enum Row {
     Server(&'static Setting),
-    Log(&'static Setting<ServeOptions>),
+    Program(&'static Setting<ServeOptions>),
 }
 
 impl Row {
     /// All rows, in the order of the help.
     pub(super) fn all() -> impl Iterator<Item = Row> {
         let server = SETTINGS.iter().map(Row::Server);
-        server.chain(LOG_SETTINGS.iter().map(Row::Log))
+        server.chain(PROGRAM_SETTINGS.iter().map(Row::Program))
     }
 
     /// The row with this key, if there is one.
@@ -78,7 +90,7 @@ impl Row {
     pub(super) fn about(self) -> &'static About {
         match self {
             Row::Server(row) => &row.about,
-            Row::Log(row) => &row.about,
+            Row::Program(row) => &row.about,
         }
     }
 
@@ -91,7 +103,7 @@ impl Row {
     pub(super) fn range(self) -> Option<String> {
         match self {
             Row::Server(row) => row.kind.range(),
-            Row::Log(row) => row.kind.range(),
+            Row::Program(row) => row.kind.range(),
         }
     }
 
@@ -99,7 +111,7 @@ impl Row {
     pub(super) fn allowed(self) -> String {
         match self {
             Row::Server(row) => allowed(&row.kind),
-            Row::Log(row) => allowed(&row.kind),
+            Row::Program(row) => allowed(&row.kind),
         }
     }
 
@@ -107,7 +119,15 @@ impl Row {
     pub(super) fn is_list(self) -> bool {
         match self {
             Row::Server(row) => row.kind.is_list(),
-            Row::Log(row) => row.kind.is_list(),
+            Row::Program(row) => row.kind.is_list(),
+        }
+    }
+
+    /// Whether it is on or off, so that its flag needs no value.
+    pub(super) fn is_switch(self) -> bool {
+        match self {
+            Row::Server(row) => matches!(row.kind, Kind::Switch(_)),
+            Row::Program(row) => matches!(row.kind, Kind::Switch(_)),
         }
     }
 
@@ -115,7 +135,7 @@ impl Row {
     pub(super) fn value_name(self) -> String {
         match self {
             Row::Server(row) => value_name(&row.kind),
-            Row::Log(row) => value_name(&row.kind),
+            Row::Program(row) => value_name(&row.kind),
         }
     }
 
@@ -126,7 +146,7 @@ impl Row {
     pub(super) fn read(self, texts: &[String], options: &mut ServeOptions) -> Result<(), String> {
         match self {
             Row::Server(row) => read(&row.kind, texts, &mut options.config),
-            Row::Log(row) => read(&row.kind, texts, options),
+            Row::Program(row) => read(&row.kind, texts, options),
         }
     }
 
@@ -134,7 +154,7 @@ impl Row {
     pub(super) fn copy(self, from: &ServeOptions, to: &mut ServeOptions) {
         match self {
             Row::Server(row) => (row.copy)(&from.config, &mut to.config),
-            Row::Log(row) => (row.copy)(from, to),
+            Row::Program(row) => (row.copy)(from, to),
         }
     }
 
@@ -142,7 +162,7 @@ impl Row {
     pub(super) fn show(self, options: &ServeOptions) -> toml::Value {
         match self {
             Row::Server(row) => show(&row.kind, &options.config),
-            Row::Log(row) => show(&row.kind, options),
+            Row::Program(row) => show(&row.kind, options),
         }
     }
 
@@ -178,6 +198,7 @@ fn value_name<C>(kind: &Kind<C>) -> String {
         Kind::Time(..) => "TIME".to_owned(),
         Kind::Microseconds(..) => "US".to_owned(),
         Kind::Choice(_, words) => words.join("|"),
+        Kind::Switch(_) => "true|false".to_owned(),
         Kind::Addresses(_) | Kind::AddressOrOff(_) => "ADDR".to_owned(),
         Kind::Cpus(_) => "LIST".to_owned(),
         Kind::Origins(_) => "ORIGIN".to_owned(),
@@ -192,6 +213,7 @@ fn allowed<C>(kind: &Kind<C>) -> String {
     };
     match kind {
         Kind::Choice(_, words) => quoted(words),
+        Kind::Switch(_) => quoted(&["true", "false"]),
         Kind::Addresses(_) => "IP:PORT, a list".to_owned(),
         Kind::AddressOrOff(_) => "IP:PORT, `off`".to_owned(),
         Kind::Cpus(_) => "numbers and ranges, `all`".to_owned(),
@@ -203,14 +225,16 @@ fn allowed<C>(kind: &Kind<C>) -> String {
 
 /// The key of the list of routes, which is a table in the file and has no row.
 pub(super) const ROUTES: &str = "routes";
-/// The key of the tables of Phoenix Channels, which are in the file only.
+/// The key of the tables of handlers' settings, which are in the file only.
+pub(super) const HANDLERS: &str = "handlers";
+/// The one handler whose table had a name of its own at first.
 pub(super) const PHOENIX: &str = "phoenix";
 
 /// The keys of the file, in the order of the help.
 pub(super) fn keys() -> impl Iterator<Item = &'static str> + Clone {
     let server = SETTINGS.iter().map(|row| row.about.key);
-    let log = LOG_SETTINGS.iter().map(|row| row.about.key);
-    server.chain(log).chain([ROUTES, PHOENIX])
+    let program = PROGRAM_SETTINGS.iter().map(|row| row.about.key);
+    server.chain(program).chain([ROUTES, HANDLERS, PHOENIX])
 }
 
 /// The option's name without dashes, from its key in the file. Only the list
@@ -238,7 +262,7 @@ pub(super) fn variable_of(option: &str) -> String {
 /// A warning about a variable whose name looks like that of an option and is
 /// none's. It is no error: variables come from elsewhere too.
 pub(super) fn ignored_variable(name: &str) -> Option<String> {
-    let options = keys().filter(|key| *key != PHOENIX);
+    let options = keys().filter(|key| ![HANDLERS, PHOENIX].contains(key));
     let variables = options.map(|key| variable_of(&option_of(key)));
     let others = ["CORECAST_CONFIG", handover::VARIABLE];
     let known: Vec<String> = variables.chain(others.map(str::to_owned)).collect();
@@ -263,18 +287,6 @@ fn is_service_link(name: &str) -> bool {
             name.rsplit_once("_PORT_")
                 .is_some_and(|(_, port)| port.contains(protocol))
         })
-}
-
-/// The known name that a typed one resembles most.
-pub(super) fn nearest<'k>(typed: &str, known: impl Iterator<Item = &'k str>) -> &'k str {
-    // Dashes for underscores are the likeliest slip of all.
-    let typed = typed.replace('-', "_");
-    known
-        .max_by(|a, b| {
-            let resemblance = |known| strsim::jaro_winkler(&typed, known);
-            resemblance(a).total_cmp(&resemblance(b))
-        })
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@ use std::ffi::OsString;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::phoenix::PhoenixTable;
-use super::resolve::repeated_route;
-use super::settings::{ROUTES, Row, key_of, option_of, variable_of};
+use super::routes::repeated_route;
+use super::settings::{HANDLERS, PHOENIX, ROUTES, Row, key_of, option_of, variable_of};
 use super::value::Route;
 use super::{CliError, ServeOptions};
+use crate::config::UnreadTable;
+use crate::handler::built_in;
 
 /// The place a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +45,11 @@ pub(super) struct Layer {
     /// The texts of each row's setting, by its key. They can be read.
     pub values: BTreeMap<&'static str, Vec<String>>,
     pub routes: Option<Vec<Route>>,
-    pub phoenix: Option<PhoenixTable>,
+    /// The tables of handlers' settings, by the handlers' names.
+    pub handlers: Option<BTreeMap<String, UnreadTable>>,
     pub sources: BTreeMap<String, Source>,
+    /// Old spellings that still count.
+    pub notes: Vec<String>,
 }
 
 impl Layer {
@@ -62,8 +66,9 @@ impl Layer {
                 (Some(below), Some(above)) => Some([below, above].concat()),
                 (below, above) => above.or(below),
             },
-            phoenix: self.phoenix.or(below.phoenix),
+            handlers: self.handlers.or(below.handlers),
             sources,
+            notes: [below.notes, self.notes].concat(),
         }
     }
 
@@ -153,10 +158,34 @@ impl Layer {
     /// How an error should call a setting: as the person wrote it.
     pub(super) fn name_of(&self, option: &str) -> String {
         let key = key_of(option);
-        self.sources
-            .get(&key)
-            .unwrap_or(&Source::Flag)
-            .name_of(&key)
+        // What is in a table that only a handler reads has the line of the nearest
+        // table around it that is in the file.
+        let mut around = std::iter::successors(Some(&*key), |key| {
+            let end = key.rfind(['.', '['])?;
+            Some(&key[..end])
+        });
+        match around.find_map(|key| self.sources.get(key)) {
+            Some(source) => source.name_of(&self.shown(&key)),
+            // What is not given has no place, and a table is no flag.
+            None if option.contains('.') => option.to_owned(),
+            None => Source::Flag.name_of(&key),
+        }
+    }
+
+    /// A key as it stands in the file: without places in lists, and as a table was
+    /// called there.
+    fn shown(&self, key: &str) -> String {
+        let new_name = format!("{HANDLERS}.");
+        let key = match self.sources.contains_key(PHOENIX) {
+            true => key.strip_prefix(&new_name).unwrap_or(key),
+            false => key,
+        };
+        let mut shown = String::new();
+        for part in key.split('[') {
+            let after = part.split_once(']').map(|(_, after)| after);
+            shown.push_str(after.unwrap_or(part));
+        }
+        shown
     }
 
     /// Where a key came from, for the comments of `--print-config`.
@@ -173,11 +202,8 @@ impl Layer {
 pub(super) fn flags() -> Vec<Arg> {
     let defaults = ServeOptions::default();
     let mut flags: Vec<Arg> = Row::all().map(|row| flag(row, &defaults)).collect();
-    let after = flags
-        .iter()
-        .position(|flag| flag.get_id() == "shards")
-        .unwrap_or(flags.len());
-    flags.insert(after, route_flag(&defaults));
+    let demo = flags.iter().position(|flag| flag.get_id() == "demo");
+    flags.insert(demo.unwrap_or(flags.len()), route_flag());
     flags
 }
 
@@ -193,29 +219,29 @@ fn flag(row: Row, defaults: &ServeOptions) -> Arg {
         true => ArgAction::Append,
         false => ArgAction::Set,
     };
-    Arg::new(about.key)
+    let flag = Arg::new(about.key)
         .long(option_of(about.key))
         .value_name(row.value_name())
         .action(action)
         .help_heading(about.group)
-        .help(format!("{} [default: {default}{range}]", about.help()))
+        .help(format!("{} [default: {default}{range}]", about.help()));
+    match row.is_switch() {
+        true => flag.num_args(0..=1).default_missing_value("true"),
+        false => flag,
+    }
 }
 
 /// The flag of the routes, which are tables in the file and so have no row.
-fn route_flag(defaults: &ServeOptions) -> Arg {
-    let routes = defaults.config.routes.iter();
-    let routes: Vec<_> = routes
-        .map(|route| format!("{}={}", route.path, route.handler))
-        .collect();
+fn route_flag() -> Arg {
     Arg::new(ROUTES)
         .long(option_of(ROUTES))
         .value_name("PATH=HANDLER")
         .action(ArgAction::Append)
-        .help_heading("Listening")
+        .help_heading("Routes")
         .help(format!(
-            "A path and what answers it: echo, broadcast, chat, phoenix, or off to stop serving \
-             the path; repeatable, added to the defaults. A policy may follow, as in \
-             /news=broadcast:drop [default: {}]",
-            routes.join(", ")
+            "A path and what answers it: {}, or off for a path that another source or --demo \
+             serves; repeatable. Policies may follow, as in /news=broadcast:drop:publish=nobody \
+             [default: none]",
+            built_in::names().collect::<Vec<_>>().join(", ")
         ))
 }

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use super::settings::{PHOENIX, option_of, variable_of};
+use super::settings::{option_of, variable_of};
 use super::*;
 use crate::config::{
-    ClientAddress, Driver, HANDLERS, OverRatePolicy, PhoenixConfig, RouteSetting,
-    SlowConsumerPolicy, Steer,
+    ClientAddress, Driver, OverRatePolicy, RouteSetting, SlowConsumerPolicy, Steer, UnreadTable,
 };
 use crate::cpus;
 
@@ -128,6 +127,12 @@ const EVERY_OPTION_BUT_CPUS: &[&str] = &[
     "/news=broadcast",
     "--route",
     "/echo=off",
+    "--route",
+    "/=off",
+    "--route",
+    "/healthz=off",
+    "--demo",
+    "true",
     "--shards",
     "3",
     "--steer",
@@ -245,8 +250,12 @@ fn every_option() -> ServeOptions {
                 RouteSetting::new("/socket/websocket", "phoenix"),
                 RouteSetting::new("/news", "broadcast"),
             ],
-            phoenix: PhoenixConfig::default(),
+            home_page: false,
+            health_page: false,
+            handlers: ServeOptions::default().config.handlers,
         },
+        demo: true,
+        notes: Vec::new(),
         log: LogFormat::Json,
         log_level: LevelFilter::DEBUG,
     }
@@ -412,15 +421,7 @@ fn routes_of_every_source_count() {
         .collect();
     assert_eq!(
         routes,
-        [
-            ("/echo", "echo"),
-            ("/broadcast", "broadcast"),
-            ("/ws/{user_id}", "chat"),
-            ("/socket/websocket", "phoenix"),
-            ("/file", "echo"),
-            ("/both", "chat"),
-            ("/env", "echo"),
-        ]
+        [("/file", "echo"), ("/both", "chat"), ("/env", "echo"),]
     );
 }
 
@@ -440,7 +441,7 @@ fn a_path_is_named_once_by_each_source() {
     let last = options.config.routes.last().unwrap();
     assert_eq!((&*last.path, &*last.handler), ("/x", "chat"));
     // What a default has is replaced, however it is written.
-    let options = served(&["--route", "/%65cho=chat"], &[]);
+    let options = served(&["--demo", "--route", "/%65cho=chat"], &[]);
     assert_eq!(options.config.routes[0].path, "/%65cho");
 }
 
@@ -450,12 +451,76 @@ fn a_path_that_is_off_was_served() {
     assert_eq!(
         message,
         "--route: '/wss' cannot be off, because it is no path that is served; those are /echo, \
-         /broadcast, /ws, /ws/{user_id}, /socket/websocket, /x"
+         /broadcast, /ws, /ws/{user_id}, /socket/websocket, /, /healthz, /x"
     );
     // Two sources may agree on it.
     let options = served(&["--route", "/%77s=off"], &[("CORECAST_ROUTE", "/ws=off")]);
     let mut routes = options.config.routes.iter();
     assert!(!routes.any(|route| route.path == "/ws"));
+}
+
+/// What is served: whether it is the demo, how many routes, the pages.
+fn is_served(flags: &[&str], variables: &[(&str, &str)]) -> (bool, usize, bool, bool) {
+    let ServeOptions { config, demo, .. } = served(flags, variables);
+    let routes = config.routes.len();
+    (demo, routes, config.home_page, config.health_page)
+}
+
+#[test]
+fn the_demo_is_served_to_this_host_alone_or_when_it_is_asked_for() {
+    let all = (true, 5, true, true);
+    for (flags, what) in [
+        (&[][..], all),
+        (&["--listen", "127.0.0.2:80,[::1]:80"], all),
+        (&["--listen", "[::ffff:127.0.0.1]:80"], all),
+        (&["--listen", "0.0.0.0:80", "--demo"], all),
+        (&["--demo", "--listen", "0.0.0.0:80"], all),
+        (&["--demo", "--route", "/x=echo"], (true, 6, true, true)),
+        (&["--route", "/x=echo"], (false, 1, false, true)),
+        (
+            &["--route", "/x=echo", "--listen", "[::]:80"],
+            (false, 1, false, true),
+        ),
+        (&["--route", "/=echo"], (false, 1, false, true)),
+        (&["--demo", "--route", "/=echo"], (true, 6, true, true)),
+        // What is off is no route.
+        (&["--route", "/=off"], (true, 5, false, true)),
+        (&["--route", "/echo=off"], (true, 4, true, true)),
+        (&["--route", "/healthz=off"], (true, 5, true, false)),
+        // One list does with and without the demo.
+        (
+            &["--route", "/=off,/echo=off,/x=echo"],
+            (false, 1, false, true),
+        ),
+    ] {
+        assert_eq!(is_served(flags, &[]), what, "{flags:?}");
+    }
+    let file = file("demo = true\nlisten = '0.0.0.0:80'");
+    assert_eq!(is_served(&["--config", path_of(&file)], &[]), all);
+    let demo = [("CORECAST_DEMO", "1")];
+    assert_eq!(is_served(&["--listen", "0.0.0.0:80"], &demo), all);
+    let off = ["--demo=false", "--route", "/x=echo"];
+    assert_eq!(is_served(&off, &demo), (false, 1, false, true));
+}
+
+#[test]
+fn a_server_that_others_can_reach_needs_routes() {
+    for listen in ["0.0.0.0:80", "[::]:80", "127.0.0.1:80,10.0.0.1:80"] {
+        let message = refused(&["--listen", listen], &[]);
+        assert!(
+            message.starts_with("--route: no path is served, and others can reach "),
+            "{message}"
+        );
+        assert!(message.contains("--demo"), "{message}");
+        let refused_too = refused(&["--listen", listen, "--route", "/echo=off"], &[]);
+        assert_eq!(refused_too, message);
+    }
+    let message = refused(&["--demo=false"], &[]);
+    assert!(message.contains("the demo is off"), "{message}");
+    assert_eq!(
+        refused(&[], &[("CORECAST_DEMO", "maybe")]),
+        "CORECAST_DEMO: 'maybe' is not a switch; use true or false"
+    );
 }
 
 #[test]
@@ -501,18 +566,19 @@ fn the_help_shows_headings_defaults_and_ranges() {
         "[default: 16MiB; 125B to 1GiB]",
         "[default: 1m; 0 (off) or 10ms to 7days]",
         "[default: one per core of --cpus; 1 to 1024]",
-        "/socket/websocket=phoenix]",
+        "[default: none]",
+        "[default: true where there is no route and --listen is a loopback address]",
     ] {
         assert!(help.contains(part), "{part} in {help}");
     }
-    for handler in HANDLERS {
+    for handler in built_in::names() {
         assert!(help.contains(&format!("{handler}, ")), "{handler}");
     }
-    for option in settings::keys().filter(|key| *key != PHOENIX) {
-        assert!(
-            help.contains(&format!("--{} <", option_of(option))),
-            "{option}"
-        );
+    let flags = settings::keys().filter(|key| ![HANDLERS, PHOENIX].contains(key));
+    for option in flags.map(option_of) {
+        // A switch needs no value.
+        let is_shown = ["<", "[<"].map(|value| help.contains(&format!("--{option} {value}")));
+        assert!(is_shown.contains(&true), "{option}");
     }
 }
 
@@ -540,7 +606,9 @@ fn settings_that_have_changed_are_named_with_what_a_running_server_takes() {
     after.config.shards = 7;
     after.config.max_message_rate = 100;
     after.config.routes.clear();
-    after.config.phoenix.max_topics_per_socket += 1;
+    let tables = &mut after.config.handlers;
+    tables.insert("phoenix".to_owned(), UnreadTable::default());
+    tables.insert("chat".to_owned(), UnreadTable::default());
     after.log_level = LevelFilter::DEBUG;
     let changes = after.changed_from(&before);
     let live = |is_live| -> Vec<&str> {
@@ -549,13 +617,9 @@ fn settings_that_have_changed_are_named_with_what_a_running_server_takes() {
     };
     assert_eq!(
         live(true),
-        [
-            "max_message_rate",
-            "log_level",
-            "phoenix.max_topics_per_socket"
-        ]
+        ["max_message_rate", "log_level", "handlers.phoenix"]
     );
-    assert_eq!(live(false), ["shards", "routes"]);
+    assert_eq!(live(false), ["shards", "routes", "handlers"]);
     let values = Some(["0".to_owned(), "100".to_owned()]);
     assert!(changes.iter().any(|change| change.values == values));
 
@@ -566,5 +630,5 @@ fn settings_that_have_changed_are_named_with_what_a_running_server_takes() {
         .into_iter()
         .map(|change| change.key)
         .collect();
-    assert_eq!(keys, ["shards", "routes"]);
+    assert_eq!(keys, ["shards", "routes", "handlers"]);
 }

@@ -17,17 +17,6 @@ where
     text.parse().map(Some).map_err(Error::custom)
 }
 
-/// A key that must be there, read as by [`from_text`].
-pub(super) fn required_from_text<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: FromStr,
-    T::Err: fmt::Display,
-    D: Deserializer<'de>,
-{
-    let Text(text) = Text::deserialize(deserializer)?;
-    text.parse().map_err(Error::custom)
-}
-
 struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {

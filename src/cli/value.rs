@@ -18,7 +18,7 @@ use toml::Value;
 
 use super::text::from_text;
 use crate::config::setting::Kind;
-use crate::config::{SlowConsumerPolicy, show_bytes, show_time};
+use crate::config::{PublishPolicy, SlowConsumerPolicy, show_bytes, show_time};
 use crate::source::{canonical_address, canonical_network};
 
 /// Puts what was written into the settings. A list may be in several texts, or in
@@ -33,6 +33,7 @@ pub(super) fn read<C>(kind: &Kind<C>, texts: &[String], settings: &mut C) -> Res
         Kind::Time(field, _) => (field.put)(settings, number::time_or_zero(single(texts)?)?),
         Kind::Microseconds(field, _) => (field.put)(settings, microseconds(single(texts)?)?),
         Kind::Choice(field, _) => (field.put)(settings, single(texts)?.to_owned()),
+        Kind::Switch(field) => (field.put)(settings, switch(single(texts)?)?),
         Kind::Addresses(field) => (field.put)(settings, each(texts, address)?),
         Kind::AddressOrOff(field) => (field.put)(settings, address_or_off(single(texts)?)?),
         Kind::Cpus(field) => (field.put)(settings, cpus_of(texts)?),
@@ -53,6 +54,7 @@ pub(super) fn show<C>(kind: &Kind<C>, settings: &C) -> Value {
             Value::String(show_time((field.of)(settings)))
         }
         Kind::Choice(field, _) => Value::String((field.of)(settings)),
+        Kind::Switch(field) => Value::Boolean((field.of)(settings)),
         Kind::Addresses(field) => match &(field.of)(settings)[..] {
             [one] => Value::String(one.to_string()),
             several => list(several.iter().map(SocketAddr::to_string).collect()),
@@ -150,10 +152,20 @@ fn network(text: &str) -> Result<IpNet, String> {
         })
 }
 
+/// On or off. Variables are often 1 or 0.
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(format!("'{text}' is not a switch; use true or false")),
+    }
+}
+
 /// The handler's name that takes a path off the list.
 pub(super) const OFF: &str = "off";
 
-/// One route: `PATH=HANDLER` or `PATH=HANDLER:POLICY`, or a `[[routes]]` table.
+/// One route: `PATH=HANDLER`, what else is said of it after colons, as in
+/// `PATH=HANDLER:drop:publish=nobody`, or a `[[routes]]` table.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
@@ -161,11 +173,13 @@ pub(super) struct Route {
     pub handler: String,
     #[serde(default, deserialize_with = "from_text")]
     pub slow_consumer: Option<SlowConsumerPolicy>,
+    #[serde(default, deserialize_with = "from_text")]
+    pub publish: Option<PublishPolicy>,
 }
 
 impl Route {
     /// The keys of a `[[routes]]` table.
-    pub const KEYS: &[&str] = &["path", "handler", "slow_consumer"];
+    pub const KEYS: &[&str] = &["path", "handler", "slow_consumer", "publish"];
 }
 
 impl FromStr for Route {
@@ -173,17 +187,30 @@ impl FromStr for Route {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let (path, handler) = text.rsplit_once('=').ok_or_else(|| {
-            format!("'{text}' is not a route; write PATH=HANDLER, as in /news=broadcast")
-        })?;
-        let (handler, policy) = match handler.split_once(':') {
-            Some((handler, policy)) => (handler, Some(policy.parse()?)),
-            None => (handler, None),
-        };
+        let not_one =
+            || format!("'{text}' is not a route; write PATH=HANDLER, as in /news=broadcast");
+        // A path may hold signs of both kinds, and what follows the handler too. So the
+        // policies are taken off the end, until a handler's name is left.
+        let (mut rest, mut slow_consumer, mut publish) = (text, None, None);
+        while let Some((before, policy)) = rest.rsplit_once(':') {
+            if !before.contains('=') {
+                break;
+            }
+            if let Some(word) = policy.strip_prefix("publish=") {
+                publish = Some(word.parse()?);
+            } else if !policy.contains('=') {
+                slow_consumer = Some(policy.parse()?);
+            } else {
+                break;
+            }
+            rest = before;
+        }
+        let (path, handler) = rest.rsplit_once('=').ok_or_else(not_one)?;
         Ok(Route {
             path: path.to_owned(),
             handler: handler.to_owned(),
-            slow_consumer: policy,
+            slow_consumer,
+            publish,
         })
     }
 }
@@ -261,6 +288,42 @@ mod tests {
         );
         assert_eq!(route.slow_consumer, Some(SlowConsumerPolicy::Drop));
         assert!("/ws".parse::<Route>().is_err());
+        for (text, path, slow_consumer, publish) in [
+            ("/a=b:c=chat", "/a=b:c", None, None),
+            (
+                "/a:b=chat:drop",
+                "/a:b",
+                Some(SlowConsumerPolicy::Drop),
+                None,
+            ),
+            (
+                "/a=chat:publish=nobody",
+                "/a",
+                None,
+                Some(PublishPolicy::Nobody),
+            ),
+            (
+                "/a=chat:drop:publish=token",
+                "/a",
+                Some(SlowConsumerPolicy::Drop),
+                Some(PublishPolicy::Token),
+            ),
+            (
+                "/a:publish=x=chat:publish=everyone:close",
+                "/a:publish=x",
+                Some(SlowConsumerPolicy::Close),
+                Some(PublishPolicy::Everyone),
+            ),
+        ] {
+            let route: Route = text.parse().unwrap();
+            assert_eq!((&*route.path, &*route.handler), (path, "chat"), "{text}");
+            assert_eq!(
+                (route.slow_consumer, route.publish),
+                (slow_consumer, publish)
+            );
+        }
+        let error = "/a=chat:publish=all".parse::<Route>().unwrap_err();
+        assert!(error.contains("everyone, token or nobody"), "{error}");
         assert!(
             "/ws=chat:wait"
                 .parse::<Route>()

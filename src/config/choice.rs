@@ -123,6 +123,36 @@ choice! {
 }
 
 choice! {
+    /// Which clients may publish to a topic or on a route. The backend always may: a
+    /// [`Publisher`](crate::publisher::Publisher), and what a handler itself publishes.
+    PublishPolicy, "an answer to who may publish", {
+        /// Every client.
+        #[default]
+        Everyone => "everyone",
+        /// A client with a good token whose claim `publish` names the topic or path.
+        Token => "token",
+        /// No client.
+        Nobody => "nobody",
+    }
+}
+
+impl PublishPolicy {
+    /// The one of two that lets fewer clients publish.
+    #[must_use]
+    pub fn stricter(self, other: PublishPolicy) -> PublishPolicy {
+        let rank = |policy| match policy {
+            PublishPolicy::Everyone => 0,
+            PublishPolicy::Token => 1,
+            PublishPolicy::Nobody => 2,
+        };
+        match rank(self) >= rank(other) {
+            true => self,
+            false => other,
+        }
+    }
+}
+
+choice! {
     /// How the tokens of Phoenix clients are signed.
     TokenAlgorithm, "a way to sign tokens", {
         /// With a secret that both sides know (HMAC with SHA-256).
@@ -154,6 +184,20 @@ mod tests {
             assert_eq!(word.parse::<ClientAddress>().unwrap().as_str(), word);
         }
         assert_eq!(ClientAddress::default().as_str(), "peer");
+    }
+
+    #[test]
+    fn the_stricter_of_two_lets_fewer_publish() {
+        use PublishPolicy::{Everyone, Nobody, Token};
+        for (a, b, stricter) in [
+            (Everyone, Token, Token),
+            (Token, Nobody, Nobody),
+            (Everyone, Nobody, Nobody),
+            (Token, Token, Token),
+        ] {
+            assert_eq!(a.stricter(b), stricter);
+            assert_eq!(b.stricter(a), stricter);
+        }
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub(crate) enum Kind<C: 'static> {
     Microseconds(Lens<C, Duration>, Range),
     /// One of a few words.
     Choice(Lens<C, String>, &'static [&'static str]),
+    /// On or off.
+    Switch(Lens<C, bool>),
     /// Addresses with ports.
     Addresses(Lens<C, Vec<SocketAddr>>),
     /// An address with a port, or none.

@@ -13,6 +13,7 @@
 //! [`Kind`](super::setting::Kind) says which kinds there are. To add a setting, add
 //! a row here and use its field; `make options` writes `docs/options.md` again.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use super::range::{DAY, GIB, HOUR, KIB, MIB, MS, from, off_or};
 use super::setting::settings;
 use super::validate;
 use super::{
-    ClientAddress, Driver, Endpoint, OverRatePolicy, PhoenixConfig, RouteSetting,
-    SlowConsumerPolicy, Steer,
+    ClientAddress, Driver, Endpoint, OverRatePolicy, RouteSetting, SlowConsumerPolicy, Steer,
+    UnreadTable,
 };
 
 settings! {
@@ -95,7 +96,10 @@ settings! {
         max_sessions_per_shard: usize = 1_000_000;
             Count(from(1, 1 << 24)), Restart;
 
-        /// Opening handshakes in flight on one shard; over it the shard stops accepting.
+        /// Opening handshakes in flight on one shard; over it the one that was silent for longest
+        /// gives way.
+        ///
+        /// If none was silent for a second, the shard stops accepting.
         max_handshakes_per_shard: usize = 4_096;
             Count(from(1, 1 << 20)), Restart, key "max_handshakes";
 
@@ -241,16 +245,19 @@ settings! {
     }
 
     also {
-        /// The paths that are served; no two are alike.
-        routes: Vec<RouteSetting> = vec![
-            RouteSetting::new("/echo", "echo"),
-            RouteSetting::new("/broadcast", "broadcast"),
-            RouteSetting::new("/ws", "chat"),
-            RouteSetting::new("/ws/{user_id}", "chat"),
-            RouteSetting::new("/socket/websocket", "phoenix"),
-        ];
+        /// The paths that built-in handlers serve; no two are alike. None by default:
+        /// what can be reached is what was asked for.
+        routes: Vec<RouteSetting> = Vec::new();
 
-        /// What the clients of Phoenix Channels may do.
-        phoenix: PhoenixConfig = PhoenixConfig::default();
+        /// Whether a GET of `/` is answered with a page that lists the routes and, where
+        /// there is a chat, has a client for it. Off by default.
+        home_page: bool = false;
+
+        /// Whether a GET of `/healthz` is answered with 200, for load balancers.
+        health_page: bool = true;
+
+        /// The settings of built-in handlers, by their names: the tables `[handlers.NAME]`,
+        /// which each handler reads itself.
+        handlers: BTreeMap<String, UnreadTable> = BTreeMap::new();
     }
 }

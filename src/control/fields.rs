@@ -195,6 +195,11 @@ pub(super) static FIELDS: &[Field] = &[
         |m| m.refused_publications.value(),
     ),
     counter(
+        "denied_publications",
+        "Messages of clients that may not publish where they tried to.",
+        |m| m.denied_publications.value(),
+    ),
+    counter(
         "outside_publications",
         "Publications made outside of handlers; each shard takes in and counts all of them.",
         |m| m.outside_publications.value(),

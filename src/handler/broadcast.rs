@@ -1,9 +1,13 @@
 //! `/broadcast`: each message goes to every session on the path.
 
-use super::{Acceptance, Context, Handler, accept_naming_path};
+use super::built_in::BuiltIn;
+use super::gated::{PublishSettings, Publishes};
+use super::{Acceptance, Context, Handler, RouteFactory, accept_naming_path};
+use crate::config::{RouteSetting, TableError};
 use crate::hub::Topic;
+use crate::router::params_of;
 use crate::upgrade::{Refusal, Request};
-use crate::ws::{Message, PreparedFrame};
+use crate::ws::{CloseCode, Message, PreparedFrame};
 
 /// Sends each message to every session of one topic, the sender included.
 #[derive(Debug)]
@@ -79,6 +83,50 @@ impl Handler for BroadcastPerPath {
 
     fn message(&mut self, topic: &mut Topic, message: Message<'_>, ctx: &mut Context<'_>) {
         ctx.publish(topic, PreparedFrame::new(message));
+    }
+}
+
+impl Publishes for Broadcast {
+    fn deny(&mut self, (): &mut (), _message: Message<'_>, ctx: &mut Context<'_>) {
+        deny(ctx);
+    }
+}
+
+impl Publishes for BroadcastPerPath {
+    fn deny(&mut self, _topic: &mut Topic, _message: Message<'_>, ctx: &mut Context<'_>) {
+        deny(ctx);
+    }
+}
+
+/// A raw message has no answer, and one that is dropped would look like one that was
+/// lost. So the client is told by the end of its session.
+fn deny(ctx: &mut Context<'_>) {
+    ctx.count_denied();
+    ctx.close(CloseCode::POLICY, "publishing is not allowed here");
+}
+
+/// A route with `broadcast`. The prefixes of topics keep them apart from those of
+/// other handlers.
+pub(super) struct BroadcastRoute;
+
+impl BuiltIn for BroadcastRoute {
+    const NAME: &'static str = "broadcast";
+    const SUMMARY: &'static str = "Sends each message to everyone on this path.";
+    type Settings = PublishSettings;
+
+    fn check_route(route: &RouteSetting, settings: &PublishSettings) -> Result<(), String> {
+        settings.check_route(route)
+    }
+
+    fn factory(
+        route: &RouteSetting,
+        settings: &PublishSettings,
+    ) -> Result<RouteFactory, TableError> {
+        if params_of(&route.path).next().is_some() {
+            return settings.factory(route, || BroadcastPerPath::new("corecast:broadcast:"));
+        }
+        let topic = format!("corecast:broadcast:{}", route.path);
+        settings.factory(route, move || Broadcast::new(&topic))
     }
 }
 

@@ -11,8 +11,13 @@ use std::hash::{BuildHasher, RandomState};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Acceptance, Context, Handler, accept_naming_path, is_object};
+use super::built_in::BuiltIn;
+use super::gated::{PublishSettings, Publishes};
+use super::{Acceptance, Context, Handler, RouteFactory, accept_naming_path};
+use crate::config::{RouteSetting, TableError};
 use crate::hub::Topic;
+use crate::json::is_object;
+use crate::router::params_of;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{Message, PreparedFrame};
 
@@ -84,7 +89,7 @@ impl Handler for Chat {
     }
 
     fn message(&mut self, user_id: &mut Box<str>, message: Message<'_>, ctx: &mut Context<'_>) {
-        serve(&self.topic, user_id, message, ctx);
+        serve(Some(&self.topic), user_id, message, ctx);
     }
 }
 
@@ -151,7 +156,24 @@ impl Handler for ChatPerPath {
         message: Message<'_>,
         ctx: &mut Context<'_>,
     ) {
-        serve(topic, user_id, message, ctx);
+        serve(Some(topic), user_id, message, ctx);
+    }
+}
+
+impl Publishes for Chat {
+    fn deny(&mut self, user_id: &mut Box<str>, message: Message<'_>, ctx: &mut Context<'_>) {
+        serve(None, user_id, message, ctx);
+    }
+}
+
+impl Publishes for ChatPerPath {
+    fn deny(
+        &mut self,
+        (_, user_id): &mut (Topic, Box<str>),
+        message: Message<'_>,
+        ctx: &mut Context<'_>,
+    ) {
+        serve(None, user_id, message, ctx);
     }
 }
 
@@ -169,15 +191,16 @@ fn welcome(random: &RandomState, request: &Request, ctx: &mut Context<'_>) -> Bo
     user_id
 }
 
-/// Does what a message asks for, or tells its sender why it cannot be done.
-fn serve(topic: &Topic, user_id: &str, message: Message<'_>, ctx: &mut Context<'_>) {
+/// Does what a message asks for, or tells its sender why it cannot be done. Without a
+/// topic the sender may not publish.
+fn serve(topic: Option<&Topic>, user_id: &str, message: Message<'_>, ctx: &mut Context<'_>) {
     if let Err(reason) = answer(topic, user_id, message, ctx) {
         ctx.send_text(&ServerMessage::Error { reason: &reason }.to_json());
     }
 }
 
 fn answer(
-    topic: &Topic,
+    topic: Option<&Topic>,
     user_id: &str,
     message: Message<'_>,
     ctx: &mut Context<'_>,
@@ -192,6 +215,10 @@ fn answer(
         serde_json::from_str(text).map_err(|error| format!("not a chat message: {error}"))?;
     match (&*message.kind, message.content) {
         ("chat_message", Some(content)) => {
+            let Some(topic) = topic else {
+                ctx.count_denied();
+                return Err("unauthorized: publishing is not allowed here".into());
+            };
             let timestamp = ctx.timestamp_ms();
             let message = ServerMessage::Message {
                 user_id,
@@ -208,6 +235,34 @@ fn answer(
             "'{kind}' is not a type of message here; send chat_message or benchmark_test"
         )
         .into()),
+    }
+}
+
+/// A route with `chat`. The prefixes of topics keep them apart from those of other
+/// handlers.
+pub(super) struct ChatRoute;
+
+impl BuiltIn for ChatRoute {
+    const NAME: &'static str = "chat";
+    const SUMMARY: &'static str = "Chat; {user_id} in the path is the user's name.";
+    const IS_CHAT: bool = true;
+    type Settings = PublishSettings;
+
+    fn check_route(route: &RouteSetting, settings: &PublishSettings) -> Result<(), String> {
+        settings.check_route(route)
+    }
+
+    fn factory(
+        route: &RouteSetting,
+        settings: &PublishSettings,
+    ) -> Result<RouteFactory, TableError> {
+        // A name in a chat is no room of its own.
+        if params_of(&route.path).any(|name| name != "user_id") {
+            let pattern = route.path.clone();
+            let make = move || ChatPerPath::new("corecast:chat:", &pattern);
+            return settings.factory(route, make);
+        }
+        settings.factory(route, || Chat::new("corecast:chat"))
     }
 }
 

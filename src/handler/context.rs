@@ -188,6 +188,11 @@ impl Context<'_> {
         Published::Accepted
     }
 
+    /// Counts a message of a client that may not publish.
+    pub(crate) fn count_denied(&self) {
+        self.hub.count_denied();
+    }
+
     /// The topic of this name. Where there are subscribers to it on this shard,
     /// they and the caller share its memory.
     pub fn topic(&self, name: &str) -> Topic {

@@ -1,6 +1,8 @@
 //! `/echo`: each message comes back as it was.
 
-use super::{Context, Handler};
+use super::built_in::{BuiltIn, NoSettings};
+use super::{Context, Handler, RouteFactory};
+use crate::config::{RouteSetting, TableError};
 use crate::upgrade::Request;
 use crate::ws::Message;
 
@@ -15,5 +17,15 @@ impl Handler for Echo {
 
     fn message(&mut self, (): &mut (), message: Message<'_>, ctx: &mut Context<'_>) {
         ctx.send(message);
+    }
+}
+
+impl BuiltIn for Echo {
+    const NAME: &'static str = "echo";
+    const SUMMARY: &'static str = "Returns each message to its sender.";
+    type Settings = NoSettings;
+
+    fn factory(_: &RouteSetting, _: &NoSettings) -> Result<RouteFactory, TableError> {
+        Ok(RouteFactory::new(|| Echo))
     }
 }

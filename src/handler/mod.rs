@@ -39,12 +39,15 @@
 //! - A panic ends the session that was being served, with 1011, and no other.
 
 mod broadcast;
+pub(crate) mod built_in;
 mod chat;
 mod context;
 mod echo;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gated;
 mod phoenix;
+mod policy;
 mod route;
 
 pub use broadcast::{Broadcast, BroadcastPerPath};
@@ -52,14 +55,16 @@ pub use chat::{Chat, ChatPerPath};
 pub(crate) use context::NO_SESSION;
 pub use context::{Context, Published};
 pub use echo::Echo;
-pub(crate) use phoenix::check_token_setting;
-pub use phoenix::{Phoenix, PhoenixHandler, PhoenixSession, Version as PhoenixVersion};
-pub(crate) use route::{Registered, Route, guarded};
+pub use phoenix::{
+    Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession, Version as PhoenixVersion,
+};
+pub use policy::RoutePolicy;
+#[cfg(test)]
+pub(crate) use route::Registered;
+pub(crate) use route::{Renew, Route, RouteFactory, TakeUp, guarded};
 
 use std::any::Any;
-use std::time::Duration;
 
-use crate::config::SlowConsumerPolicy;
 use crate::metrics::EndReason;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message};
@@ -102,37 +107,15 @@ pub trait Handler: 'static {
     /// nowhere, and what is published may find no room ([`Published`]).
     fn notice(&mut self, _notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {}
 
-    /// As much time has passed as [`tick_interval`](Handler::tick_interval)
-    /// says, or more: it is left out while publications are backed up. `ctx` is
-    /// of no session, as in [`notice`](Handler::notice), so a tick that publishes
-    /// much may find no room for the rest.
+    /// As much time has passed as the [`policy`](Handler::policy) says
+    /// ([`RoutePolicy::tick_interval`]), or more: it is left out while publications are
+    /// backed up. `ctx` is of no session, as in [`notice`](Handler::notice), so a tick
+    /// that publishes much may find no room for the rest.
     fn tick(&mut self, _ctx: &mut Context<'_>) {}
 
-    /// How often [`tick`](Handler::tick) is called; asked once per shard. `None`
-    /// for never, which costs nothing.
-    fn tick_interval(&self) -> Option<Duration> {
-        None
-    }
-
-    /// The close code a draining server gives this route's sessions; asked once
-    /// per shard. 1001
-    /// tells a browser that the server goes away; clients that reconnect only
-    /// on other codes need another one.
-    fn drain_code(&self) -> CloseCode {
-        CloseCode::GOING_AWAY
-    }
-
-    /// Whether the server pings silent sessions of this route; asked once per
-    /// shard. Where clients
-    /// send heartbeats of their own it need not.
-    fn server_pings(&self) -> bool {
-        true
-    }
-
-    /// What is done about this route's slow consumers, where the configuration
-    /// does not say; `None` for the server's own policy. Asked once per shard.
-    fn slow_consumer(&self) -> Option<SlowConsumerPolicy> {
-        None
+    /// What this route needs that the server must know of; asked once per shard.
+    fn policy(&self) -> RoutePolicy {
+        RoutePolicy::default()
     }
 }
 
@@ -168,10 +151,4 @@ fn accept_naming_path(request: &Request) -> Result<Acceptance, Refusal> {
             ),
         )),
     }
-}
-
-/// Whether JSON text is an object, if it is JSON at all. Where a struct is
-/// expected, serde takes an array of its fields as well.
-fn is_object(text: &str) -> bool {
-    text.trim_ascii_start().starts_with('{')
 }

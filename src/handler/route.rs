@@ -2,14 +2,14 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::sync::Arc;
 
 use slab::Slab;
 
-use super::{Acceptance, Context, Ended, Handler};
-use crate::config::SlowConsumerPolicy;
+use super::{Acceptance, Context, Ended, Handler, RoutePolicy};
+use crate::config::{Config, ConfigError, SlowConsumerPolicy};
 use crate::upgrade::{Refusal, Request};
-use crate::ws::{CloseCode, Message};
+use crate::ws::Message;
 
 /// A handler has panicked.
 #[derive(Debug, Clone, Copy)]
@@ -30,10 +30,7 @@ pub(crate) trait Route {
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>);
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>);
     fn tick(&mut self, ctx: &mut Context<'_>);
-    fn tick_interval(&self) -> Option<Duration>;
-    fn drain_code(&self) -> CloseCode;
-    fn server_pings(&self) -> bool;
-    fn slow_consumer(&self) -> Option<SlowConsumerPolicy>;
+    fn policy(&self) -> RoutePolicy;
 }
 
 /// A handler and the states of its sessions on this shard.
@@ -82,20 +79,50 @@ impl<H: Handler> Route for Registered<H> {
         self.handler.tick(ctx);
     }
 
-    fn tick_interval(&self) -> Option<Duration> {
-        self.handler.tick_interval()
+    fn policy(&self) -> RoutePolicy {
+        self.handler.policy()
+    }
+}
+
+/// Makes a handler for one shard.
+type Make = Arc<dyn Fn() -> Box<dyn Route> + Send + Sync>;
+
+/// Makes the handlers of one route.
+#[derive(Clone)]
+pub(crate) struct RouteFactory {
+    make: Make,
+    /// [`Handler::DROPS_EMPTY_SEGMENTS`] of what it makes.
+    pub(crate) drops_empty_segments: bool,
+    /// What the configuration says of this route.
+    pub(crate) slow_consumer: Option<SlowConsumerPolicy>,
+    /// What it does, in a sentence.
+    pub(crate) summary: &'static str,
+    /// Whether the chat client of the page at `/` can talk to it.
+    pub(crate) is_chat: bool,
+    /// How the handlers take up other settings in a running server, if they do.
+    pub(crate) renew: Option<Renew>,
+}
+
+/// Reads the settings of a route's handlers anew; they count once the result is called.
+pub(crate) type Renew = Arc<dyn Fn(&Config) -> Result<TakeUp, ConfigError> + Send + Sync>;
+/// Makes settings count that were read anew.
+pub(crate) type TakeUp = Box<dyn FnOnce()>;
+
+impl RouteFactory {
+    pub(crate) fn new<H: Handler>(make: impl Fn() -> H + Send + Sync + 'static) -> Self {
+        RouteFactory {
+            make: Arc::new(move || Box::new(Registered::new(make()))),
+            drops_empty_segments: H::DROPS_EMPTY_SEGMENTS,
+            slow_consumer: None,
+            summary: "Served by a handler of this program's own.",
+            is_chat: false,
+            renew: None,
+        }
     }
 
-    fn drain_code(&self) -> CloseCode {
-        self.handler.drain_code()
-    }
-
-    fn server_pings(&self) -> bool {
-        self.handler.server_pings()
-    }
-
-    fn slow_consumer(&self) -> Option<SlowConsumerPolicy> {
-        self.handler.slow_consumer()
+    /// Makes the handler of one shard.
+    pub(crate) fn make(&self) -> Box<dyn Route> {
+        (self.make)()
     }
 }
 

@@ -245,6 +245,11 @@ impl Hub {
         self.metrics.refused_publications.add(1);
     }
 
+    /// Counts a publication of a client that may not publish.
+    pub(crate) fn count_denied(&self) {
+        self.metrics.denied_publications.add(1);
+    }
+
     /// Whether so much is pending that not even new sessions should come, each
     /// of which may publish once before it has to wait.
     pub fn is_overloaded(&self) -> bool {

@@ -97,12 +97,12 @@ impl Reload {
             log::set_level(after);
         }
         let (taken, left): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.is_live);
-        let reads_key = options.config.phoenix.token.is_some();
-        let is_named = taken.iter().any(|change| change.key == "phoenix.token");
+        let reads_key = options.has_token_key();
+        let is_named = taken.iter().any(|change| change.key == "handlers.phoenix");
         let mut taken: Vec<_> = taken.into_iter().map(in_force).collect();
         let changed = !taken.is_empty();
         if reads_key && !is_named {
-            taken.push("the key of phoenix.token was read again".to_owned());
+            taken.push("the key of handlers.phoenix.token was read again".to_owned());
         }
         if !changed && left.is_empty() {
             taken.push("no setting has changed".to_owned());

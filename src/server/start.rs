@@ -75,6 +75,7 @@ impl Server {
             driver,
             steer,
             descriptors,
+            pages: Arc::new(self.pages()),
             server: self,
         });
         // Declared before the shards: the process closes them, in its own table, and

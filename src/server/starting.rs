@@ -23,8 +23,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::shards::{Listen, ShardLine};
-use super::{RouteFactory, Server, ServerHandle};
-use crate::config::{Config, Steer};
+use super::{Server, ServerHandle};
+use crate::config::Steer;
 use crate::error::StartError;
 use crate::fan_out_semaphore::{FanOutPermit, FanOutSemaphore};
 use crate::handover::Inherited;
@@ -39,11 +39,13 @@ use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
 use crate::shard::{Deadlines, Entrance, Shard, run};
 use crate::shutdown::Phase;
 use crate::table::{Scratch, Table};
+use crate::upgrade::Pages;
 use crate::ws::{Role, Rules};
 
 /// What the threads of a starting server share.
 pub(super) struct Starter {
     pub(super) server: Server,
+    pub(super) pages: Arc<Pages>,
     pub(super) permits: Arc<Permits>,
     pub(super) handle: ServerHandle,
     pub(super) driver: ResolvedDriver,
@@ -211,7 +213,10 @@ impl Starter {
         let room = usize::try_from(self.descriptors).unwrap_or(usize::MAX);
         let expected_sessions = config.max_sessions_per_shard.min(room);
         let hub = Hub::new(end, config.ring_capacity, Arc::clone(&metrics));
-        let routes = routes.iter().map(|route| route.make(config)).collect();
+        let routes = routes
+            .iter()
+            .map(|route| ShardRoute::new(route, config))
+            .collect();
         let serving = Serving {
             publishing: Publishing::new(hub, routes, permit, config),
             rates: Rates::new(live.rates, expected_sessions),
@@ -230,6 +235,7 @@ impl Starter {
             config,
             &live,
             router.clone(),
+            Arc::clone(&self.pages),
             Arc::clone(&self.permits),
             metrics,
             expected_sessions,
@@ -242,23 +248,6 @@ impl Starter {
             Arc::clone(&self.handle.lifecycle),
             live,
         )
-    }
-}
-
-impl RouteFactory {
-    /// Makes the route of one shard.
-    fn make(&self, config: &Config) -> ShardRoute {
-        let route = (self.make)();
-        ShardRoute {
-            drain_code: route.drain_code(),
-            server_pings: route.server_pings(),
-            tick_interval: route.tick_interval(),
-            slow_consumer: self
-                .slow_consumer
-                .or_else(|| route.slow_consumer())
-                .unwrap_or(config.slow_consumer),
-            route,
-        }
     }
 }
 

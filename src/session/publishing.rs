@@ -6,20 +6,36 @@ use std::time::{Duration, Instant};
 use super::{Clock, Delivery, Session};
 use crate::config::{Config, SlowConsumerPolicy};
 use crate::fan_out_semaphore::FanOutPermit;
-use crate::handler::{Context, NO_SESSION, Route, guarded};
+use crate::handler::{Context, NO_SESSION, Route, RouteFactory, RoutePolicy, guarded};
 use crate::hub::{Hub, Subscriptions};
 use crate::metrics::{DropReason, EndReason, ShardMetrics};
 use crate::plane::SessionKey;
 use crate::table::Table;
-use crate::ws::CloseCode;
 
 /// A route as one shard runs it.
 pub(crate) struct ShardRoute {
     pub(crate) route: Box<dyn Route>,
+    /// What its handler asks of the shard.
+    pub(crate) policy: RoutePolicy,
+    /// What is done about its slow consumers, as the route's setting says, or its
+    /// handler, or the server's setting.
     pub(crate) slow_consumer: SlowConsumerPolicy,
-    pub(crate) drain_code: CloseCode,
-    pub(crate) server_pings: bool,
-    pub(crate) tick_interval: Option<Duration>,
+}
+
+impl ShardRoute {
+    /// Makes the route of one shard.
+    pub(crate) fn new(factory: &RouteFactory, config: &Config) -> Self {
+        let route = factory.make();
+        let policy = route.policy();
+        ShardRoute {
+            policy,
+            slow_consumer: factory
+                .slow_consumer
+                .or(policy.slow_consumer)
+                .unwrap_or(config.slow_consumer),
+            route,
+        }
+    }
 }
 
 /// The handlers of a shard and the hub they publish to.
@@ -130,7 +146,7 @@ impl Publishing {
     pub(crate) fn tick_intervals(&self) -> Vec<(u16, Duration)> {
         let routes = self.routes.iter().zip(0..);
         routes
-            .filter_map(|(route, index)| Some((index, route.tick_interval?)))
+            .filter_map(|(route, index)| Some((index, route.policy.tick_interval?)))
             .collect()
     }
 
@@ -138,10 +154,10 @@ impl Publishing {
     pub(crate) fn new_tick_intervals(&mut self) -> Vec<(u16, Duration)> {
         let routes = self.routes.iter_mut().zip(0..);
         routes
-            .filter(|(route, _)| route.tick_interval.is_none())
+            .filter(|(route, _)| route.policy.tick_interval.is_none())
             .filter_map(|(route, index)| {
-                route.tick_interval = route.route.tick_interval();
-                Some((index, route.tick_interval?))
+                route.policy.tick_interval = route.route.policy().tick_interval;
+                Some((index, route.policy.tick_interval?))
             })
             .collect()
     }

@@ -159,7 +159,9 @@ impl Deadlines {
             Stage::Open { .. } if session.is_paused(serving.high_water_mark_bytes) => {
                 Some(Due::Excuse)
             }
-            Stage::Open { pinged: false, .. } if self.ping_ms > 0 && view.route().server_pings => {
+            Stage::Open { pinged: false, .. }
+                if self.ping_ms > 0 && view.route().policy.server_pings =>
+            {
                 over(self.ping_ms, session.since()).then_some(Due::Ping)
             }
             Stage::Open { .. } => over(self.idle_ms, session.since()).then_some(Due::Idle),

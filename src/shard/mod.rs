@@ -258,7 +258,7 @@ impl Shard {
             };
             quota -= 1;
             self.attend(key, |session| {
-                let code = session.route().drain_code;
+                let code = session.route().policy.drain_code;
                 session.close(code, "the server is shutting down", EndReason::Drained)
             });
         }

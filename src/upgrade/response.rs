@@ -18,7 +18,7 @@ pub enum Response<'a> {
         subprotocol: Option<&'a str>,
     },
     /// 200.
-    Page(Page),
+    Page(Page<'a>),
     /// The status of the fault, with a body that says what to do.
     Error(HttpError),
     /// A handler's refusal.
@@ -295,24 +295,26 @@ mod tests {
         assert!(head.contains("\r\nRetry-After: 2\r\n"));
     }
 
+    const HOME: Page<'static> = Page::home("<!doctype html>\n");
+
     #[test]
     fn head_has_the_same_head_and_no_body() {
-        let response = Response::Page(Page::HOME);
+        let response = Response::Page(HOME);
         let mut head = Vec::new();
         response.encode_head(&mut head);
         let whole = encoded(response);
         assert!(whole.as_bytes().starts_with(&head));
         assert!(head.ends_with(b"\r\n\r\n"));
-        assert_eq!(whole.len() - head.len(), Page::HOME.body.len());
+        assert_eq!(whole.len() - head.len(), HOME.body.len());
     }
 
     #[test]
     fn the_home_page_may_only_connect() {
-        let (head, body) = parts(Response::Page(Page::HOME));
+        let (head, body) = parts(Response::Page(HOME));
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"));
         assert!(head.contains("Content-Security-Policy: default-src 'none'"));
         assert!(head.contains("connect-src 'self' ws: wss:"));
-        assert_eq!(body, Page::HOME.body);
+        assert_eq!(body, HOME.body);
     }
 
     #[test]

@@ -16,6 +16,7 @@ fn start(routes: &[(&str, &str)]) -> RunningServer {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 2,
+        routes: RouteSetting::demo(),
         ..Config::default()
     };
     let settings = routes

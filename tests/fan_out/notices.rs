@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::support::client::Client;
 use corecast::config::{Config, Driver};
-use corecast::handler::{Context, Handler};
+use corecast::handler::{Context, Handler, RoutePolicy};
 use corecast::hub::Topic;
 use corecast::server::{RunningServer, Server};
 use corecast::upgrade::Request;
@@ -76,8 +76,10 @@ impl Handler for Gossip {
         }
     }
 
-    fn tick_interval(&self) -> Option<Duration> {
+    fn policy(&self) -> RoutePolicy {
+        let policy = RoutePolicy::default();
         self.interval
+            .map_or(policy, |interval| policy.tick_interval(interval))
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {

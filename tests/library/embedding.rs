@@ -23,6 +23,7 @@ fn config() -> Config {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         admin: None,
         shards: 1,
+        routes: RouteSetting::demo(),
         ..Config::default()
     }
 }
@@ -388,4 +389,23 @@ fn routes_from_both_sides() {
         == 2));
     b.send_close(1000);
     while b.frame().opcode != CLOSE {}
+}
+
+/// What an embedder does not ask for is not served.
+#[test]
+fn a_default_configuration_serves_nothing_but_what_is_added() {
+    let config = Config {
+        routes: Config::default().routes,
+        ..config()
+    };
+    let server = Server::new(config).unwrap();
+    let server = server.route("/own", || corecast::handler::Echo).unwrap();
+    let server = server.start().unwrap();
+    Client::connect(server.local_addr(), "/own").expect_echo("Hello");
+    assert_eq!(http::get(server.local_addr(), "/own").status, 426);
+    for path in ["/", "/echo", "/broadcast", "/ws", "/socket/websocket"] {
+        let response = http::exchange(server.local_addr(), request(path).as_bytes());
+        assert_eq!(response.status, 404, "{path}");
+        assert_eq!(http::get(server.local_addr(), path).status, 404, "{path}");
+    }
 }

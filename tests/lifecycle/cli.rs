@@ -181,7 +181,8 @@ fn busy_ports_are_named() {
         assert_eq!(code, 1, "{err}");
         assert!(err.contains(&address) && err.contains("ss -ltnp"), "{err}");
     }
-    let (code, _, err) = run(corecast().args(["serve", "--admin=off", "--listen=192.0.2.1:80"]));
+    let (code, _, err) =
+        run(corecast().args(["serve", "--demo", "--admin=off", "--listen=192.0.2.1:80"]));
     assert_eq!(code, 1, "{err}");
     assert!(err.contains("192.0.2.1:80"), "{err}");
 }
@@ -217,7 +218,7 @@ fn what_cannot_be_served_is_no_configuration_either() {
         ("--route", "/ws/{name}=chat"),
     ] {
         for print in [&["--print-config"][..], &[]] {
-            let listen = ["serve", "--listen", "127.0.0.1:0", "--admin", "off"];
+            let listen = ["serve", "--demo", "--listen", "127.0.0.1:0", "--admin=off"];
             let mut command = corecast();
             command.args(listen).args([option, value]).args(print);
             let (code, _, err) = run(&mut command);

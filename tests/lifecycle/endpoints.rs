@@ -59,7 +59,7 @@ fn serve(driver: &str) -> Command {
 fn serve_and_drain(driver: &str, drain_timeout: &str) -> Command {
     let mut command = corecast();
     command
-        .args(["serve", "--admin", "127.0.0.1:0", "--shards", "2"])
+        .args(["serve", "--demo", "--admin", "127.0.0.1:0", "--shards", "2"])
         .args(["--driver", driver, "--drain-timeout", drain_timeout]);
     command
 }

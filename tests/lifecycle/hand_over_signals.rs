@@ -85,8 +85,8 @@ impl Gate {
     /// Starts a server, and closes the gate for its new processes.
     fn start(&mut self, more: &[&str]) -> Server {
         let config = format!(
-            "shards = 2\n[phoenix.token]\nalgorithm = \"HS256\"\nsecret_file = {:?}\n\
-             [[phoenix.topics]]\npattern = \"*\"\njoin = \"token\"\n",
+            "shards = 2\n[handlers.phoenix.token]\nalgorithm = \"HS256\"\nsecret_file = {:?}\n\
+             [[handlers.phoenix.topics]]\npattern = \"*\"\njoin = \"token\"\n",
             self.at("secret")
         );
         let file = self.at("corecast.toml");

@@ -9,6 +9,7 @@ mod channels;
 mod js;
 mod json_in_binary;
 mod malformed;
+mod one_way;
 mod paths;
 mod presence;
 mod presence_room;

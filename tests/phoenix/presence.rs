@@ -12,7 +12,7 @@ use crate::support::{Server, on_each_driver};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-const RULES: &str = "[[phoenix.topics]]\npattern = 'room:*'\npresence = true\n";
+const RULES: &str = "[[handlers.phoenix.topics]]\npattern = 'room:*'\npresence = true\n";
 
 fn on_each_driver_with_presence(options: &[&str], test: impl Fn(&Server)) {
     let mut file = NamedTempFile::new().unwrap();

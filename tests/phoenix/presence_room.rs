@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 const TOPICS: usize = 60;
-const RULES: &str = "[[phoenix.topics]]\npattern = 'room:*'\npresence = true\n";
+const RULES: &str = "[[handlers.phoenix.topics]]\npattern = 'room:*'\npresence = true\n";
 
 fn join(number: usize, is_v1: bool) -> Value {
     let (topic, payload) = (format!("room:{number}"), json!({}));

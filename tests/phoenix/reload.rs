@@ -74,8 +74,8 @@ fn rules_of_topics_take_effect_for_joins_from_then_on() {
     join(&mut early, "room:a");
 
     it.reload(
-        "[[phoenix.topics]]\npattern = 'room:*'\njoin = 'nobody'\n",
-        "phoenix.topics is as configured from now on",
+        "[[handlers.phoenix.topics]]\npattern = 'room:*'\njoin = 'nobody'\n",
+        "handlers.phoenix is as configured from now on",
     );
     let refused = error("j", "r", "room:a", "unauthorized");
     assert_eq!(it.joins("room:a", json!({})), refused);
@@ -86,7 +86,7 @@ fn rules_of_topics_take_effect_for_joins_from_then_on() {
     assert_eq!(heard[0], ok("j", "p", "room:a"));
     assert_eq!(heard[1][3], "said");
 
-    it.reload("", "phoenix.topics is as configured from now on");
+    it.reload("", "handlers.phoenix is as configured from now on");
     assert_eq!(it.joins("room:a", json!({})), ok("j", "r", "room:a"));
 }
 
@@ -95,8 +95,8 @@ fn rules_of_topics_take_effect_for_joins_from_then_on() {
 fn presence_can_begin_in_a_running_server() {
     let it = Configured::start("");
     it.reload(
-        "[[phoenix.topics]]\npattern = 'room:*'\npresence = true\n",
-        "phoenix.topics is as configured from now on",
+        "[[handlers.phoenix.topics]]\npattern = 'room:*'\npresence = true\n",
+        "handlers.phoenix is as configured from now on",
     );
     let mut first = connect(it.server.address);
     join(&mut first, "room:a");
@@ -123,8 +123,8 @@ fn next_difference(client: &mut Client, what: &str) -> usize {
 
 #[test]
 fn the_key_for_tokens_is_read_again() {
-    let rules = "[phoenix.token]\nalgorithm = 'HS256'\nsecret_file = 'SECRET'\n\
-                 [[phoenix.topics]]\npattern = '*'\njoin = 'token'\n";
+    let rules = "[handlers.phoenix.token]\nalgorithm = 'HS256'\nsecret_file = 'SECRET'\n\
+                 [[handlers.phoenix.topics]]\npattern = '*'\njoin = 'token'\n";
     let it = Configured::start(rules);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let claims = json!({"exp": since.as_secs() + 600, "topics": ["room:*"]});
@@ -139,7 +139,7 @@ fn the_key_for_tokens_is_read_again() {
     assert_eq!(tokens.each_ref().map(|token| may(token)), [true, false]);
 
     fs::write(it.secret(), SECRETS[1]).unwrap();
-    it.reload(rules, "the key of phoenix.token was read again");
+    it.reload(rules, "the key of handlers.phoenix.token was read again");
     assert_eq!(tokens.each_ref().map(|token| may(token)), [false, true]);
 
     // A key that cannot be used changes nothing.

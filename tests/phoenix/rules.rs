@@ -132,7 +132,7 @@ fn a_mistake_in_the_file_names_line_and_key_and_the_rules_are_printed() {
         ),
         (
             "shards = 1\n[[phoenix.topics]]\npattern = 'a'\njoin = 'token'",
-            "FILE:2: phoenix.topics: 'a' asks for a token, but there is no table [phoenix.token]",
+            "FILE:4: phoenix.topics.join: 'a' asks for a token, but there is no table [handlers.phoenix.token]",
         ),
         (
             "[phoenix]\nmax_topics_per_socket = 0",
@@ -171,10 +171,12 @@ fn a_mistake_in_the_file_names_line_and_key_and_the_rules_are_printed() {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let begin = lines
             .iter()
-            .position(|line| line == "[phoenix]")
+            .position(|line| line == "[handlers.phoenix]")
             .expect("the tables");
         lines[begin..].join("\n")
     };
     assert_eq!(tables(&printed), tables(&again));
-    assert!(printed.contains("pattern = \"news:{section}\"\njoin = \"everyone\"\npublish = false"));
+    assert!(
+        printed.contains("pattern = \"news:{section}\"\njoin = \"everyone\"\npublish = \"nobody\"")
+    );
 }

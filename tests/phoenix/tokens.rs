@@ -53,8 +53,9 @@ fn with(change: impl FnOnce(&mut Value)) -> String {
 
 fn config(directory: &Path, token: &str) -> String {
     let path = directory.join("corecast.toml");
-    let text =
-        format!("[phoenix.token]\n{token}\n[[phoenix.topics]]\npattern = '*'\njoin = 'token'\n");
+    let text = format!(
+        "[handlers.phoenix.token]\n{token}\n[[handlers.phoenix.topics]]\npattern = '*'\njoin = 'token'\n"
+    );
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }

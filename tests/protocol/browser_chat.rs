@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use corecast::config::Config;
+use corecast::config::{Config, RouteSetting};
 use corecast::server::Server;
 
 /// Leaves a line that `make test` repeats; the harness would swallow a `println`.
@@ -45,6 +45,8 @@ fn two_windows_chat_with_each_other() {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         admin: None,
         shards: 2,
+        routes: RouteSetting::demo(),
+        home_page: true,
         ..Config::default()
     };
     let server = Server::new(config)

@@ -9,6 +9,7 @@ mod foreign_clients;
 mod http;
 mod idle;
 mod malformed_frames;
+mod one_way;
 mod route_beside_page;
 mod session_limits;
 mod session_rates;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::client::Client;
 use corecast::config::{Config, Driver};
-use corecast::handler::{Context, Handler, Published};
+use corecast::handler::{Context, Handler, Published, RoutePolicy};
 use corecast::hub::Topic;
 use corecast::server::Server;
 use corecast::upgrade::Request;
@@ -39,8 +39,8 @@ impl Handler for Counter {
         }
     }
 
-    fn tick_interval(&self) -> Option<Duration> {
-        Some(Duration::from_millis(1))
+    fn policy(&self) -> RoutePolicy {
+        RoutePolicy::default().tick_interval(Duration::from_millis(1))
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {

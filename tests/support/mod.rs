@@ -87,11 +87,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server on ports of the kernel's choice and waits until it listens.
+    /// Starts a server with the demo's routes on ports of the kernel's choice and waits
+    /// until it listens.
     pub fn start(options: &[&str]) -> Server {
         let mut command = corecast();
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .env("CORECAST_DEMO", "true")
             .args(options);
         Server::spawn(&mut command)
     }

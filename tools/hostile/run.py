@@ -27,7 +27,7 @@ GROWTH_KIB = 8 * 1024
 # two seconds in which a refused client may read its answer.
 SETTLE = 20
 OPTIONS = ["--shards", "2", "--handshake-timeout", "2s", "--idle-timeout", "4s",
-           "--close-timeout", "1s", "--route", "/fuzzed=broadcast"]
+           "--close-timeout", "1s", "--demo", "--route", "/fuzzed=broadcast"]
 
 
 def tool(command, target, limit):

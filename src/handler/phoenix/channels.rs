@@ -3,7 +3,6 @@
 use slab::Slab;
 
 use super::reference::Reference;
-use crate::config::TopicRule;
 use crate::hub::Topic;
 
 /// One topic that a session has joined.
@@ -67,15 +66,6 @@ impl Kind {
 pub(super) struct May {
     pub(super) publish: bool,
     pub(super) hear_itself: bool,
-}
-
-impl From<&TopicRule> for May {
-    fn from(rule: &TopicRule) -> Self {
-        May {
-            publish: rule.publish,
-            hear_itself: rule.echo,
-        }
-    }
 }
 
 /// All topics that a session has joined, sorted by their names, so that one is
@@ -171,7 +161,10 @@ mod tests {
     use super::*;
 
     fn insert(channels: &mut Channels, name: &str, join_ref: Reference<'_>) {
-        let may = May::from(&TopicRule::for_all());
+        let may = May {
+            publish: true,
+            hear_itself: true,
+        };
         channels.insert(Topic::new(name), join_ref, may);
     }
 

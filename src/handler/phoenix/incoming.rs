@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::super::is_object;
 use super::reference::Reference;
 use super::version::Version;
+use crate::json::is_object;
 use crate::ws::Message;
 
 /// A message from a client.

@@ -23,14 +23,9 @@ mod channels;
 mod incoming;
 mod join_payload;
 mod outgoing;
-mod presence;
 mod reference;
 mod serve;
-#[cfg(feature = "tokens")]
-mod token;
-#[cfg(not(feature = "tokens"))]
-#[path = "no_tokens.rs"]
-mod token;
+mod settings;
 mod version;
 
 use std::any::Any;
@@ -46,14 +41,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use channels::Channels;
 use incoming::Incoming;
-use presence::{Change, Presences};
-use token::Verifier;
-pub(crate) use token::check_token_setting;
+pub use settings::PhoenixConfig;
 pub use version::Version;
 
-use super::{Acceptance, Context, Ended, Handler};
-use crate::config::{ConfigError, PhoenixConfig, TopicRule};
+use super::built_in::{BuiltIn, Settings};
+use super::gated::check_token;
+use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
+use crate::access::{TopicRule, Verifier};
+use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError};
 use crate::latest::{Latest, View};
+use crate::presence::{Change, Presences};
 use crate::publication::Topic;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message, PreparedFrame};
@@ -68,8 +65,8 @@ const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
 /// Phoenix Channels on one route: what the handlers of its shards share.
 ///
 /// ```
-/// use corecast::config::{Config, PhoenixConfig};
-/// use corecast::handler::Phoenix;
+/// use corecast::config::Config;
+/// use corecast::handler::{Phoenix, PhoenixConfig};
 /// use corecast::server::Server;
 ///
 /// let phoenix = Phoenix::new("live", &PhoenixConfig::default())?;
@@ -84,6 +81,8 @@ pub struct Phoenix(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     access: Arc<Latest<Access>>,
+    /// Which clients may push on this route at most.
+    publish: PublishPolicy,
     /// What the topics' names begin with in the hub, for each version.
     prefixes: [String; 2],
     /// The versions that any session has spoken.
@@ -92,7 +91,7 @@ struct Shared {
 
 /// What sessions may do from their next join on.
 #[derive(Debug)]
-pub(crate) struct Access {
+struct Access {
     max_topics_per_socket: usize,
     /// At least one; the first that matches counts.
     rules: Vec<TopicRule>,
@@ -101,14 +100,15 @@ pub(crate) struct Access {
 
 impl Access {
     /// Reads the key for tokens, if one is named.
-    fn new(config: &PhoenixConfig) -> Result<Self, ConfigError> {
+    fn new(config: &PhoenixConfig) -> Result<Self, TableError> {
+        let verifier = config.token.as_ref().map(Verifier::new).transpose();
         Ok(Access {
             max_topics_per_socket: config.max_topics_per_socket,
             rules: match &config.topics[..] {
                 [] => vec![TopicRule::for_all()],
                 rules => rules.to_vec(),
             },
-            verifier: config.token.as_ref().map(Verifier::new).transpose()?,
+            verifier: verifier.map_err(|problem| TableError::new("token", problem))?,
         })
     }
 }
@@ -118,10 +118,24 @@ impl Phoenix {
     /// of them.
     ///
     /// # Errors
-    /// When the key for tokens cannot be read.
+    /// When a setting cannot stand, or the key for tokens cannot be read.
     pub fn new(name: &str, config: &PhoenixConfig) -> Result<Self, ConfigError> {
+        let made = config
+            .check()
+            .and_then(|()| Phoenix::make(name, config, None));
+        made.map_err(|TableError { path, problem }| {
+            ConfigError::new(format!("phoenix.{path}"), problem)
+        })
+    }
+
+    fn make(
+        name: &str,
+        config: &PhoenixConfig,
+        publish: Option<PublishPolicy>,
+    ) -> Result<Self, TableError> {
         Ok(Phoenix(Arc::new(Shared {
             access: Latest::new(Access::new(config)?),
+            publish: publish.unwrap_or_default(),
             prefixes: [format!("phoenix1:{name}:"), format!("phoenix2:{name}:")],
             spoken: Default::default(),
         })))
@@ -132,13 +146,20 @@ impl Phoenix {
     ///
     /// # Errors
     /// When the key for tokens cannot be read.
-    pub(crate) fn read_anew(config: &PhoenixConfig) -> Result<Access, ConfigError> {
-        Access::new(config)
+    fn read_anew(config: &Config) -> Result<Access, ConfigError> {
+        let table = config.handlers.get(Self::NAME).cloned().unwrap_or_default();
+        let read = table.read::<PhoenixConfig>().and_then(|settings| {
+            settings.check()?;
+            Access::new(&settings)
+        });
+        read.map_err(|TableError { path, problem }| {
+            ConfigError::new(format!("handlers.{}.{path}", Self::NAME), problem)
+        })
     }
 
     /// Takes up what was read anew, for every join from now on. Topics that are joined
     /// stay joined, with what their sessions may do there.
-    pub(crate) fn take_up(&self, access: Access) {
+    fn take_up(&self, access: Access) {
         self.0.access.replace(access);
     }
 
@@ -153,6 +174,28 @@ impl Phoenix {
             name: String::new(),
             text: String::new(),
         }
+    }
+}
+
+impl BuiltIn for Phoenix {
+    const NAME: &'static str = "phoenix";
+    const SUMMARY: &'static str = "Phoenix Channels.";
+    type Settings = PhoenixConfig;
+
+    fn check_route(route: &RouteSetting, settings: &PhoenixConfig) -> Result<(), String> {
+        check_token(settings.token.as_ref(), route)
+    }
+
+    fn factory(route: &RouteSetting, settings: &PhoenixConfig) -> Result<RouteFactory, TableError> {
+        let phoenix = Phoenix::make(&route.path, settings, route.publish)?;
+        let renewed = phoenix.clone();
+        let mut factory = RouteFactory::new(move || phoenix.handler());
+        factory.renew = Some(Arc::new(move |config| {
+            let access = Phoenix::read_anew(config)?;
+            let phoenix = renewed.clone();
+            Ok(Box::new(move || phoenix.take_up(access)))
+        }));
+        Ok(factory)
     }
 }
 
@@ -244,21 +287,19 @@ impl Handler for PhoenixHandler {
         self.tell_all(gone, ctx);
     }
 
-    /// A restart is what clients come back from at once; after 1000 they would stay away.
-    fn drain_code(&self) -> CloseCode {
-        CloseCode::SERVICE_RESTART
-    }
-
-    /// Clients send heartbeats.
-    fn server_pings(&self) -> bool {
-        false
-    }
-
-    fn tick_interval(&self) -> Option<Duration> {
+    fn policy(&self) -> RoutePolicy {
+        let policy = RoutePolicy::default()
+            // A restart is what clients come back from at once; after 1000 they would
+            // stay away.
+            .drain_code(CloseCode::SERVICE_RESTART)
+            // Clients send heartbeats.
+            .server_pings(false);
         // Asked again after a reload, and not by a session.
         let access = self.shared.access.get();
-        let has_presences = access.rules.iter().any(|rule| rule.presence);
-        has_presences.then_some(PRESENCE_INTERVAL)
+        match access.rules.iter().any(|rule| rule.presence) {
+            true => policy.tick_interval(PRESENCE_INTERVAL),
+            false => policy,
+        }
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {

@@ -3,6 +3,7 @@
 use super::incoming::Payload;
 use super::reference::Reference;
 use super::version::Version;
+use crate::json::write_text;
 use crate::ws::PreparedFrame;
 
 /// The first byte of a binary broadcast.
@@ -55,19 +56,6 @@ impl Outgoing<'_> {
     }
 }
 
-/// Writes text as JSON.
-pub(super) fn write_text(text: &str, out: &mut String) {
-    // Most names have nothing to escape.
-    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if text.bytes().all(is_plain) {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    } else {
-        out.push_str(&serde_json::to_string(text).expect("text is always valid JSON"));
-    }
-}
-
 /// A message to all in a topic, as a frame for those who speak `version`.
 /// `None` if it cannot be said in it: the first has no binary messages.
 pub(super) fn broadcast(
@@ -111,7 +99,6 @@ pub(super) fn broadcast(
 #[cfg(test)]
 mod tests {
     use serde_json::value::RawValue;
-    use serde_json::{Value, json};
 
     use super::*;
 
@@ -152,14 +139,5 @@ mod tests {
         let expected = PreparedFrame::binary(b"\x02\x01\x01te\x09\x08");
         assert_eq!(frame(Version::V2, bytes), Some(expected));
         assert_eq!(frame(Version::V1, bytes), None);
-    }
-
-    #[test]
-    fn text_is_escaped_where_it_must_be() {
-        for text in ["", "plain", "\"", "\\", "\n\u{0}", "é€", "\u{7f}\u{2028}"] {
-            let mut out = String::new();
-            write_text(text, &mut out);
-            assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), json!(text));
-        }
     }
 }

@@ -10,7 +10,8 @@ use super::outgoing;
 use super::reference::Reference;
 use super::version::Version;
 use super::{PhoenixHandler, PhoenixSession};
-use crate::config::{JoinPolicy, TopicRule};
+use crate::access::Claims;
+use crate::config::{JoinPolicy, PublishPolicy};
 use crate::handler::Context;
 
 /// Longest name of a topic that may be joined, in bytes.
@@ -54,6 +55,7 @@ impl PhoenixHandler {
         let answer = if is_reserved(&message.event) {
             Err(Denied::ReservedEvent)
         } else if !channel.may.publish {
+            ctx.count_denied();
             Err(Denied::Unauthorized)
         } else {
             self.publish(session.version, channel, message, ctx);
@@ -138,12 +140,37 @@ impl PhoenixHandler {
         if session.channels.len() >= self.access.max_topics_per_socket {
             return Err(Denied::TooManyTopics);
         }
-        // Nothing of the payload is needed where anybody may join unseen.
-        let payload = match (rule.join, rule.presence) {
-            (JoinPolicy::Everyone, false) => JoinPayload::default(),
-            _ => JoinPayload::parse(message.payload),
+        // Nothing of the payload is needed where anybody may join unseen, and publish or
+        // not whatever its token says.
+        let publish = rule.publish.stricter(self.shared.publish);
+        let needs_token = rule.join == JoinPolicy::Token || publish == PublishPolicy::Token;
+        let payload = match needs_token || rule.presence {
+            true => JoinPayload::parse(message.payload),
+            false => JoinPayload::default(),
         };
-        let holder = self.authorize(rule, session, topic, &payload)?;
+        let claims = match needs_token || rule.presence {
+            true => self.claims(session, &payload),
+            false => None,
+        };
+        let may_join = match rule.join {
+            JoinPolicy::Everyone => true,
+            JoinPolicy::Token => claims.as_ref().is_some_and(|claims| claims.allow(topic)),
+            JoinPolicy::Nobody => false,
+        };
+        if !may_join {
+            return Err(Denied::Unauthorized);
+        }
+        let may = May {
+            publish: match publish {
+                PublishPolicy::Everyone => true,
+                PublishPolicy::Token => claims
+                    .as_ref()
+                    .is_some_and(|claims| claims.allow_publishing(topic)),
+                PublishPolicy::Nobody => false,
+            },
+            hear_itself: rule.echo,
+        };
+        let holder = claims.and_then(|claims| claims.sub);
         let presence = match rule.presence {
             true => {
                 let key = holder
@@ -154,33 +181,13 @@ impl PhoenixHandler {
             }
             false => None,
         };
-        Ok(Grant {
-            may: rule.into(),
-            presence,
-        })
+        Ok(Grant { may, presence })
     }
 
-    /// Checks the token of who joins, where it matters, and says whose it is.
-    fn authorize(
-        &self,
-        rule: &TopicRule,
-        session: &PhoenixSession,
-        topic: &str,
-        payload: &JoinPayload,
-    ) -> Result<Option<String>, Denied> {
-        let claims = || {
-            let token = payload.token.as_deref().or(session.token.as_deref())?;
-            self.access.verifier.as_ref()?.verify(token)
-        };
-        match rule.join {
-            JoinPolicy::Nobody => Err(Denied::Unauthorized),
-            JoinPolicy::Token => match claims() {
-                Some(claims) if claims.allow(topic) => Ok(claims.sub),
-                _ => Err(Denied::Unauthorized),
-            },
-            JoinPolicy::Everyone if rule.presence => Ok(claims().and_then(|claims| claims.sub)),
-            JoinPolicy::Everyone => Ok(None),
-        }
+    /// What the token of a session that joins says, if it has a good one.
+    fn claims(&self, session: &PhoenixSession, payload: &JoinPayload) -> Option<Claims> {
+        let token = payload.token.as_deref().or(session.token.as_deref())?;
+        self.access.verifier.as_ref()?.verify(token)
     }
 
     fn leave(

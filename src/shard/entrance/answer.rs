@@ -9,7 +9,7 @@ use crate::handler::guarded;
 use crate::metrics::RefusalReason;
 use crate::session::ShardRoute;
 use crate::source::{Admission, Finding, SourceRefusal, proxy_protocol};
-use crate::upgrade::{self, HttpError, Kind, Method, Page, Parsed, Refusal, Request, Response};
+use crate::upgrade::{self, HttpError, Kind, Method, Parsed, Refusal, Request, Response};
 
 /// When a client that was refused for want of room may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -220,12 +220,14 @@ impl Entrance {
 
     /// Answers a plain request.
     fn plain(&self, request: &Request) -> Result<Vec<u8>, HttpError> {
-        let page = match request.path() {
-            "/" => Page::HOME,
-            "/healthz" => Page::HEALTHY,
-            path if self.router.find(path).is_some() => return Err(HttpError::UpgradeRequired),
-            _ => return Err(HttpError::NotFound),
-        };
+        let path = request.path();
+        let page = self
+            .pages
+            .find(path)
+            .ok_or_else(|| match self.router.find(path) {
+                Some(_) => HttpError::UpgradeRequired,
+                None => HttpError::NotFound,
+            })?;
         self.metrics.http_requests.add(1);
         let mut response = Vec::new();
         match request.method() {

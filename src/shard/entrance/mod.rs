@@ -38,7 +38,7 @@ use crate::permits::Permits;
 use crate::router::Router;
 use crate::shutdown::TakenOverBy;
 use crate::source::{AddressPolicy, Admission, Sources};
-use crate::upgrade::OriginPolicy;
+use crate::upgrade::{OriginPolicy, Pages};
 pub(super) use handshake::Handshake;
 
 /// What decides on new connections of a shard.
@@ -46,6 +46,7 @@ pub(crate) struct Entrance {
     origins: OriginPolicy,
     addresses: AddressPolicy,
     router: Router<u16>,
+    pages: Arc<Pages>,
     permits: Arc<Permits>,
     /// What all shards know of the sources of connections, where those are limited.
     sources: Option<Arc<Sources>>,
@@ -68,6 +69,7 @@ impl Entrance {
         config: &Config,
         live: &LiveSettings,
         router: Router<u16>,
+        pages: Arc<Pages>,
         permits: Arc<Permits>,
         metrics: Arc<ShardMetrics>,
         expected_sessions: usize,
@@ -76,6 +78,7 @@ impl Entrance {
             origins: live.origins.clone(),
             addresses: AddressPolicy::new(config.client_address, &config.trusted_proxies),
             router,
+            pages,
             permits,
             admissions: match &live.sources {
                 Some(_) => Vec::with_capacity(expected_sessions),

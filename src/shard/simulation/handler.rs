@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::oracle::{Oracle, Scope};
-use crate::handler::{Context, Ended, Handler};
+use crate::handler::{Context, Ended, Handler, RoutePolicy};
 use crate::hub::Topic;
 use crate::upgrade::Request;
 use crate::ws::{CloseCode, Message, PreparedFrame};
@@ -126,7 +126,7 @@ impl Handler for SimulatedHandler {
         }
     }
 
-    fn tick_interval(&self) -> Option<Duration> {
-        Some(Duration::from_secs(1))
+    fn policy(&self) -> RoutePolicy {
+        RoutePolicy::default().tick_interval(Duration::from_secs(1))
     }
 }

@@ -14,7 +14,7 @@ use super::random::Random;
 use super::{Operation, Say};
 use crate::config::{Config, SlowConsumerPolicy};
 use crate::fan_out_semaphore::FanOutPermit;
-use crate::handler::Registered;
+use crate::handler::{Registered, Route};
 use crate::hub::{Hub, ShardMessage};
 use crate::latest::Latest;
 use crate::link::{Link, scripted};
@@ -28,7 +28,7 @@ use crate::shard::{Deadlines, Entrance, Shard};
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::sys::EventFd;
 use crate::table::{Scratch, Table};
-use crate::ws::{CloseCode, Role, Rules};
+use crate::ws::{Role, Rules};
 
 /// Rounds in which a settlement has to come to its end.
 const ROUNDS: usize = 20_000;
@@ -109,12 +109,11 @@ impl World {
             shard: end.id().index(),
             oracle: Rc::clone(&self.oracle),
         };
+        let route: Box<dyn Route> = Box::new(Registered::new(handler));
         let route = ShardRoute {
-            route: Box::new(Registered::new(handler)),
+            policy: route.policy(),
             slow_consumer: config.slow_consumer,
-            drain_code: CloseCode::GOING_AWAY,
-            server_pings: true,
-            tick_interval: Some(Duration::from_secs(1)),
+            route,
         };
         let mut router = Router::new();
         router.insert("/simulation/{id}", 0).unwrap();
@@ -135,7 +134,9 @@ impl World {
             scratch: Scratch::new(config.max_read_bytes),
             answers: Vec::new(),
         };
-        let entrance = Entrance::new(config, &live, router, Arc::clone(&self.permits), metrics, 0);
+        let pages = Arc::default();
+        let permits = Arc::clone(&self.permits);
+        let entrance = Entrance::new(config, &live, router, pages, permits, metrics, 0);
         Simulated {
             shard: Shard::new(
                 Table::new(Box::new(ScriptedPlane(Rc::clone(&plane))), 0),

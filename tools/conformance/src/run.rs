@@ -126,7 +126,7 @@ impl Attempt<'_> {
         command
             .env_clear()
             .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"]);
-        // Suites connect to `/`, beside the page that a browser gets there.
+        // Suites connect to `/`.
         command.args(["--route", "/=echo", "--driver", driver]);
         // The server must not speak up or give up in the middle of a long case.
         command.args(["--idle-timeout", "0", "--ping-interval", "0"]);

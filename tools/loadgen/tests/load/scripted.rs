@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use corecast::config::{Config, Driver};
+use corecast::config::{Config, Driver, RouteSetting};
 use corecast::handler::{Acceptance, Context, Ended, Handler};
 use corecast::plane::resolve_driver;
 use corecast::server::{RunningServer, Server};
@@ -77,6 +77,7 @@ impl Host {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             admin: None,
             shards: 1,
+            routes: RouteSetting::demo(),
             ..Config::default()
         };
         let seen = Arc::new(Mutex::new(Vec::new()));

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corecast::config::{Config, Driver};
+use corecast::config::{Config, Driver, RouteSetting};
 use corecast::server::{RunningServer, Server};
 
 /// Longer than anything in these tests should take on a busy machine.
@@ -98,6 +98,7 @@ pub fn settings() -> Config {
         listen: vec![any.into()],
         admin: Some(any),
         shards: 2,
+        routes: RouteSetting::demo(),
         ..Config::default()
     }
 }

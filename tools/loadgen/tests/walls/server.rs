@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use corecast::cli::{self, Command};
-use corecast::config::Config;
+use corecast::config::{Config, RouteSetting};
 use corecast::server::{RunningServer, Server};
 use corecast::upgrade::accept_key;
 use corecast::ws::{Decoder, Event, Input, Role, Rules, encode_frame};
@@ -29,6 +29,7 @@ impl Corecast {
             admin: None,
             shards: 1,
             drain_timeout: Duration::ZERO,
+            routes: RouteSetting::demo(),
             ..Config::default()
         };
         change(&mut config);

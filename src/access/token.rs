@@ -1,4 +1,4 @@
-//! Signed tokens: which topics a session may join (RFC 7519, and what RFC 8725
+//! Signed tokens: which topics a session may join and publish to (RFC 7519, and what RFC 8725
 //! advises).
 //!
 //! The `jsonwebtoken` crate checks signatures, times, audience and issuer. Here
@@ -20,7 +20,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use crate::config::{ConfigError, TokenAlgorithm, TokenKey, TokenSetting, TopicPattern};
+use super::{TokenKey, TokenSetting, TopicPattern};
+use crate::config::TokenAlgorithm;
 
 /// Bits of the smallest RSA key that may be used (RFC 7518 §3.3).
 const MIN_RSA_BITS: usize = 2_048;
@@ -33,12 +34,15 @@ const ED25519_BYTES: usize = 32;
 
 /// What a token says. A claim of the wrong type makes it a bad one.
 #[derive(Debug, Deserialize)]
-pub(super) struct Claims {
+pub(crate) struct Claims {
     /// Whose it is.
-    pub(super) sub: Option<String>,
+    pub(crate) sub: Option<String>,
     /// Patterns of the topics that may be joined with it.
     #[serde(default)]
     topics: Vec<String>,
+    /// Patterns of the topics, or paths, that may be published to with it.
+    #[serde(default)]
+    publish: Vec<String>,
     /// Which the crate would also take as a list (RFC 7519 §4.1.1 has none).
     #[serde(rename = "iss")]
     _issuer: Option<String>,
@@ -48,17 +52,25 @@ pub(super) struct Claims {
 
 impl Claims {
     /// Whether this topic may be joined.
-    pub(super) fn allow(&self, topic: &str) -> bool {
-        // A pattern that is none allows nothing.
-        let patterns = self.topics.iter().filter_map(|text| text.parse().ok());
-        patterns
-            .into_iter()
-            .any(|pattern: TopicPattern| pattern.matches(topic))
+    pub(crate) fn allow(&self, topic: &str) -> bool {
+        is_named(topic, &self.topics)
+    }
+
+    /// Whether this topic, or path, may be published to.
+    pub(crate) fn allow_publishing(&self, topic: &str) -> bool {
+        is_named(topic, &self.publish)
     }
 }
 
+/// Whether one of the patterns is about a topic.
+fn is_named(topic: &str, patterns: &[String]) -> bool {
+    // A pattern that is none allows nothing.
+    let mut patterns = patterns.iter().filter_map(|text| text.parse().ok());
+    patterns.any(|pattern: TopicPattern| pattern.matches(topic))
+}
+
 /// Tells good tokens from bad ones.
-pub(super) struct Verifier {
+pub(crate) struct Verifier {
     key: DecodingKey,
     validation: Validation,
     has_audience: bool,
@@ -70,20 +82,14 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// Checks that the key of a setting is there and fits its algorithm.
-///
-/// # Errors
-/// What is wrong and what to do.
-pub(crate) fn check_token_setting(setting: &TokenSetting) -> Result<(), ConfigError> {
-    Verifier::new(setting).map(drop)
-}
-
 impl Verifier {
     /// Reads the key.
-    pub(super) fn new(setting: &TokenSetting) -> Result<Self, ConfigError> {
-        let problem = |problem: String| ConfigError::new("phoenix.token", problem);
+    ///
+    /// # Errors
+    /// What is wrong with the setting or its key, and what to do.
+    pub(crate) fn new(setting: &TokenSetting) -> Result<Self, String> {
         let read = |path: &Path| {
-            let cause = |cause| problem(format!("'{}' cannot be read: {cause}", path.display()));
+            let cause = |cause| format!("'{}' cannot be read: {cause}", path.display());
             fs::read(path).map_err(cause)
         };
         let (algorithm, key) = match (setting.algorithm, &setting.key) {
@@ -96,18 +102,16 @@ impl Verifier {
             }
             (algorithm, TokenKey::PublicKeyFile(path)) if algorithm != TokenAlgorithm::Hs256 => {
                 public_key(algorithm, &read(path)?)
-                    .map_err(|cause| problem(format!("'{}' {cause}", path.display())))?
+                    .map_err(|cause| format!("'{}' {cause}", path.display()))?
             }
             (TokenAlgorithm::Hs256, TokenKey::PublicKeyFile(_)) => {
-                return Err(problem(
-                    "HS256 has no public key; give secret_file or secret".to_owned(),
-                ));
+                return Err("HS256 has no public key; give secret_file or secret".to_owned());
             }
             (algorithm, _) => {
-                return Err(problem(format!(
+                return Err(format!(
                     "{} has no secret; give public_key_file",
                     algorithm.as_str()
-                )));
+                ));
             }
         };
         let mut validation = Validation::new(algorithm);
@@ -134,7 +138,7 @@ impl Verifier {
     }
 
     /// What a token says, if it is good now.
-    pub(super) fn verify(&self, token: &str) -> Option<Claims> {
+    pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
         if !is_understood(token) {
             return None;
         }
@@ -166,18 +170,17 @@ fn without_line_end(secret: &[u8]) -> &[u8] {
     secret.strip_suffix(b"\r").unwrap_or(secret)
 }
 
-fn secret_key(secret: &[u8]) -> Result<DecodingKey, ConfigError> {
-    let problem = |problem: String| Err(ConfigError::new("phoenix.token", problem));
+fn secret_key(secret: &[u8]) -> Result<DecodingKey, String> {
     // What others may know must not be taken for a secret.
     if secret.trim_ascii_start().starts_with(b"-----BEGIN ") {
-        return problem(
+        return Err(
             "the secret is a key in PEM; give it as public_key_file with the algorithm RS256 or \
              EdDSA, or a secret of random bytes"
                 .to_owned(),
         );
     }
     if secret.len() < MIN_SECRET_BYTES {
-        return problem(format!(
+        return Err(format!(
             "a secret of {} bytes can be guessed; give at least {MIN_SECRET_BYTES}, as from \
              'openssl rand -base64 32'",
             secret.len()

@@ -18,17 +18,17 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::outgoing::write_text;
+use crate::json::write_text;
 
 /// Somebody came or went.
 #[derive(Debug, Clone)]
-pub(super) struct Change {
-    pub(super) topic: Arc<str>,
-    pub(super) key: Arc<str>,
-    pub(super) reference: u64,
+pub(crate) struct Change {
+    pub(crate) topic: Arc<str>,
+    pub(crate) key: Arc<str>,
+    pub(crate) reference: u64,
     /// What is known of who came: the fields of a JSON object, at least one.
     /// `None` of who went.
-    pub(super) fields: Option<Arc<str>>,
+    pub(crate) fields: Option<Arc<str>>,
 }
 
 /// One presence under its key.
@@ -59,7 +59,7 @@ struct Present {
 
 /// All presences of one route.
 #[derive(Debug, Default)]
-pub(super) struct Presences {
+pub(crate) struct Presences {
     topics: HashMap<Arc<str>, Present>,
     /// The topics that have a difference to tell.
     changed: VecDeque<Arc<str>>,
@@ -67,7 +67,7 @@ pub(super) struct Presences {
 
 impl Presences {
     /// Applies a change.
-    pub(super) fn apply(&mut self, change: &Change) {
+    pub(crate) fn apply(&mut self, change: &Change) {
         let present = self.topics.entry(change.topic.clone()).or_default();
         let had_difference = !present.joins.is_empty() || !present.leaves.is_empty();
         let key = &change.key;
@@ -101,7 +101,7 @@ impl Presences {
     }
 
     /// Writes who is in a topic, behind what `out` holds.
-    pub(super) fn write_state(&self, topic: &str, out: &mut String) {
+    pub(crate) fn write_state(&self, topic: &str, out: &mut String) {
         out.push('{');
         if let Some(present) = self.topics.get(topic) {
             let mut first = true;
@@ -114,7 +114,7 @@ impl Presences {
 
     /// Takes what has changed in one topic since the last time. To be called until
     /// there is nothing.
-    pub(super) fn take_difference(&mut self) -> Option<(Arc<str>, String)> {
+    pub(crate) fn take_difference(&mut self) -> Option<(Arc<str>, String)> {
         let topic = self.changed.pop_front()?;
         let Entry::Occupied(mut entry) = self.topics.entry(Arc::clone(&topic)) else {
             unreachable!("a topic stays while there is a difference to tell");

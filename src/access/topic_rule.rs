@@ -1,0 +1,89 @@
+//! What the topics of one pattern may do.
+
+use serde::{Deserialize, Deserializer};
+
+use super::TopicPattern;
+use crate::config::{JoinPolicy, PublishPolicy, UnreadTable, parsed};
+
+/// What the topics of one pattern may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicRule {
+    /// The topics this is about.
+    pub pattern: TopicPattern,
+    /// Who may join.
+    pub join: JoinPolicy,
+    /// Which clients may push to all.
+    pub publish: PublishPolicy,
+    /// Whether the sender gets its own push like all others.
+    pub echo: bool,
+    /// Whether all are told who is there.
+    pub presence: bool,
+}
+
+impl TopicRule {
+    /// Everyone may do everything in the topics of a pattern, and is not told who is
+    /// there.
+    pub fn new(pattern: TopicPattern) -> Self {
+        TopicRule {
+            pattern,
+            join: JoinPolicy::Everyone,
+            publish: PublishPolicy::Everyone,
+            echo: true,
+            presence: false,
+        }
+    }
+
+    /// The rule for all topics where there is none.
+    pub fn for_all() -> Self {
+        TopicRule::new("*".parse().expect("a pattern"))
+    }
+
+    /// The table as it would be typed.
+    pub(crate) fn to_table(&self) -> UnreadTable {
+        let mut table = UnreadTable::default();
+        table.set("pattern", self.pattern.as_str());
+        table.set("join", self.join.as_str());
+        table.set("publish", self.publish.as_str());
+        table.set("echo", self.echo);
+        table.set("presence", self.presence);
+        table
+    }
+}
+
+/// The table as it is typed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    #[serde(deserialize_with = "parsed")]
+    pattern: TopicPattern,
+    #[serde(default, deserialize_with = "parsed")]
+    join: JoinPolicy,
+    #[serde(default, deserialize_with = "publish")]
+    publish: PublishPolicy,
+    echo: Option<bool>,
+    presence: Option<bool>,
+}
+
+impl<'de> Deserialize<'de> for TopicRule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let typed = Typed::deserialize(deserializer)?;
+        let default = TopicRule::new(typed.pattern);
+        Ok(TopicRule {
+            join: typed.join,
+            publish: typed.publish,
+            echo: typed.echo.unwrap_or(default.echo),
+            presence: typed.presence.unwrap_or(default.presence),
+            ..default
+        })
+    }
+}
+
+/// Who may publish, in the words for it or as it was typed at first: `true` and `false`
+/// for everyone and nobody.
+fn publish<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublishPolicy, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "true" => Ok(PublishPolicy::Everyone),
+        "false" => Ok(PublishPolicy::Nobody),
+        text => text.parse().map_err(serde::de::Error::custom),
+    }
+}

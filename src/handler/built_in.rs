@@ -1,0 +1,231 @@
+//! The handlers that the program has built in, by name.
+//!
+//! A handler becomes one of them with an implementation of [`BuiltIn`] in its own file
+//! or folder, and a line in [`ALL`]. Its settings are the table `[handlers.NAME]` of
+//! the configuration, which nothing else reads.
+//!
+//! # Invariants worth naming
+//!
+//! - The settings in what has passed [`check`] can stand: a factory fails then only
+//!   where a file with a key has changed in between.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::broadcast::BroadcastRoute;
+use super::chat::ChatRoute;
+use super::echo::Echo;
+use super::phoenix::Phoenix;
+use super::route::RouteFactory;
+use crate::config::{Config, ConfigError, RouteSetting, TableError, UnreadTable};
+
+/// All built-in handlers, in the order in which they are listed.
+const ALL: &[Entry] = &[
+    Entry::of::<Echo>(),
+    Entry::of::<BroadcastRoute>(),
+    Entry::of::<ChatRoute>(),
+    Entry::of::<Phoenix>(),
+];
+
+/// A handler that a route of the configuration can name.
+pub(crate) trait BuiltIn {
+    /// Its name in routes, and of its table of settings.
+    const NAME: &'static str;
+    /// What it does, in a sentence for the page that lists the routes.
+    const SUMMARY: &'static str;
+    /// Whether the chat client of the page at `/` can talk to it.
+    const IS_CHAT: bool = false;
+    /// Its settings, which count for all of its routes.
+    type Settings: Settings;
+
+    /// Checks what a route says beside its handler's name: by default that it does not
+    /// say who may publish, because nothing is published.
+    ///
+    /// # Errors
+    /// What cannot stand.
+    fn check_route(route: &RouteSetting, _settings: &Self::Settings) -> Result<(), String> {
+        match route.publish {
+            Some(policy) => Err(format!(
+                "'{}' cannot have publish={}, because nothing is published with {}; leave it out",
+                route.path,
+                policy.as_str(),
+                Self::NAME
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes what makes the handlers of one route.
+    ///
+    /// # Errors
+    /// The setting that cannot stand.
+    fn factory(route: &RouteSetting, settings: &Self::Settings)
+    -> Result<RouteFactory, TableError>;
+}
+
+/// The settings of a built-in handler.
+pub(crate) trait Settings: Default + DeserializeOwned {
+    /// Checks what their types do not say.
+    ///
+    /// # Errors
+    /// The first setting that cannot stand.
+    fn check(&self) -> Result<(), TableError> {
+        Ok(())
+    }
+
+    /// What is to be said of a table in which something is typed as it was at first.
+    fn note(_table: &UnreadTable) -> Option<String> {
+        None
+    }
+
+    /// The whole table as it would be typed, with its defaults.
+    fn to_table(&self) -> UnreadTable {
+        UnreadTable::default()
+    }
+}
+
+/// The settings of a handler that has none.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoSettings {}
+
+impl Settings for NoSettings {}
+
+/// Reads and checks a handler's table and its routes, and returns the whole table.
+type Resolve = fn(&UnreadTable, &[&RouteSetting]) -> Result<UnreadTable, Problem>;
+
+/// What cannot stand.
+enum Problem {
+    Settings(TableError),
+    Route(String),
+}
+
+/// A built-in handler without its type.
+struct Entry {
+    name: &'static str,
+    summary: &'static str,
+    is_chat: bool,
+    note: fn(&UnreadTable) -> Option<String>,
+    resolve: Resolve,
+    factory: fn(&RouteSetting, &UnreadTable) -> Result<RouteFactory, TableError>,
+}
+
+impl Entry {
+    const fn of<B: BuiltIn>() -> Self {
+        Entry {
+            name: B::NAME,
+            summary: B::SUMMARY,
+            is_chat: B::IS_CHAT,
+            note: B::Settings::note,
+            resolve: resolve::<B>,
+            factory: |route, table| B::factory(route, &read::<B>(table)?),
+        }
+    }
+
+    /// The handler's table, and how an error about it is to be named.
+    fn table(&self, config: &Config) -> (UnreadTable, impl Fn(TableError) -> ConfigError) {
+        let table = config.handlers.get(self.name).cloned();
+        let name = self.name;
+        let named = move |TableError { path, problem }| {
+            let dot = if path.is_empty() { "" } else { "." };
+            ConfigError::new(format!("handlers.{name}{dot}{path}"), problem)
+        };
+        (table.unwrap_or_default(), named)
+    }
+}
+
+fn read<B: BuiltIn>(table: &UnreadTable) -> Result<B::Settings, TableError> {
+    let settings: B::Settings = table.read()?;
+    settings.check()?;
+    Ok(settings)
+}
+
+fn resolve<B: BuiltIn>(
+    table: &UnreadTable,
+    routes: &[&RouteSetting],
+) -> Result<UnreadTable, Problem> {
+    let settings = read::<B>(table).map_err(Problem::Settings)?;
+    for route in routes {
+        B::check_route(route, &settings).map_err(Problem::Route)?;
+    }
+    Ok(settings.to_table())
+}
+
+/// What is to be said of settings that are typed as they were at first.
+pub(crate) fn notes(config: &Config) -> impl Iterator<Item = String> {
+    let note = |entry: &Entry| (entry.note)(config.handlers.get(entry.name)?);
+    ALL.iter().filter_map(note)
+}
+
+/// The handler that a route names.
+fn find(route: &RouteSetting) -> Result<&'static Entry, ConfigError> {
+    let RouteSetting { path, handler, .. } = route;
+    let entry = ALL.iter().find(|entry| entry.name == handler);
+    entry.ok_or_else(|| {
+        let problem = format!(
+            "'{handler}' (for {path}) is not a handler; allowed: {}",
+            listed()
+        );
+        ConfigError::new("route", problem)
+    })
+}
+
+fn listed() -> String {
+    names().collect::<Vec<_>>().join(", ")
+}
+
+/// The names of all built-in handlers.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|entry| entry.name)
+}
+
+/// Checks that the handlers of a configuration are there, and their settings. Returns
+/// the whole tables of those that have any, with their defaults.
+///
+/// # Errors
+/// The first that cannot stand.
+pub(crate) fn check(config: &Config) -> Result<BTreeMap<String, UnreadTable>, ConfigError> {
+    for route in &config.routes {
+        find(route)?;
+    }
+    let unknown = |name: &&String| !names().any(|known| known == *name);
+    if let Some(name) = config.handlers.keys().find(unknown) {
+        return Err(ConfigError::new(
+            format!("handlers.{name}"),
+            format!(
+                "'{name}' is not a handler; there are settings of {}",
+                listed()
+            ),
+        ));
+    }
+    let mut tables = BTreeMap::new();
+    for entry in ALL {
+        let (table, named) = entry.table(config);
+        let routes = config.routes.iter();
+        let routes: Vec<_> = routes.filter(|route| route.handler == entry.name).collect();
+        let table = (entry.resolve)(&table, &routes).map_err(|problem| match problem {
+            Problem::Settings(error) => named(error),
+            Problem::Route(problem) => ConfigError::new("route", problem),
+        })?;
+        if !table.is_empty() {
+            tables.insert(entry.name.to_owned(), table);
+        }
+    }
+    Ok(tables)
+}
+
+/// Makes what makes the handlers of a route.
+///
+/// # Errors
+/// When there is no such handler, or its settings cannot stand.
+pub(crate) fn factory(route: &RouteSetting, config: &Config) -> Result<RouteFactory, ConfigError> {
+    let entry = find(route)?;
+    let (table, named) = entry.table(config);
+    let mut factory = (entry.factory)(route, &table).map_err(named)?;
+    factory.slow_consumer = route.slow_consumer;
+    factory.summary = entry.summary;
+    factory.is_chat = entry.is_chat;
+    Ok(factory)
+}

@@ -1,0 +1,80 @@
+//! What a handler asks of the server for its route.
+
+use std::time::Duration;
+
+use crate::config::SlowConsumerPolicy;
+use crate::ws::CloseCode;
+
+/// What a handler asks of the server for its route; asked once per shard.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use corecast::handler::RoutePolicy;
+/// use corecast::ws::CloseCode;
+///
+/// let policy = RoutePolicy::default()
+///     .drain_code(CloseCode::SERVICE_RESTART)
+///     .tick_interval(Duration::from_millis(50));
+/// assert_ne!(policy, RoutePolicy::default());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoutePolicy {
+    pub(crate) drain_code: CloseCode,
+    pub(crate) server_pings: bool,
+    pub(crate) slow_consumer: Option<SlowConsumerPolicy>,
+    pub(crate) tick_interval: Option<Duration>,
+}
+
+impl Default for RoutePolicy {
+    /// Sessions are pinged, a drain closes them with 1001, slow consumers are treated
+    /// as everywhere in the server, and there are no ticks.
+    fn default() -> Self {
+        RoutePolicy {
+            drain_code: CloseCode::GOING_AWAY,
+            server_pings: true,
+            slow_consumer: None,
+            tick_interval: None,
+        }
+    }
+}
+
+impl RoutePolicy {
+    /// The close code that a draining server gives this route's sessions. 1001 tells a
+    /// browser that the server goes away; clients that reconnect only on other codes
+    /// need another one.
+    #[must_use]
+    pub fn drain_code(self, drain_code: CloseCode) -> Self {
+        RoutePolicy { drain_code, ..self }
+    }
+
+    /// Whether the server pings silent sessions of this route. Where clients send
+    /// heartbeats of their own it need not.
+    #[must_use]
+    pub fn server_pings(self, server_pings: bool) -> Self {
+        RoutePolicy {
+            server_pings,
+            ..self
+        }
+    }
+
+    /// What is done about this route's slow consumers, where the configuration does not
+    /// say.
+    #[must_use]
+    pub fn slow_consumer(self, policy: SlowConsumerPolicy) -> Self {
+        RoutePolicy {
+            slow_consumer: Some(policy),
+            ..self
+        }
+    }
+
+    /// How often [`Handler::tick`](super::Handler::tick) is called. Without it there
+    /// are no ticks, which costs nothing.
+    #[must_use]
+    pub fn tick_interval(self, interval: Duration) -> Self {
+        RoutePolicy {
+            tick_interval: Some(interval),
+            ..self
+        }
+    }
+}
