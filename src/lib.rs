@@ -62,7 +62,8 @@
 //!
 //! Around them: [`config`] and `cli` (what may be set), [`server`], `shard`,
 //! `steer` and [`runtime`] (threads), [`metrics`] and `control` (what can be seen),
-//! `orders` (what signals ask for), `live` (settings that a running server takes anew), [`shutdown`] (how it ends), [`handover`] (how another process takes over),
+//! `orders` (what signals ask for), `live` (settings that a running server takes anew),
+//! [`shutdown`] (how it ends), [`handover`] (how another process takes over),
 //! `service` (what a service manager is told), [`sys`] (system calls). Beside the
 //! server: the crate `corecast-host` reads what a host allows and computes what a load
 //! needs, for `corecast doctor` and `corecast plan`.

@@ -17,7 +17,7 @@ use self::control_plane::Control;
 use self::shards::Shards;
 use crate::config::{Config, Endpoint};
 use crate::error::StartError;
-use crate::handler::{Handler, RouteFactory, built_in};
+use crate::handler::{Handler, Renew, RouteFactory, TakeUp, built_in};
 use crate::handover::{HandOverSockets, Inherited};
 use crate::latest::Latest;
 use crate::listeners::Seen;
@@ -29,6 +29,16 @@ use crate::publisher::Publisher;
 use crate::router::Router;
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::upgrade::{ListedRoute, Pages, home_page};
+
+/// How the handlers of all routes take up other settings.
+#[derive(Clone)]
+struct Renewals(Arc<[Renew]>);
+
+impl fmt::Debug for Renewals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Renewals").field(&self.0.len()).finish()
+    }
+}
 
 /// A server that is not running yet. It serves the routes of its [`Config`], of which
 /// there are none by default, and those that are added here.
@@ -205,6 +215,7 @@ pub struct ServerHandle {
     wakers: Arc<[Arc<ShardWaker>]>,
     publisher: Publisher,
     live: Arc<Latest<LiveSettings>>,
+    renewals: Renewals,
 }
 
 impl ServerHandle {
@@ -240,8 +251,9 @@ impl ServerHandle {
     }
 
     /// Takes up those of other settings that can change in a running server: allowed
-    /// origins, the limits of a source and the rates of a session. The rest of
-    /// `config` must stand and has no effect.
+    /// origins, the limits of a source, the rates of a session, and on the routes of the
+    /// configuration the rules of topics and the key for tokens, whose file is read
+    /// again. The rest of `config` must stand and has no effect.
     ///
     /// Shards follow within a quarter of a second. Connections that are open stay
     /// open; where a rate has changed, each session may use a whole burst again.
@@ -266,7 +278,11 @@ impl ServerHandle {
     /// When a setting cannot stand; nothing changes then.
     pub fn reload(&self, config: &Config) -> Result<(), StartError> {
         config.validate()?;
+        let handlers = self.renewals.0.iter().map(|renew| renew(config));
+        let handlers: Vec<TakeUp> = handlers.collect::<Result<_, _>>()?;
         let renewed = self.live.get().renewed(config)?;
+        handlers.into_iter().for_each(|take_up| take_up());
+        // Last, because shards that see it ask their handlers whether time matters now.
         self.live.replace(renewed);
         Ok(())
     }

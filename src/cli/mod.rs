@@ -115,16 +115,32 @@ impl ServeOptions {
                 is_live: row.about().reload == Reload::Live,
             })
             .collect();
-        let mut tables = |key: &str, differs: bool| {
+        let (after, before) = (&self.config, &before.config);
+        let [phoenix_after, phoenix_before] =
+            [after, before].map(|config| config.handlers.get(PHOENIX));
+        let others = |config: &Config| {
+            let mut others = config.handlers.clone();
+            others.remove(PHOENIX);
+            others
+        };
+        for (key, differs, is_live) in [
+            (ROUTES, after.routes != before.routes, false),
+            (HANDLERS, others(after) != others(before), false),
+            ("handlers.phoenix", phoenix_after != phoenix_before, true),
+        ] {
             changes.extend(differs.then(|| Change {
                 key: key.to_owned(),
                 values: None,
-                is_live: false,
+                is_live,
             }));
-        };
-        tables(ROUTES, self.config.routes != before.config.routes);
-        tables(HANDLERS, self.config.handlers != before.config.handlers);
+        }
         changes
+    }
+
+    /// Whether a key for tokens of Phoenix is named, whose file a reload reads again.
+    pub fn has_token_key(&self) -> bool {
+        let phoenix = self.config.handlers.get(PHOENIX);
+        phoenix.is_some_and(|table| table.iter().any(|(key, _)| key == "token"))
     }
 
     /// Takes up the settings of `after` that a running server takes anew.
@@ -132,8 +148,15 @@ impl ServeOptions {
         for row in Row::all().filter(|row| row.about().reload == Reload::Live) {
             row.copy(after, self);
         }
+        match after.config.handlers.get(PHOENIX).cloned() {
+            Some(table) => self.config.handlers.insert(PHOENIX.to_owned(), table),
+            None => self.config.handlers.remove(PHOENIX),
+        };
     }
 }
+
+/// The handler whose settings a running server takes anew.
+const PHOENIX: &str = "phoenix";
 
 /// A setting that has another value than before.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use super::settings::{PHOENIX, option_of, variable_of};
+use super::settings::{option_of, variable_of};
 use super::*;
 use crate::config::{
     ClientAddress, Driver, OverRatePolicy, RouteSetting, SlowConsumerPolicy, Steer, UnreadTable,
@@ -608,13 +608,17 @@ fn settings_that_have_changed_are_named_with_what_a_running_server_takes() {
     after.config.routes.clear();
     let tables = &mut after.config.handlers;
     tables.insert("phoenix".to_owned(), UnreadTable::default());
+    tables.insert("chat".to_owned(), UnreadTable::default());
     after.log_level = LevelFilter::DEBUG;
     let changes = after.changed_from(&before);
     let live = |is_live| -> Vec<&str> {
         let changes = changes.iter().filter(|change| change.is_live == is_live);
         changes.map(|change| change.key.as_str()).collect()
     };
-    assert_eq!(live(true), ["max_message_rate", "log_level"]);
+    assert_eq!(
+        live(true),
+        ["max_message_rate", "log_level", "handlers.phoenix"]
+    );
     assert_eq!(live(false), ["shards", "routes", "handlers"]);
     let values = Some(["0".to_owned(), "100".to_owned()]);
     assert!(changes.iter().any(|change| change.values == values));

@@ -62,10 +62,11 @@ pub(crate) fn show_bytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::table::SETTINGS;
     use super::super::{Config, setting::Kind};
     use super::*;
-    use std::time::Duration;
 
     fn ranges() -> impl Iterator<Item = &'static Range> {
         SETTINGS.iter().filter_map(|setting| match &setting.kind {

@@ -61,7 +61,7 @@ pub use phoenix::{
 pub use policy::RoutePolicy;
 #[cfg(test)]
 pub(crate) use route::Registered;
-pub(crate) use route::{Route, RouteFactory, guarded};
+pub(crate) use route::{Renew, Route, RouteFactory, TakeUp, guarded};
 
 use std::any::Any;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 use super::{Acceptance, Context, Ended, Handler, RoutePolicy};
-use crate::config::SlowConsumerPolicy;
+use crate::config::{Config, ConfigError, SlowConsumerPolicy};
 use crate::upgrade::{Refusal, Request};
 use crate::ws::Message;
 
@@ -99,7 +99,14 @@ pub(crate) struct RouteFactory {
     pub(crate) summary: &'static str,
     /// Whether the chat client of the page at `/` can talk to it.
     pub(crate) is_chat: bool,
+    /// How the handlers take up other settings in a running server, if they do.
+    pub(crate) renew: Option<Renew>,
 }
+
+/// Reads the settings of a route's handlers anew; they count once the result is called.
+pub(crate) type Renew = Arc<dyn Fn(&Config) -> Result<TakeUp, ConfigError> + Send + Sync>;
+/// Makes settings count that were read anew.
+pub(crate) type TakeUp = Box<dyn FnOnce()>;
 
 impl RouteFactory {
     pub(crate) fn new<H: Handler>(make: impl Fn() -> H + Send + Sync + 'static) -> Self {
@@ -109,6 +116,7 @@ impl RouteFactory {
             slow_consumer: None,
             summary: "Served by a handler of this program's own.",
             is_chat: false,
+            renew: None,
         }
     }
 

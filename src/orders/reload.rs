@@ -97,15 +97,23 @@ impl Reload {
             log::set_level(after);
         }
         let (taken, left): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.is_live);
-        let taken: Vec<_> = taken.into_iter().map(in_force).collect();
+        let reads_key = options.has_token_key();
+        let is_named = taken.iter().any(|change| change.key == "handlers.phoenix");
+        let mut taken: Vec<_> = taken.into_iter().map(in_force).collect();
+        let changed = !taken.is_empty();
+        if reads_key && !is_named {
+            taken.push("the key of handlers.phoenix.token was read again".to_owned());
+        }
+        if !changed && left.is_empty() {
+            taken.push("no setting has changed".to_owned());
+        }
         let left: Vec<_> = left.into_iter().map(not_in_force).collect();
-        match (taken.is_empty(), left.is_empty()) {
-            (true, true) => {
-                tracing::info!(
-                    "{signal}: the configuration was read again; no setting has changed"
-                );
-            }
-            (false, true) => tracing::info!("{signal}: {}", taken.join("; ")),
+        match (changed, left.is_empty()) {
+            (false, true) => tracing::info!(
+                "{signal}: the configuration was read again; {}",
+                taken.join("; ")
+            ),
+            (true, true) => tracing::info!("{signal}: {}", taken.join("; ")),
             (_, false) => {
                 let taken: String = taken.iter().map(|taken| format!("{taken}; ")).collect();
                 tracing::warn!(

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use super::control_plane::{begin_control, start_control};
 use super::shards::StartingShards;
 use super::starting::{Stage, Starter, StartingShard};
-use super::{DescriptorTables, RunningServer, Server, ServerHandle};
+use super::{DescriptorTables, Renewals, RunningServer, Server, ServerHandle};
 use crate::config::Config;
 use crate::cpus;
 use crate::error::StartError;
@@ -67,6 +67,7 @@ impl Server {
             seen: Arc::new(listeners.seen()),
             wakers,
             live: Latest::new(LiveSettings::new(&self.config)?),
+            renewals: Renewals(self.routes.iter().filter_map(|r| r.renew.clone()).collect()),
         };
         let starter = Arc::new(Starter {
             permits: Arc::new(Permits::new(self.config.max_sessions)),

@@ -150,6 +150,18 @@ impl Publishing {
             .collect()
     }
 
+    /// The routes whose handlers have come to want to be told of time.
+    pub(crate) fn new_tick_intervals(&mut self) -> Vec<(u16, Duration)> {
+        let routes = self.routes.iter_mut().zip(0..);
+        routes
+            .filter(|(route, _)| route.policy.tick_interval.is_none())
+            .filter_map(|(route, index)| {
+                route.policy.tick_interval = route.route.policy().tick_interval;
+                Some((index, route.policy.tick_interval?))
+            })
+            .collect()
+    }
+
     /// Tells a route's handler that its time has come.
     pub(crate) fn tick(&mut self, route: u16) {
         // What it publishes would only add to what is backed up.

@@ -57,6 +57,8 @@ pub(crate) struct Shard {
     pub(crate) deadlines: Deadlines,
     pub(crate) lifecycle: Arc<Lifecycle>,
     live: View<LiveSettings>,
+    /// Routes that want to be told of time since the settings have changed.
+    new_ticks: Vec<(u16, Duration)>,
     /// How long the last turn took.
     last_turn: Duration,
 }
@@ -77,6 +79,7 @@ impl Shard {
             deadlines,
             lifecycle,
             live,
+            new_ticks: Vec::new(),
             last_turn: Duration::ZERO,
         }
     }
@@ -176,6 +179,7 @@ impl Shard {
             return;
         }
         self.entrance.take_up(&self.live);
+        self.new_ticks = self.serving.publishing.new_tick_intervals();
         let limits = self.live.rates;
         let before = self.serving.rates.as_ref().map(Rates::limits);
         if before == Some(limits) {

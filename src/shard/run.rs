@@ -77,7 +77,11 @@ async fn tick(shard: Weak<RefCell<Shard>>, interval: Duration) {
     loop {
         sleep(interval).await;
         let Some(shard) = shard.upgrade() else { return };
-        shard.borrow_mut().tick(Instant::now());
+        let mut turning = shard.borrow_mut();
+        turning.tick(Instant::now());
+        for (route, interval) in turning.new_ticks.drain(..) {
+            spawn(tick_route(Rc::downgrade(&shard), route, interval));
+        }
     }
 }
 

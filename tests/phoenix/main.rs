@@ -14,6 +14,7 @@ mod paths;
 mod presence;
 mod presence_room;
 mod python;
+mod reload;
 mod rules;
 mod sessions;
 mod tokens;

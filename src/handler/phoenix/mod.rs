@@ -48,7 +48,8 @@ use super::built_in::{BuiltIn, Settings};
 use super::gated::check_token;
 use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
 use crate::access::{TopicRule, Verifier};
-use crate::config::{ConfigError, PublishPolicy, RouteSetting, TableError};
+use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError};
+use crate::latest::{Latest, View};
 use crate::presence::{Change, Presences};
 use crate::publication::Topic;
 use crate::upgrade::{Refusal, Request};
@@ -79,16 +80,37 @@ pub struct Phoenix(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    max_topics_per_socket: usize,
-    /// At least one; the first that matches counts.
-    rules: Vec<TopicRule>,
+    access: Arc<Latest<Access>>,
     /// Which clients may push on this route at most.
     publish: PublishPolicy,
-    verifier: Option<Verifier>,
     /// What the topics' names begin with in the hub, for each version.
     prefixes: [String; 2],
     /// The versions that any session has spoken.
     spoken: [AtomicBool; 2],
+}
+
+/// What sessions may do from their next join on.
+#[derive(Debug)]
+struct Access {
+    max_topics_per_socket: usize,
+    /// At least one; the first that matches counts.
+    rules: Vec<TopicRule>,
+    verifier: Option<Verifier>,
+}
+
+impl Access {
+    /// Reads the key for tokens, if one is named.
+    fn new(config: &PhoenixConfig) -> Result<Self, TableError> {
+        let verifier = config.token.as_ref().map(Verifier::new).transpose();
+        Ok(Access {
+            max_topics_per_socket: config.max_topics_per_socket,
+            rules: match &config.topics[..] {
+                [] => vec![TopicRule::for_all()],
+                rules => rules.to_vec(),
+            },
+            verifier: verifier.map_err(|problem| TableError::new("token", problem))?,
+        })
+    }
 }
 
 impl Phoenix {
@@ -111,25 +133,41 @@ impl Phoenix {
         config: &PhoenixConfig,
         publish: Option<PublishPolicy>,
     ) -> Result<Self, TableError> {
-        let rules = match &config.topics[..] {
-            [] => vec![TopicRule::for_all()],
-            rules => rules.to_vec(),
-        };
-        let verifier = config.token.as_ref().map(Verifier::new).transpose();
         Ok(Phoenix(Arc::new(Shared {
-            max_topics_per_socket: config.max_topics_per_socket,
-            rules,
+            access: Latest::new(Access::new(config)?),
             publish: publish.unwrap_or_default(),
-            verifier: verifier.map_err(|problem| TableError::new("token", problem))?,
             prefixes: [format!("phoenix1:{name}:"), format!("phoenix2:{name}:")],
             spoken: Default::default(),
         })))
+    }
+
+    /// Reads what is to count from now on, with the key for tokens as its file is now.
+    /// It counts once the result is handed to [`take_up`](Self::take_up).
+    ///
+    /// # Errors
+    /// When the key for tokens cannot be read.
+    fn read_anew(config: &Config) -> Result<Access, ConfigError> {
+        let table = config.handlers.get(Self::NAME).cloned().unwrap_or_default();
+        let read = table.read::<PhoenixConfig>().and_then(|settings| {
+            settings.check()?;
+            Access::new(&settings)
+        });
+        read.map_err(|TableError { path, problem }| {
+            ConfigError::new(format!("handlers.{}.{path}", Self::NAME), problem)
+        })
+    }
+
+    /// Takes up what was read anew, for every join from now on. Topics that are joined
+    /// stay joined, with what their sessions may do there.
+    fn take_up(&self, access: Access) {
+        self.0.access.replace(access);
     }
 
     /// The handler of one shard.
     pub fn handler(&self) -> PhoenixHandler {
         PhoenixHandler {
             shared: Arc::clone(&self.0),
+            access: self.0.access.view(),
             presences: Presences::default(),
             unsaid: VecDeque::new(),
             next_presence: RandomState::new().hash_one(()),
@@ -150,7 +188,14 @@ impl BuiltIn for Phoenix {
 
     fn factory(route: &RouteSetting, settings: &PhoenixConfig) -> Result<RouteFactory, TableError> {
         let phoenix = Phoenix::make(&route.path, settings, route.publish)?;
-        Ok(RouteFactory::new(move || phoenix.handler()))
+        let renewed = phoenix.clone();
+        let mut factory = RouteFactory::new(move || phoenix.handler());
+        factory.renew = Some(Arc::new(move |config| {
+            let access = Phoenix::read_anew(config)?;
+            let phoenix = renewed.clone();
+            Ok(Box::new(move || phoenix.take_up(access)))
+        }));
+        Ok(factory)
     }
 }
 
@@ -158,6 +203,7 @@ impl BuiltIn for Phoenix {
 #[derive(Debug)]
 pub struct PhoenixHandler {
     shared: Arc<Shared>,
+    access: View<Access>,
     /// Who is in which topic, on all shards.
     presences: Presences,
     /// What changed, written, that there was no room for yet: of one topic at most.
@@ -214,7 +260,8 @@ impl Handler for PhoenixHandler {
         if !spoken.load(Ordering::Relaxed) {
             spoken.store(true, Ordering::SeqCst);
         }
-        let verifier = self.shared.verifier.as_ref();
+        self.access.refresh();
+        let verifier = self.access.verifier.as_ref();
         PhoenixSession {
             version,
             channels: Channels::default(),
@@ -247,7 +294,9 @@ impl Handler for PhoenixHandler {
             .drain_code(CloseCode::SERVICE_RESTART)
             // Clients send heartbeats.
             .server_pings(false);
-        match self.shared.rules.iter().any(|rule| rule.presence) {
+        // Asked again after a reload, and not by a session.
+        let access = self.shared.access.get();
+        match access.rules.iter().any(|rule| rule.presence) {
             true => policy.tick_interval(PRESENCE_INTERVAL),
             false => policy,
         }

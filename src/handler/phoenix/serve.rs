@@ -86,6 +86,7 @@ impl PhoenixHandler {
         message: &Incoming<'_>,
         ctx: &mut Context<'_>,
     ) {
+        self.access.refresh();
         let before = session.channels.remove(&self.name);
         let granted = self.may_join(session, message, ctx);
         if let Ok(Grant { may, .. }) = granted {
@@ -128,7 +129,7 @@ impl PhoenixHandler {
         ctx: &Context<'_>,
     ) -> Result<Grant, Denied> {
         let topic = &*message.topic;
-        let mut rules = self.shared.rules.iter();
+        let mut rules = self.access.rules.iter();
         let rule = rules
             .find(|rule| rule.pattern.matches(topic))
             .filter(|_| topic != SYSTEM_TOPIC)
@@ -136,7 +137,7 @@ impl PhoenixHandler {
         if topic.len() > MAX_TOPIC_BYTES {
             return Err(Denied::TopicTooLong);
         }
-        if session.channels.len() >= self.shared.max_topics_per_socket {
+        if session.channels.len() >= self.access.max_topics_per_socket {
             return Err(Denied::TooManyTopics);
         }
         // Nothing of the payload is needed where anybody may join unseen, and publish or
@@ -186,7 +187,7 @@ impl PhoenixHandler {
     /// What the token of a session that joins says, if it has a good one.
     fn claims(&self, session: &PhoenixSession, payload: &JoinPayload) -> Option<Claims> {
         let token = payload.token.as_deref().or(session.token.as_deref())?;
-        self.shared.verifier.as_ref()?.verify(token)
+        self.access.verifier.as_ref()?.verify(token)
     }
 
     fn leave(
