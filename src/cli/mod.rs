@@ -47,7 +47,7 @@ use crate::config::{Config, ConfigError, RouteSetting};
 use crate::handler::built_in;
 use crate::log::LogFormat;
 pub use doctor::DoctorOptions;
-use settings::{HANDLERS, ROUTES, Row, key_of};
+use settings::{HANDLERS, PHOENIX, ROUTES, Row, key_of};
 use source::Layer;
 
 /// What the program was asked to do.
@@ -154,9 +154,6 @@ impl ServeOptions {
         };
     }
 }
-
-/// The handler whose settings a running server takes anew.
-const PHOENIX: &str = "phoenix";
 
 /// A setting that has another value than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
