@@ -1,4 +1,4 @@
-//! What a client may do: rules of topics, and the signed tokens they ask for.
+//! The rights of a client: rules of topics, and the signed tokens they ask for.
 //!
 //! This knows no protocol. A handler reads its rules and tokens from its settings,
 //! finds the rule of a topic, and asks a [`Verifier`] what a token says; how a token

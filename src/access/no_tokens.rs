@@ -9,9 +9,9 @@ use super::TokenSetting;
 #[derive(Debug)]
 pub(crate) struct Verifier(Infallible);
 
-/// What a token says; none is ever read.
+/// The claims of a token; none is ever read.
 pub(crate) struct Claims {
-    /// Whose it is.
+    /// The subject: the user that the token stands for.
     pub(crate) sub: Option<String>,
     never: Infallible,
 }
@@ -41,7 +41,7 @@ impl Verifier {
         ))
     }
 
-    /// What a token says, if it is good now.
+    /// The claims of a token, if it is good now.
     pub(crate) fn verify(&self, _: &str) -> Option<Claims> {
         match self.0 {}
     }

@@ -32,10 +32,10 @@ const MIN_SECRET_BYTES: usize = 32;
 /// Bytes of an Ed25519 public key (RFC 8032 §5.1.5).
 const ED25519_BYTES: usize = 32;
 
-/// What a token says. A claim of the wrong type makes it a bad one.
+/// The claims of a token. A claim of the wrong type makes it a bad one.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Claims {
-    /// Whose it is.
+    /// The subject: the user that the token stands for.
     pub(crate) sub: Option<String>,
     /// Patterns of the topics that may be joined with it.
     #[serde(default)]
@@ -86,7 +86,7 @@ impl Verifier {
     /// Reads the key.
     ///
     /// # Errors
-    /// What is wrong with the setting or its key, and what to do.
+    /// The fault of the setting or its key, and the remedy.
     pub(crate) fn new(setting: &TokenSetting) -> Result<Self, String> {
         let read = |path: &Path| {
             let cause = |cause| format!("'{}' cannot be read: {cause}", path.display());
@@ -137,7 +137,7 @@ impl Verifier {
         })
     }
 
-    /// What a token says, if it is good now.
+    /// The claims of a token, if it is good now.
     pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
         if !is_understood(token) {
             return None;
@@ -171,7 +171,7 @@ fn without_line_end(secret: &[u8]) -> &[u8] {
 }
 
 fn secret_key(secret: &[u8]) -> Result<DecodingKey, String> {
-    // What others may know must not be taken for a secret.
+    // A PEM file may be a public key, which must not be taken for a secret.
     if secret.trim_ascii_start().starts_with(b"-----BEGIN ") {
         return Err(
             "the secret is a key in PEM; give it as public_key_file with the algorithm RS256 or \

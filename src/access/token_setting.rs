@@ -12,7 +12,7 @@ use crate::config::{TokenAlgorithm, UnreadTable, UnreadValue, parsed};
 pub struct TokenSetting {
     /// How they are signed.
     pub algorithm: TokenAlgorithm,
-    /// What their signatures are checked with.
+    /// The key that their signatures are checked with.
     pub key: TokenKey,
     /// The audience they must be meant for, if that is checked.
     pub audience: Option<String>,
@@ -20,7 +20,7 @@ pub struct TokenSetting {
     pub issuer: Option<String>,
 }
 
-/// What signatures are checked with.
+/// The key that signatures are checked with.
 #[derive(Clone, PartialEq, Eq)]
 pub enum TokenKey {
     /// The secret itself, for HS256.

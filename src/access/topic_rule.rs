@@ -1,16 +1,16 @@
-//! What the topics of one pattern may do.
+//! The rule for the topics of one pattern.
 
 use serde::{Deserialize, Deserializer};
 
 use super::TopicPattern;
 use crate::config::{JoinPolicy, PublishPolicy, UnreadTable, parsed};
 
-/// What the topics of one pattern may do.
+/// The rule for the topics of one pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicRule {
     /// The topics this is about.
     pub pattern: TopicPattern,
-    /// Who may join.
+    /// The clients that may join.
     pub join: JoinPolicy,
     /// Which clients may push to all.
     pub publish: PublishPolicy,
@@ -78,8 +78,8 @@ impl<'de> Deserialize<'de> for TopicRule {
     }
 }
 
-/// Who may publish, in the words for it or as it was typed at first: `true` and `false`
-/// for everyone and nobody.
+/// The clients that may publish, in the words for it or in the first form of the
+/// setting: `true` and `false` for everyone and nobody.
 fn publish<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublishPolicy, D::Error> {
     match String::deserialize(deserializer)?.as_str() {
         "true" => Ok(PublishPolicy::Everyone),

@@ -33,7 +33,7 @@ const ALL: &[Entry] = &[
 pub(crate) trait BuiltIn {
     /// Its name in routes, and of its table of settings.
     const NAME: &'static str;
-    /// What it does, in a sentence for the page that lists the routes.
+    /// A description in one sentence, for the page that lists the routes.
     const SUMMARY: &'static str;
     /// Whether the chat client of the page at `/` can talk to it.
     const IS_CHAT: bool = false;
@@ -44,7 +44,7 @@ pub(crate) trait BuiltIn {
     /// say who may publish, because nothing is published.
     ///
     /// # Errors
-    /// What cannot stand.
+    /// The reason why the route cannot stand, as a sentence.
     fn check_route(route: &RouteSetting, _settings: &Self::Settings) -> Result<(), String> {
         match route.publish {
             Some(policy) => Err(format!(
@@ -75,7 +75,7 @@ pub(crate) trait Settings: Default + DeserializeOwned {
         Ok(())
     }
 
-    /// What is to be said of a table in which something is typed as it was at first.
+    /// A note for the log, if a setting of the table is in its old spelling.
     fn note(_table: &UnreadTable) -> Option<String> {
         None
     }
@@ -96,7 +96,7 @@ impl Settings for NoSettings {}
 /// Reads and checks a handler's table and its routes, and returns the whole table.
 type Resolve = fn(&UnreadTable, &[&RouteSetting]) -> Result<UnreadTable, Problem>;
 
-/// What cannot stand.
+/// A fault in the settings or in a route.
 enum Problem {
     Settings(TableError),
     Route(String),
@@ -153,7 +153,7 @@ fn resolve<B: BuiltIn>(
     Ok(settings.to_table())
 }
 
-/// What is to be said of settings that are typed as they were at first.
+/// Notes for the log about settings in their old spelling.
 pub(crate) fn notes(config: &Config) -> impl Iterator<Item = String> {
     let note = |entry: &Entry| (entry.note)(config.handlers.get(entry.name)?);
     ALL.iter().filter_map(note)

@@ -21,7 +21,7 @@ use crate::router::params_of;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{Message, PreparedFrame};
 
-/// What a client may send. The content is passed on as it was written.
+/// A message that a client may send. The content is passed on as it was written.
 #[derive(Deserialize)]
 struct ClientMessage<'a> {
     #[serde(rename = "type", borrow)]
@@ -35,7 +35,7 @@ fn written<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>,
     Deserialize::deserialize(value).map(Some)
 }
 
-/// What the server sends.
+/// A message that the server sends.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ServerMessage<'a> {

@@ -1,4 +1,4 @@
-//! What a handler can do.
+//! The operations open to a handler.
 
 use std::any::Any;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,7 +15,7 @@ pub(crate) const NO_SESSION: SessionKey = SessionKey {
     generation: u32::MAX,
 };
 
-/// What became of something that a handler has published.
+/// The outcome of a handler's publication.
 ///
 /// For a session it is always accepted, in `open`, `message` and `close`: the session
 /// is not read further until there is room. So there is no need to look at it there.
@@ -74,8 +74,8 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// What the handler of `route` acts through, for one session or, without
-    /// `answers`, for none.
+    /// The context through which the handler of `route` acts, for one session or,
+    /// without `answers`, for none.
     pub(crate) fn new(
         session: SessionKey,
         route: u16,

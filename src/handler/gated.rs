@@ -102,7 +102,8 @@ pub(super) fn check_token(
 /// A handler some of whose sessions may publish.
 struct Gated<H> {
     handler: H,
-    /// What checks the tokens of those that may; none where none may.
+    /// The verifier of the tokens of sessions that may publish; `None` where no session
+    /// may.
     verifier: Option<Arc<Verifier>>,
 }
 

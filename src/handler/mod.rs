@@ -1,4 +1,4 @@
-//! What a route does with its sessions: the extension point of the library.
+//! The behaviour of a route towards its sessions: the extension point of the library.
 //!
 //! A [`Handler`] is made once per shard and route and lives on that shard's
 //! thread, so it needs no locks. It meets a session when it opens, for each
@@ -69,10 +69,10 @@ use crate::metrics::EndReason;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message};
 
-/// What a route does with its sessions.
+/// The behaviour of a route towards its sessions.
 pub trait Handler: 'static {
-    /// What the handler remembers of one session. A type without data, such as
-    /// `()`, costs no memory.
+    /// The state the handler keeps for one session. A type without data, such as `()`,
+    /// costs no memory.
     type State: 'static;
 
     /// Whether a route with this handler is also found by a path with empty
@@ -90,7 +90,7 @@ pub trait Handler: 'static {
         Ok(Acceptance::default())
     }
 
-    /// A session has opened. What is sent here arrives before anything else.
+    /// A session has opened. A message sent here arrives before anything else.
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Self::State;
 
     /// The session has sent a message.
@@ -101,10 +101,10 @@ pub trait Handler: 'static {
     fn close(&mut self, _state: Self::State, _end: Ended, _ctx: &mut Context<'_>) {}
 
     /// The handler of this route on another shard has told all others something
-    /// ([`Context::tell_others`]); it is of the type that was told. What one
-    /// shard tells arrives in the order told, while there is room on this shard for
-    /// what is published here in turn. `ctx` is of no session: what is sent goes
-    /// nowhere, and what is published may find no room ([`Published`]).
+    /// ([`Context::tell_others`]); it is of the type that was told. The notices of one
+    /// shard arrive in the order told, while there is room on this shard for what is
+    /// published here in turn. `ctx` is of no session: what is sent goes nowhere, and
+    /// what is published may find no room ([`Published`]).
     fn notice(&mut self, _notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {}
 
     /// As much time has passed as the [`policy`](Handler::policy) says
@@ -113,7 +113,7 @@ pub trait Handler: 'static {
     /// that publishes much may find no room for the rest.
     fn tick(&mut self, _ctx: &mut Context<'_>) {}
 
-    /// What this route needs that the server must know of; asked once per shard.
+    /// The policy that this route asks of the server; asked once per shard.
     fn policy(&self) -> RoutePolicy {
         RoutePolicy::default()
     }
@@ -129,7 +129,7 @@ pub struct Acceptance {
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
-    /// Who or what ended it.
+    /// The cause of the end.
     pub reason: EndReason,
     /// The close code that was received or sent, if there was one.
     pub code: Option<CloseCode>,

@@ -1,11 +1,11 @@
-//! What a handler asks of the server for its route.
+//! The policy that a handler asks of the server for its route.
 
 use std::time::Duration;
 
 use crate::config::SlowConsumerPolicy;
 use crate::ws::CloseCode;
 
-/// What a handler asks of the server for its route; asked once per shard.
+/// The policy that a handler asks of the server for its route; asked once per shard.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,8 +48,8 @@ impl RoutePolicy {
         RoutePolicy { drain_code, ..self }
     }
 
-    /// Whether the server pings silent sessions of this route. Where clients send
-    /// heartbeats of their own it need not.
+    /// Whether the server pings silent sessions of this route. It need not where
+    /// clients send heartbeats of their own.
     #[must_use]
     pub fn server_pings(self, server_pings: bool) -> Self {
         RoutePolicy {
@@ -58,8 +58,8 @@ impl RoutePolicy {
         }
     }
 
-    /// What is done about this route's slow consumers, where the configuration does not
-    /// say.
+    /// The policy for this route's slow consumers, where the configuration does not set
+    /// one.
     #[must_use]
     pub fn slow_consumer(self, policy: SlowConsumerPolicy) -> Self {
         RoutePolicy {

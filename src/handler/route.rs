@@ -93,9 +93,10 @@ pub(crate) struct RouteFactory {
     make: Make,
     /// [`Handler::DROPS_EMPTY_SEGMENTS`] of what it makes.
     pub(crate) drops_empty_segments: bool,
-    /// What the configuration says of this route.
+    /// The policy for slow consumers that the configuration sets for this route, if
+    /// any.
     pub(crate) slow_consumer: Option<SlowConsumerPolicy>,
-    /// What it does, in a sentence.
+    /// A description in one sentence.
     pub(crate) summary: &'static str,
     /// Whether the chat client of the page at `/` can talk to it.
     pub(crate) is_chat: bool,

@@ -1,4 +1,4 @@
-//! What is said to one session: replies, closes, and why something is denied.
+//! Messages to one session: replies, closes, and the reasons for a denial.
 
 use super::PhoenixHandler;
 use super::incoming::Incoming;
@@ -19,7 +19,8 @@ pub(super) enum Denied {
 }
 
 impl Denied {
-    /// What the client reads. The first three are the words of a Phoenix server.
+    /// The reason as the client reads it. The first three are the words of a Phoenix
+    /// server.
     fn reason(self) -> &'static str {
         match self {
             Denied::UnmatchedTopic => "unmatched topic",

@@ -8,9 +8,9 @@ use crate::hub::Topic;
 /// One topic that a session has joined.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Channel<'a> {
-    /// Where the hub knows it; shared by all in it on this shard.
+    /// Its topic in the hub; shared by all in it on this shard.
     pub(super) topic: &'a Topic,
-    /// What the client has called this join.
+    /// The reference that the client has given this join.
     pub(super) join_ref: Reference<'a>,
     pub(super) may: May,
 }
@@ -25,7 +25,7 @@ pub(super) struct Left {
 }
 
 impl Left {
-    /// What the client has called the join that is over.
+    /// The reference that the client has given the join that is over.
     pub(super) fn join_ref(&self) -> Reference<'_> {
         self.kind.reference(self.number, self.json.as_deref())
     }
@@ -41,7 +41,7 @@ struct Entry {
     may: May,
 }
 
-/// What form a join_ref has.
+/// The form of a join_ref.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     None,
@@ -61,7 +61,7 @@ impl Kind {
     }
 }
 
-/// What the session may do in the topic.
+/// The rights of the session in the topic.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct May {
     pub(super) publish: bool,

@@ -17,14 +17,14 @@ use crate::ws::Message;
 pub(super) struct Incoming<'a> {
     /// The join it belongs to, if the client says.
     pub(super) join_ref: Reference<'a>,
-    /// What its answer refers to.
+    /// The reference that its answer repeats.
     pub(super) reference: Reference<'a>,
     pub(super) topic: Cow<'a, str>,
     pub(super) event: Cow<'a, str>,
     pub(super) payload: Payload<'a>,
 }
 
-/// What a message carries.
+/// The payload of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Payload<'a> {
     /// JSON, as it was written.
@@ -170,7 +170,7 @@ impl<'de> Visitor<'de> for ArrayVisitor {
             event: next(&mut seq, 3)?,
             payload: next(&mut seq, 4)?,
         };
-        // What a later version may add is not for us.
+        // Elements that a later version may add are ignored.
         while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(array)
     }
@@ -247,7 +247,7 @@ mod tests {
             }
         }
 
-        /// What is written in either version, or in binary, is read back.
+        /// A message written in either version, or in binary, is read back as it was.
         #[test]
         fn what_was_meant_is_read(
             topic in "\\PC{0,20}",

@@ -1,4 +1,4 @@
-//! What a client says of itself when it joins.
+//! The data that a client sends about itself when it joins.
 
 use std::fmt::Write;
 
@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 
 use super::incoming::Payload;
 
-/// What a join's payload may hold for the server. Anything else in it, and
-/// what has another form, is not looked at.
+/// The fields of a join's payload that are for the server. Others, and those of another
+/// form, are ignored.
 #[derive(Debug, Default)]
 pub(super) struct JoinPayload {
     pub(super) token: Option<String>,
-    /// Who joins, where no token says.
+    /// The user that joins, where no token says.
     pub(super) user_id: Option<String>,
-    /// What others are told of who joins.
+    /// The fields about the user that the others are told.
     meta: Map<String, Value>,
 }
 

@@ -1,9 +1,9 @@
 //! `/socket/websocket`: Phoenix Channels, so that their clients work unchanged.
 //!
-//! A session joins topics. What it pushes to a topic that it has joined goes to
-//! all who have, and is answered `ok`; everything about the topics themselves
-//! (join, leave, heartbeat) is answered as a Phoenix server would. What a topic
-//! may do is said by rules ([`PhoenixConfig`]).
+//! A session joins topics. A push to a topic that it has joined goes to all sessions in
+//! the topic, and is answered `ok`; everything about the topics themselves (join,
+//! leave, heartbeat) is answered as a Phoenix server would. Rules say which clients may
+//! do what in a topic ([`PhoenixConfig`]).
 //!
 //! message → `incoming` → `serve` → `answer` to the session, `outgoing` → hub
 //! for all.
@@ -57,7 +57,7 @@ use crate::ws::{CloseCode, Message, PreparedFrame};
 
 /// The subprotocol that clients offer together with their token.
 const SUBPROTOCOL: &str = "phoenix";
-/// What the other one that they offer then begins with; the token follows.
+/// The beginning of the other one that they offer then; the token follows.
 const TOKEN_PREFIX: &str = "base64url.bearer.phx.";
 /// Time in which presences that come and go are told together.
 const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
@@ -83,13 +83,13 @@ struct Shared {
     access: Arc<Latest<Access>>,
     /// Which clients may push on this route at most.
     publish: PublishPolicy,
-    /// What the topics' names begin with in the hub, for each version.
+    /// The prefix of the topics' names in the hub, for each version.
     prefixes: [String; 2],
     /// The versions that any session has spoken.
     spoken: [AtomicBool; 2],
 }
 
-/// What sessions may do from their next join on.
+/// The rights of sessions, from their next join on.
 #[derive(Debug)]
 struct Access {
     max_topics_per_socket: usize,
@@ -199,14 +199,14 @@ impl BuiltIn for Phoenix {
     }
 }
 
-/// What a shard does with the sessions of Phoenix clients.
+/// The handler of one shard for the sessions of Phoenix clients.
 #[derive(Debug)]
 pub struct PhoenixHandler {
     shared: Arc<Shared>,
     access: View<Access>,
-    /// Who is in which topic, on all shards.
+    /// The members of each topic, on all shards.
     presences: Presences,
-    /// What changed, written, that there was no room for yet: of one topic at most.
+    /// Encoded differences that found no room yet: of one topic at most.
     unsaid: VecDeque<(Topic, PreparedFrame)>,
     /// The reference of the next presence. It begins at random, so that neither
     /// another shard nor the next run gives the same.
@@ -217,7 +217,7 @@ pub struct PhoenixHandler {
     text: String,
 }
 
-/// What is remembered of a session.
+/// The state kept for a session.
 pub struct PhoenixSession {
     version: Version,
     channels: Channels,
@@ -342,7 +342,7 @@ impl PhoenixHandler {
                 fields: Some(fields.into()),
                 ..gone.clone()
             });
-            // What there will be to say when it ends.
+            // This is told when the session ends.
             session.presences.push(gone);
         }
         self.tell_all(changes, ctx);

@@ -1,4 +1,4 @@
-//! What a client calls its messages and joins, to recognise the answers.
+//! The references that a client gives its messages and joins, to recognise the answers.
 //!
 //! A reference goes back as it came: most clients send digits in a string,
 //! some send numbers, and each expects its own kind.

@@ -1,4 +1,4 @@
-//! What a message does.
+//! The effects of a message.
 
 use std::sync::atomic::Ordering;
 
@@ -16,10 +16,10 @@ use crate::handler::Context;
 
 /// Longest name of a topic that may be joined, in bytes.
 const MAX_TOPIC_BYTES: usize = 1_024;
-/// The topic of what concerns the connection itself. Nobody joins it.
+/// The topic of messages about the connection itself. It cannot be joined.
 const SYSTEM_TOPIC: &str = "phoenix";
 
-/// What a join that is granted brings.
+/// The result of a join that is granted.
 struct Grant {
     may: May,
     /// Key and fields of the presence that begins, where the topic has any.
@@ -71,7 +71,7 @@ impl PhoenixHandler {
         message: &Incoming<'_>,
         ctx: &mut Context<'_>,
     ) {
-        // Who leaves what it is not in has what it wants.
+        // A session that leaves a topic it is not in has what it wants.
         let (join_ref, answer) = match &*message.event {
             "phx_leave" => (message.join_ref, Ok(())),
             _ => (Reference::None, Err(Denied::UnmatchedTopic)),
@@ -184,7 +184,7 @@ impl PhoenixHandler {
         Ok(Grant { may, presence })
     }
 
-    /// What the token of a session that joins says, if it has a good one.
+    /// The claims of the token of a session that joins, if it has a good one.
     fn claims(&self, session: &PhoenixSession, payload: &JoinPayload) -> Option<Claims> {
         let token = payload.token.as_deref().or(session.token.as_deref())?;
         self.access.verifier.as_ref()?.verify(token)

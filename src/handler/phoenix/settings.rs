@@ -6,7 +6,7 @@ use crate::access::{TokenSetting, TopicRule, Verifier};
 use crate::config::{JoinPolicy, PublishPolicy, TableError, UnreadTable, UnreadValue};
 use crate::handler::built_in::Settings;
 
-/// What the clients of Phoenix Channels may do.
+/// The rights of the clients of Phoenix Channels.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PhoenixConfig {
@@ -14,8 +14,8 @@ pub struct PhoenixConfig {
     pub max_topics_per_socket: usize,
     /// The tokens that may be asked for.
     pub token: Option<TokenSetting>,
-    /// What a topic may do: the first rule that matches. Empty: every topic may
-    /// what [`TopicRule::for_all`] says.
+    /// The rules of the topics, of which the first that matches counts. When empty,
+    /// [`TopicRule::for_all`] is the rule of every topic.
     pub topics: Vec<TopicRule>,
 }
 

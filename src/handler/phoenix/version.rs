@@ -38,8 +38,8 @@ impl Version {
         })
     }
 
-    /// Whether a message is one that a client may send in this version. Whatever
-    /// it is, this does not panic, which is what the fuzzers ask of it.
+    /// Whether a message is one that a client may send in this version. This does not
+    /// panic on any message, which the fuzzers check.
     pub fn understands(self, message: Message<'_>) -> bool {
         Incoming::parse(self, message).is_ok()
     }
