@@ -38,7 +38,7 @@ fn print(text: &str) -> ExitCode {
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where this fails too there is nobody left to tell.
+            // If this fails too, no way is left to report it.
             let _ = writeln!(
                 io::stderr(),
                 "error: cannot write to standard output: {error}"
@@ -65,7 +65,7 @@ fn doctor(options: &cli::DoctorOptions) -> ExitCode {
             code => code,
         },
         Err(problem) => {
-            // Where this fails too there is nobody left to tell.
+            // If this fails too, no way is left to report it.
             let _ = writeln!(io::stderr(), "error: {problem}");
             ExitCode::from(2)
         }
@@ -125,7 +125,7 @@ fn serve(options: ServeOptions) -> ExitCode {
         .expect("nobody else has taken it");
     let hand_over = HandOver::new(handle.clone(), sockets, Arc::clone(&service), origin);
     orders.started(handle, hand_over, drain_time);
-    // Whoever reads that it listens may send a signal.
+    // A program that reads that it listens may send a signal.
     let driver = server.driver().as_str();
     for url in &urls {
         tracing::info!(driver, shards, "listening on {url}");

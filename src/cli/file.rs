@@ -49,7 +49,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
     settings.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in settings {
         let source = place_of(key);
-        // What has no row is a table, whose keys have places of their own.
+        // A key without a row is a table, whose keys have places of their own.
         if let Some(row) = Row::find(key.get_ref()) {
             let texts = texts_of(value.get_ref(), row.is_list()).map_err(|problem| {
                 CliError::setting(source.name_of(row.key()), row.with_range(&problem))
@@ -60,7 +60,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Layer, CliError> {
 
     let typed: Tables = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
-        // A value's own error does not know its key. What is not inside a value is
+        // A value's own error does not know its key. An error outside of all values is
         // about the header of a table.
         let key = key_at(table, offset).unwrap_or_else(|| {
             let header = text[offset.min(text.len())..].lines().next();
@@ -191,7 +191,8 @@ fn texts_of(value: &DeValue<'_>, takes_several: bool) -> Result<Vec<String>, Str
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) => {
             let digits = number.as_str();
-            // What is too large for the largest number is refused by its digits.
+            // A number that does not fit an `i64` is passed on as its digits and
+            // refused later.
             Ok(i64::from_str_radix(digits, number.radix())
                 .map_or(digits.to_owned(), |number| number.to_string()))
         }

@@ -137,7 +137,7 @@ mod tests {
 
     use crate::cli::{CliError, Command, ServeOptions, try_parse_from};
 
-    /// What comes of a file, whose path is `FILE` in errors.
+    /// The options that a file resolves to; its path is `FILE` in errors.
     fn serve(text: &str) -> Result<ServeOptions, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();

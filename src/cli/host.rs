@@ -1,4 +1,4 @@
-//! What the server tells `corecast-host`, which does not know it.
+//! The settings that the server passes to `corecast-host`, which does not know it.
 
 use corecast_host::{Reading, Root, Settings, Unread};
 

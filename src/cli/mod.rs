@@ -50,7 +50,7 @@ pub use doctor::DoctorOptions;
 use settings::{HANDLERS, PHOENIX, ROUTES, Row, key_of};
 use source::Layer;
 
-/// What the program was asked to do.
+/// The task the program was asked to do.
 #[expect(clippy::large_enum_variant, reason = "a process has one, for a moment")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -62,7 +62,7 @@ pub enum Command {
     PrintOptions(String),
     /// Print the budget of a load.
     Plan {
-        /// What is planned.
+        /// The load that is planned for.
         question: Question,
         /// As JSON instead of a table.
         json: bool,
@@ -71,7 +71,7 @@ pub enum Command {
     Doctor(DoctorOptions),
 }
 
-/// What `corecast serve` needs to know, validated.
+/// The options of `corecast serve`, validated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServeOptions {
     /// The server's settings.
@@ -87,7 +87,7 @@ pub struct ServeOptions {
 }
 
 impl Default for ServeOptions {
-    /// What `corecast serve` alone does: it serves the demo to its own host.
+    /// The options of `corecast serve` alone: it serves the demo to its own host.
     fn default() -> Self {
         ServeOptions {
             config: Config {
@@ -175,7 +175,7 @@ pub enum CliError {
     Setting {
         /// The option as it was written, wherever that was.
         name: String,
-        /// What was wrong, and what is allowed.
+        /// The fault, and what is allowed instead.
         problem: String,
     },
 }

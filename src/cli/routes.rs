@@ -1,4 +1,4 @@
-//! What is served: the routes as typed, and the demo.
+//! The content that is served: the routes as typed, and the demo.
 //!
 //! # Invariants worth naming
 //!
@@ -12,7 +12,7 @@ use crate::config::{Config, ConfigError, Endpoint, RouteSetting};
 use crate::router::decode_pattern;
 use crate::upgrade::Pages;
 
-/// What is served.
+/// The routes and pages that are served.
 #[derive(Debug)]
 pub(super) struct Served {
     pub routes: Vec<RouteSetting>,
@@ -130,8 +130,8 @@ fn resolve_routes(
     Ok(routes)
 }
 
-/// Whether two paths are one, however they are encoded. What is no path is so
-/// to the letter only; it is refused later.
+/// Whether two paths are one, however they are encoded. Texts that are not paths are
+/// compared to the letter; they are refused later.
 pub(super) fn is_same_path(a: &str, b: &str) -> bool {
     a == b || matches!((decode_pattern(a), decode_pattern(b)), (Ok(a), Ok(b)) if a == b)
 }

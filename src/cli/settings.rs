@@ -86,7 +86,7 @@ impl Row {
         Row::all().find(|row| row.key() == key)
     }
 
-    /// What is known of it whatever its type.
+    /// The facts about it that do not depend on its type.
     pub(super) fn about(self) -> &'static About {
         match self {
             Row::Server(row) => &row.about,
@@ -99,7 +99,7 @@ impl Row {
         self.about().key
     }
 
-    /// What its value may be, where that is a range.
+    /// The values it may have, where they are a range.
     pub(super) fn range(self) -> Option<String> {
         match self {
             Row::Server(row) => row.kind.range(),
@@ -107,7 +107,7 @@ impl Row {
         }
     }
 
-    /// What its value may be, in Markdown.
+    /// The values it may have, in Markdown.
     pub(super) fn allowed(self) -> String {
         match self {
             Row::Server(row) => allowed(&row.kind),
@@ -131,7 +131,7 @@ impl Row {
         }
     }
 
-    /// What stands for its value in the help.
+    /// The placeholder of its value in the help.
     pub(super) fn value_name(self) -> String {
         match self {
             Row::Server(row) => value_name(&row.kind),

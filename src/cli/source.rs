@@ -1,4 +1,4 @@
-//! Where a setting was typed, so that an error can point there.
+//! The place at which a setting was typed, so that an error can point there.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -188,7 +188,7 @@ impl Layer {
         shown
     }
 
-    /// Where a key came from, for the comments of `--print-config`.
+    /// The source of a key, for the comments of `--print-config`.
     pub(super) fn origin_of(&self, key: &str) -> String {
         match self.sources.get(key) {
             Some(Source::File { place }) => place.clone(),

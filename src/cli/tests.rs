@@ -440,7 +440,7 @@ fn a_path_is_named_once_by_each_source() {
     let options = served(&["--route", "/x=chat"], &[("CORECAST_ROUTE", "/x=echo")]);
     let last = options.config.routes.last().unwrap();
     assert_eq!((&*last.path, &*last.handler), ("/x", "chat"));
-    // What a default has is replaced, however it is written.
+    // A default route is replaced by one with the same path, however that is written.
     let options = served(&["--demo", "--route", "/%65cho=chat"], &[]);
     assert_eq!(options.config.routes[0].path, "/%65cho");
 }
@@ -459,7 +459,7 @@ fn a_path_that_is_off_was_served() {
     assert!(!routes.any(|route| route.path == "/ws"));
 }
 
-/// What is served: whether it is the demo, how many routes, the pages.
+/// Whether the demo is served, the number of routes, and which pages are served.
 fn is_served(flags: &[&str], variables: &[(&str, &str)]) -> (bool, usize, bool, bool) {
     let ServeOptions { config, demo, .. } = served(flags, variables);
     let routes = config.routes.len();
