@@ -1,9 +1,9 @@
 //! Every limit, default and unit of a server, in one place: the rows of `table`.
 //!
-//! [`Config`] is what was *resolved*: plain values with the relations between
-//! them checked once by [`Config::validate`]. What a person *typed* (flags,
-//! environment, a TOML file) is the concern of `cli` and becomes a
-//! `Config` before any thread starts.
+//! [`Config`] is what was *resolved*: plain values with the relations between them
+//! checked once by [`Config::validate`]. The text a person *typed* (flags, environment,
+//! a TOML file) is the concern of `cli`, which makes a `Config` of it before any thread
+//! starts.
 
 pub(crate) mod choice;
 mod endpoint;
@@ -82,7 +82,7 @@ pub struct ConfigError {
     /// The setting's key as in the file, or the option's name as on the command
     /// line without dashes; with dots where it is in the file only.
     pub option: Cow<'static, str>,
-    /// What was wrong and what is allowed instead, as one sentence.
+    /// The fault and what is allowed instead, as one sentence.
     pub problem: String,
 }
 
@@ -99,7 +99,7 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problem = &self.problem;
-        // What is only in the file has no flag.
+        // A setting that is only in the file has no flag.
         match self.option.contains('.') {
             true => write!(f, "{}: {problem}", self.option),
             false => write!(f, "--{}: {problem}", self.option.replace('_', "-")),

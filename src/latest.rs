@@ -52,7 +52,7 @@ impl<T> Latest<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<T>> {
-        // What it protects is whole at every step.
+        // The protected value is whole at every step.
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -63,7 +63,7 @@ impl<T: fmt::Debug> fmt::Debug for Latest<T> {
     }
 }
 
-/// What one thread sees of a [`Latest`].
+/// One thread's view of a [`Latest`].
 #[derive(Debug)]
 pub(crate) struct View<T> {
     number: u64,

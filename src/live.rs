@@ -2,7 +2,7 @@
 //!
 //! # Invariants worth naming
 //!
-//! - What stands here is what rows of the table call `Live`; everything else is fixed
+//! - These are the settings whose rows in the table are `Live`; all others are fixed
 //!   when the shards start.
 //! - A shard takes up other settings with its next tick, a quarter of a second later
 //!   at most, and all of them at once.
@@ -17,11 +17,11 @@ use crate::session::RateLimits;
 use crate::source::{SourceLimits, Sources};
 use crate::upgrade::OriginPolicy;
 
-/// What a shard uses of the settings that can change.
+/// The settings of a shard that can change.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveSettings {
     pub(crate) origins: OriginPolicy,
-    /// What all shards know of the sources of connections, once those are limited.
+    /// The sources of connections as all shards share them, once those are limited.
     pub(crate) sources: Option<Arc<Sources>>,
     pub(crate) rates: RateLimits,
 }

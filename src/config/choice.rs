@@ -72,8 +72,8 @@ choice! {
 }
 
 choice! {
-    /// What happens to a session whose send queue is full when a publication
-    /// arrives for it.
+    /// The treatment of a session whose send queue is full when a publication arrives
+    /// for it.
     SlowConsumerPolicy, "a slow-consumer policy", {
         /// Close it with 1013 (Try Again Later).
         #[default]
@@ -84,7 +84,7 @@ choice! {
 }
 
 choice! {
-    /// What happens to a session that sends more than its rate.
+    /// The treatment of a session that sends more than its rate.
     OverRatePolicy, "what can be done about a session over its rate", {
         /// It is not read until the rate allows more, so that the kernel's flow
         /// control reaches the sender. Nothing is lost.
@@ -96,7 +96,7 @@ choice! {
 }
 
 choice! {
-    /// Whose word is taken for where a connection comes from.
+    /// The source of a client's address: the connection itself, or a trusted proxy.
     ClientAddress, "a way to find the client's address", {
         /// The other end of the TCP connection.
         #[default]
@@ -110,14 +110,14 @@ choice! {
 }
 
 choice! {
-    /// Who may join the topics of a Phoenix client.
+    /// The clients that may join a topic of the Phoenix handler.
     JoinPolicy, "an answer to who may join", {
-        /// Anybody.
+        /// Every client.
         #[default]
         Everyone => "everyone",
-        /// Who has a good token that names the topic.
+        /// Clients with a good token that names the topic.
         Token => "token",
-        /// Nobody.
+        /// No client.
         Nobody => "nobody",
     }
 }

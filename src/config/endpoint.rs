@@ -1,4 +1,4 @@
-//! Where a server is reached, and what is spoken there.
+//! An address at which a server is reached, and the protocol spoken there.
 
 use std::fmt;
 use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,11 +22,11 @@ pub const MAX_ENDPOINTS: usize = 32;
 pub struct Endpoint {
     /// The address. Port 0 lets the kernel choose one port for all shards.
     pub address: SocketAddr,
-    /// What is spoken there.
+    /// The protocol spoken there.
     pub kind: EndpointKind,
 }
 
-/// What is spoken at an [`Endpoint`].
+/// The protocol spoken at an [`Endpoint`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum EndpointKind {

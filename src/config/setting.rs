@@ -21,24 +21,24 @@ use super::{Config, Endpoint, show_bytes, show_time};
 
 /// One row, about a field of `C`.
 pub(crate) struct Setting<C: 'static = Config> {
-    /// What is known of it whatever its type.
+    /// The facts about it that do not depend on its type.
     pub about: About,
-    /// What kind of value it has, and how that is reached.
+    /// The kind of value it has, and how that is reached.
     pub kind: Kind<C>,
-    /// What else must hold, as one sentence about the value where it does not.
-    /// Asked after every range was checked.
+    /// A further condition, which gives one sentence about the value where it does not
+    /// hold. It is checked after every range.
     pub relation: Option<Relation<C>>,
     /// Makes the second's value that of the first.
     pub copy: fn(&C, &mut C),
 }
 
-/// What must hold between settings, as one sentence where it does not.
+/// A condition between settings, which gives one sentence where it does not hold.
 pub(crate) type Relation<C> = fn(&C) -> Result<(), String>;
 
 /// How a number, a size or a time is written.
 type Show = fn(u64) -> String;
 
-/// What is known of a setting whatever its type.
+/// The facts about a setting that do not depend on its type.
 #[derive(Debug)]
 pub(crate) struct About {
     /// Its key in the file. The flag has dashes for its underscores, and the
@@ -46,8 +46,8 @@ pub(crate) struct About {
     pub key: &'static str,
     /// The heading it stands under in `--help`.
     pub group: &'static str,
-    /// What it is, in lines as in a documentation comment. The first paragraph is the help
-    /// of the flag.
+    /// Its description, in lines as in a documentation comment. The first paragraph is
+    /// the help of the flag.
     pub docs: &'static [&'static str],
     /// Its default in words, where the value of this host says less.
     pub default: Option<&'static str>,
@@ -56,7 +56,7 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// What it is, in one paragraph of plain text without the full stop.
+    /// Its description, in one paragraph of plain text without the full stop.
     pub(crate) fn help(&self) -> String {
         let lines = self.docs.iter().map(|line| line.trim());
         let first: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
@@ -81,7 +81,7 @@ pub(crate) enum Reload {
     Restart,
 }
 
-/// What kind of value a setting has: how it is written, and what it may be.
+/// The kind of value a setting has: how it is written, and which values are allowed.
 pub(crate) enum Kind<C: 'static> {
     /// A number of things.
     Count(Lens<C, u64>, Range),
@@ -138,7 +138,7 @@ impl<T: Clone> Field<T> for T {
     }
 }
 
-/// What does not fit is out of range and will be refused as such.
+/// A value that does not fit is out of range and will be refused as such.
 macro_rules! number_fields {
     ($($number:ty),+) => {
         $(impl Field<u64> for $number {
@@ -166,7 +166,7 @@ impl Field<Vec<SocketAddr>> for Vec<Endpoint> {
 }
 
 impl<C> Kind<C> {
-    /// What the value may be, where that is a range.
+    /// The allowed values, where they are a range.
     pub(crate) fn range(&self) -> Option<String> {
         let (range, show) = self.limits()?;
         Some(range.show(show))

@@ -1,9 +1,9 @@
 //! Tables of the configuration that only their owner can read.
 //!
-//! The settings of a built-in handler are its own business: the configuration
-//! carries them as a tree of values, and the handler turns its tree into a type of its
-//! own with serde. What is wrong there is said with the path to it, from which the
-//! command line finds the line in the file.
+//! The settings of a built-in handler are its own business: the configuration carries
+//! them as a tree of values, and the handler turns its tree into a type of its own with
+//! serde. An error there names its path in the tree, from which the command line finds
+//! the line in the file.
 //!
 //! # Invariants worth naming
 //!
@@ -121,7 +121,7 @@ impl fmt::Debug for UnreadValue {
 /// Reads a value as the flags are read: from text.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The fault of the text.
 pub(crate) fn parsed<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: FromStr,
@@ -132,12 +132,12 @@ where
     text.parse().map_err(de::Error::custom)
 }
 
-/// What is wrong in a table, and where.
+/// A fault in a table, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableError {
     /// The path to it, as in `topics[1].pattern`; empty for the table itself.
     pub(crate) path: String,
-    /// What was wrong and what is allowed instead.
+    /// The fault and what is allowed instead.
     pub(crate) problem: String,
 }
 
