@@ -173,8 +173,8 @@ impl AsRawFd for Socket {
     }
 }
 
-/// Whether a write of one line would not have to wait. What has failed for good
-/// counts as yes: a write then says so at once.
+/// Whether a write of one line would not have to wait. A descriptor that has failed for
+/// good counts as yes: a write then says so at once.
 pub fn takes_bytes(fd: &impl AsFd) -> bool {
     let mut poll = libc::pollfd {
         fd: fd.as_fd().as_raw_fd(),
@@ -266,8 +266,8 @@ impl AsRawFd for EventFd {
 /// or another one, and the other way round. So nothing that runs on this thread
 /// may use a descriptor that was opened elsewhere later, nor give one away.
 pub unsafe fn unshare_files() -> io::Result<()> {
-    // SAFETY: unshare takes no pointers; CLONE_FILES leaves every descriptor
-    // number of this thread valid. What follows from it is the caller's.
+    // SAFETY: unshare takes no pointers; CLONE_FILES leaves every descriptor number of
+    // this thread valid. The consequences are the caller's to handle.
     check(unsafe { libc::unshare(libc::CLONE_FILES) }).map(drop)
 }
 
@@ -320,10 +320,10 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 
 /// Asks the kernel for pages of the ordinary size in this process.
 ///
-/// With huge pages each shard's heap is rounded up by megabytes: 150,000
-/// sessions on 8 shards took 397 bytes each instead of 105. What they would
-/// save in address translation does not show, since a session's own code is a
-/// few hundredths of what the kernel does for it.
+/// With huge pages each shard's heap is rounded up by megabytes: 150,000 sessions on 8
+/// shards took 397 bytes each instead of 105. The saving in address translation is not
+/// measurable, since a session's own code is a few hundredths of what the kernel does
+/// for it.
 pub fn use_small_pages() {
     // SAFETY: PR_SET_THP_DISABLE takes no pointers. Kernels that do not know
     // it leave things as they are.
@@ -462,7 +462,7 @@ pub fn leave_to_child(file: &impl AsFd, leave: bool) -> io::Result<()> {
 /// When nothing is open under the number.
 ///
 /// # Safety
-/// Nobody else in this process may own the number.
+/// No other part of this process may own the number.
 pub unsafe fn take_inherited(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: F_SETFD takes no pointers.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;

@@ -25,12 +25,12 @@ use crate::plane::{Plane, Readiness, SessionKey};
 /// Full buffers read from one connection before the others have their turn.
 pub const READS_PER_TURN: usize = 4;
 
-/// What a table has to know of its entries.
+/// The interface of its entries that a table needs.
 pub trait Entry {
     /// The generation it was inserted with.
     fn generation(&self) -> u32;
 
-    /// What reads and writes its socket.
+    /// The outlet that reads and writes its socket.
     fn outlet(&self) -> &Outlet;
 
     /// Notes that the entry will be read in the next turn. Returns whether that is

@@ -1,4 +1,4 @@
-//! What a session is sent while it is being served.
+//! The answers that a session is sent while it is being served.
 
 use super::Outlet;
 use crate::metrics::ShardMetrics;

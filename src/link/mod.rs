@@ -39,7 +39,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::sys::{Socket, is_temporary};
 
-/// What reads and writes a connection's socket.
+/// The reader and writer of a connection's socket.
 #[derive(Debug)]
 pub enum Link {
     /// Bytes as they are.
@@ -50,7 +50,7 @@ pub enum Link {
     Scripted(scripted::ScriptedSocket),
 }
 
-/// What a read of a link gave.
+/// The result of reading from a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
     /// So many bytes. `drained` says that nothing is left, so that the next byte
@@ -76,7 +76,7 @@ impl Link {
     /// Reads what has arrived into `buffer`, which is not empty.
     ///
     /// # Errors
-    /// What the connection died of.
+    /// The error that ended the connection.
     #[inline]
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<Read> {
         let received = match self {
@@ -90,7 +90,7 @@ impl Link {
     /// Sends one run of bytes, or as much of it as the socket takes now.
     ///
     /// # Errors
-    /// What the connection died of.
+    /// The error that ended the connection.
     #[inline]
     pub fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<usize> {
         nothing_if_full(match self {
@@ -104,7 +104,7 @@ impl Link {
     /// takes now.
     ///
     /// # Errors
-    /// What the connection died of.
+    /// The error that ended the connection.
     pub fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         nothing_if_full(match self {
             Link::Plain(socket) => socket.send(parts),
@@ -141,7 +141,7 @@ impl Link {
     }
 }
 
-/// What a read of plain bytes into a buffer of this length gave.
+/// The result of reading plain bytes into a buffer of this length.
 #[inline]
 fn of_plain_bytes(received: io::Result<usize>, buffer_len: usize) -> io::Result<Read> {
     match received {

@@ -22,7 +22,7 @@ pub struct Outlet {
     queue: Option<Box<SendQueue>>,
 }
 
-/// What a flush has done.
+/// The result of a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flushed {
     /// Bytes that left.
@@ -37,8 +37,8 @@ impl Outlet {
         Outlet { link, queue: None }
     }
 
-    /// What reads and writes the socket. To be written to only past the queue,
-    /// when nothing waits.
+    /// The link that reads and writes the socket. It may be written to past the queue
+    /// only when nothing waits.
     pub fn link(&mut self) -> &mut Link {
         &mut self.link
     }
@@ -54,7 +54,7 @@ impl Outlet {
         self.queue.as_ref().map_or(0, |queue| queue.pending_bytes())
     }
 
-    /// What the queue costs a limit of memory; see [`SendQueue::weight`].
+    /// The weight of the queue against a limit of memory; see [`SendQueue::weight`].
     pub fn weight(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.weight())
     }
@@ -75,7 +75,7 @@ impl Outlet {
     /// left. `now_ms` is the time that [`moved_at`](Outlet::moved_at) tells.
     ///
     /// # Errors
-    /// What the connection died of; nothing is queued then.
+    /// The error that ended the connection; nothing is queued then.
     #[inline]
     pub fn push(&mut self, bytes: &[u8], now_ms: u32) -> io::Result<usize> {
         self.send_or_queue(
@@ -140,7 +140,7 @@ impl Outlet {
     /// Sends what waits, as far as the socket takes it.
     ///
     /// # Errors
-    /// What the connection died of.
+    /// The error that ended the connection.
     pub fn flush(&mut self, now_ms: u32) -> io::Result<Flushed> {
         let Some(queue) = &mut self.queue else {
             return Ok(Flushed {

@@ -38,7 +38,7 @@ impl WireId {
     }
 }
 
-/// What lies between the two ends.
+/// The wire between the two ends.
 #[derive(Debug, Default)]
 struct Wire {
     arrived: VecDeque<u8>,

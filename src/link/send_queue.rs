@@ -24,7 +24,7 @@ pub trait Sink {
     /// nothing now.
     ///
     /// # Errors
-    /// What the connection died of.
+    /// The error that ended the connection.
     fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
 }
 
@@ -80,9 +80,9 @@ impl SendQueue {
         self.pending_bytes
     }
 
-    /// What the queue costs a limit of memory: the bytes that have not left, and the
-    /// places of the runs that they are in. Publications of a few bytes weigh more as
-    /// places than as bytes.
+    /// The weight of the queue against a limit of memory: the bytes that have not left,
+    /// and the places of the runs that they are in. Publications of a few bytes weigh
+    /// more as places than as bytes.
     pub fn weight(&self) -> usize {
         self.pending_bytes + self.chunks.len() * PLACE_BYTES
     }
@@ -101,7 +101,7 @@ impl SendQueue {
         let is_first = self.chunks.len() == 1;
         match self.chunks.back_mut() {
             Some(Chunk::Own(last)) => {
-                // What has left makes room, or a queue that is never empty
+                // Bytes that have left are removed, or a queue that is never empty
                 // would keep all that ever went through it.
                 if is_first && self.sent_of_first > last.len() / 2 {
                     last.drain(..self.sent_of_first);
@@ -164,7 +164,7 @@ impl SendQueue {
     /// number of bytes that left.
     ///
     /// # Errors
-    /// What the connection died of. A socket without room is not an error.
+    /// The error that ended the connection. A socket without room is not an error.
     pub fn flush(&mut self, sink: &mut impl Sink) -> io::Result<usize> {
         let mut total = 0;
         while !self.chunks.is_empty() {
@@ -255,8 +255,8 @@ mod tests {
             ..ProptestConfig::default()
         })]
 
-        /// Whatever is pushed leaves once and in order, however little the
-        /// socket takes at a time; the oracle is one long byte string.
+        /// Every pushed byte leaves once and in order, however little the socket takes
+        /// at a time; the oracle is one long byte string.
         #[test]
         fn bytes_leave_once_and_in_order(
             operations in proptest::collection::vec(operation(), 0..60),
@@ -341,7 +341,7 @@ mod tests {
             assert!(held <= 400, "{held} bytes for 100 that wait");
         }
         assert_eq!(*socket.taken.borrow(), expected[..expected.len() - 100]);
-        // What has begun to leave is still not cut in two.
+        // A frame that has begun to leave is still not cut in two.
         assert_eq!(queue.abandon(), 0);
         assert_eq!(queue.pending_bytes(), 100);
     }

@@ -28,7 +28,7 @@ const GUEST: u64 = u64::MAX - 2;
 /// The epoll implementation of [`Plane`].
 pub struct EpollPlane {
     epoll: OwnedFd,
-    /// What the kernel had last, unless a turn has taken it.
+    /// The events that the kernel gave last, unless a turn has taken them.
     events: Vec<libc::epoll_event>,
     /// Whether a wait has filled `events` since the last turn.
     waited: bool,

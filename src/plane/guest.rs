@@ -1,8 +1,8 @@
 //! An asynchronous runtime that lives on the thread of a session plane.
 //!
-//! The thread sleeps on the plane. What the runtime waits for in the kernel is
-//! one more thing that the plane watches: the eventfd that its ring signals, or
-//! its epoll descriptor. Only when that is readable is the runtime entered.
+//! The thread sleeps on the plane. The runtime's own wait in the kernel is one more
+//! thing that the plane watches: the eventfd that its ring signals, or its epoll
+//! descriptor. Only when that is readable is the runtime entered.
 //!
 //! # Invariants worth naming
 //!

@@ -6,14 +6,14 @@
 //! [`uring::UringPlane`] and [`epoll::EpollPlane`]; everything above is the
 //! same code.
 //!
-//! The plane is also what its thread sleeps on. Whatever else can wake the thread
-//! is watched by it: the event that other threads write to, and the
-//! [runtime](guest::Guest) of the thread.
+//! The thread also sleeps on its plane, which therefore watches all else that can wake
+//! the thread: the event that other threads write to, and the [runtime](guest::Guest)
+//! of the thread.
 //!
 //! # Invariants worth naming
 //!
-//! - **Edges, not levels.** A readiness is reported once when it begins. Who
-//!   leaves bytes unread must remember to come back.
+//! - **Edges, not levels.** A readiness is reported once when it begins. A session that
+//!   leaves bytes unread must be remembered and read again.
 //! - **One watch for all directions.** Writability is watched from the start.
 //!   It costs nothing while a socket has room, because the kernel only reports
 //!   room after a send has failed for lack of it.
@@ -57,7 +57,7 @@ impl SessionKey {
     }
 }
 
-/// What became possible on a session's socket.
+/// The operations that became possible on a session's socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Readiness {
     /// The session.
@@ -93,8 +93,8 @@ impl Readiness {
     }
 }
 
-/// What every socket is watched for; errors and hang-ups come unasked.
-/// The bits are the same for poll and epoll.
+/// The events every socket is watched for; errors and hang-ups come unasked. The bits
+/// are the same for poll and epoll.
 const WATCHED: u32 = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP) as u32;
 
 /// Whether a read of this descriptor would not have to wait.
@@ -323,7 +323,7 @@ mod tests {
                 settle(plane);
                 assert!(!plane.takes_call(), "it has been emptied");
             }
-            // What comes while nobody waits for it is not lost.
+            // A call that comes while it is not awaited is not lost.
             guest.notify();
             plane.wait(Some(LONG)).unwrap();
             assert!(turn(plane).is_empty() && plane.takes_call());

@@ -7,7 +7,7 @@
 //!   only when that thread asks (`DEFER_TASKRUN`), so that a whole turn's
 //!   readiness arrives as one batch.
 //! - The thread sleeps in the ring's own wait, which also submits what was collected.
-//!   What else may wake the thread has a poll on the ring: its event for as long as
+//!   All else that may wake the thread has a poll on the ring: its event for as long as
 //!   the ring lives, its guest until it calls.
 //! - The event is never emptied: a multishot poll reports each notification, and
 //!   one that lapsed reports the level when it is armed again.
@@ -43,7 +43,7 @@ const EVENT: u64 = u64::MAX - 3;
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 const ENTER_GETEVENTS: u32 = 1;
-/// What the event and the guest are watched for.
+/// The readiness for which the event and the guest are watched.
 const READABLE: u32 = libc::POLLIN as u32;
 
 type SetFlags = fn(&mut io_uring::Builder);
@@ -92,7 +92,7 @@ pub fn with_best_flags<T>(
 /// throws it away. A host may let a ring be set up and refuse to let it be entered.
 ///
 /// # Errors
-/// What stands in the way.
+/// The reason why io_uring cannot be used.
 pub fn probe() -> Result<(), Unavailable> {
     let wake = || {
         let event = Arc::new(EventFd::new()?);
@@ -152,7 +152,7 @@ impl Unavailable {
                     FILTERED
                 }
             }
-            // What Podman's profile answers for what it does not allow.
+            // Podman's profile answers so to each call that it does not allow.
             Some(libc::ENOSYS) if is_filtered() => FILTERED,
             Some(libc::ENOSYS) => {
                 "the kernel was built without it or is older than 5.1; use --driver epoll"
@@ -353,8 +353,8 @@ impl Plane for UringPlane {
     }
 
     fn turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<bool> {
-        // What a wait has found is taken without another call, unless there is
-        // something to submit.
+        // Completions that a wait has found are taken without another call, unless
+        // there is something to submit.
         let mut enter = !std::mem::take(&mut self.waited) || !self.ring.submission().is_empty();
         // The kernel runs only some of its deferred work per call, so go on
         // while its flag says that there is more. The flag may lie: it is set

@@ -1,4 +1,4 @@
-//! What a thread that serves a session plane runs in: the plane, on which it
+//! The environment of a thread that serves a session plane: the plane, on which it
 //! sleeps, the [loop](run) of its turns, and a monoio runtime as the plane's
 //! [guest](crate::plane::guest) for what happens once per connection or per second.
 //!
@@ -36,7 +36,7 @@ const RUNTIME_ENTRIES: u32 = 1_024;
 /// needed only where other threads share the table and open something meanwhile.
 const ATTEMPTS: usize = 32;
 
-/// What the host does not give.
+/// The kernel interface that the host does not give.
 #[derive(Debug)]
 pub enum Unavailable {
     /// io_uring.

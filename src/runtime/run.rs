@@ -26,7 +26,7 @@ use crate::plane::guest::Guest;
 /// something to do. The plane tells only what it knew when a turn began.
 const MAX_TIME_WITHOUT_ASKING: Duration = Duration::from_micros(500);
 
-/// What serves the sockets of one thread.
+/// The part that serves the sockets of one thread.
 pub trait Turn {
     /// One turn: everything that became ready is served. Returns whether there is
     /// more to do at once.
@@ -41,7 +41,7 @@ pub trait Turn {
     /// Time until the next turn is due if nothing becomes ready before.
     fn until_due(&self) -> Option<Duration>;
 
-    /// What its sockets are watched by, and its thread sleeps on.
+    /// The plane that watches its sockets, and on which its thread sleeps.
     fn plane(&mut self) -> &mut dyn Plane;
 }
 
@@ -80,7 +80,7 @@ pub async fn run<T: Turn>(
     guest: &Guest,
 ) -> io::Result<()> {
     let relay = Relay::new();
-    // What was queued before the loop began is not known to the kernel yet.
+    // Entries that were queued before the loop began are not known to the kernel yet.
     let mut called = true;
     let mut asked = Instant::now();
     loop {

@@ -80,10 +80,10 @@ impl<F: Future<Output = ()>> Future for Counted<F> {
     }
 }
 
-/// Where a relay stands.
+/// The state of a relay.
 #[derive(Clone, Copy)]
 enum Leg {
-    /// Nobody runs.
+    /// No runner is under way.
     None,
     /// Under way since the visit began, with so many steps of others before this leg.
     Under { began: Instant, steps: u64 },

@@ -189,7 +189,7 @@ pub fn ignore_stray_signals() {
     }
 }
 
-/// What is to happen when a signal comes; none when there is no such signal.
+/// The action set for a signal; `None` when there is no such signal.
 fn disposition(number: libc::c_int) -> Option<libc::sighandler_t> {
     // SAFETY: an all-zero sigaction is valid, and is written by the call.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
