@@ -19,7 +19,7 @@ impl fmt::Display for ShardId {
     }
 }
 
-/// Where a publication was made.
+/// The origin of a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Participant {

@@ -36,11 +36,11 @@ use crate::ws::PreparedFrame;
 /// clones publish to the same server. Inside of a handler publish through its
 /// [`Context`](crate::handler::Context), which needs no lock.
 ///
-/// A publication is accepted for all shards or for none. What one thread or task has
-/// had accepted reaches every subscriber of its topic in that order, and nothing that
-/// was accepted is lost on the way to a session. When the shards cannot keep up there
-/// is no room: [`try_publish`](Publisher::try_publish) says so, and
-/// [`publish`](Publisher::publish) waits.
+/// A publication is accepted for all shards or for none. The accepted publications of
+/// one thread or task reach every subscriber of their topic in that order, and none is
+/// lost on the way to a session. When the shards cannot keep up there is no room:
+/// [`try_publish`](Publisher::try_publish) says so, and [`publish`](Publisher::publish)
+/// waits.
 ///
 /// ```
 /// use corecast::config::Config;
@@ -88,7 +88,7 @@ struct Shared {
     metrics: Vec<Arc<ShardMetrics>>,
 }
 
-/// What publishers take turns at.
+/// The state under the publishers' lock.
 struct Turn {
     /// `None` once the server has stopped.
     end: Option<OutsideEnd<ShardMessage>>,

@@ -164,7 +164,7 @@ mod tests {
         ]
     }
 
-    /// What a subscriber must have got: each publication made while it was
+    /// The publications a subscriber must have got: each one made while it was
     /// subscribed, unless it left before the fan-out reached it.
     #[derive(Default)]
     struct Oracle {

@@ -1,4 +1,4 @@
-//! What travels on the rings to a shard.
+//! The messages that travel on the rings to a shard.
 
 use std::any::Any;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use crate::mesh::RoomWaker;
 use crate::publication::{Publication, Topic};
 
-/// What travels on a ring.
+/// A message on a ring.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ShardMessage {
@@ -23,11 +23,11 @@ pub enum ShardMessage {
     Ask(Arc<Question>),
 }
 
-/// What the handler of a route on one shard tells those on all others.
+/// A notice from the handler of a route on one shard to those on all others.
 pub struct Notice {
     /// The route, by its number.
     pub route: u16,
-    /// What is told; only the handler knows its type.
+    /// The content of the notice; only the handler knows its type.
     pub content: Box<dyn Any + Send + Sync>,
 }
 

@@ -17,10 +17,9 @@
 //! - Topics are one name space for all routes of a server.
 //! - Publications of one topic that wait together leave together: their frames
 //!   become one run of bytes, one send per subscriber.
-//! - Nothing is lost and little is kept: when much is pending, or a ring is
-//!   full, [`Hub::is_congested`] says so and publishers are not read. What others
-//!   have published stays in their rings then, so that publishers outside find
-//!   those full.
+//! - Nothing is lost and little is kept: when much is pending, or a ring is full,
+//!   [`Hub::is_congested`] says so and publishers are not read. Publications of others
+//!   stay in their rings then, so that publishers outside find those full.
 //! - Notices wait for room as well, so that what their handlers publish has room;
 //!   but only for room on this shard. Two shards that each waited for room in the
 //!   other's ring would wait for ever.
@@ -169,9 +168,9 @@ impl Hub {
         }
     }
 
-    /// Takes what other participants have published, as long as not too much is
-    /// pending here. What is not taken stays in the rings, and in time holds
-    /// back its publishers.
+    /// Takes what other participants have published, as long as not too much is pending
+    /// here. Publications that are not taken stay in the rings, and in time hold back
+    /// their publishers.
     pub fn receive(&mut self) {
         if !self.incoming {
             return;
@@ -336,8 +335,8 @@ mod tests {
         assert!(hub.is_congested());
     }
 
-    /// What its handler publishes on a notice comes before what was published
-    /// behind the notice, because that waits.
+    /// Publications that a handler makes on a notice come before those that were
+    /// published after the notice, because those wait.
     #[test]
     fn a_notice_is_handed_out_before_what_was_published_behind_it() {
         let [mut from, mut to] = hubs(16);

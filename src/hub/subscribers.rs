@@ -1,4 +1,4 @@
-//! Who is in which topic, on this shard.
+//! The members of each topic, on this shard.
 //!
 //! A topic holds its subscribers in one dense array, because a fan-out walks
 //! all of it. A session holds the head of a list of its subscriptions, each of

@@ -260,7 +260,7 @@ impl Oracle {
     }
 }
 
-/// What is tested, beside its oracle.
+/// The mesh under test, beside its oracle.
 struct Mesh {
     shards: Vec<Option<ShardEnd<Message>>>,
     outsiders: Vec<Option<OutsideEnd<Message>>>,

@@ -120,7 +120,7 @@ impl<M> Drop for Consumer<M> {
     }
 }
 
-/// What a consumer knows of the one that waits for room.
+/// A consumer's view of the producer that waits for room.
 struct Room {
     starved: Arc<Starved>,
     producer: ToldOfRoom,

@@ -71,7 +71,7 @@ mod model {
                 && !self.is_abandoned.load(Ordering::Acquire)
         }
 
-        /// What a producer does that found no room.
+        /// The steps of a producer that found no room.
         fn has_room_at_last(&self, pushed: usize) -> bool {
             !self.is_full(pushed) || {
                 self.starved.mark();

@@ -4,8 +4,8 @@
 //!
 //! - A shard parks only after it has said so and nobody had notified it since
 //!   it last looked at its rings (check, register, check again).
-//! - Whoever pushes to a ring notifies afterwards. At most one notification
-//!   per park writes to the shard's event; the others find the mark already set.
+//! - A producer that pushes to a ring notifies afterwards. At most one notification per
+//!   park writes to the shard's event; the others find the mark already set.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU8, Ordering};

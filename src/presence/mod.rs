@@ -1,4 +1,4 @@
-//! Who is in which topic, on all shards.
+//! The members of each topic, on all shards.
 //!
 //! Every shard has the whole table: each tells all others of its own sessions'
 //! comings and goings, and so can answer by itself.
@@ -6,8 +6,8 @@
 //! # Invariants worth naming
 //!
 //! - A presence has a reference that no other has, in this run or the one before.
-//! - What one shard tells of its sessions is applied everywhere in the order
-//!   told, so who has gone is gone on each shard.
+//! - The changes that one shard tells of its sessions are applied everywhere in the
+//!   order told, so a member that has gone is gone on each shard.
 //! - A change is in the table at once and in the next difference once. A
 //!   difference holds what came and what went, also if it is the same: somebody
 //!   may have been told of it in between. Clients take what they know already
@@ -26,8 +26,8 @@ pub(crate) struct Change {
     pub(crate) topic: Arc<str>,
     pub(crate) key: Arc<str>,
     pub(crate) reference: u64,
-    /// What is known of who came: the fields of a JSON object, at least one.
-    /// `None` of who went.
+    /// The fields of a JSON object, at least one, about a member that came. `None` for
+    /// one that went.
     pub(crate) fields: Option<Arc<str>>,
 }
 
@@ -52,7 +52,7 @@ impl Meta {
 #[derive(Debug, Default)]
 struct Present {
     keys: BTreeMap<Arc<str>, Vec<Meta>>,
-    /// Who came and went since the last difference, under their keys.
+    /// The members that came and went since the last difference, under their keys.
     joins: Vec<(Arc<str>, Meta)>,
     leaves: Vec<(Arc<str>, Meta)>,
 }

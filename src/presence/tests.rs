@@ -43,7 +43,8 @@ type Known = BTreeMap<String, BTreeSet<String>>;
 #[derive(Default)]
 struct Shard {
     table: Presences,
-    /// What the other shards have told and this one has not heard, in order.
+    /// The changes that the other shards have told and this one has not heard, in
+    /// order.
     incoming: [VecDeque<Change>; SHARDS],
     clients: Vec<Known>,
 }

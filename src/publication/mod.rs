@@ -1,4 +1,4 @@
-//! What is published, and the bytes in which subscribers get it.
+//! Publications, and the bytes in which subscribers get them.
 //!
 //! A [`Publication`] is a message with its topic and origin. Its message is a
 //! [`PreparedFrame`]: one allocation that holds the frame as it is sent, header
@@ -28,10 +28,10 @@ use crate::ws::PreparedFrame;
 /// A message on its way to all subscribers of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
-    /// Where it goes.
+    /// The topic it goes to.
     pub topic: Topic,
-    /// What goes there.
+    /// The message that goes there.
     pub message: PreparedFrame,
-    /// Where it was made.
+    /// The participant that made it.
     pub origin: Participant,
 }

@@ -116,8 +116,8 @@ mod tests {
             ..ProptestConfig::default()
         })]
 
-        /// Whatever the lengths, which take headers of three kinds, what was joined
-        /// is found again, in the memory of the run.
+        /// The frames that were joined are found again, in the memory of the run,
+        /// whatever their lengths, which take headers of three kinds.
         #[test]
         fn the_frames_of_a_run_are_those_it_was_joined_from(
             lens in proptest::collection::vec(

@@ -120,7 +120,7 @@ impl InLine {
     }
 }
 
-/// What a try means to a task: no room is no result yet.
+/// The meaning of a try to a task: no room is no result yet.
 fn as_wait(result: Result<(), PublishError>) -> Option<Result<(), Stopped>> {
     match result {
         Ok(()) => Some(Ok(())),
