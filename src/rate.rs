@@ -33,7 +33,7 @@ impl Rate {
     }
 }
 
-/// What is left of a [`Rate`] for one who uses it.
+/// The rest of a [`Rate`] that its user may still take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Bucket {
     /// In thousandths of a token; below zero it is a debt.
@@ -144,7 +144,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever waits as told gets, over any time, a burst and the rate, and no more.
+        /// A user that waits as told gets, over any time, a burst and the rate, and no
+        /// more.
         #[test]
         fn the_rate_holds(
             per_second in 1..10_000usize,

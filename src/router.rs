@@ -223,7 +223,7 @@ pub enum RouteError {
     Malformed {
         /// The pattern given.
         pattern: String,
-        /// What is wrong and what is allowed.
+        /// The fault and what is allowed instead.
         problem: &'static str,
     },
 }

@@ -30,8 +30,8 @@
 //!   only while something is pending in them.
 //! - A session leaves [`Stage::Open`] once and for good; its handler has heard
 //!   `close` by then, and it is in no topic any more.
-//! - Whatever ends a session is returned as [`Over`], up to the one place where
-//!   the shard takes it out of its table. So each end is counted once.
+//! - Every end of a session is returned as [`Over`], up to the one place where the
+//!   shard takes the session out of its table. So each end is counted once.
 //! - Input that no readiness will tell of again is [`Reading::Owed`] or
 //!   [`Reading::Due`]; it is never forgotten.
 
@@ -58,7 +58,7 @@ use crate::publication::Run;
 use crate::table::Entry;
 use crate::ws::Decoder;
 
-/// Where a session stands in its life.
+/// The stage of a session in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Messages flow.
@@ -71,10 +71,10 @@ pub(crate) enum Stage {
     /// Our close frame is on its way; what still comes is discarded until the
     /// peer's close frame, its end of stream, or the close timeout.
     Closing(EndReason),
-    /// Both close frames are exchanged or will never be. What is queued still
-    /// leaves; then our side is shut and whatever comes is read and thrown
-    /// away, because closing over unread bytes would reset the connection and
-    /// destroy our close frame on its way.
+    /// Both close frames are exchanged or will never be. The queued bytes still leave;
+    /// then our side is shut and all that arrives is read and thrown away, because
+    /// closing over unread bytes would reset the connection and destroy our close frame
+    /// on its way.
     Lingering(EndReason),
 }
 
@@ -97,7 +97,7 @@ pub(crate) enum Wait {
     ForRate,
 }
 
-/// What will have a session read next.
+/// The cause of a session's next read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
     /// Readiness of its socket.
@@ -328,7 +328,7 @@ impl Session {
     }
 }
 
-/// What became of one delivery.
+/// The outcome of one delivery.
 enum Delivery {
     /// It left, or waits in the session's queue; so many bytes left now.
     Taken(usize),

@@ -1,4 +1,4 @@
-//! What the sessions of a shard publish, and what is delivered to them.
+//! The publications of a shard's sessions, and the deliveries to them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::table::Table;
 /// A route as one shard runs it.
 pub(crate) struct ShardRoute {
     pub(crate) route: Box<dyn Route>,
-    /// What its handler asks of the shard.
+    /// The policy that its handler asks of the shard.
     pub(crate) policy: RoutePolicy,
-    /// What is done about its slow consumers, as the route's setting says, or its
-    /// handler, or the server's setting.
+    /// The policy for its slow consumers: that of the route's setting, or of its
+    /// handler, or of the server's setting.
     pub(crate) slow_consumer: SlowConsumerPolicy,
 }
 
@@ -164,7 +164,7 @@ impl Publishing {
 
     /// Tells a route's handler that its time has come.
     pub(crate) fn tick(&mut self, route: u16) {
-        // What it publishes would only add to what is backed up.
+        // Its publications would only add to the congestion.
         if !self.hub.is_congested() {
             self.call(route, |route, ctx| route.tick(ctx));
             self.hub.flush_mesh();

@@ -19,7 +19,7 @@ use crate::config::{Config, OverRatePolicy};
 use crate::plane::SessionKey;
 use crate::rate::{Bucket, Rate};
 
-/// What a session may send per second, and what is done about more.
+/// The rates at which a session may send, and the policy for a session over them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RateLimits {
     messages: Option<Rate>,
@@ -50,8 +50,8 @@ pub(crate) struct Rates {
     paused: BinaryHeap<Reverse<(u64, SessionKey)>>,
 }
 
-/// What one session has left. The bucket of a rate that is not limited is not
-/// looked at.
+/// The rest of its rates that one session may still use. The bucket of a rate that is
+/// not limited is not looked at.
 #[derive(Clone, Copy, Default)]
 struct Left {
     messages: Bucket,

@@ -30,7 +30,7 @@ pub(crate) enum Flow {
 pub(crate) struct Allowance {
     granted: u64,
     left: u64,
-    /// What `left` is when the rest has to wait; never reached where one more
+    /// The value of `left` at which the rest has to wait; never reached where one more
     /// is reason to close the session instead.
     hold_at: u64,
 }

@@ -1,4 +1,4 @@
-//! What the sessions of a shard are served with.
+//! The state with which the sessions of a shard are served.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::ws::Rules;
 /// Everything that serving one session touches beside the session.
 pub(crate) struct Serving {
     pub(crate) publishing: Publishing,
-    /// What sessions may send per second, where that is limited.
+    /// The rates at which sessions may send, where they are limited.
     pub(crate) rates: Option<Rates>,
     pub(crate) rules: Rules,
     /// Bytes waiting for a session above which it is not read.

@@ -10,9 +10,9 @@ use crate::ws::{Decoder, OpCode, Rules};
 
 use super::receive::Flow;
 
-/// A session of a shard's table and everything that serving it touches. What it is
-/// done to it says with [`Over`] whether the session goes on; only the shard takes
-/// one that is over out of its table.
+/// A session of a shard's table and everything that serving it touches. Its methods
+/// return [`Over`] to say whether the session goes on; only the shard takes one that is
+/// over out of its table.
 pub(crate) struct SessionMut<'a> {
     pub(super) at: EntryMut<'a, Session>,
     pub(super) serving: &'a mut Serving,
@@ -40,7 +40,7 @@ impl<'a> SessionMut<'a> {
         self.at.entry
     }
 
-    /// What it is served with.
+    /// The state with which it is served.
     pub(crate) fn serving(&self) -> &Serving {
         self.serving
     }

@@ -53,7 +53,7 @@ struct Drain {
     next: usize,
 }
 
-/// What the sweep finds to do about a session.
+/// The step that the sweep finds due for a session.
 #[derive(Debug, PartialEq, Eq)]
 enum Due {
     /// It is not read for now, so its silence is ours.

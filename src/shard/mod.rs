@@ -147,7 +147,7 @@ impl Shard {
                 self.attend(key, |session| session.resume());
             }
         }
-        // What they published has yet to reach the other shards.
+        // Their publications have yet to reach the other shards.
         self.serving.publishing.hub.flush_mesh();
     }
 

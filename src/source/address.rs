@@ -1,4 +1,4 @@
-//! Whose word is taken for a client's address.
+//! The trust in proxies: which of them may name a client's address.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,7 +8,7 @@ use super::client_of;
 use crate::config::ClientAddress;
 use crate::upgrade::{HttpError, Request};
 
-/// Where the address of a connection's client is to be found.
+/// The place in which the address of a connection's client is to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finding {
     /// It is this one.
@@ -34,7 +34,7 @@ impl AddressPolicy {
         }
     }
 
-    /// Where to look for the client of a connection from `peer`.
+    /// The place in which to look for the client of a connection from `peer`.
     ///
     /// # Errors
     /// When all connections must come through a proxy and this one does not.

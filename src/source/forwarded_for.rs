@@ -7,11 +7,10 @@ use super::canonical_address;
 /// The client behind trusted proxies, from the values of all `X-Forwarded-For`
 /// headers in the order sent.
 ///
-/// Each proxy appends the address it was connected from, so the list is read
-/// from its end: the last address that no trusted proxy has is the client's,
-/// and what stands before it is the client's own word and not looked at. Where
-/// an entry is no address, the proxy after it is the last that is known.
-/// `None` if there is no address at all.
+/// Each proxy appends the address it was connected from, so the list is read from its
+/// end: the last address that no trusted proxy has is the client's, and the entries
+/// before it are the client's own claims and ignored. Where an entry is no address, the
+/// proxy after it is the last that is known. `None` if there is no address at all.
 ///
 /// An address may have a port (`192.0.2.7:1234`, `[2001:db8::7]:1234`), which
 /// some proxies add; without one it is 0. An IPv4 address in its IPv6 form

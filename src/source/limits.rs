@@ -23,7 +23,7 @@ const STRIPES: usize = 64;
 /// Sources in a part before those that may be forgotten are looked for.
 const FEW: usize = 64;
 
-/// What one source may have.
+/// The limits of one source.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SourceLimits {
     /// Connections at one time; zero for any number.
@@ -169,7 +169,7 @@ impl Sources {
         // The table in the stripe has the same hasher and begins at the lowest
         // bits; were they to choose the stripe, its sources would all collide.
         let stripe = (self.hasher.hash_one(key) >> 32) as usize % STRIPES;
-        // What it protects is whole at every step that could panic.
+        // The protected table is whole at every step that could panic.
         self.stripes[stripe]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(come(0), Ok(()));
         let retry_after = Duration::from_millis(500);
         assert_eq!(come(0), Err(SourceRefusal::TooFast { retry_after }));
-        // Who was refused is not punished for having asked.
+        // A refused handshake does not count against its source.
         assert_eq!(come(500), Ok(()));
     }
 

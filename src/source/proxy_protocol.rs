@@ -29,7 +29,7 @@ pub struct Header {
     /// The client, an IPv4 address also where it came in its IPv6 form, or `None` where the proxy speaks for itself, as in a health
     /// check, or does not know.
     pub client: Option<SocketAddr>,
-    /// Its length. What comes behind it is the connection's own.
+    /// Its length. The bytes after it are the connection's own.
     pub consumed: usize,
 }
 

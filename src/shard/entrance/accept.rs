@@ -61,7 +61,7 @@ enum Waited {
     No,
 }
 
-/// What came of accepting.
+/// The outcome of accepting.
 #[derive(PartialEq, Eq)]
 enum Accepted {
     /// Nothing waits any more.
@@ -217,7 +217,8 @@ impl Listener {
             }
             sleep(Duration::from_millis(5)).await;
         }
-        // Where that fails, what arrives between the last accept and the end is reset.
+        // If that fails, connections that arrive between the last accept and the end
+        // are reset.
         let _ = self.socket.shut_out();
         // Packets that had passed before are through by then.
         sleep(Duration::from_millis(10)).await;
@@ -260,7 +261,7 @@ fn has_died(error: &io::Error) -> bool {
     ) || error.kind() == io::ErrorKind::InvalidData
 }
 
-/// What to do about a host that refuses.
+/// The remedy for a host that refuses.
 fn remedy(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EACCES | libc::EPERM | libc::ENOSYS) => {

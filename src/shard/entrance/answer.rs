@@ -14,7 +14,7 @@ use crate::upgrade::{self, HttpError, Kind, Method, Parsed, Refusal, Request, Re
 /// When a client that was refused for want of room may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// What is to be done about the bytes of an opening handshake.
+/// The answer to the bytes of an opening handshake.
 pub(super) enum Answer {
     /// Nothing yet: they are not complete.
     Wait,
@@ -30,7 +30,7 @@ pub(super) struct Arrival {
     peer: SocketAddr,
     /// The place of the endpoint it came to.
     place: usize,
-    /// Where the client's address is to be found.
+    /// The place in which the client's address is to be found.
     finding: Finding,
     /// Length of the PROXY header before the request.
     prefix: usize,

@@ -25,7 +25,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(in crate::shard) struct Handshake {
     link: Link,
     arrival: Arrival,
-    /// What has arrived of the request.
+    /// The bytes of the request that have arrived.
     request: Vec<u8>,
     answer: Answer,
 }
@@ -210,8 +210,8 @@ async fn respond(link: &PendingLink, place: &Place, mut response: &[u8]) {
         }
     }
     link.shut_write();
-    // What is still on its way here is read and thrown away; a client that never
-    // stops sending is cut off.
+    // Bytes that are still on their way here are read and thrown away; a client that
+    // never stops sending is cut off.
     for _ in 0..MAX_DISCARDS {
         let waited = place.wait(deadline, link.readable()).await;
         match (waited, link.read(&mut [0; 4_096])) {

@@ -41,14 +41,14 @@ use crate::source::{AddressPolicy, Admission, Sources};
 use crate::upgrade::{OriginPolicy, Pages};
 pub(super) use handshake::Handshake;
 
-/// What decides on new connections of a shard.
+/// The part of a shard that decides on new connections.
 pub(crate) struct Entrance {
     origins: OriginPolicy,
     addresses: AddressPolicy,
     router: Router<u16>,
     pages: Arc<Pages>,
     permits: Arc<Permits>,
-    /// What all shards know of the sources of connections, where those are limited.
+    /// The sources of connections as all shards share them, where those are limited.
     sources: Option<Arc<Sources>>,
     /// The places that sessions have among those of their sources, by their place
     /// in the table.
@@ -146,9 +146,9 @@ impl Shard {
         let mut arrival = match self.entrance.arrive(peer, place) {
             Ok(arrival) => arrival,
             Err(refusal) => {
-                // What it has sent is read, because closing over unread bytes would
-                // destroy the refusal on its way. It is not waited for, so that an
-                // abusive client cannot occupy a place by not reading it.
+                // Bytes that the client has sent are read, because closing over unread
+                // bytes would destroy the refusal on its way. They are not waited for,
+                // so that an abusive client cannot occupy a place by not reading it.
                 let _ = link.read(&mut [0; 2_048]);
                 let _ = link.send_bytes(&refusal);
                 return None;

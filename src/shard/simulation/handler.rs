@@ -30,12 +30,12 @@ pub(super) struct SimulatedHandler {
     pub(super) oracle: Rc<RefCell<Oracle>>,
 }
 
-/// What one shard's handler tells those of the others.
+/// The notice from one shard's handler to those of the others.
 struct Told {
     topic: u8,
 }
 
-/// Who publishes where there is no session: the handlers of the shards.
+/// The publisher where there is no session: the handler of the shard.
 fn handler_of(shard: usize) -> u64 {
     1_000_000 + shard as u64
 }

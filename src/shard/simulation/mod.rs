@@ -25,8 +25,8 @@ use self::world::World;
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 300;
 
-/// What one step of a simulation does. Numbers stand for what there is at that
-/// moment, by its remainder.
+/// One step of a simulation. A number, by its remainder, chooses among those that exist
+/// at that moment.
 #[derive(Debug, Clone)]
 enum Operation {
     /// A connection arrives at a shard, with its request and what follows at once.
@@ -63,7 +63,7 @@ enum Operation {
     Drain,
 }
 
-/// What a peer says to the handler of the simulation; see [`handler`].
+/// The messages of a peer to the handler of the simulation; see [`handler`].
 #[derive(Debug, Clone)]
 enum Say {
     /// To be answered with as many bytes.

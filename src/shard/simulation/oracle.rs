@@ -1,10 +1,10 @@
-//! What must have come of everything that has happened.
+//! The results that must follow from everything that has happened.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::metrics::EndReason;
 
-/// Who gets a publication.
+/// The sessions that get a publication.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Scope {
     All,
@@ -23,7 +23,7 @@ struct Publication {
     scope: Scope,
 }
 
-/// What the handlers have said of one session, and what its peer has seen.
+/// The calls of the handlers for one session, and the messages that its peer has seen.
 #[derive(Debug, Default)]
 struct Seen {
     shard: usize,

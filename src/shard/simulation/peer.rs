@@ -21,7 +21,7 @@ pub(super) struct Client {
     pub(super) id: u64,
     pub(super) shard: usize,
     pub(super) wire: scripted::Peer,
-    /// What is on its way to the server, piece by piece.
+    /// The bytes on their way to the server, piece by piece.
     pub(super) outbox: VecDeque<Vec<u8>>,
     /// Bytes of the response to the handshake, until it is whole; then nothing.
     response: Option<Vec<u8>>,

@@ -11,7 +11,7 @@ use crate::link::Link;
 use crate::link::scripted::WireId;
 use crate::plane::{Plane, Readiness, SessionKey};
 
-/// What a plane and the world both see.
+/// The state that a plane and the world share.
 #[derive(Default)]
 pub(super) struct PlaneState {
     watched: BTreeMap<WireId, SessionKey>,

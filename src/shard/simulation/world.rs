@@ -318,7 +318,7 @@ impl World {
         }
     }
 
-    /// What must hold after every step.
+    /// The invariants that must hold after every step.
     pub(super) fn check(&mut self) {
         let is_draining = self.lifecycle.phase() >= Phase::Draining;
         let oracle = self.oracle.borrow();
