@@ -204,7 +204,7 @@ pub enum ClientError {
     Status {
         /// The status code.
         status: u16,
-        /// What had arrived of the body, at most 512 bytes of it.
+        /// The part of the body that had arrived, at most 512 bytes of it.
         body: String,
     },
     /// 101 without `Upgrade: websocket`.

@@ -127,7 +127,7 @@ impl HttpError {
         }
     }
 
-    /// What was wrong and what to do about it, for the response's body.
+    /// The fault and the remedy, for the response's body.
     pub fn message(self) -> &'static str {
         use HttpError::*;
         match self {

@@ -66,7 +66,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// What a server appends to the key before it hashes it (RFC 6455 §1.3).
+/// The text that a server appends to the key before it hashes it (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The `Sec-WebSocket-Accept` that proves to a client that its `key` was read

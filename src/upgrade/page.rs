@@ -1,4 +1,4 @@
-//! What a plain GET is answered with.
+//! The pages with which a plain GET is answered.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ pub struct Page<'a> {
     pub content_type: &'static str,
     /// The body.
     pub body: &'a str,
-    /// What a browser may do with it, for `Content-Security-Policy`.
+    /// The rights of the page in a browser, for `Content-Security-Policy`.
     pub security_policy: &'static str,
 }
 
@@ -69,7 +69,7 @@ impl Pages {
 pub struct ListedRoute<'a> {
     /// The pattern of its path.
     pub path: &'a str,
-    /// What it does, in a sentence.
+    /// A description in one sentence.
     pub summary: &'a str,
     /// Whether the chat's client of this page understands it.
     pub is_chat: bool,

@@ -16,14 +16,14 @@ pub const MAX_HEADERS: usize = 64;
 pub struct Parsed {
     /// The request, owning its bytes.
     pub request: Request,
-    /// What it asks for.
+    /// The kind of request.
     pub kind: Kind,
     /// Its length. Bytes of the buffer behind it are the first WebSocket
     /// frames; the caller keeps them.
     pub consumed: usize,
 }
 
-/// What a request asks for.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A WebSocket connection, by a handshake without fault.
@@ -262,7 +262,7 @@ fn skip_empty_lines(buffer: &[u8]) -> &[u8] {
     &buffer[start.unwrap_or(buffer.len())..]
 }
 
-/// What follows the request line of a complete request.
+/// The header lines of a complete request, which follow its request line.
 fn header_lines(head: &[u8]) -> &[u8] {
     let head = skip_empty_lines(head);
     let end = head.iter().position(|&byte| byte == b'\n');

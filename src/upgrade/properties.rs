@@ -156,7 +156,7 @@ proptest! {
         let _ = parse_response(&answer, &accept).map_err(|error| error.to_string());
     }
 
-    /// Whatever a path segment is, its percent-encoding brings it back.
+    /// The percent-encoding of any path segment brings it back.
     #[test]
     fn params_survive_encoding(user_id in "[^\\x00-\\x1f\\x7f]{1,20}") {
         let encoded: String = user_id.bytes().map(|byte| format!("%{byte:02X}")).collect();

@@ -8,7 +8,7 @@ pub struct Refusal {
     /// The status code. Outside 400..=599 it is sent as 403, so that no
     /// refusal can be taken for an acceptance.
     pub status: u16,
-    /// What was wrong and what to do, for the body. The peer reads it.
+    /// The fault and the remedy, for the body. The peer reads it.
     pub reason: String,
 }
 

@@ -174,10 +174,10 @@ impl Request {
         self.peer
     }
 
-    /// Where the connection comes from: the peer, or the client on whose behalf
-    /// a trusted proxy says that it connects
-    /// ([`Config::client_address`](crate::config::Config::client_address)). The
-    /// port is 0 where the proxy does not tell it.
+    /// The source of the connection: the peer, or the client on whose behalf a trusted
+    /// proxy says that it connects
+    /// ([`Config::client_address`](crate::config::Config::client_address)). The port is
+    /// 0 where the proxy does not tell it.
     pub fn client(&self) -> SocketAddr {
         self.client
     }
@@ -218,12 +218,12 @@ impl fmt::Debug for Request {
     }
 }
 
-/// What a route's pattern matched in a path: names and decoded values.
+/// The parameters that a route's pattern matched in a path: names and decoded values.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Params {
     /// Names and values, one behind the other.
     text: String,
-    /// Where each name and each value ends in `text`.
+    /// The end of each name and each value in `text`.
     ends: Vec<(usize, usize)>,
 }
 

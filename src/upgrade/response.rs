@@ -1,4 +1,4 @@
-//! What the server answers, as bytes.
+//! The server's responses, as bytes.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -77,7 +77,8 @@ impl Response<'_> {
                 match status {
                     405 => extra.push_str("Allow: GET\r\n"),
                     426 => {
-                        // Who sends Upgrade lists it in Connection too (RFC 9110 §7.8).
+                        // A response with Upgrade lists it in Connection too (RFC 9110
+                        // §7.8).
                         connection = "close, Upgrade";
                         extra.push_str("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
                     }

@@ -217,7 +217,7 @@ fn http_versions() {
         let text = format!("GET / {version}\r\nHost: h\r\n\r\n");
         assert_fault(text, HttpError::HttpVersion, 505, "HTTP/1.1");
     }
-    // What a client of HTTP/2 opens with.
+    // The preface of an HTTP/2 client.
     assert_eq!(
         fault("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
         HttpError::HttpVersion

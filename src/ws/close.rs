@@ -58,7 +58,7 @@ impl fmt::Display for CloseCode {
     }
 }
 
-/// What a close frame says (RFC 6455 §5.5.1).
+/// The content of a close frame (RFC 6455 §5.5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Close<'a> {
     /// Why, for programs.

@@ -42,8 +42,8 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// What the other end did wrong. Neither decoder nor input may be used again,
-    /// as they may stand in the middle of a frame.
+    /// The protocol error of the other end. Neither decoder nor input may be used
+    /// again, as they may stand in the middle of a frame.
     #[inline]
     pub fn next<'a>(
         &'a mut self,

@@ -1,4 +1,4 @@
-//! What the other end said: messages and control frames.
+//! The events of a stream: messages and control frames of the other end.
 
 use super::close::Close;
 use super::error::ProtocolError;
@@ -35,7 +35,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// What a [`Decoder`](super::Decoder) found in its input.
+/// An event that a [`Decoder`](super::Decoder) found in its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A whole message, however many frames it came in.

@@ -16,7 +16,7 @@ const LENGTH_16: u8 = 126;
 /// In the place of the length: the length follows in eight bytes.
 const LENGTH_64: u8 = 127;
 
-/// What a frame is (RFC 6455 §11.8).
+/// The kind of a frame (RFC 6455 §11.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum OpCode {
@@ -56,12 +56,12 @@ impl OpCode {
     }
 }
 
-/// What stands before a frame's payload (RFC 6455 §5.2).
+/// The header before a frame's payload (RFC 6455 §5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameHeader {
     /// Whether this frame ends its message.
     pub fin: bool,
-    /// What the frame is.
+    /// The kind of the frame.
     pub opcode: OpCode,
     /// The key a client's payload is masked with.
     pub mask: Option<[u8; 4]>,
@@ -75,9 +75,9 @@ impl FrameHeader {
     ///
     /// # Errors
     ///
-    /// What is wrong with a header by itself: reserved bits, an unknown opcode, a
-    /// control frame in fragments or too long, a length not in its shortest form
-    /// or with its top bit set. Each is found with the byte that brings it.
+    /// The faults of a header by itself: reserved bits, an unknown opcode, a control
+    /// frame in fragments or too long, a length not in its shortest form or with its
+    /// top bit set. Each is found with the byte that brings it.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, ProtocolError> {
         let [first, rest @ ..] = bytes else {

@@ -4,8 +4,8 @@ use std::mem;
 
 /// A cursor over bytes that were just received.
 ///
-/// The bytes are borrowed mutably because a [`Decoder`](super::Decoder) undoes the
-/// mask where they lie. What was read is no longer part of the cursor.
+/// The bytes are borrowed mutably because a [`Decoder`](super::Decoder) undoes the mask
+/// where they lie. Bytes that were read are no longer part of the cursor.
 #[derive(Debug)]
 pub struct Input<'b> {
     bytes: &'b mut [u8],

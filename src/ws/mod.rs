@@ -12,8 +12,8 @@
 //!
 //! # Invariants worth naming
 //!
-//! - An idle [`Decoder`] is one null pointer. What it needs for a frame or message
-//!   in pieces is boxed when the first piece arrives and freed with the last.
+//! - An idle [`Decoder`] is one null pointer. The state for a frame or message in
+//!   pieces is boxed when the first piece arrives and freed with the last.
 //! - A message that lies whole in the input is unmasked, checked and yielded where
 //!   it lies: no copy, no allocation.
 //! - The events depend on the bytes received, never on how they were cut into

@@ -22,7 +22,7 @@ use super::utf8::PartialText;
 /// The least room made for a message, so that the first bytes do not each move it.
 const MIN_CAPACITY: usize = 64;
 
-/// What a decoder holds of the frame and the message that are not yet whole.
+/// A decoder's state for the frame and the message that are not yet whole.
 #[derive(Debug)]
 pub(super) struct Partial {
     /// The first bytes of a header whose rest has not arrived.
@@ -51,7 +51,7 @@ impl PartialFrame {
     }
 }
 
-/// What has become whole and may be yielded by [`Partial::event`].
+/// A frame or message that has become whole and may be yielded by [`Partial::event`].
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Whole {
     /// A control frame.
@@ -70,7 +70,7 @@ impl Partial {
     ///
     /// # Errors
     ///
-    /// What is wrong with a header, and text as soon as it cannot become UTF-8.
+    /// A faulty header, and text as soon as it cannot become UTF-8.
     pub(super) fn advance(
         &mut self,
         input: &mut Input<'_>,

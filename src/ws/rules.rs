@@ -1,4 +1,4 @@
-//! What a decoder demands of the other end.
+//! The demands of a decoder on the other end.
 
 use super::error::ProtocolError;
 use super::header::{FrameHeader, OpCode};
@@ -12,7 +12,7 @@ pub enum Role {
     Client,
 }
 
-/// What a [`Decoder`](super::Decoder) demands of the frames it reads.
+/// The demands of a [`Decoder`](super::Decoder) on the frames it reads.
 ///
 /// One value serves all sessions of a shard, which is why decoders do not hold it.
 /// A session must hand its decoder the same rules each time.

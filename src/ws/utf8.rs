@@ -3,8 +3,8 @@
 //! # Invariants worth naming
 //!
 //! - Each byte is checked once, when it arrives, and a wrong one is reported then.
-//! - What is held apart is at most one character that was cut off, and it may
-//!   still become a right one.
+//! - At most one character that was cut off is held apart, and it may still become a
+//!   right one.
 
 /// The bytes are not UTF-8 and no further byte can make them so.
 #[derive(Debug, PartialEq, Eq)]

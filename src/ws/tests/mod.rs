@@ -46,7 +46,7 @@ impl From<Event<'_>> for Owned {
     }
 }
 
-/// What a stream came to.
+/// The outcome of a stream.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     events: Vec<Owned>,

@@ -1,5 +1,5 @@
-//! A second decoder, as simple as it can be: the whole stream at hand, one index
-//! into it, everything copied. What it says is what the decoder must say.
+//! A second decoder, as simple as it can be: the whole stream at hand, one index into
+//! it, everything copied. The decoder must give the same outcome.
 
 use super::*;
 

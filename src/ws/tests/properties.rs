@@ -95,7 +95,7 @@ fn pieces<'a>(mut stream: &'a [u8], lengths: &[usize]) -> Vec<&'a [u8]> {
 proptest! {
     #![proptest_config(config())]
 
-    /// Whatever is said is heard, by servers and by clients.
+    /// Everything sent is decoded as it was sent, by servers and by clients.
     #[test]
     fn what_is_said_is_heard(
         rules in rules(),

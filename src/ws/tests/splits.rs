@@ -1,5 +1,5 @@
-//! Where the input is cut makes no difference: streams of every kind of frame, in
-//! two pieces at every place, in three at every pair of places, byte by byte.
+//! The places at which the input is cut make no difference: streams of every kind of
+//! frame, in two pieces at every place, in three at every pair of places, byte by byte.
 
 use super::*;
 
