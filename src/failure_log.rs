@@ -6,8 +6,8 @@
 //! - Of each reason one line is written in [`INTERVAL`], by all shards together,
 //!   whatever arrives; it says how many were left out since the one before. So a
 //!   flood costs the log nothing, and the metrics have the true numbers.
-//! - What a client sent stands escaped and cut in a line, and of a target only the
-//!   path: a query may hold a token.
+//! - Text that a client sent is escaped and cut to a maximum length in a line; of a
+//!   target only the path is logged, since a query may hold a token.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -125,7 +125,7 @@ pub(crate) fn ended(reason: EndReason, peer: impl FnOnce() -> Option<SocketAddr>
     tracing::info!(reason, peer, left_out, "a session was ended: {what}");
 }
 
-/// What a client asked for, as it may stand in a log.
+/// The request of a client, in the form in which it may be logged.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     path: String,
@@ -137,7 +137,7 @@ impl Asked {
     pub(crate) fn of_bytes(request: &[u8]) -> Asked {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut parsed = httparse::Request::new(&mut headers);
-        // What was parsed before a fault stays.
+        // Fields that were parsed before a fault stay.
         let _ = parsed.parse(request);
         let target = parsed.path.unwrap_or_default();
         let path = target.split(['?', '#']).next().unwrap_or_default();
@@ -158,7 +158,7 @@ impl Asked {
     }
 }
 
-/// What a client sent, as it may stand in a log.
+/// Bytes that a client sent, in the form in which they may be logged.
 fn shown(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(MAX_BYTES)];
     let mut text = cut.escape_ascii().to_string();

@@ -158,7 +158,7 @@ impl Bound {
         let leaves_ipv4 =
             |socket: &&Socket| address.is_ipv6() && !only_v6 && socket.only_v6().unwrap_or(false);
         let partial = match sockets.iter().any(|socket| leaves_ipv4(&socket)) {
-            // Where the host makes all of them so, no other can be had.
+            // On a host that makes all sockets so, no other can be had.
             true if !sys::is_v6_only_by_default() => sockets.iter().filter(leaves_ipv4).count(),
             _ => 0,
         };
@@ -246,8 +246,8 @@ impl Seen {
 
 impl SeenEndpoint {
     /// Whether another server listens on the same address, so that the kernel gives it
-    /// what comes when we are gone. Where the kernel's list cannot be read the answer
-    /// is no.
+    /// the connections that arrive when we are gone. Where the kernel's list cannot be
+    /// read the answer is no.
     fn has_neighbour(&self) -> bool {
         let list = match self.address {
             SocketAddr::V4(_) => "/proc/thread-self/net/tcp",

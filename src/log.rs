@@ -1,13 +1,13 @@
-//! What the server says about itself while it runs, on standard error.
+//! The log of the running server, on standard error.
 //!
 //! Standard output stays free for what a person asked for, such as
 //! `--print-config`.
 //!
 //! # Invariants worth naming
 //!
-//! - Nobody waits for the log and nobody fails with it. A line that standard
-//!   error does not take at once is lost: its reader may have stopped reading,
-//!   its disk may be full, and shards must go on.
+//! - The log never blocks its writers and never makes them fail. A line that standard
+//!   error does not take at once is lost: its reader may have stopped reading, its disk
+//!   may be full, and shards must go on.
 //! - The next line that gets through says how many were lost.
 
 use std::env;
@@ -155,7 +155,7 @@ mod tests {
         }
     }
 
-    /// What two events become in a format, seen from `info`.
+    /// The lines of two events in a format, seen from `info`.
     fn logged(format: LogFormat, colours: bool) -> String {
         let page = Page::default();
         let writer = page.clone();

@@ -1,4 +1,4 @@
-//! What a shard counts.
+//! The counters of a shard.
 //!
 //! # Invariants worth naming
 //!

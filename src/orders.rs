@@ -1,4 +1,4 @@
-//! What signals ask a server for. `docs/deployment.md` lists them all.
+//! The orders that signals give a server. `docs/deployment.md` lists them all.
 //!
 //! # Invariants worth naming
 //!
@@ -36,7 +36,7 @@ enum Stage {
     Starting {
         /// A way back to the old process, if this is a new process.
         refusal: Option<Refusal>,
-        /// What has come meanwhile.
+        /// The signals that have come meanwhile.
         kept: Vec<Signal>,
     },
     Running(Running),

@@ -287,7 +287,7 @@ impl ServerHandle {
         Ok(())
     }
 
-    /// What the server is doing.
+    /// The phase the server is in.
     pub fn phase(&self) -> Phase {
         self.lifecycle.phase()
     }
@@ -370,13 +370,13 @@ impl RunningServer {
         self.driver
     }
 
-    /// What each shard counts.
+    /// The counters of each shard.
     pub fn metrics(&self) -> &[Arc<ShardMetrics>] {
         &self.metrics
     }
 
-    /// What a new process would need, for `HandOver::new`; nothing when it was
-    /// taken before.
+    /// The sockets that a new process would need, for `HandOver::new`; `None` when they
+    /// were taken before.
     pub fn take_hand_over_sockets(&mut self) -> Option<HandOverSockets> {
         self.hand_over_sockets.take()
     }
@@ -407,7 +407,7 @@ impl RunningServer {
     }
 }
 
-/// What can be seen of a server's life from any thread.
+/// The phase and counters of a server, readable from any thread.
 #[derive(Debug, Clone)]
 pub struct Vitals {
     metrics: Vec<Arc<ShardMetrics>>,
@@ -415,7 +415,7 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    /// What the server is doing.
+    /// The phase the server is in.
     pub fn phase(&self) -> Phase {
         self.handle.phase()
     }

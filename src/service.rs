@@ -1,6 +1,6 @@
-//! What a service manager is told, in systemd's protocol (`sd_notify`): that the
-//! server is ready, that it stops, which process it is after a hand-over, and
-//! that it lives.
+//! The messages to a service manager, in systemd's protocol (`sd_notify`): that the
+//! server is ready, that it stops, which process it is after a hand-over, and that it
+//! lives.
 //!
 //! Without `NOTIFY_SOCKET` in the environment nobody is told anything.
 //!
@@ -48,7 +48,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// What the environment says.
+    /// The service that the environment names.
     pub fn from_environment() -> Arc<Self> {
         let manager = Manager::from_environment();
         Arc::new(Service {

@@ -2,8 +2,8 @@
 //!
 //! # Invariants worth naming
 //!
-//! - A phase only moves forward. Whoever sees [`Phase::Draining`] will never
-//!   see [`Phase::Running`] again, whichever thread asks.
+//! - A phase only moves forward. After any thread has seen [`Phase::Draining`], no
+//!   thread sees [`Phase::Running`] again.
 //! - Reading the phase is one load without a lock, so a shard may ask on each turn.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::config::MAX_ENDPOINTS;
 
-/// What the server is doing. The order of the variants is the order of life.
+/// The phase of the server. The order of the variants is the order of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Phase {
@@ -51,10 +51,10 @@ impl fmt::Display for Phase {
     }
 }
 
-/// What serves the address of an endpoint whose server drains.
+/// The successor at the address of an endpoint whose server drains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenOverBy {
-    /// Nothing that we know of: new connections are refused.
+    /// None that we know of: new connections are refused.
     Nobody,
     /// Another server that listens on the same address beside this one.
     Neighbour,
@@ -62,7 +62,7 @@ pub enum TakenOverBy {
     NewProcess,
 }
 
-/// What takes over from a server that drains, for each of its endpoints.
+/// The successors of a server that drains, for each of its endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TakeOver(u64);
 
@@ -81,7 +81,7 @@ impl TakeOver {
         TakeOver(have.fold(0, |bits, (place, has)| bits | u64::from(has) << place))
     }
 
-    /// What takes over at an endpoint, by its place.
+    /// The successor at an endpoint, by its place.
     pub fn at(self, place: usize) -> TakenOverBy {
         if self == TakeOver::BY_NEW_PROCESS {
             TakenOverBy::NewProcess
@@ -135,7 +135,7 @@ impl Lifecycle {
         self.set(Phase::Draining)
     }
 
-    /// What takes over from this server once it drains.
+    /// The successors of this server once it drains.
     pub fn take_over(&self) -> TakeOver {
         TakeOver(self.take_over.load(Ordering::Acquire))
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::metrics::ShardMetrics;
 
-/// What tells whether the shards are balanced, and whether steering would help.
+/// Figures that show whether the shards are balanced, and whether steering would help.
 #[derive(Debug, Serialize, PartialEq)]
 pub(super) struct Balance {
     /// Sessions on the shard that has the most.

@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 /// plane retired.
 const LAST_REQUEST: Duration = Duration::from_millis(250);
 
-/// What one client, and all together, may take.
+/// The limits for one client, and for all together.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
     /// Connections at once; over it none is accepted until one ends.
@@ -88,7 +88,7 @@ pub(super) async fn serve(
         }
     }
     drop(listener);
-    // Who was accepted by us is answered by us, unless that takes long.
+    // Connections that we accepted are answered by us, unless that takes long.
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let _ = timeout(LAST_REQUEST * 4, places.acquire_many(all)).await;
 }

@@ -1,4 +1,4 @@
-//! What a shard counts, with the names outsiders know it by.
+//! The counters of a shard, with the names under which they are published.
 //!
 //! One table serves `/metrics` and `/stats`. A name in it is a promise to
 //! every dashboard: new ones may come, none may change.

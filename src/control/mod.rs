@@ -38,14 +38,14 @@ use connections::Limits;
 /// How long the end of the thread is waited for.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// What the control plane can see of a server.
+/// The state of a server that the control plane can see.
 #[derive(Debug, Clone)]
 pub struct ServerView {
-    /// What each shard counts, by its number.
+    /// The counters of each shard, by its number.
     pub shards: Vec<Arc<ShardMetrics>>,
-    /// What the server is doing.
+    /// The phase the server is in.
     pub lifecycle: Arc<Lifecycle>,
-    /// What does not change while it runs.
+    /// The facts that do not change while it runs.
     pub info: ServerInfo,
 }
 
@@ -102,9 +102,9 @@ impl ControlHandle {
         self.listener.take()
     }
 
-    /// Makes it stop accepting, in favour of a new process that has its listener
-    /// too, and waits until it has; but not for ever. Whoever keeps a connection
-    /// open is sent to the new process with the next answer.
+    /// Makes it stop accepting, in favour of a new process that has its listener too,
+    /// and waits until it has; but not for ever. A client that keeps its connection
+    /// open is told to close it with the next answer, and so reaches the new process.
     pub(crate) fn retirement(&self) -> Box<dyn Fn() + Send> {
         let (retire, has_left) = (Arc::clone(&self.retire), Arc::clone(&self.has_left));
         Box::new(move || {

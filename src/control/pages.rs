@@ -24,7 +24,7 @@ corecast control plane
 /readyz   200 while new connections are served, else 503 and the phase
 ";
 
-/// What the pages share.
+/// The state that the pages share.
 struct Shared {
     view: Arc<ServerView>,
     exposition: Exposition,

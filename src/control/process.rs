@@ -1,4 +1,4 @@
-//! What the kernel says about this process, from `/proc`.
+//! Figures of the kernel about this process, from `/proc`.
 //!
 //! Each value is optional: where `/proc` is hidden or old, it is left out
 //! rather than reported as zero.

@@ -1,5 +1,5 @@
-//! Whoever has started this server, where it would take the end of this process
-//! for the end of the whole and end, or start, what it should not.
+//! The program that has started this server, if it would take the end of this process
+//! for the end of the server and then end, or start, processes that it should not.
 
 use std::env;
 use std::fmt;
@@ -23,7 +23,7 @@ const SHORT_LIVED_INITS: [&str; 7] = [
 /// Supervisors that know the process they have started and no other.
 const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervise"];
 
-/// Where the kernel lists the processes.
+/// The directory in which the kernel lists the processes.
 const PROC: &str = "/proc";
 
 /// The name of a process's program, if it can be read.

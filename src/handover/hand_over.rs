@@ -39,7 +39,7 @@ pub struct HandOver {
     state: Mutex<State>,
 }
 
-/// Where this process comes from: its program's file and its parent.
+/// The origin of this process: its program's file and its parent.
 #[derive(Debug)]
 pub struct Origin {
     program: Program,
@@ -287,7 +287,7 @@ impl HandOver {
             self.service.goes_on();
             again
         } else {
-            // Whoever has stopped the server has said so.
+            // The stop of the server has been logged already.
             false
         }
     }

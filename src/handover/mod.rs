@@ -32,8 +32,8 @@
 //!
 //! - A new process accepts nothing before `go`, so it may fail until then as if
 //!   it had never been.
-//! - What it inherits is named in one variable ([`VARIABLE`]); everything else
-//!   is closed when its program begins.
+//! - The descriptors it inherits are named in one variable ([`VARIABLE`]); all others
+//!   are closed when its program begins.
 
 #[cfg(feature = "service")]
 mod guardian;
@@ -68,12 +68,12 @@ pub use sockets::HandOverSockets;
 /// `link=3 admin=4 listen=5 listen=6`.
 pub const VARIABLE: &str = "CORECAST_HAND_OVER";
 
-/// What the new process says when it could serve.
+/// The byte that the new process sends when it could serve.
 const READY: u8 = b'r';
 /// The answer that makes it the server.
 const GO: u8 = b'g';
 
-/// What a process has from the one that it replaces.
+/// The sockets that a process has from the one that it replaces.
 #[derive(Debug, Default)]
 pub struct Inherited {
     pub(crate) listeners: Vec<Socket>,
@@ -134,7 +134,7 @@ impl Inherited {
         Ok(inherited)
     }
 
-    /// What no shard should hold a copy of.
+    /// The descriptors of which no shard should hold a copy.
     pub(crate) fn private(&self) -> Vec<BorrowedFd<'_>> {
         let admin = self.admin.as_ref().map(AsFd::as_fd);
         let link = self.old_process.as_ref().map(|link| link.0.as_fd());

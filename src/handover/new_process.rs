@@ -21,7 +21,7 @@ pub enum HandOverError {
     Start {
         /// The file.
         program: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         error: io::Error,
     },
     /// It ended before it was ready.
@@ -133,8 +133,8 @@ impl NewProcess {
     /// Ends it if it has not ended by itself. It has not served anybody.
     fn end(&mut self) -> Option<ExitStatus> {
         let mut child = self.child.take()?;
-        // Who has closed the link is about to end, and its own status says more
-        // than ours.
+        // A process that has closed the link is about to end, and its own exit status
+        // says more than that of a kill.
         for _ in 0..100 {
             if let Ok(Some(status)) = child.try_wait() {
                 return Some(status);

@@ -25,7 +25,7 @@ const SELF: &str = "/proc/self/exe";
 /// This program, as it can be started again.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
-    /// Where the file is, or was.
+    /// The path at which the file is, or was.
     path: PathBuf,
     /// The words that it was started with, its own name the first.
     words: Vec<OsString>,
@@ -65,7 +65,7 @@ impl Program {
         command
     }
 
-    /// Where the file is looked for.
+    /// The path at which the file is looked for.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -2,9 +2,9 @@
 //!
 //! # Invariants worth naming
 //!
-//! - What must be visible in every shard's descriptor table (the wake events)
-//!   is made before the tables part; what must not (the control plane's sockets)
-//!   after. Listeners are made before too, and each shard keeps its own.
+//! - Descriptors that must be visible in every shard's descriptor table (the wake
+//!   events) are made before the tables part; those that must not (the control plane's
+//!   sockets) after. Listeners are made before too, and each shard keeps its own.
 //! - Nothing is accepted before everything that can fail has been done, so that
 //!   a server that cannot start has never been there for anybody.
 //! - [`Server::start`] returns when every shard listens, or with the reason
@@ -43,7 +43,7 @@ impl Server {
     pub fn start(mut self) -> Result<RunningServer, StartError> {
         let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
         let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
-        // What each shard may expect to have room for.
+        // The number of descriptors each shard may expect to have room for.
         let descriptors = match self.descriptor_tables {
             DescriptorTables::Shared => descriptors / self.config.shards as u64,
             DescriptorTables::OnePerShard => descriptors,
@@ -138,7 +138,7 @@ fn cpus_of(config: &Config) -> Vec<usize> {
     }
 }
 
-/// What wakes each shard.
+/// The wakers of all shards.
 fn wakers(shards: usize) -> Result<Arc<[Arc<ShardWaker>]>, StartError> {
     (0..shards)
         .map(|_| EventFd::new().map(|event| Arc::new(ShardWaker::new(Arc::new(event)))))

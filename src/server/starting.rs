@@ -42,7 +42,7 @@ use crate::table::{Scratch, Table};
 use crate::upgrade::Pages;
 use crate::ws::{Role, Rules};
 
-/// What the threads of a starting server share.
+/// The state that the threads of a starting server share.
 pub(super) struct Starter {
     pub(super) server: Server,
     pub(super) pages: Arc<Pages>,
@@ -69,7 +69,7 @@ pub(super) enum Stage {
 /// A shard on its way to its thread.
 pub(super) struct StartingShard {
     pub(super) starter: Arc<Starter>,
-    /// Where its listeners are, among other sockets that it must not keep.
+    /// The sockets that hold its listeners, among others that it must not keep.
     pub(super) sockets: Arc<(Listeners, Inherited)>,
     pub(super) cpu: Option<usize>,
     /// Of the shards on this core, if there are several.
