@@ -1,4 +1,4 @@
-//! What the codec costs: nanoseconds per frame and per byte.
+//! The cost of the codec: nanoseconds per frame and per byte.
 //!
 //! Each benchmark asserts that its subject is right before it times it. Divan's
 //! allocation profiler stands beside the times, so that a fast path that touches

@@ -1,4 +1,4 @@
-//! What a shard does for each subscriber of a publication besides the system call.
+//! The work of a shard for each subscriber of a publication, besides the system call.
 //!
 //! `Hub::publish` and `Hub::run_slice` are those of the server; where it would send,
 //! the bytes are counted in a table of entries as large as sessions.

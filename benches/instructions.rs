@@ -1,10 +1,11 @@
-//! What the hot paths cost in instructions: a figure that a busy machine does not blur.
+//! The cost of the hot paths in instructions: a figure that a busy machine does not
+//! blur.
 //!
 //! Each benchmark is one operation, run once under valgrind's callgrind after it was
 //! run, checked and warmed outside of the count. Counts repeat to the instruction;
 //! *estimated cycles* come from a model of the caches and are good for comparing only.
-//! What is in neither: contention, system calls, and how fast the processor is at it.
-//! Valgrind knows no AVX-512, so code that would use it is counted with AVX2.
+//! Neither includes contention, system calls, or the speed of the processor. Valgrind
+//! knows no AVX-512, so code that would use it is counted with AVX2.
 //!
 //! Run with `make bench-instructions`.
 
@@ -349,8 +350,8 @@ fn warm_audience(subscribers: usize) -> Subject<(Audience, PreparedFrame)> {
     subject((audience, frame))
 }
 
-// A publication to all subscribers of a shard, without the system calls. What one
-// more delivery costs is the difference between the last two, divided by 1,000.
+// A publication to all subscribers of a shard, without the system calls. The cost of
+// one more delivery is the difference between the last two, divided by 1,000.
 #[library_benchmark]
 #[bench::to_1(args = (1), setup = warm_audience)]
 #[bench::to_1000(args = (1_000), setup = warm_audience)]

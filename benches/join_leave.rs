@@ -1,5 +1,5 @@
-//! What it costs to join a topic and leave it again, for a session that is in so
-//! many others: the hub looks for the subscription along the session's list.
+//! The cost to join a topic and leave it again, for a session that is in so many
+//! others: the hub looks for the subscription along the session's list.
 
 use corecast::hub::{SubscriberTable, Subscriptions, Topic};
 use divan::Bencher;

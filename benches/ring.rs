@@ -1,13 +1,13 @@
-//! What it costs to bring a publication to another core.
+//! The cost to bring a publication to another core.
 //!
 //! Three layers, each on top of the one before: `ring` is the lock-free queue alone,
 //! carrying numbers; `mesh` is the rings between shards with their wake flags,
 //! carrying one shared publication over and over; `hub` encodes and publishes each anew,
 //! as a shard does, and lets go of it on the far side. No audience is there to hear.
 //!
-//! Nobody sleeps: both threads look without rest, so no wake-up by the kernel is in
-//! these times. They need two cores that do nothing else; where others take their share,
-//! only the fastest of the times means something.
+//! Both threads spin and never sleep, so no wake-up by the kernel is in these times.
+//! They need two cores that do nothing else; where others take their share, only the
+//! fastest of the times means something.
 //!
 //! Run with `cargo bench --bench ring`.
 

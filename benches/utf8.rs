@@ -1,4 +1,4 @@
-//! What checking text costs, by its length and by the kind of its characters.
+//! The cost of checking text, by its length and by the kind of its characters.
 //!
 //! The codec checks what it decodes, so text is decoded here, from frames without a
 //! mask; `unchecked` is the same with binary messages, to subtract.

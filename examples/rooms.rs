@@ -38,14 +38,14 @@ const MAX_TEXT_BYTES: usize = 2_000;
 /// hub's concern: a publication reaches the topic everywhere.
 struct Rooms;
 
-/// What is remembered of a session.
+/// The state kept for a session.
 struct Guest {
     name: String,
     room: Topic,
 }
 
 impl Guest {
-    /// Who asks for which room, or what is wrong with the request.
+    /// The guest and the room it asks for, or the fault of the request.
     fn of(request: &Request) -> Result<Guest, String> {
         let name = request.query_param("name").unwrap_or_default();
         let name = checked("name", name.trim())?;
@@ -79,7 +79,8 @@ fn checked(what: &str, name: &str) -> Result<String, String> {
 impl Handler for Rooms {
     type State = Guest;
 
-    /// Whom the rooms cannot serve gets a status and a sentence, not a session.
+    /// A client that the rooms cannot serve gets a status and a sentence, not a
+    /// session.
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         Guest::of(request).map_err(|problem| Refusal::new(400, problem))?;
         Ok(Acceptance::default())

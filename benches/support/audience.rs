@@ -29,8 +29,8 @@ pub fn hub(end: ShardEnd<ShardMessage>) -> (Hub, Arc<ShardMetrics>) {
     (Hub::new(end, max_pending, Arc::clone(&metrics)), metrics)
 }
 
-/// What stands in for a session: an entry of the same size in the shard's table,
-/// which each delivery has to look at.
+/// A stand-in for a session: an entry of the same size in the shard's table, which each
+/// delivery has to look at.
 #[derive(Clone, Default)]
 #[repr(align(8))]
 struct Listener {

@@ -1,4 +1,4 @@
-//! What the benchmarks share: texts, frames, subscribers, and a second core.
+//! The parts that the benchmarks share: texts, frames, subscribers, and a second core.
 
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
