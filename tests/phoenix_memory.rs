@@ -1,4 +1,4 @@
-//! What a session in a topic costs: at most 64 bytes of memory beyond the topic
+//! The cost of a session in a topic: at most 64 bytes of memory beyond the topic
 //! itself, in the hub and the Phoenix handler together.
 //!
 //! How: this process is the server, with an allocator that counts. Sessions

@@ -1,5 +1,5 @@
-// One of the versions of the npm package `phoenix`, in Node over the package
-// `ws`, with promises instead of callbacks. What a version cannot do stands here.
+// One of the versions of the npm package `phoenix`, in Node over the package `ws`, with
+// promises instead of callbacks. The limits of each version are handled here.
 
 import { createRequire } from 'node:module'
 
@@ -116,7 +116,7 @@ export function factory (client, vsn, address) {
   }
 }
 
-/** What the server answers to a push: its status and its response. */
+/** The answer of the server to a push: its status and its response. */
 export function reply (push) {
   const answered = new Promise(resolve => {
     for (const status of ['ok', 'error', 'timeout']) {

@@ -1,5 +1,6 @@
-// What the Phoenix clients do when one side falls silent or the server goes; see
-// phoenix.mjs. The server is not this script's to stop: `ask` has it done.
+// The behaviour of the Phoenix clients when one side falls silent or the server goes;
+// see phoenix.mjs. This script does not stop the server itself: it asks for that with
+// `ask`.
 
 import { strict as assert } from 'node:assert'
 import { join, reply, sleep, until } from './phoenix_client.mjs'
@@ -7,7 +8,7 @@ import { join, reply, sleep, until } from './phoenix_client.mjs'
 /** Two channels that go on talking over whatever happens in between. */
 async function talk ([ada, bob], number) {
   const heard = bob.heard('said')
-  // What is said while one of them is not connected nobody repeats.
+  // A message sent while one of them is not connected is never repeated.
   await until('one hears the other', async () => {
     assert.equal((await reply(ada.push('said', { number }))).status, 'ok')
     await sleep(50)

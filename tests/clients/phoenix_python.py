@@ -83,7 +83,7 @@ async def the_other_client_listens(version):
                 said = await asyncio.wait_for(heard.get(), PATIENCE)
                 assert said == ("rooms:python", "said", {"number": number}), said
 
-        # What is said to this session alone names its join.
+        # A message to this session alone names its join.
         await client.subscribe_to_topic("rooms:present", message)
         topic, event, state = await asyncio.wait_for(heard.get(), PATIENCE)
         assert (topic, event) == ("rooms:present", "presence_state"), (topic, event)

@@ -1,5 +1,5 @@
-// What the Phoenix clients are seen to do; see phoenix.mjs. Each step takes the
-// stage: the client version, its serializer, and two sockets on two shards.
+// The steps that each Phoenix client takes and checks; see phoenix.mjs. Each step takes
+// the stage: the client version, its serializer, and two sockets on two shards.
 
 import { strict as assert } from 'node:assert'
 import { createHmac } from 'node:crypto'
@@ -191,7 +191,7 @@ async function present (client, socket, name) {
     channel.on('presence_diff', diff => { state = client.Presence.syncDiff(state, diff) })
     metas = () => client.Presence.list(state, (key, { metas }) => metas).flat()
   })
-  // What it says of itself before 1.4 may be in the list twice, with one reference.
+  // Before 1.4 a client's own presence may be in the list twice, with one reference.
   const names = () => [...new Map(metas().map(meta => [meta.phx_ref, meta.name])).values()].sort()
   const sees = (...expected) => until(`${name} sees ${expected} and not ${names()}`, () =>
     JSON.stringify(names()) === JSON.stringify(expected))

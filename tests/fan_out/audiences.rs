@@ -31,8 +31,8 @@ fn crowd(address: SocketAddr, path: &str) -> Vec<Client> {
     (0..4).map(|_| Client::connect(address, path)).collect()
 }
 
-/// What is said on each path is heard there by all, and is the first thing
-/// heard there: nothing has come from the paths before it.
+/// A message on each path is heard there by all, and is the first one heard there:
+/// nothing has come from the paths before it.
 #[test]
 fn each_path_of_a_broadcast_is_an_audience() {
     let server = start(&[

@@ -1,4 +1,4 @@
-//! What cannot leave waits without growing: a session whose answers are not
+//! Bytes that cannot leave wait in a bounded queue: a session whose answers are not
 //! read is not read either, and the server's memory stays bounded.
 //!
 //! How: one large message both ways past a slow reader, and far more small ones
@@ -39,7 +39,7 @@ fn sixteen_mebibytes_both_ways() {
             };
             let mut writer = client.writer();
             let sender = thread::spawn(move || writer.write_all(&bytes).unwrap());
-            // Nobody reads for a while.
+            // The client does not read for a while.
             sender.join().unwrap();
             thread::sleep(Duration::from_millis(200));
             let echo = client.frame();

@@ -138,7 +138,7 @@ fn what_is_told_arrives_on_all_other_shards_in_order() {
         for hundred in 1..=51 {
             assert_eq!(listener.read_text(), (hundred * 100 - 1).to_string());
         }
-        // What was published after it comes after it.
+        // Publications made after it come after it.
         assert_eq!(listener.read_text(), "done");
         // The shard that tells does not hear itself.
         assert_eq!(teller.read_text(), "done");

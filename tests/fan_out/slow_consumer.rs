@@ -119,7 +119,7 @@ fn misses_publications_on_a_route_that_drops() {
     });
 }
 
-/// Who does not even read the close frame is cut off.
+/// A session whose client does not even read the close frame is cut off.
 #[test]
 fn is_cut_off_in_the_end() {
     let options = [

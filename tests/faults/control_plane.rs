@@ -71,7 +71,7 @@ fn it_hangs_while_the_server_drains() {
         assert_eq!(client.frame().close_code(), 1001);
         client.send_close(1001);
         client.expect_end();
-        // Whoever traces a thread has to hear of its end before it is over.
+        // A thread's end is complete only after its tracer has heard of it.
         wait_until("the server ends", || {
             stopped.hear_of_its_end();
             server.has_ended()

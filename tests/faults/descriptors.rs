@@ -48,7 +48,7 @@ fn the_tables_of_all_shards() {
         let server = start(driver);
         let before = Before::look(&server);
         let mut clients = Vec::new();
-        // Where they land is the kernel's choice, so they come until all are full.
+        // The kernel chooses the shard of each, so they come until all are full.
         while server.per_shard("accept_pauses").contains(&0) {
             assert!(clients.len() < 2_000, "a shard does not fill");
             for _ in 0..20 {

@@ -165,7 +165,7 @@ fn a_pipe_that_nobody_reads_any_more() {
         );
         let lost = text.lines().find(|line| line.contains("lines were lost"));
         let lost = lost.unwrap_or_else(|| panic!("nothing of what was lost: {text}"));
-        // Where it listens, where to open it, that accepting paused and went on.
+        // At least four lines: the address, the URL, that accepting paused and went on.
         let number = lost.split(" lines were lost").next().unwrap();
         let number = number.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap();
         assert!(number.parse::<u32>().unwrap() >= 4, "{lost}");
@@ -177,7 +177,7 @@ fn a_pipe_that_nobody_reads_any_more() {
     }
 }
 
-/// What a person asked for and cannot be written is an error, not a panic.
+/// Output that was asked for and cannot be written is an error, not a panic.
 #[test]
 fn a_configuration_that_cannot_be_printed() {
     let full = File::options().write(true).open("/dev/full").unwrap();

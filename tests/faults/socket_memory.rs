@@ -1,6 +1,6 @@
-//! The kernel has little memory for sockets: buffers of a page, or a group of
-//! processes whose TCP memory is used up. What is sent leaves in many small
-//! parts or waits, is delivered whole, once and in order, and the shards go on.
+//! The kernel has little memory for sockets: buffers of a page, or a group of processes
+//! whose TCP memory is used up. Messages leave in many small parts or wait, are
+//! delivered whole, once and in order, and the shards go on.
 //!
 //! How: a network namespace of the test's own with the smallest buffers; and a
 //! control group whose limit on TCP memory is taken down and up again under

@@ -17,7 +17,7 @@ use crate::support::{corecast, drivers, skip, wait_until};
 
 const SHARDS: &str = "3";
 
-/// What became of a start.
+/// The outcome of a start.
 enum Start {
     /// It ran, served, and ended well when asked.
     Ran,

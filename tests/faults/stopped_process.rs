@@ -1,6 +1,6 @@
-//! A process that stood still for longer than all its limits, as under SIGSTOP,
-//! a debugger or a host that took the machine away, takes nobody's life for it:
-//! its own silence is no client's. What came meanwhile is answered.
+//! A process that stood still for longer than all its limits, as under SIGSTOP, a
+//! debugger or a host that took the machine away, ends no session for it: its own
+//! silence is not a client's. Messages that came meanwhile are answered.
 //!
 //! How: SIGSTOP for three times the limits on silence and on a stalled writer,
 //! while clients answer pings, send, connect, and read what the kernel still has.
@@ -128,7 +128,7 @@ fn nobody_who_lives_is_closed() {
     });
 }
 
-/// Who could not be asked in time is asked then, and has as long to answer.
+/// A client that could not be pinged in time is pinged then, and has as long to answer.
 #[test]
 fn a_late_question_leaves_time_to_answer() {
     on_each_driver(OPTIONS, |server| {
@@ -194,7 +194,7 @@ fn a_reader_that_waits_for_the_rest_gets_it() {
             });
             let mut received = 0;
             stop_for(server, LIMIT * 3 / 2, || {
-                // What the kernel has of it.
+                // Frames that the kernel already has.
                 let short = Some(Duration::from_millis(200));
                 client.stream.set_read_timeout(short).unwrap();
                 while let Ok(Some(frame)) = client.try_frame() {

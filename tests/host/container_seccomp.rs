@@ -1,5 +1,5 @@
-//! What stands in the way of io_uring in a container does not stand in the way of
-//! serving, and the profile that we ship allows all that the server needs.
+//! The server also serves in a container that forbids io_uring, and the profile that we
+//! ship allows all that the server needs.
 //!
 //! How: a seccomp filter, as a container engine makes one, is put on the server's
 //! process: first `tools/deploy/seccomp-io-uring.json`, where every call outside of
@@ -85,7 +85,7 @@ fn filter(without: &str, answer: u32) -> Vec<libc::sock_filter> {
     const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     const IS: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
-    // Where `struct seccomp_data` has the call and its first argument.
+    // Offsets in `struct seccomp_data` of the call and of its first argument.
     const CALL: u32 = 0;
     const FIRST: u32 = 16;
     let step = |code: u32, k: u32| libc::sock_filter {

@@ -119,7 +119,7 @@ fn connections_stop_where_doctor_said() {
     }
 }
 
-/// What a running server has already need not fit again.
+/// Connections that a running server has already are not counted a second time.
 #[test]
 fn open_connections_count_as_those_that_are_asked_for() {
     let server = start(1, "epoll");

@@ -129,7 +129,8 @@ fn a_table_of_connections_counts_once_connections_are_tracked() {
         let untracked = ask();
         let check = untracked.check("net.netfilter.nf_conntrack_max");
         assert_eq!(check["stops"]["what"], "nothing", "{check}");
-        // What it tried left nothing behind. `/proc/net` is that of the main thread.
+        // Its trial connections left nothing behind. `/proc/net` is that of the main
+        // thread.
         let sockets = fs::read_to_string("/proc/thread-self/net/sockstat").unwrap();
         assert!(sockets.contains(" tw 0 "), "{sockets}");
         let nft = Command::new("nft").arg(RULE).output();

@@ -68,7 +68,7 @@ fn namespaces(processes: &[PathBuf]) -> Vec<PathBuf> {
     namespaces
 }
 
-/// What this network has: interfaces, and names of namespaces.
+/// The interfaces of this network, and the names of namespaces.
 fn surroundings() -> (Vec<OsString>, Vec<OsString>) {
     let names = |directory| {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();

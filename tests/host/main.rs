@@ -1,4 +1,4 @@
-//! What the programs know and say of the host they run on.
+//! The programs' knowledge of the host they run on, and their reports about it.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -16,7 +16,7 @@ use crate::support::{Server, corecast, skip};
 /// Enough that chance does not blur one share in two with one in four: their
 /// distance is seven times what 200 throws of a coin vary by.
 const MANY: usize = 200;
-/// What each of two may get of `MANY` when both get half.
+/// The share of `MANY` that each of two may get when both get half.
 const HALF: Range<u64> = 65..136;
 
 /// Two cores, if this host has them and leaves loopback packets where they are.
@@ -74,7 +74,8 @@ fn connect_from(core: usize, server: &Server, count: usize) -> Vec<Client> {
     clients.join().unwrap()
 }
 
-/// What each shard accepted from the first core's clients, and then from the second's.
+/// The connections each shard accepted from the first core's clients, and then from the
+/// second's.
 fn accepted_from_each(server: &Server, cores: (usize, usize)) -> [Vec<u64>; 2] {
     let first = connect_from(cores.0, server, MANY);
     let before = server.per_shard("accepted");

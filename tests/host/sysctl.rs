@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Where the files and the script are.
+/// The directory of the files and the script.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The exit status of a preparation that this host does not allow.
 const UNPREPARED: i32 = 77;
@@ -247,8 +247,8 @@ fn make_checks_all_files_or_one() {
     );
 }
 
-/// What the project promises of its files: above each key stands why and from
-/// where that is known, and no key stands in two files.
+/// The promise of the project about its files: above each key stands its reason and the
+/// source for that, and no key stands in two files.
 #[test]
 fn every_key_has_a_reason_and_a_source() {
     let mut paths: Vec<PathBuf> = fs::read_dir(Path::new(ROOT).join("sysctl"))
@@ -288,7 +288,8 @@ fn every_key_has_a_reason_and_a_source() {
     assert!(count >= 12, "{keys:?}");
 }
 
-/// What `corecast doctor` says is to be written into one of the files is there.
+/// Each setting that `corecast doctor` tells a person to write into one of the files is
+/// there.
 #[test]
 fn the_doctors_remedies_are_in_the_files() {
     let mut doctor = Command::new(env!("CARGO_BIN_EXE_corecast"));

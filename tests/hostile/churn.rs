@@ -109,7 +109,7 @@ fn more_than_there_is_room_for() {
     });
 }
 
-/// What was asked before the end is answered.
+/// Messages sent before the end of the stream are answered.
 #[test]
 fn half_closed_connections() {
     const ROUNDS: usize = 50;

@@ -28,7 +28,7 @@ fn headers_that_drip() {
         while server.total("refused.timeout") < before + CLIENTS as u64 {
             let byte = [*bytes.next().unwrap()];
             for client in &mut clients {
-                // Whose time is up may have closed already.
+                // A connection whose time is up may be closed already.
                 let _ = client.stream.write_all(&byte);
             }
             assert!(

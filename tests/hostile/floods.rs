@@ -42,7 +42,8 @@ fn pings() {
     });
 }
 
-/// Whose pongs are not read is not read either: the pings wait at their sender.
+/// A session whose pongs are not read is not read either: the pings wait at their
+/// sender.
 #[test]
 fn pings_whose_pongs_are_not_read() {
     withstand("pings whose pongs are not read", &[], |server| {

@@ -18,8 +18,8 @@ use crate::support::client::{
 /// comes later is payload.
 const CUTS: usize = 15;
 
-/// What is sent behind a good handshake, and the code of the close frame that
-/// comes back.
+/// The bytes sent after a good handshake, and the code of the close frame that comes
+/// back.
 struct Case {
     name: String,
     bytes: Vec<u8>,

@@ -23,7 +23,7 @@ fn open(server: &crate::support::Server, count: usize) -> Vec<Client> {
             } else {
                 number % most
             };
-            // Who waited long to be accepted may be answered already.
+            // A client that waited long to be accepted may be answered already.
             let _ = std::io::Write::write_all(&mut client.stream, &request.as_bytes()[..said]);
             client
         })

@@ -10,7 +10,7 @@ use crate::support::hostile::{Case, Handshake, Random, Verdict};
 
 use Verdict::{OpensThenFails, Status};
 
-/// What must not be answered.
+/// A request that must not be answered.
 const HIDDEN: &[u8] = b"GET /healthz?c4nary HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Header lines, and what becomes of a handshake with them.
@@ -129,7 +129,8 @@ fn pages() -> Vec<Case> {
         ] {
             let request = format!("{first} HTTP/1.1\r\n{line}\r\nHost: localhost\r\n\r\n");
             let status = match verdict {
-                // What breaks the syntax comes before the method, the body behind it.
+                // A fault in the syntax is found before the method is checked, a body
+                // after it.
                 Status(400) if status == 405 && !is_syntax(line) => 405,
                 Status(400) => 400,
                 _ => status,

@@ -391,7 +391,7 @@ fn routes_from_both_sides() {
     while b.frame().opcode != CLOSE {}
 }
 
-/// What an embedder does not ask for is not served.
+/// The server serves nothing that its embedder does not ask for.
 #[test]
 fn a_default_configuration_serves_nothing_but_what_is_added() {
     let config = Config {

@@ -96,7 +96,7 @@ impl Guest {
     /// The next line that somebody said.
     fn hear_said(&mut self) -> String {
         loop {
-            // Who came a moment before us may still be announced to us.
+            // Guests that came a moment before us may still be announced to us.
             let line = self.hear();
             if !line.starts_with("* ") {
                 return line;

@@ -71,7 +71,8 @@ fn what_is_no_command_is_refused() {
     );
 }
 
-/// What is printed resolves to itself, and a server started from it is the same.
+/// A printed configuration resolves to itself, and a server started from it is the
+/// same.
 #[test]
 fn a_printed_configuration_is_a_configuration() {
     let folder = tempfile::tempdir().unwrap();

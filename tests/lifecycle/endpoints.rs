@@ -64,9 +64,9 @@ fn serve_and_drain(driver: &str, drain_timeout: &str) -> Command {
     command
 }
 
-/// A session in the topic of `/broadcast`.
-/// A subscriber that has heard itself, so it is in the topic. What others said
-/// just before may still be on its way from their shard and come first.
+/// A session in the topic of `/broadcast`. A subscriber that has heard itself, so it is
+/// in the topic. Messages that others sent just before may still be on their way from
+/// their shard and come first.
 fn join(address: SocketAddr, name: &str) -> Client {
     let mut client = Client::connect(address, "/broadcast");
     client.send_text(name);

@@ -2,8 +2,8 @@
 //! same ports, with nothing inherited that was not meant; and one that cannot
 //! start leaves the old one serving.
 //!
-//! How: signals to the real process. Who serves is told by `/stats` and by the
-//! process's children in `/proc`.
+//! How: signals to the real process. `/stats` and the process's children in `/proc`
+//! show which process serves.
 
 use std::fs;
 use std::io::Write;
@@ -41,7 +41,7 @@ impl NewProcess {
         NewProcess(number.unwrap())
     }
 
-    /// What its descriptors are open on.
+    /// The files its descriptors are open on.
     fn descriptors(&self) -> Vec<String> {
         fs::read_dir(format!("/proc/{}/fd", self.0))
             .unwrap()

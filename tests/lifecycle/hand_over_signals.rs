@@ -1,5 +1,5 @@
-//! What signals do at each step of a hand-over: none is lost, and whatever comes
-//! when, one process serves in the end, or none where a stop was asked for.
+//! The effect of signals at each step of a hand-over: none is lost, and whichever comes
+//! at which step, one process serves in the end, or none where a stop was asked for.
 //!
 //! How: a new process reads a secret from a named pipe, so that it is ready when the
 //! test lets it be; a long drain timeout keeps the old process draining.
@@ -21,8 +21,8 @@ use crate::support::processes::{
 use crate::support::{Server, corecast, poll_until, wait_until};
 use tempfile::TempDir;
 
-/// Where new processes wait during their start while it is closed: a pipe in the
-/// place of the file with a secret, which is read twice, once with the
+/// The gate at which new processes wait during their start while it is closed: a pipe
+/// in the place of the file with a secret, which is read twice, once with the
 /// configuration and once when the server is made.
 struct Gate {
     folder: TempDir,
@@ -103,7 +103,7 @@ impl Gate {
     }
 }
 
-/// What the servers under test read, in the pipe or in the file.
+/// The secret that the servers under test read, in the pipe or in the file.
 const SECRET: [u8; 64] = [b's'; 64];
 
 impl Drop for Gate {

@@ -44,8 +44,8 @@ fn pages_answer_http_1_0() {
     });
 }
 
-/// What a proxy that speaks HTTP/1.0 to its backends makes of a handshake is
-/// refused with what to change there.
+/// The handshake of a proxy that speaks HTTP/1.0 to its backends is refused, and the
+/// response says what to change there.
 #[test]
 fn a_session_needs_http_1_1() {
     let server = Server::start(&["--shards", "1"]);

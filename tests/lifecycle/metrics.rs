@@ -1,5 +1,5 @@
-//! What the control plane says agrees with what happened: `/metrics` parses and
-//! its counters, `/stats` and the clients' own counts are the same.
+//! The control plane agrees with what happened: `/metrics` parses and its counters,
+//! `/stats` and the clients' own counts are the same.
 //!
 //! How: a known amount of everything, then both pages.
 

@@ -124,7 +124,7 @@ fn joining_again_closes_the_old_join() {
         assert_eq!(hear(client), ok("2", "2", "t"));
         assert_eq!(hear(client), json!(["1", "1", "t", "phx_close", {}]));
 
-        // What belongs to the old join is not answered.
+        // Messages of the old join are not answered.
         say(client, json!(["1", "3", "t", "e", {}]));
         say(client, json!(["1", "4", "t", "phx_leave", {}]));
         expect_heartbeat(client);
@@ -184,7 +184,7 @@ fn a_session_joins_a_hundred_topics_and_no_more() {
         say(client, json!(["a", "b", "one too many", "phx_join", {}]));
         let reason = "too many channels joined";
         assert_eq!(hear(client), error("a", "b", "one too many", reason));
-        // What it is in already it may join again.
+        // It may join again a topic that it is in already.
         say(client, json!(["new", "r", "room:7", "phx_join", {}]));
         assert_eq!(hear(client), ok("new", "r", "room:7"));
         assert_eq!(hear(client), json!(["j", "j", "room:7", "phx_close", {}]));

@@ -35,7 +35,7 @@ struct Case {
     driver: &'static str,
 }
 
-/// What a case has done.
+/// The outcome of a case.
 #[derive(Debug)]
 struct Outcome {
     case: Case,

@@ -1,5 +1,5 @@
-//! What is not a message of the protocol ends its session with 1011, and
-//! nobody else notices.
+//! Data that is not a message of the protocol ends its session with 1011, and no other
+//! session notices.
 //!
 //! How: one session for each malformed message, beside one that is in the same
 //! topic all the time and whose channel works at the end.

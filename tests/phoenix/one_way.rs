@@ -90,7 +90,7 @@ fn may_push(speaker: &mut Client, listener: &mut Client, topic: &str) -> bool {
         expect_heartbeat(listener);
         return false;
     }
-    // What it is answered and what it hears come in either order.
+    // The reply and the broadcast come in either order.
     let own = vec![answer, hear(speaker)];
     assert_eq!(
         sorted(own),
@@ -177,7 +177,7 @@ fn a_join_and_a_push_are_allowed_apart() {
     });
 }
 
-/// What a route says bounds what the rules of its topics say.
+/// The policy of a route bounds the rules of its topics.
 #[test]
 fn the_stricter_of_route_and_rule_counts() {
     let options = [

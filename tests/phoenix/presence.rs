@@ -130,7 +130,8 @@ fn all_shards_come_to_know_who_came_and_who_went() {
         for member in &mut members {
             member.wait_for(&all);
         }
-        // Who comes later is told the same at once, or soon, if it is not yet known there.
+        // A member that comes later is told the same at once, or soon, if it is not yet
+        // known there.
         let mut late = Member::join(
             connect(server.address),
             "room:a",
@@ -192,7 +193,7 @@ fn what_a_client_says_of_itself_is_told_and_limited() {
         assert_eq!(told["a \"quoted\" name"], json!([1, {"b": "ü"}]));
         assert!(told["phx_ref"].is_string() && told["online_at"].as_u64() > Some(1_600_000_000));
 
-        // Who does not say gets a key of its own.
+        // A member without a user_id gets a key of its own.
         let nameless = Member::join(connect(server.address), "room:b", json!({}));
         assert_eq!(nameless.there.len(), 1);
     });

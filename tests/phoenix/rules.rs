@@ -1,5 +1,5 @@
-//! What a topic may do, as the configuration file says: who joins, who
-//! publishes, who hears itself, and how many topics a session is in.
+//! The rules of topics in the configuration file: which sessions may join, publish and
+//! hear themselves, and how many topics a session may be in.
 //!
 //! How: a server with a file of rules on each driver; raw clients.
 

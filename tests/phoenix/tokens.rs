@@ -302,7 +302,7 @@ fn a_claim_of_another_type_opens_nothing() {
     });
 }
 
-/// What a token is meant for is not us where nothing says that it is (§4.1.3).
+/// A token with an audience is refused where no audience is configured (§4.1.3).
 #[test]
 fn an_audience_must_be_expected() {
     let directory = TempDir::new().unwrap();

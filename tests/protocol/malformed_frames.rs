@@ -128,7 +128,7 @@ fn each_malformed_frame_gets_its_code() {
     });
 }
 
-/// What came before the fault is served, what comes behind it is not.
+/// Messages before the fault are served, those after it are not.
 #[test]
 fn a_fault_ends_a_pipeline_where_it_stands() {
     on_each_driver(&["--shards", "1"], |server| {

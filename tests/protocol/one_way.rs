@@ -191,7 +191,7 @@ fn a_chat_answers_those_that_may_not_speak_and_lets_them_stay() {
             assert!(answer.contains(r#""type":"error""#), "{answer}");
             assert!(answer.contains("unauthorized"), "{answer}");
             assert_eq!(server.total("denied_publications"), before + 1);
-            // What is no publication is answered as ever.
+            // A message that is not a publication is answered as ever.
             silent.send_text(r#"{"type":"what"}"#);
             assert!(silent.read_text().contains("is not a type of message"));
             if path == "/c/a" {

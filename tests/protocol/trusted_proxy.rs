@@ -177,7 +177,7 @@ fn a_connection_begins_with_its_proxy_header() {
     for header in [V1, V2] {
         let said = said_of(&server, PROXY, &proxied(header));
         assert_eq!(said, "192.0.2.7:56324 via 127.0.0.10");
-        // What the client itself says in the request does not count.
+        // The client's own header in the request does not count.
         let spoof = [header, &forwarded("X-Forwarded-For: 6.6.6.6")].concat();
         let said = said_of(&server, PROXY, &spoof);
         assert_eq!(said, "192.0.2.7:56324 via 127.0.0.10");
@@ -223,7 +223,7 @@ fn a_connection_without_its_header_is_refused() {
     ] {
         assert_eq!(status_of(&server, PROXY, &bytes), 400);
     }
-    // Whoever is not the proxy is told so, header or not.
+    // A client that is not the proxy is told so, with or without a header.
     for bytes in [proxied(V1), request("/").into_bytes()] {
         let mut client = open(&server, STRANGER);
         // The answer may have come, and the connection have ended, before this.

@@ -130,8 +130,8 @@ fn data_after_the_close_frame() {
     });
 }
 
-/// Who says goodbye hears the answer and the end at once, also from a server
-/// with nothing else to do.
+/// A client that closes gets the answer and the end at once, also from a server with
+/// nothing else to do.
 #[test]
 fn a_goodbye_is_answered_at_once() {
     on_each_driver(&["--shards", "1"], |server| {

@@ -1,4 +1,4 @@
-//! What a client says after its close frame costs it nothing: it still gets the
+//! Data that a client sends after its close frame costs it nothing: it still gets the
 //! answers to what it had said before, then the close frame, then the end of the
 //! stream, and no reset.
 //!

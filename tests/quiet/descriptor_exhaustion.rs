@@ -46,7 +46,7 @@ fn accepting_pauses_and_recovers() {
         assert!(poll_until(Duration::from_secs(5), || {
             server.total("accept_pauses") > 0
         }));
-        // Who was accepted before its request came needs a moment more.
+        // A connection that was accepted before its request came needs a moment more.
         server.wait_for("handshakes", 0);
         let held = server.total("sessions") as usize;
         assert!(held > 20 && held < DESCRIPTORS as usize, "{held} sessions");

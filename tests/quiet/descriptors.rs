@@ -82,7 +82,7 @@ fn a_file_opened_after_the_start_is_the_same_file_in_a_handler() {
         for (number, client) in clients.iter_mut().enumerate() {
             client.expect_echo(&format!("line {number}\n"));
         }
-        // Whatever else had reached a client would come before this echo.
+        // Any other message to a client would come before this echo.
         for client in &mut clients {
             client.expect_echo("end\n");
         }

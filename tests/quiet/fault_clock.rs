@@ -145,7 +145,8 @@ fn jumps_of_the_wall_clock() {
                 (ahead - seconds).abs() < 60,
                 "{ahead} s ahead, not {seconds}"
             );
-            // Who shows signs of life stays, through several looks of the sweep.
+            // A client that shows signs of life stays, through several runs of the
+            // sweep.
             let until = Instant::now() + Duration::from_millis(700);
             let mut other = Client::connect(server.address, "/echo");
             while Instant::now() < until {

@@ -92,8 +92,8 @@ fn all_hear(streams: &[TcpStream], text: &str) {
     }
 }
 
-/// Where a thread of clients waits for the others. Nobody waits for ever: when
-/// one side fails the other's call does too.
+/// The point at which a thread of clients waits for the others. No wait lasts for ever:
+/// when one side fails, the other's call does too.
 struct Step {
     arrived: Sender<()>,
     go: Receiver<()>,

@@ -1,4 +1,4 @@
-//! What is measured, or fills a core or a table: one test at a time, each of which
+//! Tests that measure, or that fill a core or a table: one at a time, each of which
 //! begins with [`alone`].
 
 #[path = "../support/mod.rs"]

@@ -64,7 +64,7 @@ fn what_has_left_is_forgotten() {
                     }
                 });
                 let reader = thread::spawn(move || {
-                    // Nobody reads until the queue is full.
+                    // The clients do not read until the queue is full.
                     thread::sleep(Duration::from_millis(300));
                     let mut frame = vec![0; 4 + MESSAGE];
                     for number in 0..MESSAGES {

@@ -35,8 +35,8 @@ fn answer(command: &mut Command, answer: Answer) {
     };
     let load = |offset: u32| statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset);
     let end = |action: u32| statement(libc::BPF_RET | libc::BPF_K, action);
-    // What a filter sees: number, architecture, address, then six arguments of
-    // eight bytes each, of which the lower half is enough here.
+    // The input of a filter: number, architecture, address, then six arguments of eight
+    // bytes each, of which the lower half is enough here.
     let low_half = if cfg!(target_endian = "big") { 4 } else { 0 };
     let mut filter = vec![load(0)];
     match answer.third {
@@ -81,7 +81,7 @@ fn start(with: Answer) -> Server {
     Server::spawn(&mut command)
 }
 
-/// Whoever connects is served, however they were dealt out.
+/// Every client is served, however the connections are spread over the shards.
 fn expect_service(server: &Server) {
     for _ in 0..20 {
         let mut client = Client::connect(server.address, "/echo");

@@ -1,4 +1,4 @@
-//! What must hold after every attack, checked in one place.
+//! The conditions that must hold after every attack, checked in one place.
 //!
 //! While an attack goes on, witnesses that were there before it hear numbered
 //! publications, each of them, in order. After each round of it a new client is
@@ -26,12 +26,12 @@ const ROUNDS: usize = 2;
 /// Further rounds for a server that still grows: on a busy machine a round may
 /// hold more connections at once than all before it.
 const MAX_ROUNDS: usize = 6;
-/// What a server may grow by in its last round. The allocator keeps a few pages
-/// of each size for each shard, and the kernel chooses anew in each round which
-/// shard gets which connection; a leak of 1 KiB in each of a few thousand cases
-/// would be more, in every round.
+/// The growth of a server's memory allowed in its last round. The allocator keeps a few
+/// pages of each size for each shard, and the kernel chooses anew in each round which
+/// shard gets which connection; a leak of 1 KiB in each of a few thousand cases would
+/// be more, in every round.
 const MAX_GROWTH: u64 = 2 << 20;
-/// What it may need while it is attacked, beyond what it had before.
+/// The memory it may need while it is attacked, beyond what it had before.
 const MAX_PEAK: u64 = 64 << 20;
 
 /// Attacks a fresh server on each driver, side by side, three times or more, and
@@ -87,7 +87,7 @@ pub fn good_client(server: &Server) {
     client.close();
     let mut client = connect(server, "/broadcast");
     client.send_text("to all");
-    // What was published before may still be on its way from the other shard.
+    // Earlier publications may still be on their way from the other shard.
     while client.read_text() != "to all" {}
     client.close();
 }
@@ -113,7 +113,8 @@ fn report(line: &str) {
     let _ = writeln!(std::io::stderr(), "\nHOSTILE: {line}");
 }
 
-/// What the server holds while nobody attacks it, and who is watching.
+/// The resources that the server holds without an attack, and the witnesses that watch
+/// it.
 struct Watch {
     descriptors: BTreeMap<String, usize>,
     resident: u64,
@@ -121,7 +122,7 @@ struct Watch {
     witnesses: JoinHandle<Heard>,
 }
 
-/// What the witnesses say in the end.
+/// The report of the witnesses in the end.
 struct Heard {
     deliveries: usize,
     slowest: Duration,

@@ -267,7 +267,7 @@ impl Client {
         self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
     }
 
-    /// What was sent comes back, so the session lives.
+    /// Sends a message and expects it back, which shows that the session lives.
     #[track_caller]
     pub fn expect_echo(&mut self, payload: &str) {
         self.send_text(payload);

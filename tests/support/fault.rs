@@ -175,7 +175,7 @@ fn trace(request: libc::c_uint, thread: libc::pid_t) -> io::Result<()> {
     }
 }
 
-/// Waits until every shard has taken in what the others published. Who joins
+/// Waits until every shard has taken in what the others published. A session that joins
 /// before that may still get a publication that was made before.
 pub fn wait_until_settled(server: &Server) {
     wait_until("all publications have arrived", || {
@@ -185,7 +185,7 @@ pub fn wait_until_settled(server: &Server) {
     });
 }
 
-/// What a server holds when nobody is there, to be compared with later.
+/// The resources that a server holds without clients, to be compared with later.
 #[derive(Debug)]
 pub struct Before {
     resident_bytes: u64,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{binary, skip};
 
-/// Where they are installed: beside the folder of the profile the tests were
+/// The directory of their installation: beside the folder of the profile the tests were
 /// built with.
 pub fn clients() -> PathBuf {
     let profile = Path::new(binary()).ancestors().nth(2);

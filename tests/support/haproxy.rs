@@ -10,7 +10,7 @@ use super::skip;
 /// A running HAProxy. Dropping it ends it.
 pub struct Haproxy {
     child: Child,
-    /// Where it takes connections.
+    /// The address at which it takes connections.
     pub address: SocketAddr,
     _folder: tempfile::TempDir,
 }

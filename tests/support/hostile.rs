@@ -27,7 +27,7 @@ const KNOWN: &[&str] = &[
     "x-content-type-options",
 ];
 
-/// What must become of a request.
+/// The required outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Answered with this status and closed.

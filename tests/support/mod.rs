@@ -1,5 +1,5 @@
-//! What the black-box tests share: a server process, clients that can misbehave,
-//! and waiting with deadlines.
+//! The parts that the black-box tests share: a server process, clients that can
+//! misbehave, and waiting with deadlines.
 //!
 //! Nothing here sleeps for a guessed time: what should happen is waited for,
 //! and a wait that takes too long fails the test and shows the server's log.
@@ -80,9 +80,9 @@ pub fn on_each_driver(options: &[&str], test: impl Fn(&Server)) {
 pub struct Server {
     child: Mutex<Child>,
     log: Arc<Mutex<Vec<String>>>,
-    /// Where WebSocket connections are accepted.
+    /// The address at which WebSocket connections are accepted.
     pub address: SocketAddr,
-    /// Where the control plane answers.
+    /// The address at which the control plane answers.
     pub admin: SocketAddr,
 }
 
@@ -170,7 +170,7 @@ impl Server {
         self.child.lock().unwrap().try_wait().unwrap().is_some()
     }
 
-    /// What the server has said so far.
+    /// The log of the server so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
     }
@@ -269,7 +269,7 @@ pub fn run(command: &mut Command) -> (i32, String, String) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program runs");
-    // What these programs say fits into a pipe, so they can be waited for first.
+    // The output of these programs fits into a pipe, so they can be waited for first.
     if !poll_until(DEADLINE, || child.try_wait().unwrap().is_some()) {
         let _ = child.kill();
     }

@@ -1,4 +1,4 @@
-//! What a Phoenix client says, on the raw client.
+//! The messages of a Phoenix client, on the raw client.
 
 use std::net::SocketAddr;
 
