@@ -76,7 +76,7 @@ impl RouteSetting {
     }
 }
 
-/// A setting that cannot stand: which one, what was wrong, what is allowed.
+/// A setting that cannot stand: its name, the fault, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The setting's key as in the file, or the option's name as on the command

@@ -4,8 +4,8 @@
 //!
 //! - Looking whether there is another value is one load without a lock, so a shard
 //!   may look as often as it likes; the lock is taken once for each new value.
-//! - A view keeps its value until it asks for the latest one, so what is done
-//!   between two looks is done by one value.
+//! - A view keeps its value until it asks for the latest one, so all work between two
+//!   looks is done by one value.
 
 use std::fmt;
 use std::ops::Deref;

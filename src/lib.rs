@@ -54,19 +54,20 @@
 //! 2. [`plane`] tells which sessions of the shard's [`table`] became readable;
 //!    `session` reads them through their [`link`].
 //! 3. [`ws`] turns bytes into messages, without any I/O of its own.
-//! 4. [`handler`] decides what a message means; [`access`] says who may do what, and
-//!    `presence` knows who is where.
-//! 5. [`hub`] holds who is in which topic, and [`mesh`] carries a [`publication`] to
-//!    the hubs of the other shards. A [`publisher`] gives them more, from any thread.
+//! 4. [`handler`] decides what a message means; [`access`] holds the rights of clients,
+//!    and `presence` the members of each topic.
+//! 5. [`hub`] holds the subscribers of each topic, and [`mesh`] carries a
+//!    [`publication`] to the hubs of the other shards. A [`publisher`] gives them more,
+//!    from any thread.
 //! 6. [`link::Outlet`] sends, and keeps what a socket does not take at once.
 //!
-//! Around them: [`config`] and `cli` (what may be set), [`server`], `shard`,
-//! `steer` and [`runtime`] (threads), [`metrics`] and `control` (what can be seen),
-//! `orders` (what signals ask for), `live` (settings that a running server takes anew),
-//! [`shutdown`] (how it ends), [`handover`] (how another process takes over),
-//! `service` (what a service manager is told), [`sys`] (system calls). Beside the
-//! server: the crate `corecast-host` reads what a host allows and computes what a load
-//! needs, for `corecast doctor` and `corecast plan`.
+//! Around them: [`config`] and `cli` (settings), [`server`], `shard`, `steer` and
+//! [`runtime`] (threads), [`metrics`] and `control` (observation), `orders` (signals),
+//! `live` (settings that a running server takes anew), [`shutdown`] (how it ends),
+//! [`handover`] (how another process takes over), `service` (messages to a service
+//! manager), [`sys`] (system calls). Beside the server: the crate `corecast-host` reads
+//! what a host allows and computes what a load needs, for `corecast doctor` and
+//! `corecast plan`.
 //!
 //! # Features
 //!

@@ -378,7 +378,7 @@ mod tests {
         if sys::is_v6_only_by_default() {
             return;
         }
-        // Alone again it must serve IPv4 too, and what is queued is kept.
+        // Alone again it must serve IPv4 too, and queued connections are kept.
         let second = open(&both[..1], 2, first.into_sockets());
         let sockets = second.into_sockets();
         let kinds: Vec<_> = sockets.iter().map(|s| s.only_v6().unwrap()).collect();

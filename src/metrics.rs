@@ -2,9 +2,9 @@
 //!
 //! # Invariants worth naming
 //!
-//! - Each [`ShardMetrics`] has one writer, its shard, and any number of readers.
-//!   A [`Counter`] is therefore bumped by a plain load and store: no locked
-//!   instruction, no line bouncing between cores until somebody reads it.
+//! - Each [`ShardMetrics`] has one writer, its shard, and any number of readers. A
+//!   [`Counter`] is therefore bumped by a plain load and store: no locked instruction,
+//!   no cache line bouncing between cores until it is read.
 //! - A counter never goes down; a [`Gauge`] may.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -10,11 +10,11 @@
 //! - Publications accepted one after the other arrive in that order, at every
 //!   subscriber.
 //! - Tasks that wait for room are served in the order in which they came; until they
-//!   are, [`try_publish`](Publisher::try_publish) finds no room, so that nobody
-//!   overtakes them. One that is dropped makes way.
+//!   are, [`try_publish`](Publisher::try_publish) finds no room, so that no other
+//!   publisher overtakes them. One that is dropped makes way.
 //! - Back-pressure reaches here: a shard with as many publications pending as it may
 //!   have takes no more from its ring, and the ring fills.
-//! - After the last shard has ended nothing is accepted and nobody waits.
+//! - After the last shard has ended nothing is accepted and no task waits.
 
 mod line;
 
@@ -121,7 +121,7 @@ impl fmt::Display for PublishError {
 
 impl std::error::Error for PublishError {}
 
-/// The server has stopped, so that there is nobody to publish to.
+/// The server has stopped, so that no shard is left to publish to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped;
 
@@ -204,8 +204,8 @@ impl Publisher {
         }
     }
 
-    /// Notes that the server has stopped. Lets go of what is left in the rings, and
-    /// of those who wait.
+    /// Notes that the server has stopped. Lets go of what is left in the rings, and of
+    /// those that wait.
     pub(crate) fn stop(&self) {
         let (end, waiting) = {
             let mut turn = self.0.turn();

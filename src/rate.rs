@@ -4,7 +4,7 @@
 //!
 //! - Levels are whole thousandths of a token, and a rate gives as many of them
 //!   a millisecond as it gives tokens a second, so nothing is ever rounded.
-//! - A bucket may go into debt: what has arrived has arrived. The debt is paid
+//! - A bucket may go into debt: data that has arrived counts in full. The debt is paid
 //!   back before anything more is allowed, so the rate holds over time.
 
 use std::time::Duration;

@@ -1,13 +1,12 @@
 //! From a path to what is served there.
 //!
-//! A pattern is a path in which `{name}` stands for one segment that is not
-//! empty, or for its end behind a fixed beginning (`/ws/{user_id}`,
-//! `/v{version}`), and a last `{*rest}` for all that follows. Fixed text is
-//! preferred to a param: with `/ws/lobby` and `/ws/{user_id}`, the path
-//! `/ws/lobby` is the first. A trailing slash counts: `/ws/` is not `/ws`. Only
-//! a route that says so is found without regard to empty segments, because
-//! clients of its protocol send some: whatever stands before the server, such
-//! as a rule of a proxy about `/rooms/`, should see the path that is served.
+//! A pattern is a path in which `{name}` stands for one segment that is not empty, or
+//! for its end behind a fixed beginning (`/ws/{user_id}`, `/v{version}`), and a last
+//! `{*rest}` for all that follows. Fixed text is preferred to a param: with `/ws/lobby`
+//! and `/ws/{user_id}`, the path `/ws/lobby` is the first. A trailing slash counts:
+//! `/ws/` is not `/ws`. Only a route that says so is found without regard to empty
+//! segments, because clients of its protocol send some: a proxy before the server, with
+//! a rule about `/rooms/` for example, should see the path that is served.
 //!
 //! # Invariants worth naming
 //!
@@ -99,8 +98,7 @@ impl<T> Router<T> {
         Ok(None)
     }
 
-    /// The value whose pattern matches a decoded path, and what its params
-    /// stand for.
+    /// The value whose pattern matches a decoded path, and the values of its params.
     pub fn find(&self, path: &str) -> Option<(&T, Params)> {
         // As it would be routed if it were encoded.
         self.matched(&path.replace('%', "%25"))

@@ -207,7 +207,7 @@ impl fmt::Debug for Server {
 #[derive(Debug, Clone)]
 pub struct ServerHandle {
     lifecycle: Arc<Lifecycle>,
-    /// A shard has ended although nobody asked it to.
+    /// A shard has ended without being asked to.
     failed: Arc<AtomicBool>,
     /// Which shards have ended.
     ended: Arc<[AtomicBool]>,

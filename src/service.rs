@@ -2,7 +2,7 @@
 //! server is ready, that it stops, which process it is after a hand-over, and that it
 //! lives.
 //!
-//! Without `NOTIFY_SOCKET` in the environment nobody is told anything.
+//! Without `NOTIFY_SOCKET` in the environment no message is sent.
 //!
 //! # Invariants worth naming
 //!
@@ -43,7 +43,7 @@ pub struct Service {
     manager: Option<Manager>,
     /// Whether this process may speak for the service.
     speaks: AtomicBool,
-    /// The time after which the manager ends who was not heard of.
+    /// The time after which the manager ends a process that it has not heard of.
     watchdog: Option<Duration>,
 }
 
@@ -98,8 +98,8 @@ impl Service {
         ]);
     }
 
-    /// Reports on a server for as long as the process lives, on a thread of its
-    /// own, if somebody listens.
+    /// Reports on a server for as long as the process lives, on a thread of its own, if
+    /// a manager listens.
     ///
     /// # Errors
     /// When there is no thread.

@@ -122,7 +122,7 @@ impl Lifecycle {
     }
 
     /// Moves on to [`Phase::Draining`], with something that takes over or not. Returns
-    /// whether that was a step forward; if not, what takes over stays too.
+    /// whether that was a step forward; if not, the successor stays too.
     pub fn drain(&self, take_over: TakeOver) -> bool {
         // Told first: a thread that sees the phase sees this too. A drain that is
         // under way has it already, so of two that ask at once the first counts.
@@ -145,7 +145,7 @@ impl Lifecycle {
         self.hurried.store(true, Ordering::Release);
     }
 
-    /// Whether somebody called [`Lifecycle::hurry`].
+    /// Whether [`Lifecycle::hurry`] was called.
     #[inline]
     pub fn is_hurried(&self) -> bool {
         self.hurried.load(Ordering::Acquire)

@@ -1,9 +1,9 @@
 //! Steering: which shard's listener a new connection is given to.
 //!
-//! By itself the kernel deals connections out to the listeners of a port by a
-//! hash of their addresses. A listener with `SO_INCOMING_CPU` is preferred for
-//! what its core received, and stays so whoever else joins or leaves the port:
-//! the mark belongs to the socket, not to a place in the group.
+//! By itself the kernel deals connections out to the listeners of a port by a hash of
+//! their addresses. A listener with `SO_INCOMING_CPU` is preferred for what its core
+//! received, and stays so whichever others join or leave the port: the mark belongs to
+//! the socket, not to a place in the group.
 //!
 //! Linux has the option since 4.4, ignored it on shared ports from 4.6 on, and
 //! heeds it again since 6.2; distributions have put that into older kernels.
@@ -31,8 +31,8 @@ use crate::{cpus, sys};
 const LISTENERS: usize = 8;
 /// Connections that must have reached the marked listener.
 const EVIDENCE: usize = 8;
-/// Connections made at most. Where loopback packets are spread over cores (RPS),
-/// those that another core received say nothing.
+/// Connections made at most. Where loopback packets are spread over cores (RPS), those
+/// that another core received are no evidence.
 const ATTEMPTS: usize = 64 * EVIDENCE;
 /// Time one connection of the trial may take.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -206,7 +206,7 @@ pub fn wait_until_readable(fds: &[impl AsFd], limit: Duration) -> io::Result<()>
     }
 }
 
-/// A counter in the kernel that wakes whoever waits for it to be non-zero.
+/// A counter in the kernel that wakes the threads that wait for it to be non-zero.
 #[derive(Debug)]
 pub struct EventFd(OwnedFd);
 
@@ -218,7 +218,7 @@ impl EventFd {
     pub fn new() -> io::Result<Self> {
         // SAFETY: eventfd takes no pointers.
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and has no other owner.
         Ok(EventFd(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
@@ -288,7 +288,7 @@ pub unsafe fn part_with(
     // SAFETY: the caller keeps the promise.
     unsafe { unshare_files() }?;
     for other in others {
-        // SAFETY: it is a copy in this thread's table, and nobody uses it here.
+        // SAFETY: it is a copy in this thread's table, and it is not used here.
         unsafe { libc::close(other.as_raw_fd()) };
     }
     let copies = mine.iter().map(|fd| {
@@ -417,7 +417,7 @@ pub fn stop_listening(listener: &impl AsFd) {
     let _ = socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both);
 }
 
-/// Lets nothing more arrive at a listener: what comes is dropped as if the
+/// Lets nothing more arrive at a listener: a packet that comes is dropped as if the
 /// network had lost it, and is sent again by its sender. Connections that are
 /// established, or wait in the queue, are not concerned.
 ///
@@ -466,6 +466,6 @@ pub fn leave_to_child(file: &impl AsFd, leave: bool) -> io::Result<()> {
 pub unsafe fn take_inherited(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: F_SETFD takes no pointers.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-    // SAFETY: it is open, and by the caller's word nobody else's.
+    // SAFETY: it is open, and by the caller's word has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

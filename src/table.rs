@@ -121,8 +121,8 @@ impl<T: Entry> Table<T> {
         self.entries.is_empty()
     }
 
-    /// One more than the highest place that was ever taken; what walks the table
-    /// by places goes up to here.
+    /// One more than the highest place that was ever taken; a walk of the table by
+    /// places goes up to here.
     pub fn places(&self) -> usize {
         self.places
     }

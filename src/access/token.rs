@@ -1,5 +1,5 @@
-//! Signed tokens: which topics a session may join and publish to (RFC 7519, and what RFC 8725
-//! advises).
+//! Signed tokens: which topics a session may join and publish to (RFC 7519, with the
+//! advice of RFC 8725).
 //!
 //! The `jsonwebtoken` crate checks signatures, times, audience and issuer. Here
 //! is what it leaves to its caller: headers that must be understood, claims of
@@ -143,7 +143,8 @@ impl Verifier {
             return None;
         }
         let claims: Claims = decode(token, &self.key, &self.validation).ok()?.claims;
-        // It is meant for somebody, and nothing says that it is for us (RFC 7519 §4.1.3).
+        // The token has an audience, and the configuration does not say that it is ours
+        // (RFC 7519 §4.1.3).
         let is_for_others = claims.audience.is_some() && !self.has_audience;
         (!is_for_others).then_some(claims)
     }

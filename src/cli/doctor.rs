@@ -1,4 +1,4 @@
-//! `corecast doctor`: what may be asked of it.
+//! `corecast doctor`: its options.
 
 use std::collections::HashMap;
 use std::ffi::OsString;

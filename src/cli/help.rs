@@ -1,4 +1,4 @@
-//! The command line, and what `--help` says beyond the settings' own sentences.
+//! The command line, and the text of `--help` beyond the settings' own sentences.
 
 use clap::CommandFactory;
 

@@ -200,7 +200,7 @@ impl CliError {
     pub fn print(&self) {
         match self {
             CliError::Usage(error) => {
-                // There is nobody left to tell when the terminal itself is gone.
+                // When the terminal itself is gone, no way is left to report it.
                 let _ = error.print();
             }
             CliError::Setting { .. } => eprintln!("error: {self}"),
@@ -231,7 +231,7 @@ pub fn parse() -> Command {
     if matches!(command, Command::Serve(_) | Command::PrintConfig(_)) {
         for (name, _) in std::env::vars_os() {
             if let Some(warning) = name.to_str().and_then(settings::ignored_variable) {
-                // As on a mistake, there is nobody left to tell when this fails.
+                // As on a mistake, no way is left to report a failure of this.
                 let _ = writeln!(io::stderr(), "warning: {warning}");
             }
         }

@@ -1,4 +1,4 @@
-//! `corecast plan`: what is typed, and the question it becomes.
+//! `corecast plan`: its options, and the question they become.
 
 use std::time::Duration;
 

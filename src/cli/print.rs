@@ -87,8 +87,8 @@ mod tests {
         texts.split(' ').map(str::to_owned).collect()
     }
 
-    /// Of every row: what may be typed is printed as a file that means the same, and
-    /// that shows the value once.
+    /// Of every row: each value that may be typed is printed as a file that means the
+    /// same, and that shows the value once.
     #[test]
     fn every_row_is_printed_as_it_is_read() {
         for row in Row::all() {

@@ -136,8 +136,8 @@ pub(super) fn is_same_path(a: &str, b: &str) -> bool {
     a == b || matches!((decode_pattern(a), decode_pattern(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// The place of the first route of one source whose path it has named before, and
-/// what is wrong with that.
+/// The place of the first route of one source whose path it has named before, and the
+/// error for that.
 pub(super) fn repeated_route(routes: &[Route]) -> Option<(usize, String)> {
     routes.iter().enumerate().find_map(|(place, route)| {
         let mut before = routes[..place].iter();

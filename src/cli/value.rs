@@ -5,8 +5,9 @@
 //!
 //! - A flag, a variable and a key of the file all pass through [`read`], so they
 //!   accept the same words.
-//! - An error says what was written and what may be written instead. Ranges
-//!   are not checked here but by [`Config::validate`](crate::config::Config::validate).
+//! - An error names the text that was written and those that are allowed instead.
+//!   Ranges are not checked here but by
+//!   [`Config::validate`](crate::config::Config::validate).
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -164,7 +165,7 @@ fn switch(text: &str) -> Result<bool, String> {
 /// The handler's name that takes a path off the list.
 pub(super) const OFF: &str = "off";
 
-/// One route: `PATH=HANDLER`, what else is said of it after colons, as in
+/// One route: `PATH=HANDLER`, its policies after colons, as in
 /// `PATH=HANDLER:drop:publish=nobody`, or a `[[routes]]` table.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,8 +190,8 @@ impl FromStr for Route {
         let text = text.trim();
         let not_one =
             || format!("'{text}' is not a route; write PATH=HANDLER, as in /news=broadcast");
-        // A path may hold signs of both kinds, and what follows the handler too. So the
-        // policies are taken off the end, until a handler's name is left.
+        // A path may hold signs of both kinds, and so may the text after the handler.
+        // So the policies are taken off the end, until a handler's name is left.
         let (mut rest, mut slow_consumer, mut publish) = (text, None, None);
         while let Some((before, policy)) = rest.rsplit_once(':') {
             if !before.contains('=') {

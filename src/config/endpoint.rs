@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// The most endpoints of one server. Each has a listening socket on each shard.
 pub const MAX_ENDPOINTS: usize = 32;
 
-/// An address that a server listens on, and what is spoken there.
+/// An address that a server listens on, and the protocol spoken there.
 ///
 /// ```
 /// use corecast::config::{Endpoint, EndpointKind};

@@ -1,5 +1,5 @@
-//! A row of the table of settings: what can be known of a setting without
-//! running a server.
+//! A row of the table of settings: the facts about a setting that are known without a
+//! running server.
 //!
 //! # Invariants worth naming
 //!
@@ -216,7 +216,7 @@ impl<C> Kind<C> {
     }
 }
 
-/// A time as a range counts it; what does not fit is far out of every range.
+/// A time as a range counts it; a value that does not fit is far out of every range.
 fn nanos(time: Duration) -> u64 {
     time.as_nanos().try_into().unwrap_or(u64::MAX)
 }

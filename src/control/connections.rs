@@ -1,7 +1,7 @@
 //! Accepting and bounding the control plane's connections.
 //!
-//! A client that hangs, trickles or never reads costs one task until its time
-//! is over, and everybody else nothing.
+//! A client that hangs, trickles or never reads costs one task until its time is over,
+//! and other clients nothing.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -197,7 +197,7 @@ fn prepare_pages(
                         connections::serve(listener, router, limits, retired).await;
                         let _: Result<(), _> = left.send(());
                     }
-                    // Connections live on, and so does who asked on them.
+                    // Connections live on, and so do the clients that asked on them.
                     std::future::pending::<()>().await;
                 };
                 tokio::select! {

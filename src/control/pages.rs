@@ -1,4 +1,4 @@
-//! The paths of the control plane and what each answers.
+//! The paths of the control plane and the answers of each.
 
 use std::sync::Arc;
 

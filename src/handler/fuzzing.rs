@@ -1,5 +1,5 @@
-//! One session of a handler, served without a runtime or a peer. Only the fuzz
-//! targets see this: a [`Context`] is made from parts that are nobody else's business.
+//! One session of a handler, served without a runtime or a peer. Only the fuzz targets
+//! see this: a [`Context`] is made from parts that are private otherwise.
 
 use std::sync::Arc;
 

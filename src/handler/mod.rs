@@ -34,8 +34,8 @@
 //!
 //! - For each session `open` is called once, then `message` any number of
 //!   times, then `close` once; after `close` nothing more.
-//! - A handler never sees a socket, and nothing it does waits: what cannot
-//!   leave now is queued, and its session is not read until the queue is short.
+//! - A handler never sees a socket, and nothing it does waits: bytes that cannot leave
+//!   now are queued, and its session is not read until the queue is short.
 //! - A panic ends the session that was being served, with 1011, and no other.
 
 mod broadcast;
@@ -96,15 +96,15 @@ pub trait Handler: 'static {
     /// The session has sent a message.
     fn message(&mut self, state: &mut Self::State, message: Message<'_>, ctx: &mut Context<'_>);
 
-    /// The session is over. It has left its topics; what is sent to it now
-    /// goes nowhere, but publishing works.
+    /// The session is over. It has left its topics; a message sent to it now goes
+    /// nowhere, but publishing works.
     fn close(&mut self, _state: Self::State, _end: Ended, _ctx: &mut Context<'_>) {}
 
     /// The handler of this route on another shard has told all others something
     /// ([`Context::tell_others`]); it is of the type that was told. The notices of one
     /// shard arrive in the order told, while there is room on this shard for what is
-    /// published here in turn. `ctx` is of no session: what is sent goes nowhere, and
-    /// what is published may find no room ([`Published`]).
+    /// published here in turn. `ctx` is of no session: a message sent goes nowhere, and
+    /// a publication may find no room ([`Published`]).
     fn notice(&mut self, _notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {}
 
     /// As much time has passed as the [`policy`](Handler::policy) says

@@ -233,7 +233,7 @@ impl HandOver {
         self.service.reloading();
         match self.hand_over(&sockets) {
             Ok(()) => {
-                // Before anybody could be told that this server is draining.
+                // Before any client could be told that this server is draining.
                 if let Some(admin) = &sockets.admin {
                     (admin.retire)();
                 }

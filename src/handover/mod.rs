@@ -1,5 +1,5 @@
-//! Replacing a running server by a new process, without a moment in which
-//! nobody listens.
+//! Replacing a running server by a new process, without a moment in which no process
+//! listens.
 //!
 //! The running process starts its own program again and leaves it the listening
 //! sockets themselves: connections that the kernel has queued, and those in the

@@ -126,11 +126,11 @@ impl NewProcess {
     /// Makes it the server, and returns its number.
     pub(super) fn go(mut self) -> Result<u32, HandOverError> {
         self.link.write_all(&[GO]).map_err(HandOverError::Lost)?;
-        // It outlives this process, which has nobody to wait for.
+        // It outlives this process, which does not wait for it.
         Ok(self.child.take().map_or(0, |child| child.id()))
     }
 
-    /// Ends it if it has not ended by itself. It has not served anybody.
+    /// Ends it if it has not ended by itself. It has not served any client.
     fn end(&mut self) -> Option<ExitStatus> {
         let mut child = self.child.take()?;
         // A process that has closed the link is about to end, and its own exit status

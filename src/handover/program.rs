@@ -3,9 +3,9 @@
 //!
 //! # Invariants worth naming
 //!
-//! - The path is found while the program starts, when the file under it is still
-//!   the one that runs. `argv[0]` counts only if it names that file: whoever
-//!   starts a program may call it anything.
+//! - The path is found while the program starts, when the file under it is still the
+//!   one that runs. `argv[0]` counts only if it names that file: the parent of a
+//!   process may give it any name.
 //! - A path as it was typed is preferred to the one that the kernel tells, which
 //!   has its symbolic links resolved: an upgrade may have changed the link.
 

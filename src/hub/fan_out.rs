@@ -180,8 +180,8 @@ mod tests {
             ..ProptestConfig::default()
         })]
 
-        /// Everybody who stays gets every publication once and in order, in
-        /// whatever slices it runs and whoever joins or leaves in between.
+        /// Every subscriber that stays gets every publication once and in order, in
+        /// whatever slices it runs and whichever sessions join or leave in between.
         #[test]
         fn who_stays_gets_each_publication_once(
             operations in proptest::collection::vec(operation(), 0..120),
@@ -200,7 +200,7 @@ mod tests {
                         let topic = usize::from(frame[2]);
                         let number = u32::from_be_bytes(frame[3..7].try_into().unwrap());
                         let due = oracle.due.entry((session, topic)).or_default();
-                        // Somebody who joined in between may be sent what was
+                        // A session that joined in between may be sent what was
                         // published before; it owes nothing for that.
                         if due.first() == Some(&number) {
                             due.remove(0);

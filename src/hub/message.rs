@@ -41,8 +41,8 @@ impl fmt::Debug for Notice {
 
 /// How many sessions are subscribed to a topic, asked of all shards.
 ///
-/// It is answered when every shard has let go of it, so that one that ends before
-/// it comes to the question, and whose sessions are gone then, keeps nobody waiting.
+/// It is answered when every shard has let go of it, so that one that ends before it
+/// comes to the question, and whose sessions are gone then, keeps no caller waiting.
 #[derive(Debug)]
 pub struct Question {
     topic: Topic,
@@ -83,7 +83,7 @@ impl Question {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        // Those who held it before let go of it before, and so have added.
+        // The shards that held it before let go of it before, and so have added.
         self.answer.is_complete.store(true, Ordering::Release);
         self.answer.asker.wake();
     }

@@ -56,8 +56,8 @@ pub struct Hub {
     mesh: ShardEnd<ShardMessage>,
     /// Publications may be waiting in the rings to this shard.
     incoming: bool,
-    /// A notice that was taken from a ring, and what was taken after it: its
-    /// handler is called before anything after it is published.
+    /// A notice that was taken from a ring, and the messages that were taken after it:
+    /// its handler is called before anything after it is published.
     inbox: VecDeque<ShardMessage>,
     max_pending: usize,
     metrics: Arc<ShardMetrics>,
@@ -81,8 +81,8 @@ impl Hub {
         }
     }
 
-    /// The topic of this name, if it has subscribers on this shard, with whom
-    /// the caller shares its memory then.
+    /// The topic of this name, if it has subscribers on this shard, with which the
+    /// caller shares its memory then.
     pub fn topic_here(&self, name: &str) -> Option<Topic> {
         self.topics.table.topic(name).cloned()
     }
@@ -150,10 +150,10 @@ impl Hub {
         }
     }
 
-    /// The next notice of those received, for the handler of its route, while there
-    /// is room for what that publishes here. To be called after
-    /// [`receive`](Hub::receive) until there is none: what was received between two
-    /// notices is published between them.
+    /// The next notice of those received, for the handler of its route, while there is
+    /// room for what that publishes here. To be called after [`receive`](Hub::receive)
+    /// until there is none: publications received between two notices are published
+    /// between them.
     pub fn next_notice(&mut self) -> Option<Arc<Notice>> {
         loop {
             if let ShardMessage::Tell(_) = self.inbox.front()?

@@ -8,9 +8,9 @@
 //! # Invariants worth naming
 //!
 //! - `subscriptions[s.subscription].position` is the place of `s` in its topic.
-//! - While a fan-out walks a topic, the subscribers it has visited are exactly
-//!   those before `visited`. Joining appends behind; leaving closes the gap
-//!   without moving anybody across that line.
+//! - While a fan-out walks a topic, the subscribers it has visited are exactly those
+//!   before `visited`. Joining appends behind; leaving closes the gap without moving a
+//!   subscriber across that line.
 //! - A topic exists while it has subscribers or a fan-out refers to it.
 
 use std::collections::HashMap;
@@ -160,7 +160,7 @@ impl SubscriberTable {
         &mut self.topics[id as usize]
     }
 
-    /// Forgets a topic that nobody is in and nothing refers to.
+    /// Forgets a topic that has no members and to which nothing refers.
     pub(super) fn remove_if_unused(&mut self, id: TopicId) {
         let entry = &self.topics[id as usize];
         if entry.subscribers.is_empty() && entry.queued == 0 {
@@ -194,9 +194,9 @@ impl SubscriberTable {
         None
     }
 
-    /// Takes a subscription out of its topic and closes the gap it leaves:
-    /// first among the visited, then among the rest, so that nobody crosses
-    /// the line and is left out or visited twice.
+    /// Takes a subscription out of its topic and closes the gap it leaves: first among
+    /// the visited, then among the rest, so that no subscriber crosses the line and is
+    /// left out or visited twice.
     fn remove(&mut self, subscription: u32) {
         let Subscription {
             topic, position, ..

@@ -2,9 +2,9 @@
 //!
 //! # Invariants worth naming
 //!
-//! - Every publication enters here, once on each shard, whoever made it: a handler
-//!   of this shard, one of another, or a publisher outside. So this is where a
-//!   topic's policy is looked up, and where a log of it would be kept.
+//! - Every publication enters here, once on each shard, from any origin: a handler of
+//!   this shard, one of another, or a publisher outside. So this is where a topic's
+//!   policy is looked up, and where a log of it would be kept.
 //! - Publications leave to their subscribers in the order in which they entered.
 
 use std::borrow::Cow;
@@ -26,7 +26,7 @@ const BYTES_PER_PENDING: usize = 64 * 1024;
 /// A publication as it enters a shard.
 pub(super) struct Arriving<'a> {
     pub(super) topic: &'a Topic,
-    /// Borrowed where other shards have it too; it is shared if anybody subscribes.
+    /// Borrowed where other shards have it too; it is shared if a session subscribes.
     pub(super) message: Cow<'a, PreparedFrame>,
     pub(super) origin: Participant,
     /// A session of this shard that does not get it.
@@ -45,7 +45,7 @@ impl<'a> From<&'a Publication> for Arriving<'a> {
     }
 }
 
-/// A shard's topics: who is in which, and what is on its way to them.
+/// A shard's topics: the members of each, and the publications on their way to them.
 pub(super) struct Topics {
     pub(super) table: SubscriberTable,
     queue: FanOutQueue,

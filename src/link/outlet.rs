@@ -6,8 +6,8 @@ use std::rc::Rc;
 use super::{Link, SendQueue};
 use crate::publication::Run;
 
-/// A connection's way out: what is pushed leaves at once if it can, and waits in
-/// order if it cannot.
+/// A connection's way out: pushed bytes leave at once if they can, and wait in order if
+/// they cannot.
 ///
 /// # Invariants worth naming
 ///

@@ -1,5 +1,5 @@
-//! A socket that a test plays: what arrives, how much room there is and how the
-//! connection breaks is scripted, and what is sent can be read.
+//! A socket that a test plays: the bytes that arrive, the room there is and the way the
+//! connection breaks are scripted, and the bytes sent can be read.
 //!
 //! A session's end of it is a number, as a descriptor is, so that sessions are as
 //! small in tests as elsewhere.
@@ -186,7 +186,7 @@ impl Peer {
         with_wire(self.0, |wire| wire.ended = true);
     }
 
-    /// Breaks the connection: what has arrived is lost.
+    /// Breaks the connection: the bytes that have arrived are lost.
     pub(crate) fn reset(&self) {
         with_wire(self.0, |wire| wire.reset = true);
     }

@@ -52,7 +52,7 @@ impl Chunk {
     }
 }
 
-/// A session's outgoing bytes, bounded by whoever pushes.
+/// A session's outgoing bytes, bounded by the caller that pushes.
 #[derive(Debug, Default)]
 pub struct SendQueue {
     chunks: VecDeque<Chunk>,
@@ -322,8 +322,8 @@ mod tests {
         assert!(queue.is_empty());
     }
 
-    /// A queue that is never empty, as that of a client who always reads a little
-    /// less than it is sent, keeps what waits and not what has left.
+    /// A queue that is never empty, as that of a client that always reads a little less
+    /// than it is sent, keeps what waits and not what has left.
     #[test]
     fn what_has_left_takes_no_room() {
         let mut socket = Script::default();

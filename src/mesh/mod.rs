@@ -9,15 +9,16 @@
 //!
 //! # Invariants worth naming
 //!
-//! - A ring has one producer and one consumer, each owned by one participant; what
-//!   one participant sends arrives at a shard in the order sent.
+//! - A ring has one producer and one consumer, each owned by one participant; the
+//!   messages of one participant arrive at a shard in the order sent.
 //! - Nothing is lost: what a shard finds no room for waits in its backlog, in order,
 //!   and its publishers are not read until the backlog is gone.
 //! - A shard is woken at most once per batch; see [`ShardWaker`].
 //! - A producer that found its ring full is told when there is room again, or the
 //!   consumer has ended: it marks the ring starved and tries once more before it
 //!   gives up; the consumer looks for the mark after it has made room.
-//! - The consumer's side never waits for a lock, whoever is at the other end.
+//! - The consumer's side never waits for a lock, whichever participant is at the other
+//!   end.
 
 #[cfg(all(test, not(loom)))]
 mod model;
@@ -236,8 +237,8 @@ mod tests {
         );
     }
 
-    /// Two real threads, a ring far smaller than the traffic, parking on real
-    /// events: everything arrives, in order, and nobody sleeps for ever.
+    /// Two real threads, a ring far smaller than the traffic, parking on real events:
+    /// everything arrives, in order, and no thread sleeps for ever.
     #[test]
     fn threads_lose_nothing_through_a_tiny_ring() {
         const MESSAGES: u32 = if cfg!(miri) { 200 } else { 50_000 };

@@ -1,8 +1,8 @@
 //! The ends of the mesh as a list of operations against an oracle of plain queues.
 //!
-//! The oracle knows each ring and backlog, who is parked or has registered, and who
-//! must be told of what. After each operation it is compared with what the ends
-//! returned: values and their order, full rings, wake-ups, and how many copies of
+//! The oracle knows each ring and backlog, which ends are parked or have registered,
+//! and which must be told of what. After each operation it is compared with what the
+//! ends returned: values and their order, full rings, wake-ups, and how many copies of
 //! each message are alive, ends dropped at any time included.
 
 use std::collections::VecDeque;
@@ -68,7 +68,7 @@ enum Activity {
     Notified,
 }
 
-/// A ring and what its ends know of each other.
+/// A ring and the state that its ends share.
 #[derive(Default, Clone)]
 struct Edge {
     ring: VecDeque<usize>,
@@ -80,7 +80,8 @@ struct Edge {
 }
 
 impl Edge {
-    /// Pushes a message that a shard sends. Returns whether it found room, or nobody.
+    /// Pushes a message that a shard sends. Returns whether it found room, or no
+    /// consumer.
     fn push(&mut self, message: usize, capacity: usize) -> bool {
         if self.ring.len() < capacity {
             self.ring.push_back(message);
@@ -134,7 +135,7 @@ impl Oracle {
         std::mem::replace(&mut self.awake[shard], Activity::Notified) == Activity::Parked
     }
 
-    /// Tells whoever waits for room in a ring, if anybody does.
+    /// Tells the producer that waits for room in a ring, if one does.
     fn made_room(&mut self, from: usize, to: usize) {
         if !std::mem::take(&mut self.edges[from][to].is_starved) {
             return;
@@ -232,7 +233,7 @@ impl Oracle {
         sources.map(|from| self.edges[from][shard].ring.len()).sum()
     }
 
-    /// A participant's rings get no more; what is in them can still be taken.
+    /// A participant's rings get no more; the messages in them can still be taken.
     fn drop_producers(&mut self, from: usize) {
         for edge in &mut self.edges[from] {
             edge.has_producer = false;

@@ -60,8 +60,8 @@ impl<M: Clone> OutsideEnd<M> {
         Ok(())
     }
 
-    /// Tells one task of room, or of the end of a shard. To be registered with
-    /// before trying, or the room might come in between and be told to nobody.
+    /// Tells one task of room, or of the end of a shard. To be registered with before
+    /// trying, or the room might come in between and no task be told of it.
     pub fn room(&self) -> &Arc<RoomWaker> {
         &self.room
     }

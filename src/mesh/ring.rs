@@ -82,11 +82,11 @@ impl<M> Producer<M> {
     }
 }
 
-/// The end that is taken from. Dropping it lets go of what is left in the ring, and
-/// of whoever waits for room.
+/// The end that is taken from. Dropping it lets go of the messages left in the ring,
+/// and of the producer that waits for room.
 pub(super) struct Consumer<M> {
-    // Before `room`, because fields are dropped in this order: who is told then
-    // must find the ring abandoned.
+    // Before `room`, because fields are dropped in this order: a producer that is told
+    // then must find the ring abandoned.
     ring: rtrb::Consumer<M>,
     room: Room,
 }

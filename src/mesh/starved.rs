@@ -25,8 +25,8 @@ impl Starved {
 
     /// Called by the producer after it found no room, and before it looks again.
     pub(super) fn mark(&self) {
-        // A swap, although nobody asks for the old value: a store would not see
-        // the room that was made before it.
+        // A swap, although its result is not used: a store would not see the room that
+        // was made before it.
         self.0.swap(true, Ordering::AcqRel);
     }
 
@@ -131,7 +131,8 @@ mod model {
         });
     }
 
-    /// A consumer that ends tells whoever waits for room that will never come.
+    /// A consumer that ends tells the producer that waits for room that will never
+    /// come.
     #[test]
     fn an_abandoned_ring_keeps_nobody_waiting() {
         loom::model(|| {

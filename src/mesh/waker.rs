@@ -2,8 +2,8 @@
 //!
 //! # Invariants worth naming
 //!
-//! - A shard parks only after it has said so and nobody had notified it since
-//!   it last looked at its rings (check, register, check again).
+//! - A shard parks only after it has said so and was not notified since it last looked
+//!   at its rings (check, register, check again).
 //! - A producer that pushes to a ring notifies afterwards. At most one notification per
 //!   park writes to the shard's event; the others find the mark already set.
 

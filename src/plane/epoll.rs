@@ -5,7 +5,7 @@
 //!
 //! - Every socket is registered once, edge-triggered, for both directions.
 //! - The shard's event is registered too, edge-triggered: each notification ends one
-//!   wait, and nobody has to empty it.
+//!   wait, and it never has to be emptied.
 //! - The guest is registered for levels: its own epoll instance is readable for as
 //!   long as it has not taken its events.
 
@@ -49,7 +49,7 @@ impl EpollPlane {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and has no other owner.
         let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
         let plane = EpollPlane {
             epoll,

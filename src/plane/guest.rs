@@ -7,8 +7,8 @@
 //! # Invariants worth naming
 //!
 //! - The event of a guest's ring is emptied before the last look at the ring, and
-//!   watched again after it: what completes in between is either seen by the look
-//!   or leaves the event readable.
+//!   watched again after it: an operation that completes in between is either seen by
+//!   the look or leaves the event readable.
 //! - The runtime keeps its descriptor to itself. The kernel gives the lowest free
 //!   number, so the number is known before the runtime is made; the caller proves
 //!   that it was the right one (see [`Guest::is_called`]).

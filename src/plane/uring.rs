@@ -33,7 +33,7 @@ const SUBMISSION_ENTRIES: u32 = 1_024;
 const COMPLETION_ENTRIES: u32 = 8_192;
 /// Calls in one turn that may find nothing although the kernel's flag promised something.
 const MAX_FRUITLESS_CALLS: usize = 8;
-/// Marks completions nobody waits for.
+/// Marks completions that are not waited for.
 const IGNORED: u64 = u64::MAX;
 /// Marks those of the guest's poll.
 const GUEST: u64 = u64::MAX - 2;
@@ -264,8 +264,8 @@ impl UringPlane {
         } {
             Ok(_) => Ok(()),
             Err(error) => match error.raw_os_error() {
-                // An interrupted call or a full completion queue: what was not
-                // taken is still there for the next call.
+                // An interrupted call or a full completion queue: entries that were not
+                // taken are still there for the next call.
                 Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => Ok(()),
                 _ => Err(error),
             },
@@ -406,8 +406,8 @@ impl Plane for UringPlane {
         };
         match waited.map_err(|error| (error.raw_os_error(), error)) {
             Ok(_) => Ok(()),
-            // The time is over, or a call that had to be given up: what was not
-            // taken is still there for the next one.
+            // The time is over, or a call that had to be given up: entries that were
+            // not taken are still there for the next one.
             Err((Some(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY), _)) => Ok(()),
             Err((_, error)) => Err(error),
         }

@@ -8,10 +8,10 @@
 //! - A presence has a reference that no other has, in this run or the one before.
 //! - The changes that one shard tells of its sessions are applied everywhere in the
 //!   order told, so a member that has gone is gone on each shard.
-//! - A change is in the table at once and in the next difference once. A
-//!   difference holds what came and what went, also if it is the same: somebody
-//!   may have been told of it in between. Clients take what they know already
-//!   for no change, so who joins late and hears of a change twice is right too.
+//! - A change is in the table at once and in the next difference once. A difference
+//!   holds what came and what went, also if it is the same: a client may have been told
+//!   of it in between. Clients take what they know already for no change, so a client
+//!   that joins late and hears of a change twice is right too.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::json::write_text;
 
-/// Somebody came or went.
+/// A member came or went.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) topic: Arc<str>,
@@ -100,7 +100,7 @@ impl Presences {
         }
     }
 
-    /// Writes who is in a topic, behind what `out` holds.
+    /// Writes the members of a topic, after the text that `out` holds.
     pub(crate) fn write_state(&self, topic: &str, out: &mut String) {
         out.push('{');
         if let Some(present) = self.topics.get(topic) {

@@ -14,15 +14,15 @@ const TOPIC: &str = "room:a";
 
 #[derive(Debug, Clone)]
 enum Operation {
-    /// Somebody comes on a shard, with a key.
+    /// A member comes on a shard, with a key.
     Come(usize, usize),
-    /// One of those who are there goes.
+    /// One of the members goes.
     Go(usize),
     /// A shard hears one thing that another has told.
     Hear(usize, usize),
     /// A shard tells its clients what has changed.
     Tell(usize),
-    /// A client joins a shard and is told who is there.
+    /// A client joins a shard and is told its members.
     Watch(usize),
 }
 
@@ -56,7 +56,8 @@ impl Shard {
         references(&serde_json::from_str(&json).expect("the state is JSON"))
     }
 
-    /// Tells the clients, who add what came and then take away what went.
+    /// Tells the clients, which add the members that came and then take away those that
+    /// went.
     fn tell(&mut self) {
         while let Some((topic, json)) = self.table.take_difference() {
             assert_eq!(&*topic, TOPIC);
@@ -109,8 +110,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// When all that was told is heard, each shard and each client knows exactly
-    /// those who are there, whatever came between.
+    /// When all that was told is heard, each shard and each client knows exactly the
+    /// members that are there, whatever came between.
     #[test]
     fn all_come_to_know_who_is_there(
         operations in proptest::collection::vec(operation(), 0..150),

@@ -102,13 +102,13 @@ impl InLine {
             return None;
         }
         if let Some(end) = &turn.end {
-            // Before the try: what makes room after it tells of it.
+            // Before the try: a consumer that makes room after it tells of it.
             end.room().register(waker);
         }
         as_wait(turn.try_send(&self.message))
     }
 
-    /// Leaves the line, if it is in it. Returns who is to be woken for that.
+    /// Leaves the line, if it is in it. Returns the task to be woken for that.
     fn leave(&mut self, turn: &mut Turn) -> Option<Waker> {
         let next = turn.line.leave(self.number.take()?);
         if let (None, Some(end)) = (&next, &turn.end)

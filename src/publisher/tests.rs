@@ -119,8 +119,8 @@ fn tasks_are_served_in_the_order_in_which_they_came() {
     assert_eq!(publisher.try_publish(&topic, frame(3)), Ok(()));
 }
 
-/// The first in line is given up before and after it was told of room: the next one
-/// is woken either way, and what was given up is published by nobody.
+/// The first in line is given up before and after it was told of room: the next one is
+/// woken either way, and a publication that was given up is never published.
 #[test]
 fn a_task_that_is_dropped_makes_way() {
     for is_told in [false, true] {
@@ -238,7 +238,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// Several threads publish through the smallest rings to shards on threads of their
-/// own: each shard gets all, each publisher's in order, and nobody sleeps for ever.
+/// own: each shard gets all, each publisher's in order, and no thread sleeps for ever.
 #[test]
 fn threads_lose_nothing_through_the_smallest_rings() {
     const PUBLISHERS: u32 = 4;

@@ -130,9 +130,9 @@ impl Runtime {
     }
 }
 
-/// Makes a runtime and finds its ring or epoll instance, which it tells nobody: the
-/// kernel gives the lowest free descriptor, and a wait in the runtime shows whether
-/// that was it.
+/// Makes a runtime and finds its ring or epoll instance, which the runtime does not
+/// tell: the kernel gives the lowest free descriptor, and a wait in the runtime shows
+/// whether that was it.
 fn find<D: Driver>(
     mut build: impl FnMut() -> io::Result<monoio::Runtime<D>>,
     as_guest: impl Fn(RawFd) -> io::Result<Guest>,

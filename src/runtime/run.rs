@@ -4,9 +4,9 @@
 //!
 //! # Invariants worth naming
 //!
-//! - Check, register, check again: the thread sleeps only if nobody has notified its
-//!   waker since the turn began; who notifies it later writes to its event, which
-//!   the plane watches.
+//! - Check, register, check again: the thread sleeps only if its waker was not notified
+//!   since the turn began; a later notification writes to its event, which the plane
+//!   watches.
 //! - A wait is the only thing that blocks, and it ends at the latest when the first
 //!   timer of the thread is due.
 //! - Tasks run after any turn that found a call for them, also when sessions always
@@ -170,7 +170,7 @@ mod tests {
     /// Longer than anything here should take.
     const LONG: Duration = Duration::from_secs(20);
 
-    /// Turns until told to stop, and serves nobody.
+    /// Turns until told to stop, and serves no client.
     struct Turning {
         plane: Box<dyn Plane>,
         waker: Arc<ShardWaker>,

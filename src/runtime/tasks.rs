@@ -44,7 +44,7 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) {
     drop(monoio::spawn(Counted(Box::pin(future))));
 }
 
-/// To be called by whoever wakes a task from a turn: tasks run before the thread
+/// To be called by code that wakes a task from a turn: tasks run before the thread
 /// sleeps next.
 pub fn expect() {
     EXPECTED.set(true);

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// How far away 'never' is.
 const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The waiting timers: who is to be woken, by deadline and by the order in which
+/// The waiting timers: the tasks to be woken, by deadline and by the order in which
 /// they began to wait.
 #[derive(Default)]
 struct Timers {
@@ -71,8 +71,8 @@ pub fn sleep(time: Duration) -> Sleep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed;
 
-/// Waits for a future, but no longer than this. It is looked at first, so what is
-/// done already is returned also when no time is left.
+/// Waits for a future, but no longer than this. It is looked at first, so a result that
+/// is ready is returned also when no time is left.
 ///
 /// # Errors
 /// [`Elapsed`] when the time is over.

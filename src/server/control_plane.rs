@@ -1,4 +1,4 @@
-//! The control plane of a starting server, or what stands where none was built.
+//! The control plane of a starting server, or its stand-in where none was built.
 
 use std::sync::Arc;
 

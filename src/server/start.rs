@@ -5,8 +5,8 @@
 //! - Descriptors that must be visible in every shard's descriptor table (the wake
 //!   events) are made before the tables part; those that must not (the control plane's
 //!   sockets) after. Listeners are made before too, and each shard keeps its own.
-//! - Nothing is accepted before everything that can fail has been done, so that
-//!   a server that cannot start has never been there for anybody.
+//! - Nothing is accepted before everything that can fail has been done, so that a
+//!   server that cannot start has never been there for any client.
 //! - [`Server::start`] returns when every shard listens, or with the reason
 //!   why one does not and none left running.
 

@@ -251,7 +251,7 @@ impl Starter {
     }
 }
 
-/// Notices when a shard ends although nobody asked it to.
+/// Notices when a shard ends without being asked to.
 struct EndOfShard {
     handle: ServerHandle,
     id: usize,

@@ -181,7 +181,7 @@ mod tests {
         heard
     }
 
-    /// A manager's socket under an abstract name, and what speaks to it.
+    /// A manager's socket under an abstract name, and the sender to it.
     fn pair(name: &str) -> (UnixDatagram, Manager) {
         let name = format!("@corecast-{name}-{}", std::process::id());
         let address = address(name.as_ref()).unwrap();

@@ -136,7 +136,8 @@ impl SessionMut<'_> {
         let slot = std::mem::replace(&mut session.slot, Session::NO_SLOT);
         let mut handler = self.handler();
         handler.ctx.mute();
-        // A panic here has nobody left to tell; the session ends all the same.
+        // A panic here can no longer be told to the handler; the session ends all the
+        // same.
         let _ = guarded(|| handler.route.close(slot, ended, &mut handler.ctx));
     }
 

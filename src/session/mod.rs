@@ -68,7 +68,7 @@ pub(crate) enum Stage {
         /// A ping was sent since the last sign of life.
         pinged: bool,
     },
-    /// Our close frame is on its way; what still comes is discarded until the
+    /// Our close frame is on its way; data that still comes is discarded until the
     /// peer's close frame, its end of stream, or the close timeout.
     Closing(EndReason),
     /// Both close frames are exchanged or will never be. The queued bytes still leave;

@@ -6,9 +6,9 @@
 //! - A session over its rate is either closed, or it is not read until its
 //!   rate allows more; then the kernel's flow control reaches its peer, and
 //!   nothing it sent is lost.
-//! - Messages are counted before a handler sees them: what arrived in one
-//!   segment is still served at the rate. Bytes are counted as they are read,
-//!   so a session may be over by one read, and pays for it before the next.
+//! - Messages are counted before a handler sees them: those that arrived in one segment
+//!   are still served at the rate. Bytes are counted as they are read, so a session may
+//!   be over by one read, and pays for it before the next.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -41,7 +41,7 @@ impl RateLimits {
     }
 }
 
-/// The rates and what each session has left of them.
+/// The rates and the rest of them that each session may still use.
 pub(crate) struct Rates {
     limits: RateLimits,
     /// By the session's place in the shard's table.

@@ -43,8 +43,8 @@ impl Allowance {
         hold_at: u64::MAX,
     };
 
-    /// So many, and what is to happen then. A session that is to wait is not
-    /// read while it has none, so it has one at least.
+    /// So many, and the step that follows then. A session that is to wait is not read
+    /// while it has none, so it has one at least.
     pub(crate) fn new(tokens: u64, policy: OverRatePolicy) -> Self {
         let (granted, hold_at) = match policy {
             OverRatePolicy::Pause => (tokens.max(1), 0),

@@ -29,8 +29,8 @@ const MAX_PERIOD_MS: u32 = 2_000;
 /// The shortest tick. Limits below this are not worth the wake-ups.
 const MIN_TICK_MS: u32 = 10;
 
-/// When sessions are looked at, and what is then due. Times are milliseconds of the
-/// shard's clock, zero for 'never'.
+/// The times at which sessions are looked at, and the steps that are then due. Times
+/// are milliseconds of the shard's clock, zero for 'never'.
 pub(crate) struct Deadlines {
     idle_ms: u32,
     ping_ms: u32,

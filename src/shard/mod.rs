@@ -20,8 +20,8 @@
 //! - Nothing mutable is shared with other shards but the rings, the wake flags
 //!   and the counters.
 //! - A session leaves the table in [`Shard::end`] and nowhere else, and only
-//!   [`Shard::attend`] and [`Shard::open`] call it, when what was done to the
-//!   session says that it is over.
+//!   [`Shard::attend`] and [`Shard::open`] call it, when serving the session has
+//!   returned that it is over.
 //! - A shard sees time only as the `now` it is handed, so that it can be simulated.
 
 mod deadlines;
@@ -84,9 +84,9 @@ impl Shard {
         }
     }
 
-    /// One turn: everything that became ready is read and answered, what other
-    /// shards published is taken in, and a slice of the pending fan-outs is
-    /// delivered. Returns whether work is left for another turn.
+    /// One turn: everything that became ready is read and answered, publications of
+    /// other shards are taken in, and a slice of the pending fan-outs is delivered.
+    /// Returns whether work is left for another turn.
     ///
     /// # Errors
     /// When the kernel interface itself is broken.

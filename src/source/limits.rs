@@ -53,7 +53,7 @@ pub(crate) struct Sources {
     /// there are connections of the sources that they make.
     ipv6_prefix: u8,
     epoch: Instant,
-    /// Keyed by chance, so that nobody can choose addresses that collide.
+    /// Keyed at random, so that no client can choose addresses that collide.
     hasher: RandomState,
     stripes: [Mutex<Stripe>; STRIPES],
 }

@@ -1,7 +1,7 @@
 //! The source of a connection, and the limits of one source.
 //!
 //! A connection's client is usually the other end of its TCP connection. Behind a proxy
-//! that end is the proxy, and the client's address is the word of somebody else: of the
+//! that end is the proxy, and the client's address is a claim of others: of the
 //! `X-Forwarded-For` header, or of the PROXY protocol header before the request.
 //! `AddressPolicy` knows which proxies are trusted. The limits of each address are kept
 //! in `Sources`, which all shards share.

@@ -1,4 +1,4 @@
-//! The header with which a proxy begins a connection to say whose it is.
+//! The header with which a proxy begins a connection to name its client.
 //!
 //! Versions 1 and 2 of the PROXY protocol, as HAProxy's `proxy-protocol.txt`
 //! has them. The bytes are read by the `proxy-header` crate; here are the

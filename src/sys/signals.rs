@@ -169,11 +169,11 @@ const STRAY: [libc::c_int; 9] = [
 /// it, in this process and in those it starts. A handler that is there already,
 /// such as a profiler's for SIGPROF, stays.
 ///
-/// SIGTTOU and SIGTTIN are among them because a server in the background of a
-/// shell must not stop when its log goes to a terminal with `tostop`, SIGXFSZ
-/// because a log file that has reached `RLIMIT_FSIZE` costs lines and not the
-/// server. SIGCHLD gets its default action, because whoever started this
-/// process may ignore it, and then no status of a child could be waited for.
+/// SIGTTOU and SIGTTIN are among them because a server in the background of a shell
+/// must not stop when its log goes to a terminal with `tostop`, SIGXFSZ because a log
+/// file that has reached `RLIMIT_FSIZE` costs lines and not the server. SIGCHLD gets
+/// its default action, because the program that started this process may ignore it, and
+/// then no status of a child could be waited for.
 pub fn ignore_stray_signals() {
     let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
     for number in STRAY.into_iter().chain(real_time) {

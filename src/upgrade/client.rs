@@ -86,8 +86,8 @@ pub fn parse_response(
 /// `offered`, one name or several with commas between; `None` for a request
 /// without it.
 ///
-/// RFC 6455 §4.1 lets a server select nothing. Like a browser, this counts it
-/// as a failure: who offers a subprotocol speaks nothing else.
+/// RFC 6455 §4.1 lets a server select nothing. Like a browser, this counts it as a
+/// failure: a client that offers a subprotocol speaks nothing else.
 ///
 /// # Errors
 ///

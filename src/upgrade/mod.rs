@@ -26,9 +26,9 @@
 //!
 //! # Invariants worth naming
 //!
-//! - **The verdict does not depend on how the bytes were split.** Only the
-//!   first `max_header_bytes` are ever looked at, and whatever is refused is
-//!   refused for the same fault however many reads it took to arrive.
+//! - **The verdict does not depend on how the bytes were split.** Only the first
+//!   `max_header_bytes` are ever looked at, and a request is refused for the same fault
+//!   however many reads it took to arrive.
 //! - **Every fault has one variant.** [`HttpError`] is what the peer sees
 //!   (status, sentence, headers) and what the metrics count. When a request
 //!   has several faults, [`parse`] names the first in its documented order.
@@ -83,8 +83,8 @@ pub fn accept_key(key: &[u8]) -> [u8; 28] {
     accept
 }
 
-/// Whether `text` is a token: what header names, methods and subprotocols are
-/// made of (RFC 9110 §5.6.2).
+/// Whether `text` is a token, the form of header names, methods and subprotocols (RFC
+/// 9110 §5.6.2).
 fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
         && text

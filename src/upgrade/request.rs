@@ -182,7 +182,7 @@ impl Request {
         self.client
     }
 
-    /// Notes on whose behalf the peer connects.
+    /// Notes the client on whose behalf the peer connects.
     pub(crate) fn set_client(&mut self, client: SocketAddr) {
         self.client = canonical_address(client);
     }

@@ -1,5 +1,5 @@
-//! The request target: what of it is path and query, and what they decode to
-//! (RFC 9112 §3.2, RFC 3986).
+//! The request target: its path and query, and the texts they decode to (RFC 9112 §3.2,
+//! RFC 3986).
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -89,7 +89,7 @@ fn is_port(port: &[u8]) -> bool {
 /// A path as a person would write it: everything decoded.
 pub(super) fn decode_path(raw: &str) -> Result<Cow<'_, str>, HttpError> {
     let path = decode(raw, &[], false).ok_or(HttpError::PathEncoding)?;
-    // Encoded control characters serve nobody and forge lines in logs.
+    // Encoded control characters are of no use and forge lines in logs.
     if path.bytes().any(|byte| byte.is_ascii_control()) {
         return Err(HttpError::PathEncoding);
     }

@@ -28,8 +28,8 @@ pub fn encode_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// Appends a client's frame: final, masked with `key` (RFC 6455 §5.3). The key
-/// must be one that nobody can foretell.
+/// Appends a client's frame: final, masked with `key` (RFC 6455 §5.3). The key must be
+/// unpredictable.
 ///
 /// # Panics
 ///

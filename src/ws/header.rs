@@ -70,8 +70,8 @@ pub struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Reads the header at the start of `bytes` and says how long it is. `None`:
-    /// the header is not whole yet, and what there is of it is no fault.
+    /// Reads the header at the start of `bytes` and says how long it is. `None`: the
+    /// header is not whole yet, and its bytes so far are without fault.
     ///
     /// # Errors
     ///

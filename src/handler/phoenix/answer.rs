@@ -80,7 +80,7 @@ impl PhoenixHandler {
         ctx.send_text(&self.text);
     }
 
-    /// Tells a client who is in the topic it has joined.
+    /// Tells a client the members of the topic it has joined.
     pub(super) fn say_who_is_there(
         &mut self,
         version: Version,

@@ -56,8 +56,8 @@ impl Outgoing<'_> {
     }
 }
 
-/// A message to all in a topic, as a frame for those who speak `version`.
-/// `None` if it cannot be said in it: the first has no binary messages.
+/// A message to all in a topic, as a frame for those that speak `version`. `None` if it
+/// cannot be said in it: the first has no binary messages.
 pub(super) fn broadcast(
     version: Version,
     topic: &str,

@@ -140,8 +140,8 @@ impl PhoenixHandler {
         if session.channels.len() >= self.access.max_topics_per_socket {
             return Err(Denied::TooManyTopics);
         }
-        // Nothing of the payload is needed where anybody may join unseen, and publish or
-        // not whatever its token says.
+        // Nothing of the payload is needed where any session may join unseen, and
+        // publish or not whatever its token says.
         let publish = rule.publish.stricter(self.shared.publish);
         let needs_token = rule.join == JoinPolicy::Token || publish == PublishPolicy::Token;
         let payload = match needs_token || rule.presence {
@@ -240,8 +240,8 @@ impl PhoenixHandler {
         }
     }
 
-    /// Tells the subscribers on this shard who came and went since the last time, as
-    /// far as there is room; the rest with the next tick.
+    /// Tells the subscribers on this shard which members came and went since the last
+    /// time, as far as there is room; the rest with the next tick.
     pub(super) fn say_what_changed(&mut self, ctx: &mut Context<'_>) {
         loop {
             while let Some((topic, frame)) = self.unsaid.pop_front() {

@@ -205,10 +205,10 @@ impl Listener {
         self.socket.stop();
     }
 
-    /// The kernel goes on dealing connections to us as long as we listen, and
-    /// would reset those whose handshake it has begun for us. So those are let
-    /// finish; then nothing more gets in, and what was on its way is sent again
-    /// when we are gone, to our neighbour.
+    /// The kernel goes on dealing connections to us as long as we listen, and would
+    /// reset those whose handshake it has begun for us. So those are let finish; then
+    /// nothing more gets in, and packets that were on their way are sent again when we
+    /// are gone, to our neighbour.
     async fn make_room_for_neighbour(&mut self) {
         let until = Instant::now() + LAST_HANDSHAKES;
         while Instant::now() < until && self.lifecycle().is_some_and(|life| !life.is_hurried()) {

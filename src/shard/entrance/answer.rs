@@ -45,7 +45,7 @@ pub(in crate::shard) struct Opening {
     pub(in crate::shard) route: u16,
     /// The answer that makes it one.
     pub(in crate::shard) response: Vec<u8>,
-    /// Length of the handshake; what follows belongs to the session.
+    /// Length of the handshake; the bytes after it belong to the session.
     pub(in crate::shard) consumed: usize,
 }
 
@@ -133,7 +133,7 @@ impl Entrance {
         }
     }
 
-    /// Notes whose connection it is, and lets it in.
+    /// Notes the client of the connection, and lets it in.
     ///
     /// # Errors
     /// When its source is over a limit.

@@ -1,4 +1,5 @@
-//! How connections come in: who may, and what becomes of their opening handshakes.
+//! The admission of connections: which are admitted, and the answers to their opening
+//! handshakes.
 //!
 //! `accept` takes connections from a listener, `handshake` waits for requests that
 //! have not arrived whole, `answer` reads a request and decides. All of it is the

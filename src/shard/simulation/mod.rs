@@ -29,7 +29,8 @@ const SEEDS: u64 = 300;
 /// at that moment.
 #[derive(Debug, Clone)]
 enum Operation {
-    /// A connection arrives at a shard, with its request and what follows at once.
+    /// A connection arrives at a shard, with its request and the bytes that follow at
+    /// once.
     Connect {
         shard: usize,
         room: usize,

@@ -151,7 +151,7 @@ impl Client {
                 return;
             };
             if !response.starts_with(b"HTTP/1.1 101 ") {
-                // A refusal; what follows is its page.
+                // A refusal; the bytes after it are its page.
                 self.is_bad = true;
                 return;
             }

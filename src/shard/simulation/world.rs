@@ -35,7 +35,7 @@ const ROUNDS: usize = 20_000;
 /// Sessions the process may hold.
 const PERMITS: usize = 10;
 
-/// A shard and what its session loop remembers.
+/// A shard and the state of its session loop.
 struct Simulated {
     shard: Shard,
     plane: Rc<RefCell<PlaneState>>,
@@ -200,7 +200,7 @@ impl World {
         let mut client = Client::new(self.next_id, shard, wire);
         let mut bytes = client.request();
         bytes.extend(client.frames(early, random));
-        // A handshake that comes in pieces needs a runtime; what follows it may not.
+        // A handshake that comes in pieces needs a runtime; the bytes after it may not.
         let whole = client.request().len();
         let most = self.shards[shard].shard.serving.scratch.bytes().len();
         let at_once = bytes.len().min(most.max(whole));

@@ -1,5 +1,5 @@
-//! Limits on bytes: exactly the limit is allowed, one more is not, and what is
-//! refused is refused by its header. Room is made for bytes received only.
+//! Limits on bytes: exactly the limit is allowed, one more is not, and a frame is
+//! refused by its header. Room is made for bytes received only.
 
 use super::*;
 

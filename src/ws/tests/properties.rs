@@ -1,5 +1,4 @@
-//! Round trips of what anybody may say, and agreement with the oracle on streams
-//! that nobody should send.
+//! Round trips of all valid messages, and agreement with the oracle on invalid streams.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,7 +19,8 @@ fn rules() -> impl Strategy<Value = Rules> {
     select(vec![SERVER, CLIENT])
 }
 
-/// A message, where it is cut into fragments, and what is said between them.
+/// A message, the places where it is cut into fragments, and the control frames between
+/// them.
 #[derive(Debug, Clone)]
 struct Saying {
     message: Owned,

@@ -118,8 +118,8 @@ fn a_decoder_is_idle_again_after_each_whole_message() {
     }
 }
 
-/// A caller that stops reading need not keep the message it was given last, but
-/// what has begun stays.
+/// A caller that stops reading need not keep the message it was given last, but one
+/// that has begun stays.
 #[test]
 fn a_decoder_releases_only_what_was_yielded() {
     let mut decoder = Decoder::new();
