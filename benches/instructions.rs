@@ -254,7 +254,7 @@ fn ring((producer, consumer): Subject<Ring>) -> Option<u64> {
     push_and_pop(producer, consumer, black_box(7))
 }
 
-/// Two shards' ends, and what travels between them.
+/// Two shards' ends, and the messages between them.
 struct Mesh {
     ends: Vec<ShardEnd<ShardMessage>>,
     message: ShardMessage,
@@ -330,8 +330,8 @@ fn warm_hubs() -> Subject<Hubs> {
     subject(hubs)
 }
 
-// A message encoded and published on one shard and taken by another, where nobody
-// subscribes.
+// A message encoded and published on one shard and taken by another, which has no
+// subscribers.
 #[library_benchmark]
 #[bench::one_publication(setup = warm_hubs)]
 fn hubs(hubs: Subject<Hubs>) {

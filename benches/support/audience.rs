@@ -75,7 +75,7 @@ impl Audience {
         self.hub.unsubscribe(own, &self.topic)
     }
 
-    /// Publishes to everybody. Nothing is delivered yet.
+    /// Publishes to all. Nothing is delivered yet.
     pub fn publish(&mut self, frame: &PreparedFrame) {
         self.hub.publish(&self.topic, frame.clone(), None);
     }

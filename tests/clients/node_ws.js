@@ -1,4 +1,4 @@
-// Drives a server with the npm package `ws`, which nobody here wrote.
+// Drives a server with the third-party npm package `ws`.
 //
 // Takes the server's address as its one argument, prints what it has seen work,
 // and ends with a non-zero status at the first thing that does not.

@@ -1,5 +1,5 @@
-// Drives a server with one version of the npm package `phoenix`, which nobody
-// here wrote; see phoenix_js.rs, which runs it.
+// Drives a server with one version of the third-party npm package `phoenix`; see
+// phoenix_js.rs, which runs it.
 //
 // Arguments: directory of node_modules, name of the package, version of the
 // serializer, the server's address, the address of its control plane. Prints

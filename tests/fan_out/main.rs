@@ -1,4 +1,4 @@
-//! Publications: who gets them, in which order, and what a slow reader costs.
+//! Publications: their recipients, their order, and the cost of a slow reader.
 
 #[path = "../support/mod.rs"]
 mod support;

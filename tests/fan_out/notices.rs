@@ -142,7 +142,7 @@ fn what_is_told_arrives_on_all_other_shards_in_order() {
         assert_eq!(listener.read_text(), "done");
         // The shard that tells does not hear itself.
         assert_eq!(teller.read_text(), "done");
-        // Nor do other routes, for whom these numbers would not be in order.
+        // Nor do other routes, for which these numbers would not be in order.
         other_here.send_text("0 100");
         assert_eq!(other_there.read_text(), "99");
         other_here.send_text("done");

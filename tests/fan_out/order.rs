@@ -1,6 +1,6 @@
 //! Each subscriber gets every publisher's messages once and in the order sent,
-//! whichever shards they live on, also when rings and slices are so small that
-//! everybody waits for everybody.
+//! whichever shards they live on, also when rings and slices are so small that all
+//! shards wait for each other.
 //!
 //! How: publishers pipeline numbered messages to `/broadcast` while all clients
 //! read; every reader checks the numbers of each publisher as they come.

@@ -1,5 +1,5 @@
-//! A subscriber that does not read is closed with 1013, or on a `:drop` route
-//! misses publications; the others get everything, and nobody gets a torn frame.
+//! A subscriber that does not read is closed with 1013, or on a `:drop` route misses
+//! publications; the others get everything, and no session gets a torn frame.
 //!
 //! How: a raw client with a small receive buffer that subscribes and does not
 //! read while numbered publications go to everyone; later it reads what there is.
@@ -31,7 +31,7 @@ fn number(text: &str) -> usize {
     text[..8].parse().unwrap()
 }
 
-/// Publishes to the slow one and to others, who must get everything.
+/// Publishes to the slow one and to others, which must get everything.
 fn publish_to_all(server: &Server) {
     let mut others: Vec<_> = (0..6)
         .map(|_| Client::connect(server.address, "/broadcast"))
@@ -50,7 +50,7 @@ fn publish_to_all(server: &Server) {
         .collect();
     for sent in 0..MESSAGES {
         publisher.send_text(&message(sent));
-        // Its own copy comes back: nobody here is slow but the slow one.
+        // Its own copy comes back: only the slow one is slow.
         assert_eq!(number(&publisher.read_text()), sent);
     }
     publisher.close();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::client::{BINARY, Client, FIN, encode};
 use crate::support::on_each_driver;
 
-/// The close frame arrives and so does the end, although nobody answers.
+/// The close frame arrives and so does the end, although the client does not answer.
 #[test]
 fn a_close_frame_that_is_never_answered() {
     let options = [
@@ -24,7 +24,7 @@ fn a_close_frame_that_is_never_answered() {
         let mut client = Client::connect(server.address, "/echo");
         while client.frame().opcode != 8 {}
         let began = Instant::now();
-        // The socket may be reset now: what matters is that it ends in time.
+        // The socket may be reset now: it only matters that it ends in time.
         assert!(matches!(client.try_frame(), Ok(None) | Err(_)));
         let took = began.elapsed();
         assert!(took > Duration::from_millis(300), "cut after {took:?}");

@@ -100,8 +100,8 @@ fn hundreds_of_its_clients_hang() {
             })
             .collect();
         expect_service(server);
-        // Once the buffers of those who never read are full there is nothing to do,
-        // and nobody turns in circles.
+        // Once the buffers of the clients that never read are full there is nothing to
+        // do, and no thread spins.
         wait_until("the control plane rests", || {
             let used = cpu_time(server.pid());
             thread::sleep(Duration::from_millis(500));

@@ -1,6 +1,6 @@
-//! Descriptors run out in every shard's table and in the control plane's: each
-//! says so once, nobody turns in circles meanwhile, sessions go on, a flood of
-//! more clients changes nothing, and all recover by themselves.
+//! Descriptors run out in every shard's table and in the control plane's: each says so
+//! once, no thread spins meanwhile, sessions go on, a flood of more clients changes
+//! nothing, and all recover by themselves.
 //!
 //! How: tables of 64 descriptors and far more clients than fit. One shard alone
 //! is in `descriptor_exhaustion.rs`. The limit of the whole host (`fs.file-max`)
@@ -70,7 +70,7 @@ fn the_tables_of_all_shards() {
         let said = server.log().matches("accepting pauses").count();
         assert_eq!(said, SHARDS, "{}", server.log());
 
-        // Those who are in are served, and so is the control plane.
+        // The sessions that are in are served, and so is the control plane.
         let (mut inside, mut outside) = (Vec::new(), Vec::new());
         for mut client in clients {
             let short = Some(Duration::from_millis(2));
@@ -90,7 +90,7 @@ fn the_tables_of_all_shards() {
             assert_eq!(client.read_text(), "to all who are in");
         }
 
-        // They leave, and those who waited get in, as many at a time as leave.
+        // They leave, and the clients that waited get in, as many at a time as leave.
         drop(inside);
         outside.reverse();
         while let Some(mut client) = outside.pop() {

@@ -126,7 +126,8 @@ fn interrupted_sends_and_receives() {
             };
             let (served, ended) = talk(server, 40);
             assert_eq!((served, ended), (40, 0), "{fault}");
-            // Time to see the ends of those who have left, and to be interrupted.
+            // Time to see the ends of the clients that have left, and to be
+            // interrupted.
             std::thread::sleep(Duration::from_millis(100));
             // The control plane is interrupted too and may not answer before.
             drop(failing);

@@ -145,7 +145,7 @@ fn a_pipe_that_nobody_reads_any_more() {
         server.run_out_of_descriptors();
         server.serves();
 
-        // Somebody reads again, and the next line gets through.
+        // The reader goes on, and the next line gets through.
         drop(ours);
         set_waiting(&reader, false);
         let mut said = Vec::new();

@@ -103,7 +103,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // Dropped behind the server, when nobody is in it any more.
+        // Dropped after the server, when no process is in it any more.
         let _ = fs::remove_dir(&self.0);
     }
 }
@@ -131,7 +131,7 @@ fn no_memory_for_tcp() {
         let before = Before::look(&server);
         exchange(&server, 3);
 
-        // Those who are there when it runs out, with answers they do not read.
+        // The sessions that are there when it runs out, with answers they do not read.
         let mut witness = Client::connect(server.address, "/echo");
         let message = encode(FIN | BINARY, true, &pattern(30_000, 3));
         let mut loads: Vec<_> = (0..20)

@@ -95,8 +95,8 @@ fn assert_clear(status: ExitStatus, said: &str, words: &[&str], limit: u64) {
     assert!(clear, "{limit}: none of {words:?} in: {said}");
 }
 
-/// A limit on threads counts those of a user, and the superuser has none. So
-/// the server runs as a user that nobody else is.
+/// A limit on threads counts those of a user, and the superuser has none. So the server
+/// runs as a user with no other process.
 #[test]
 fn too_few_threads() {
     // SAFETY: geteuid has no preconditions.

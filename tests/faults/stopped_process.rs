@@ -113,7 +113,7 @@ fn nobody_who_lives_is_closed() {
             assert!(late.response_head().starts_with("HTTP/1.1 101 "));
             late.send_text("in time all the same");
             assert_eq!(next(&mut late).text(), "in time all the same");
-            // As long again, so that whoever was given up wrongly would show.
+            // As long again, so that a session given up wrongly would show.
             for _ in 0..10 {
                 thread::sleep(LIMIT / 5);
                 for talker in talkers.iter_mut().chain([&mut late]) {

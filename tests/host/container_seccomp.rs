@@ -79,8 +79,8 @@ fn refuse(error: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | error as u32
 }
 
-/// The profile as a program for the kernel: what `without` names gets another
-/// answer, what is in no rule ends the process.
+/// The profile as a program for the kernel: a call that `without` names gets another
+/// answer, and one that is in no rule ends the process.
 fn filter(without: &str, answer: u32) -> Vec<libc::sock_filter> {
     const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     const IS: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;

@@ -1,8 +1,8 @@
-//! `corecast doctor` as a person or a script meets it: the table with its fixes
-//! and its last sentence, the JSON's fields, exit codes, and what is refused.
+//! `corecast doctor` as a person or a script meets it: the table with its fixes and its
+//! last sentence, the JSON's fields, exit codes, and refused options.
 //!
-//! How: runs the binary on this host, whose limits are whatever they are, so
-//! that what is asked decides: one connection fits, a trillion does not.
+//! How: runs the binary on this host, whose limits are whatever they are, so that the
+//! demand decides: one connection fits, a trillion does not.
 
 use crate::support::doctor::Report;
 use crate::support::{corecast, run};

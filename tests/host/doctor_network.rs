@@ -107,7 +107,7 @@ fn a_queue_of_eight_holds_nine() {
         );
         assert_eq!(check["fix"]["now"], "sysctl -w net.core.somaxconn=1000");
 
-        // A listener as the server's, on which nobody accepts.
+        // A listener as the server's, on which no process accepts.
         let socket = corecast::sys::bind_shared("127.0.0.1:0".parse().unwrap()).unwrap();
         corecast::sys::listen(&socket, 65_535).unwrap();
         let listener: std::net::TcpListener = socket.into();

@@ -83,7 +83,7 @@ impl Host {
             .to_owned()
     }
 
-    /// All files and what is in them.
+    /// All files and their contents.
     fn files(&self) -> BTreeMap<String, String> {
         fn walk(directory: &Path, files: &mut BTreeMap<String, String>) {
             for entry in fs::read_dir(directory).unwrap().flatten() {
@@ -245,7 +245,7 @@ fn a_setting_that_is_refused_is_named_and_the_others_are_made() {
         return;
     }
     let host = Host::new(4);
-    // A setting that nobody may change, root neither; it reads as 256.
+    // A setting that no user may change, root neither; it reads as 256.
     let refused = host.0.path().join(format!("{QUEUES}/tx-1/xps_cpus"));
     fs::remove_file(&refused).unwrap();
     symlink("/proc/sys/kernel/random/poolsize", &refused).unwrap();

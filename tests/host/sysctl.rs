@@ -1,8 +1,8 @@
 //! The files in `sysctl/` and the script that compares the kernel's settings
 //! with them and sets them.
 //!
-//! How: the script runs in network namespaces of its own, whose settings are
-//! nobody else's, with files that a test writes, and with the real ones.
+//! How: the script runs in network namespaces of its own, whose settings are theirs
+//! alone, with files that a test writes, and with the real ones.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -189,7 +189,8 @@ fn a_read_only_proc_is_a_clear_error() {
     );
 }
 
-/// The files are copied to where anybody can read them, and nobody runs the script.
+/// The files are copied to where any user can read them, and the user `nobody` runs the
+/// script.
 #[test]
 fn without_root_nothing_is_set() {
     use std::os::unix::fs::PermissionsExt;

@@ -14,8 +14,8 @@ use crate::support::client::{
     BINARY, CLOSE, CONTINUATION, Client, FIN, PING, PONG, TEXT, encode, text,
 };
 
-/// Cuts are made behind each of so many bytes; frames are cut apart there, what
-/// comes later is payload.
+/// Cuts are made behind each of so many bytes; frames are cut apart there, bytes after
+/// that are payload.
 const CUTS: usize = 15;
 
 /// The bytes sent after a good handshake, and the code of the close frame that comes

@@ -61,8 +61,8 @@ fn by_the_thousand() {
     });
 }
 
-/// As many silent connections as may be in flight, and as many that drip a header,
-/// hold nobody up for the ten seconds that a handshake may take.
+/// As many silent connections as may be in flight, and as many that drip a header, hold
+/// no other client up for the ten seconds that a handshake may take.
 #[test]
 fn silent_ones_give_way_to_newcomers() {
     const ON_A_SHARD: usize = 40;

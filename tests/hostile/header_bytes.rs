@@ -1,5 +1,5 @@
-//! Every byte there is, in every part of a header and in the key places of the
-//! request line: what RFC 9110 allows there opens a session, what it forbids is
+//! Every byte there is, in every part of a header and in the key places of the request
+//! line: a byte that RFC 9110 allows there opens a session, one that it forbids is
 //! refused with 400.
 //!
 //! How: 256 requests for each place. The expected verdict comes from the RFC's
@@ -17,7 +17,7 @@ fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// RFC 9110 §5.5: visible characters, what is beyond ASCII, and white space.
+/// RFC 9110 §5.5: visible characters, bytes beyond ASCII, and white space.
 fn is_field_byte(byte: u8) -> bool {
     byte == b'\t' || byte == b' ' || (0x21..=0x7E).contains(&byte) || byte >= 0x80
 }
@@ -82,8 +82,8 @@ fn cases(byte: u8) -> Vec<Case> {
         Case::new(
             &format!("in the host {byte:#04x}"),
             Handshake::good().instead("Host", &[]).last(&host),
-            // A line feed alone ends the line, and what stands behind it is the
-            // empty line, so that the rest is taken for frames.
+            // A line feed alone ends the line, and the line after it is the empty one,
+            // so that the rest is taken for frames.
             if byte == b'\n' {
                 OpensThenFails
             } else {

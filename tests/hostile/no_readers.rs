@@ -1,5 +1,5 @@
-//! A flood of messages that nobody is there to hear: each is taken and counted,
-//! and nothing is kept for anybody.
+//! A flood of messages without a subscriber: each is taken and counted, and nothing is
+//! kept.
 //!
 //! How: `benchmark_test` messages to a chat, which answers none of them, and
 //! publications on a path where the only subscriber but the publisher is gone.

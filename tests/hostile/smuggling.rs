@@ -1,5 +1,5 @@
-//! A request hides no second one: whatever is said about a body, and however,
-//! there is one response at most, and bytes behind an upgrade are frames.
+//! A request hides no second one: whatever its headers say about a body, there is one
+//! response at most, and bytes behind an upgrade are frames.
 //!
 //! How: requests with `Content-Length` and `Transfer-Encoding` in all the ways
 //! that proxies have disagreed about, each with another request behind it that
@@ -13,7 +13,7 @@ use Verdict::{OpensThenFails, Status};
 /// A request that must not be answered.
 const HIDDEN: &[u8] = b"GET /healthz?c4nary HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// Header lines, and what becomes of a handshake with them.
+/// Header lines, and the outcome of a handshake with them.
 fn bodies() -> Vec<(&'static str, Verdict)> {
     vec![
         ("Content-Length: 54", Status(400)),
@@ -84,8 +84,8 @@ fn bodies() -> Vec<(&'static str, Verdict)> {
         ("X: y\nTransfer-Encoding: chunked", Status(400)),
         ("Transfer\u{2010}Encoding: chunked", Status(400)),
         ("[Transfer-Encoding]: chunked", Status(400)),
-        // Names that are not the known ones say nothing about a body: what
-        // follows is taken for frames, and refused as such.
+        // Unknown names say nothing about a body: the bytes that follow are taken for
+        // frames, and refused as such.
         ("Transfer_Encoding: chunked", OpensThenFails),
         ("Content_Length: 54", OpensThenFails),
         ("X-Transfer-Encoding: chunked", OpensThenFails),

@@ -153,8 +153,8 @@ fn a_room_of_ones_own() {
         bob.send(&encode(FIN | BINARY, true, &[1, 2, 3]));
         assert_eq!(bob.frame().payload, [1, 2, 3]);
 
-        // The handler closes: what it sent before arrives, what comes behind
-        // is not delivered, and the others hear of it.
+        // The handler closes: messages it sent before arrive, later ones are not
+        // delivered, and the others hear of it.
         ann.send(&[text("close"), text("ignored")].concat());
         assert_eq!(ann.read_text(), "last words");
         let close = ann.frame();

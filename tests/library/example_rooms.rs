@@ -1,7 +1,6 @@
-//! `examples/rooms.rs` does what its first page says: two guests of one room
-//! hear each other and are told who comes and goes, another room hears
-//! nothing, and whoever cannot be served is told why. Runs the example's own
-//! server.
+//! `examples/rooms.rs` does what its first page says: two guests of one room hear each
+//! other and are told who comes and goes, another room hears nothing, and a client that
+//! cannot be served is told why. Runs the example's own server.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

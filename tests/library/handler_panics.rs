@@ -75,7 +75,7 @@ fn a_panic_ends_one_session() {
         let mut witness = Client::connect(address, "/fragile/nowhere");
         assert_eq!(witness.read_text(), "hello");
 
-        // While serving a message: what was sent before arrives.
+        // While serving a message: messages sent before arrive.
         let mut client = Client::connect(address, "/fragile/message");
         assert_eq!(client.read_text(), "hello");
         client.send(&[text("fine"), text("panic"), text("never served")].concat());
@@ -109,7 +109,7 @@ fn a_panic_ends_one_session() {
         );
         witness.expect_echo("3");
 
-        // While hearing of the end: nobody is left to tell.
+        // While hearing of the end: no client is left to tell.
         let mut client = Client::connect(address, "/fragile/close");
         assert_eq!(client.read_text(), "hello");
         client.send_text("close and panic");

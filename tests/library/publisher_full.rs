@@ -1,5 +1,5 @@
-//! A shard that stands still holds publishers outside back: they hear that there is
-//! no room or wait for it, and what was accepted arrives once the shard goes on.
+//! A shard that stands still holds publishers outside back: they are told that there is
+//! no room or wait for it, and accepted publications arrive once the shard goes on.
 //!
 //! How: a handler keeps its shard busy until it is told to go on, while the rings
 //! have room for a few messages.

@@ -1,5 +1,5 @@
-//! The command line as a person meets it: what is refused and how, where values
-//! come from, what a printed configuration is good for, and busy ports.
+//! The command line as a person meets it: refusals, the sources of values, the use of a
+//! printed configuration, and busy ports.
 //!
 //! How: runs the binary and looks at its exit code and output.
 
@@ -162,7 +162,7 @@ fn values_come_from_the_nearest_source() {
     assert!(err.contains("/nowhere/at/all.toml"), "{err}");
 }
 
-/// A busy port is an error that says which, and what to do; nothing hangs.
+/// A busy port is an error that names it and the remedy; nothing hangs.
 #[test]
 fn busy_ports_are_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

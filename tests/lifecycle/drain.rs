@@ -1,6 +1,6 @@
-//! SIGTERM: no new connections, readiness 503, close frames with 1001 spread
-//! over the drain time, exit 0; a second signal closes everybody at once; who
-//! does not answer holds nobody up. No session is cut without a close frame.
+//! SIGTERM: no new connections, readiness 503, close frames with 1001 spread over the
+//! drain time, exit 0; a second signal closes all sessions at once; a client that does
+//! not answer holds no other up. No session is cut without a close frame.
 //!
 //! How: a signal to the real process, and clients that note when they hear what.
 

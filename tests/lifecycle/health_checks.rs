@@ -82,7 +82,7 @@ fn haproxy_finds_the_server_alive() {
             let table = http::get(proxy.address, "/stats;csv").text();
             let row = table.lines().find(|line| line.starts_with("websocket,s,"));
             seen = row.expect("a row of the server").to_owned();
-            // 'L7' and what came of it; '* L7' while it is being found out.
+            // 'L7' and the outcome; '* L7' while the check is under way.
             seen.contains(",L7")
         });
         assert!(seen.contains(",L7OK,200,"), "{check}: {seen}");

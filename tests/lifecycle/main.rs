@@ -1,4 +1,4 @@
-//! Start, signals, hand-over, drain and what an operator asks in between.
+//! Start, signals, hand-over, drain and the operator's requests in between.
 
 #[path = "../support/mod.rs"]
 mod support;

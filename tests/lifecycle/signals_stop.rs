@@ -63,7 +63,7 @@ fn the_second_hurries_whichever_it_is() {
         let _clients: Vec<_> = clients.collect();
         server.signal(first);
         wait_until("it drains", || server.log().contains(": draining;"));
-        // The kernel repeats this one; that is nobody's wish to hurry.
+        // The kernel repeats this one; that is not a wish to hurry.
         server.signal(libc::SIGXCPU);
         server.signal(libc::SIGUSR2);
         wait_until("a hand-over is refused", || {

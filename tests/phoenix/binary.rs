@@ -1,4 +1,4 @@
-//! Binary pushes of version 2: bytes of any kind reach all who have joined.
+//! Binary pushes of version 2: bytes of any kind reach all sessions that have joined.
 //!
 //! How: raw clients on each driver write the binary format byte by byte and
 //! compare what comes.

@@ -1,5 +1,5 @@
 //! `examples/phoenix-chat` does what it promises: pages of a real browser, with
-//! phoenix.js as it comes from npm, talk to each other and see who is there.
+//! phoenix.js as it comes from npm, talk to each other and see the members.
 //!
 //! How: a real server with the example's configuration, and the example's own
 //! web server. Needs Chromium, Node and what `make test-clients` installs;

@@ -188,7 +188,7 @@ fn a_session_joins_a_hundred_topics_and_no_more() {
         say(client, json!(["new", "r", "room:7", "phx_join", {}]));
         assert_eq!(hear(client), ok("new", "r", "room:7"));
         assert_eq!(hear(client), json!(["j", "j", "room:7", "phx_close", {}]));
-        // And who leaves makes room.
+        // And a session that leaves a topic makes room.
         say(client, json!(["j", "r", "room:50", "phx_leave", {}]));
         hear_all(client, 2);
         join(client, "another");

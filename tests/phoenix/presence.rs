@@ -1,5 +1,5 @@
-//! Presence: everybody in a topic comes to know who else is, on whichever shard,
-//! however they went.
+//! Presence: every session in a topic comes to know the other members, on whichever
+//! shard, however they came and went.
 //!
 //! How: raw clients that keep the list as phoenix.js does, on two shards.
 
@@ -21,7 +21,7 @@ fn on_each_driver_with_presence(options: &[&str], test: impl Fn(&Server)) {
     on_each_driver(&[&["--config", path], options].concat(), test);
 }
 
-/// A client with its list of who is there: keys, and the references under them.
+/// A client with its list of members: keys, and the references under them.
 struct Member {
     client: Client,
     there: BTreeMap<String, BTreeSet<String>>,
@@ -223,8 +223,8 @@ fn old_clients_are_told_in_their_own_words() {
     });
 }
 
-/// Shards that are congested all the time, because their rings hold two
-/// messages, lose nobody and keep nobody who has gone.
+/// Shards that are congested all the time, because their rings hold two messages, lose
+/// no member and keep none that has gone.
 #[test]
 fn congestion_loses_nobody_and_keeps_nobody() {
     let options = [

@@ -1,5 +1,5 @@
-//! Phoenix Channels as two clients for Python see them, which nobody here wrote:
-//! `phxsocket`, whose refs are numbers, and `phoenix-channels-python-client`.
+//! Phoenix Channels as two third-party clients for Python see them: `phxsocket`, whose
+//! refs are numbers, and `phoenix-channels-python-client`.
 //!
 //! How: `tests/clients/phoenix_python.py` drives a real server, on each driver.
 //! Needs Python and what `make test-clients` installs; without them it says so

@@ -109,7 +109,7 @@ fn presence_can_begin_in_a_running_server() {
     assert_eq!(next_difference(&mut first, "leaves"), 1);
 }
 
-/// How many came or went in the next difference that somebody did.
+/// The number of members that came or went in the next difference with any.
 fn next_difference(client: &mut Client, what: &str) -> usize {
     loop {
         let message = hear(client);

@@ -1,5 +1,5 @@
-//! Signed tokens: only who has a good one that names the topic may join, and
-//! the server says nothing about them.
+//! Signed tokens: only a session with a good one that names the topic may join, and the
+//! server says nothing about them.
 //!
 //! How: tokens are signed here with keys made by openssl's own command, once
 //! for each algorithm, and then spoiled in every way that must not pass.

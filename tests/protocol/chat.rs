@@ -1,5 +1,5 @@
-//! The JSON chat across shards, with a client nobody here wrote: everyone hears
-//! everyone, and every message is exactly as documented.
+//! The JSON chat across shards, with a third-party client: each session hears all, and
+//! every message is exactly as documented.
 //!
 //! How: tokio-tungstenite clients on `/ws` and `/ws/{user_id}`, as many as it
 //! takes until each of two shards has several.
@@ -177,7 +177,7 @@ fn what_is_no_chat_message_gets_an_error_and_the_session_lives_on() {
             let error: Value = serde_json::from_str(&read(&mut ann).await).unwrap();
             assert_eq!(error["type"], "error");
 
-            // Counted and not answered: what comes next is the next message.
+            // Counted and not answered: the next frame is the next message.
             let before = server.total("messages_in");
             for _ in 0..10 {
                 say(&mut ann, r#"{"type":"benchmark_test","content":{"a":[1]}}"#).await;

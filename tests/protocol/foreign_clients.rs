@@ -1,5 +1,5 @@
-//! Clients that nobody here wrote, in other languages: the Python package
-//! `websockets` and the npm package `ws`.
+//! Third-party clients in other languages: the Python package `websockets` and the npm
+//! package `ws`.
 //!
 //! How: the scripts in `tests/clients/` drive a real server. They need Python
 //! or Node and what `make test-clients` installs; without them they are skipped

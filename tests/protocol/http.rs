@@ -1,8 +1,8 @@
 //! The answers of the WebSocket port to plain and to faulty HTTP: the right status for
 //! each fault, the response whole and not reset, the socket closed.
 //!
-//! How: requests byte for byte over raw sockets, on each driver. The table has
-//! a row per fault; what exactly counts as which is tested beside the parser.
+//! How: requests byte for byte over raw sockets, on each driver. The table has a row
+//! per fault; the exact bounds of each fault are tested beside the parser.
 
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@
 use crate::support::client::{BINARY, CLOSE, CONTINUATION, Client, FIN, PING, TEXT, encode, text};
 use crate::support::on_each_driver;
 
-/// A name, what is sent, and the code it is answered with.
+/// A name, the bytes sent, and the code they are answered with.
 fn faults() -> Vec<(&'static str, Vec<u8>, u16)> {
     let masked = |first: u8, payload: &[u8]| encode(first, true, payload);
     let close = |code: u16| masked(FIN | CLOSE, &code.to_be_bytes());

@@ -1,7 +1,7 @@
-//! A WebSocket route at `/` and the page at `/` serve side by side: a request that
-//! asks for an upgrade gets the route, another the page. Conformance suites and load
-//! tests of other servers, which connect to `/`, need this. Without the demo there is
-//! no page, and what is off is not there.
+//! A WebSocket route at `/` and the page at `/` serve side by side: a request that asks
+//! for an upgrade gets the route, another the page. Conformance suites and load tests
+//! of other servers, which connect to `/`, need this. Without the demo there is no
+//! page, and a page that is off is not there.
 
 use crate::support::client::{Client, request};
 use crate::support::{Server, corecast, http, on_each_driver, run};

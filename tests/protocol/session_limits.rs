@@ -60,7 +60,7 @@ fn sessions_on_a_shard() {
     });
 }
 
-/// Over the limit on handshakes in flight nobody is refused: who comes later
+/// Over the limit on handshakes in flight no client is refused: one that comes later
 /// waits to be accepted. Sessions do not suffer.
 #[test]
 fn handshakes_in_flight() {

@@ -1,5 +1,5 @@
-//! A session that sends more per second than allowed is slowed down or closed,
-//! by configuration; nobody else notices.
+//! A session that sends more per second than allowed is slowed down or closed, by
+//! configuration; no other session notices.
 //!
 //! How: raw sockets against each driver, with rates so low that the server's
 //! share of the time is long. Only lower bounds of time are checked: a busy

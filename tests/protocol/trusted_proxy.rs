@@ -256,8 +256,8 @@ fn limits_apply_to_whom_the_header_names() {
     });
 }
 
-/// A proxy that nobody here wrote: HAProxy in front, in each of the ways it can
-/// tell whose a connection is. It also asks by itself whether the server lives.
+/// A third-party proxy: HAProxy in front, in each of the ways it can tell whose a
+/// connection is. It also asks by itself whether the server lives.
 #[test]
 fn haproxy_in_front() {
     if !Haproxy::is_there("haproxy_in_front") {

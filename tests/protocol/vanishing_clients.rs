@@ -1,6 +1,6 @@
-//! Clients that go away in every rude manner leave nothing behind and disturb
-//! nobody: a reset inside a frame, an end of stream inside a frame, an end of
-//! stream while the server cannot write, a reset while it cannot write.
+//! Clients that go away in every rude manner leave nothing behind and disturb no other
+//! session: a reset inside a frame, an end of stream inside a frame, an end of stream
+//! while the server cannot write, a reset while it cannot write.
 //!
 //! How: raw sockets, a witness on the same shard, and the sessions gauge.
 
@@ -147,8 +147,8 @@ fn a_goodbye_is_answered_at_once() {
     });
 }
 
-/// Bytes that arrive while the server lets go of a session must not keep its
-/// socket open: nobody would ever close it.
+/// Bytes that arrive while the server lets go of a session must not keep its socket
+/// open: it would never be closed.
 #[test]
 fn a_goodbye_amid_other_bytes() {
     on_each_driver(&["--shards", "1"], |server| {

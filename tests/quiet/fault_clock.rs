@@ -158,7 +158,7 @@ fn jumps_of_the_wall_clock() {
             other.send_close(1000);
             assert_eq!(next(&mut other).close_code(), 1000);
         }
-        // One silent client for each jump, and nobody else.
+        // One silent client for each jump, and no other.
         assert_eq!(server.total("ended.idle"), 3);
         server.signal(libc::SIGTERM);
         assert_eq!(next(&mut chat).close_code(), 1001);

@@ -1,6 +1,6 @@
-//! A shard that stands still for seconds holds up those who publish, and only
-//! those: what it cannot take waits in a bounded place, the other shard serves
-//! everybody else, and once it goes on every delivery is made, once and in order.
+//! A shard that stands still for seconds holds up the publishers, and only those:
+//! messages that it cannot take wait in a bounded queue, the other shard serves all
+//! other sessions, and once it goes on every delivery is made, once and in order.
 //!
 //! How: rings of two entries, and one shard's thread is stopped as if its core
 //! had been taken away, while sessions of the other publish all they can.
@@ -94,7 +94,8 @@ fn publishers_wait_and_nothing_is_lost() {
         }
         stuck.send_text("waits");
 
-        // The healthy shard serves everybody who does not publish, at leisure.
+        // The healthy shard serves every session that does not publish, without
+        // spinning.
         let (began, used) = (Instant::now(), cpu_time(server.pid()));
         let mut echoes = 0;
         while began.elapsed() < STOPPED {

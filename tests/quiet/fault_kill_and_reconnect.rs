@@ -1,5 +1,5 @@
-//! A server that is killed and started again on the same port gets all its
-//! clients back, who all come at once, and each hears the next publication once.
+//! A server that is killed and started again on the same port gets all its clients
+//! back, which all come at once, and each hears the next publication once.
 //!
 //! How: kill -9, a new server at once, and clients that reconnect without any
 //! pause or jitter, each in non-blocking connects by the thousand. 2,000 of them,
@@ -62,7 +62,7 @@ fn complete(socket: &Socket, handshake: &[u8]) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Connects all at once, and again whoever was refused, until all are there.
+/// Connects all at once, and again those that were refused, until all are there.
 fn storm(source: Ipv4Addr, server: SocketAddr, count: usize) -> Vec<TcpStream> {
     let handshake = request("/broadcast");
     let mut there = Vec::with_capacity(count);

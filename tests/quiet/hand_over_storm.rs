@@ -1,10 +1,10 @@
 //! Clients that connect while the server is replaced three times notice nothing:
 //! none is refused or reset, each is answered 101 and gets its echo.
 //!
-//! How: 1,000 clients at 500 a second, or as many as
-//! CORECAST_TEST_RESTART_CLIENTS says, and SIGUSR2 to whoever serves after each
-//! quarter of them, once the hand-over before has been made. Each sends its message with its handshake, because a session
-//! of a server that drains may be told to go (1001) as soon as it is open.
+//! How: 1,000 clients at 500 a second, or as many as CORECAST_TEST_RESTART_CLIENTS
+//! says, and SIGUSR2 to the process that serves after each quarter of them, once the
+//! hand-over before has been made. Each sends its message with its handshake, because a
+//! session of a server that drains may be told to go (1001) as soon as it is open.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -70,7 +70,7 @@ fn ten_thousand_sessions_come_and_go() {
             assert!(spread.iter().all(|n| *n > 3_000), "{spread:?}");
             let opened = began.elapsed();
 
-            // Somebody outside says one thing, and all hear it.
+            // A client outside sends one message, and all hear it.
             let mut publisher = Client::connect(server.address, "/broadcast");
             let text = format!("round {round}");
             publisher.expect_echo(&text);

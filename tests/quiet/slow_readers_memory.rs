@@ -1,9 +1,9 @@
-//! A client that always reads a little less than it is sent never lets its
-//! queue become empty; what has left must not be kept for that.
+//! A client that always reads a little less than it is sent never lets its queue become
+//! empty; bytes that have left must not be kept for that.
 //!
-//! How: echo clients with short segments and a small window, for whom the kernel
-//! keeps a send buffer smaller than the queue, so that it never takes all of it;
-//! resident memory is watched. All comes back in order.
+//! How: echo clients with short segments and a small window, for which the kernel keeps
+//! a send buffer smaller than the queue, so that it never takes all of it; resident
+//! memory is watched. All comes back in order.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

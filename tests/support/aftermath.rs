@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use super::client::{Client, FIN, PING, PONG, encode, request};
 use super::{DEADLINE, Server, drivers, poll_until};
 
-/// Two shards, so that what one of them suffers must not reach the other, and a
-/// path of its own for the witnesses.
+/// Two shards, to show that harm to one of them does not reach the other, and a path of
+/// its own for the witnesses.
 const OPTIONS: &[&str] = &["--shards", "2", "--route", "/witness=broadcast"];
 /// Sessions that hear every publication; the first of them publishes.
 const WITNESSES: usize = 4;

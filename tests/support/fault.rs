@@ -58,8 +58,8 @@ pub fn own_network() -> io::Result<()> {
     }
 }
 
-/// A port that is ours although nobody listens on it: a server of the same
-/// user may share it, and nobody else is given it meanwhile.
+/// A port that is ours although no process listens on it: a server of the same user may
+/// share it, and no other process is given it meanwhile.
 pub struct Claim {
     _socket: socket2::Socket,
     pub address: SocketAddr,
@@ -161,7 +161,7 @@ impl StoppedThread {
 
 impl Drop for StoppedThread {
     fn drop(&mut self) {
-        // A thread that has ended meanwhile needs nobody to let it go.
+        // A thread that has ended meanwhile does not need to be let go.
         let _ = trace(libc::PTRACE_DETACH, self.thread);
     }
 }
@@ -193,8 +193,8 @@ pub struct Before {
 }
 
 impl Before {
-    /// Looks at a server without sessions. It has served somebody once, so that
-    /// what is made only then is there already.
+    /// Looks at a server without sessions. It has served a client once, so that parts
+    /// made only then are there already.
     pub fn look(server: &Server) -> Before {
         for path in ["/echo", "/broadcast"] {
             let mut client = Client::connect(server.address, path);

@@ -1,5 +1,5 @@
-//! Clients that somebody else wrote, as `make test-clients` installs them. A
-//! test without its client says so and passes.
+//! Third-party clients, as `make test-clients` installs them. A test without its client
+//! says so and passes.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -27,7 +27,8 @@ impl Haproxy {
 
     /// Starts one whose only section, `listen websocket`, has these lines.
     pub fn start(lines: &str) -> Haproxy {
-        // It inherits the listener, so the port is chosen by the kernel and nobody else's.
+        // It inherits the listener, so the port is chosen by the kernel and is not
+        // shared.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();

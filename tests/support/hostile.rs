@@ -39,7 +39,7 @@ pub enum Verdict {
     OpensThenFails,
 }
 
-/// A request and what must become of it.
+/// A request and its required outcome.
 #[derive(Debug, Clone)]
 pub struct Case {
     pub name: String,
