@@ -257,7 +257,7 @@ impl SeenEndpoint {
             return false;
         };
         let wanted = as_listed(self.address);
-        // Listeners come first, so the millions behind them are not read.
+        // Listeners come first, so the millions of lines after them are not read.
         BufReader::new(list)
             .lines()
             .skip(1)

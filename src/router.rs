@@ -1,7 +1,7 @@
 //! From a path to what is served there.
 //!
 //! A pattern is a path in which `{name}` stands for one segment that is not empty, or
-//! for its end behind a fixed beginning (`/ws/{user_id}`, `/v{version}`), and a last
+//! for its end after a fixed beginning (`/ws/{user_id}`, `/v{version}`), and a last
 //! `{*rest}` for all that follows. Fixed text is preferred to a param: with `/ws/lobby`
 //! and `/ws/{user_id}`, the path `/ws/lobby` is the first. A trailing slash counts:
 //! `/ws/` is not `/ws`. Only a route that says so is found without regard to empty

@@ -124,7 +124,8 @@ impl Socket {
 /// end of stream.
 ///
 /// # Errors
-/// `WouldBlock` when nothing has arrived; otherwise what the connection died of.
+/// `WouldBlock` when nothing has arrived; otherwise the error that ended the
+/// connection.
 #[inline]
 pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     transfer(|| {

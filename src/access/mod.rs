@@ -2,7 +2,7 @@
 //!
 //! This knows no protocol. A handler reads its rules and tokens from its settings,
 //! finds the rule of a topic, and asks a [`Verifier`] what a token says; how a token
-//! arrives and how a refusal is put are its own business.
+//! arrives and how a refusal is worded is up to the handler.
 
 #[cfg(feature = "tokens")]
 mod token;

@@ -1,6 +1,6 @@
 //! Tables of the configuration that only their owner can read.
 //!
-//! The settings of a built-in handler are its own business: the configuration carries
+//! The settings of a built-in handler are known to it alone: the configuration carries
 //! them as a tree of values, and the handler turns its tree into a type of its own with
 //! serde. An error there names its path in the tree, from which the command line finds
 //! the line in the file.

@@ -9,8 +9,8 @@
 //!
 //! - `subscriptions[s.subscription].position` is the place of `s` in its topic.
 //! - While a fan-out walks a topic, the subscribers it has visited are exactly those
-//!   before `visited`. Joining appends behind; leaving closes the gap without moving a
-//!   subscriber across that line.
+//!   before `visited`. Joining appends at the end; leaving closes the gap without
+//!   moving a subscriber across that line.
 //! - A topic exists while it has subscribers or a fan-out refers to it.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! The door of a shard for what is published.
+//! The point at which all publications enter a shard.
 //!
 //! # Invariants worth naming
 //!

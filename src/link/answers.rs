@@ -4,8 +4,8 @@ use super::Outlet;
 use crate::metrics::ShardMetrics;
 use crate::ws::{CloseCode, FrameHeader, OpCode, PreparedFrame, encode_close, encode_frame};
 
-/// Payloads from this size on are handed to the kernel where they lie; smaller
-/// ones are cheaper to copy behind each other.
+/// Payloads from this size on are handed to the kernel where they lie; smaller ones are
+/// cheaper to copy one after the other.
 const DIRECT_BYTES: usize = 4 * 1024;
 /// Answers collected before they are sent even though more may follow.
 const MAX_COLLECTED_BYTES: usize = 128 * 1024;
@@ -100,7 +100,8 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Sends a message without copying its payload, behind what was collected.
+    /// Sends a message without copying its payload, after the bytes that were
+    /// collected.
     fn large(&mut self, opcode: OpCode, payload: &[u8]) {
         let header = FrameHeader {
             fin: true,

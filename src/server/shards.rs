@@ -1,7 +1,7 @@
 //! The threads of the shards, and the lines between them and the start.
 //!
-//! Each shard has a line of its own: it reports each [`Stage`] that it reaches, or
-//! why it does not, and is ordered to listen once. A shard that ends without a word
+//! Each shard has a line of its own: it reports each [`Stage`] that it reaches, or why
+//! it does not, and is ordered to listen once. A shard that ends without a report
 //! leaves its end of the line closed, which the start sees as a lost shard; a start
 //! that fails closes the other ends, on which shards wait for their order.
 //!

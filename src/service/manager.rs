@@ -70,7 +70,7 @@ impl Manager {
         self.changed.notify_all();
     }
 
-    /// Tells what is of no use later: a sign of life, a status. It is dropped
+    /// Tells a state that is of no use later: a watchdog ping, a status. It is dropped
     /// where the manager does not take it.
     pub(super) fn mention(&self, states: &[NotifyState<'_>]) {
         let mut state = self.lock();

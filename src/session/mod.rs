@@ -65,7 +65,7 @@ pub(crate) enum Stage {
     Open {
         /// Why it is not read, its own queue apart.
         wait: Wait,
-        /// A ping was sent since the last sign of life.
+        /// A ping was sent since data last arrived.
         pinged: bool,
     },
     /// Our close frame is on its way; data that still comes is discarded until the
@@ -236,7 +236,7 @@ impl Session {
         self.reading == Reading::Due
     }
 
-    /// Something was received of an open session: a sign of life.
+    /// Data of an open session was received, so its peer is alive.
     #[inline]
     fn heard(&mut self, now_ms: u32) {
         if let Stage::Open { pinged, .. } = &mut self.stage {

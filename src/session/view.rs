@@ -133,7 +133,7 @@ impl<'a> SessionMut<'a> {
         answers.finish();
     }
 
-    /// Asks an open session for a sign of life that was due at `due_ms`.
+    /// Pings an open session, whose ping was due at `due_ms`.
     pub(crate) fn ping(&mut self, due_ms: u32) {
         self.at.entry.pinged(due_ms);
         self.send_control(|answers| answers.control(OpCode::Ping, &[]));

@@ -231,9 +231,9 @@ impl Deadlines {
     }
 }
 
-/// Writes and reads a session once more before it is ended for being late: a shard
-/// that is behind, or a process that stood still, has not yet written what there is
-/// room for nor read every sign of life.
+/// Writes and reads a session once more before it is ended for being late: a late
+/// shard, or a process that stood still, has not yet written what there is room for nor
+/// read everything that shows a client is alive.
 fn catch_up(session: &mut SessionMut<'_>) -> Over {
     session.write()?;
     session.read(false)

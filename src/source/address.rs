@@ -66,7 +66,7 @@ impl AddressPolicy {
 /// A network of IPv4 addresses in their IPv6 form, such as `::ffff:10.0.0.0/104`,
 /// as the IPv4 network that it is; any other as it is.
 pub(crate) fn canonical_network(network: IpNet) -> IpNet {
-    /// Bits of `::ffff:0:0`, behind which the IPv4 address stands (RFC 4291 §2.5.5.2).
+    /// Bits of `::ffff:0:0`, after which the IPv4 address stands (RFC 4291 §2.5.5.2).
     const MAPPED_BITS: u8 = 96;
     match network {
         IpNet::V6(v6) => {

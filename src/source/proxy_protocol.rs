@@ -146,7 +146,7 @@ mod tests {
             "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\n",
             "PROXY TCP4  192.0.2.7 198.51.100.1 56324 443\r\n",
         ] {
-            // The request behind it shows a line that does not end.
+            // The request after it has a line that does not end.
             let bytes = [text.as_bytes(), &[b'x'; MAX_V1_BYTES]].concat();
             assert_eq!(verdict(&bytes), Err(NotAHeader), "{text}");
         }

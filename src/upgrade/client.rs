@@ -62,9 +62,9 @@ pub fn request(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Checks what has been received of the response so far. `Ok(None)` means that
-/// it is not complete yet; `Ok(Some(consumed))` that the connection is open and
-/// that the bytes behind `consumed` are frames.
+/// Checks what has been received of the response so far. `Ok(None)` means that it is
+/// not complete yet; `Ok(Some(consumed))` that the connection is open and that the
+/// bytes after `consumed` are frames.
 ///
 /// `expected_accept` is [`accept_key`](super::accept_key) of the key sent.
 /// Whether a subprotocol in the response was offered is the caller's to check,

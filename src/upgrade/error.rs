@@ -18,8 +18,8 @@ pub enum HttpError {
     /// 400: a carriage return without its line feed where a line begins or
     /// ends (RFC 9112 §2.2).
     LineEnding,
-    /// 400: a header line without a colon right behind its name, with a bad
-    /// name, or folded over two lines (RFC 9112 §5.1, §5.2).
+    /// 400: a header line without a colon right after its name, with a bad name, or
+    /// folded over two lines (RFC 9112 §5.1, §5.2).
     HeaderLine,
     /// 400: a control character, such as NUL or a carriage return that ends no
     /// line, in a header's value (RFC 9110 §5.5).
@@ -36,8 +36,8 @@ pub enum HttpError {
     HostDuplicate,
     /// 400: a `Host` that is empty or not `host[:port]` (RFC 9112 §3.2).
     HostInvalid,
-    /// 400: `Content-Length` above zero or any `Transfer-Encoding` on a GET or
-    /// HEAD. The bytes behind a request are frames, so a body has no place.
+    /// 400: `Content-Length` above zero or any `Transfer-Encoding` on a GET or HEAD.
+    /// The bytes after a request are frames, so a body has no place.
     Body,
     /// 400, *by the server*: a connection that should begin with a PROXY header
     /// and does not.

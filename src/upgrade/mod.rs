@@ -32,8 +32,8 @@
 //! - **Every fault has one variant.** [`HttpError`] is what the peer sees
 //!   (status, sentence, headers) and what the metrics count. When a request
 //!   has several faults, [`parse`] names the first in its documented order.
-//! - **Bytes after [`Parsed::consumed`] are frames already.** A client may
-//!   send them behind its request; the caller keeps them for the decoder.
+//! - **Bytes after [`Parsed::consumed`] are frames already.** A client may send them
+//!   right after its request; the caller keeps them for the decoder.
 //! - **Every plain answer ends the connection** (`Connection: close`). A
 //!   connection carries one request; there is nothing to smuggle a second in.
 //! - **No byte of a request comes back in a response**, except a subprotocol

@@ -18,8 +18,8 @@ pub struct Parsed {
     pub request: Request,
     /// The kind of request.
     pub kind: Kind,
-    /// Its length. Bytes of the buffer behind it are the first WebSocket
-    /// frames; the caller keeps them.
+    /// Its length. Bytes of the buffer after it are the first WebSocket frames; the
+    /// caller keeps them.
     pub consumed: usize,
 }
 
@@ -211,9 +211,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether this is 16 bytes in base64. The bits behind the last byte are not
-/// looked at: RFC 6455 §4.2.1 does not ask the server to decode the key, and
-/// some clients draw 22 random characters rather than 16 random bytes.
+/// Whether this is 16 bytes in base64. The bits after the last byte are not looked at:
+/// RFC 6455 §4.2.1 does not ask the server to decode the key, and some clients draw 22
+/// random characters rather than 16 random bytes.
 fn is_key(key: &[u8]) -> bool {
     key.len() == 24
         && key.ends_with(b"==")
@@ -235,7 +235,7 @@ fn oversize(window: &[u8]) -> HttpError {
     }
 }
 
-/// The fault behind a parser's error.
+/// The fault that a parser's error stands for.
 fn syntax(error: httparse::Error, window: &[u8]) -> HttpError {
     match error {
         httparse::Error::HeaderName => HttpError::HeaderLine,

@@ -33,7 +33,7 @@ pub struct Request {
     client: SocketAddr,
     /// The header lines as received, the empty line at their end included.
     lines: Box<[u8]>,
-    /// Path, query and host, one behind the other.
+    /// Path, query and host, one after the other.
     text: Box<str>,
     path_end: usize,
     query_end: usize,
@@ -87,7 +87,7 @@ impl Request {
         self.routing_path.as_deref().unwrap_or(self.path())
     }
 
-    /// Everything behind the first `?`, as sent.
+    /// Everything after the first `?`, as sent.
     pub fn query(&self) -> Option<&str> {
         self.has_query
             .then(|| &self.text[self.path_end..self.query_end])
@@ -221,7 +221,7 @@ impl fmt::Debug for Request {
 /// The parameters that a route's pattern matched in a path: names and decoded values.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Params {
-    /// Names and values, one behind the other.
+    /// Names and values, one after the other.
     text: String,
     /// The end of each name and each value in `text`.
     ends: Vec<(usize, usize)>,

@@ -33,7 +33,7 @@ fn fault(bytes: impl AsRef<[u8]>) -> HttpError {
     read(bytes).expect_err("a fault")
 }
 
-/// A request of these lines behind `GET / HTTP/1.1`.
+/// A request of these lines after `GET / HTTP/1.1`.
 fn get(lines: &[&str]) -> String {
     format!("GET / HTTP/1.1\r\n{}\r\n\r\n", lines.join("\r\n"))
 }

@@ -172,7 +172,7 @@ impl Listener {
                 Err(error) if is_temporary(&error) => return Accepted::All,
                 // Another process has made it refuse.
                 Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Accepted::Gone,
-                // A connection that died in the queue; the next may live.
+                // A connection that was lost in the queue; the next may be good.
                 Err(error) if has_died(&error) => {}
                 Err(error) => {
                     if !std::mem::replace(&mut self.paused, true) {
