@@ -1,6 +1,6 @@
-//! However the bytes arrive, they mean the same: frames behind the handshake in
-//! the same segment, a handshake in one-byte pieces, very many frames at once,
-//! a frame in one-byte pieces.
+//! However the bytes arrive, they mean the same: frames after the handshake in the same
+//! segment, a handshake in one-byte pieces, very many frames at once, a frame in
+//! one-byte pieces.
 //!
 //! How: raw sockets against `/echo`, on each driver.
 
@@ -30,7 +30,7 @@ fn frames_behind_the_handshake_are_served() {
     });
 }
 
-/// More than is read at once stands behind the handshake.
+/// More than is read at once follows the handshake.
 #[test]
 fn a_long_pipeline_behind_the_handshake_is_served() {
     on_each_driver(&["--shards", "1"], |server| {
@@ -52,7 +52,7 @@ fn a_long_pipeline_behind_the_handshake_is_served() {
     });
 }
 
-/// The close frame behind the handshake is answered too.
+/// The close frame after the handshake is answered too.
 #[test]
 fn a_session_that_ends_as_it_begins() {
     on_each_driver(&["--shards", "1"], |server| {

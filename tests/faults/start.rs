@@ -54,8 +54,8 @@ fn start(driver: &str, prepare: impl FnOnce(&mut Command)) -> io::Result<Start> 
         ended.is_some() || log().contains("metrics and health on")
     });
     if ended.is_none() {
-        // The thread that waits for signals is started behind this line, and the
-        // server may end for want of it.
+        // The thread that waits for signals is started after this line, and the server
+        // may end for want of it.
         let mut client = TcpStream::connect(claim.address).ok();
         if let Some(client) = &mut client {
             let _ = client.write_all(request("/echo").as_bytes());

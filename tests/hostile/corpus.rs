@@ -80,8 +80,8 @@ fn spelled_out(file: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The request as a handshake: a method, path and version that would do, if
-/// those it has are of the usual kind, and the headers behind its first line.
+/// The request as a handshake: a method, path and version that would do, if those it
+/// has are of the usual kind, and the headers after its first line.
 fn as_handshake(request: &[u8]) -> Vec<u8> {
     let end = request.windows(2).position(|two| two == b"\r\n");
     let (line, rest) = request.split_at(end.unwrap_or(request.len()));

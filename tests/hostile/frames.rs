@@ -1,11 +1,10 @@
 //! Every malformed frame there is, cut in every place, is answered with its
 //! close code, and every close code that may be sent is answered with itself.
 //!
-//! How: a table that counts through opcodes, reserved bits, lengths and close
-//! codes. Each case goes to the server whole and in two pieces, cut behind each
-//! of its first bytes, and to a server that reads a byte at a time.
-//! `malformed_frames.rs` shows that nothing malformed is delivered and that the
-//! limits on sizes hold.
+//! How: a table that counts through opcodes, reserved bits, lengths and close codes.
+//! Each case goes to the server whole and in two pieces, cut after each of its first
+//! bytes, and to a server that reads a byte at a time. `malformed_frames.rs` shows that
+//! nothing malformed is delivered and that the limits on sizes hold.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::support::client::{
     BINARY, CLOSE, CONTINUATION, Client, FIN, PING, PONG, TEXT, encode, text,
 };
 
-/// Cuts are made behind each of so many bytes; frames are cut apart there, bytes after
+/// Cuts are made after each of so many bytes; frames are cut apart there, bytes after
 /// that are payload.
 const CUTS: usize = 15;
 
@@ -41,8 +40,8 @@ fn headers() -> Vec<Case> {
         let code = 1002;
         cases.push(Case { name, bytes, code });
     };
-    // Every first byte that is no frame: reserved bits and opcodes. A length
-    // behind it makes no difference.
+    // Every first byte that is no frame: reserved bits and opcodes. A length after it
+    // makes no difference.
     for first in 0..=255u8 {
         let (reserved, opcode) = (first & 0x70, first & 0x0F);
         let known = [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG].contains(&opcode);

@@ -1,10 +1,10 @@
 //! Opening handshakes that are wrong, or only look wrong, each get the status
 //! that the parser documents, and nothing else comes of them.
 //!
-//! How: a table of named requests, each sent whole, cut at random and byte by
-//! byte, with the common check behind every round. The same table goes to a
-//! server that reads a byte at a time. The verdicts are written here by hand;
-//! the parser's own tests are in `src/upgrade/tests.rs`.
+//! How: a table of named requests, each sent whole, cut at random and byte by byte,
+//! with the common check after every round. The same table goes to a server that reads
+//! a byte at a time. The verdicts are written here by hand; the parser's own tests are
+//! in `src/upgrade/tests.rs`.
 
 use crate::support::aftermath::withstand;
 use crate::support::hostile::{Case, Handshake, Random, Verdict};

@@ -45,7 +45,7 @@ fn cases(byte: u8) -> Vec<Case> {
     // A colon further on ends the name early, and the rest is its value.
     let in_name = opens_if(is_tchar(byte) || byte == b':');
     let value = opens_if(is_field_byte(byte));
-    // A line feed ends the line, and a name and a colon stand behind it.
+    // A line feed ends the line, and a name and a colon stand after it.
     let split_value = opens_if(is_field_byte(byte) || byte == b'\n');
     let host = [b"Host: a", &[byte][..]].concat();
     // White space at the end of a value is no part of it.

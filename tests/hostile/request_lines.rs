@@ -1,8 +1,8 @@
 //! Request lines of every wrong kind, other protocols on this port among them,
 //! are answered with their status and nothing else comes of them.
 //!
-//! How: a table of named request lines with the headers of a good handshake
-//! behind them, each sent whole, cut at random and byte by byte.
+//! How: a table of named request lines with the headers of a good handshake after them,
+//! each sent whole, cut at random and byte by byte.
 
 use crate::support::aftermath::withstand;
 use crate::support::hostile::{Case, Handshake, Random, Verdict};

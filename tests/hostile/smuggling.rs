@@ -1,9 +1,9 @@
 //! A request hides no second one: whatever its headers say about a body, there is one
-//! response at most, and bytes behind an upgrade are frames.
+//! response at most, and bytes after an upgrade are frames.
 //!
-//! How: requests with `Content-Length` and `Transfer-Encoding` in all the ways
-//! that proxies have disagreed about, each with another request behind it that
-//! would be answered from the chat page. One response is all that may come.
+//! How: requests with `Content-Length` and `Transfer-Encoding` in all the ways that
+//! proxies have disagreed about, each with another request after it that would be
+//! answered from the chat page. One response is all that may come.
 
 use crate::support::aftermath::withstand;
 use crate::support::hostile::{Case, Handshake, Random, Verdict};
@@ -118,7 +118,7 @@ fn upgrades() -> Vec<Case> {
     cases
 }
 
-/// Behind a request for a page, and behind one that is refused anyway.
+/// After a request for a page, and after one that is refused anyway.
 fn pages() -> Vec<Case> {
     let mut cases = Vec::new();
     for (line, verdict) in bodies() {

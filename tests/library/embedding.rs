@@ -279,8 +279,8 @@ impl Handler for Hose {
     }
 }
 
-/// A large answer of which a part has left directly must not be cut when its
-/// session is closed for being slow: the close frame comes behind a whole frame.
+/// A large answer of which a part has left directly must not be cut when its session is
+/// closed for being slow: the close frame comes after a whole frame.
 #[test]
 fn a_slow_consumer_is_closed_between_frames() {
     for driver in [Driver::Auto, Driver::Epoll] {

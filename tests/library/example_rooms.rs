@@ -43,7 +43,7 @@ impl Example {
         let mut received = Vec::new();
         loop {
             let ended = read_more(&mut socket, &mut received) == 0;
-            // A refusal's body may come behind its head; its end is the socket's.
+            // A refusal's body may come after its head; its end is the socket's.
             match client::parse_response(&received, &accept_key(&key)) {
                 Ok(Some(consumed)) => {
                     received.drain(..consumed);

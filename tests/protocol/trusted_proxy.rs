@@ -298,7 +298,7 @@ fn haproxy_in_front() {
     }
 }
 
-/// The answer to HEAD has no body, also behind a PROXY header (RFC 9110 §9.3.2).
+/// The answer to HEAD has no body, also after a PROXY header (RFC 9110 §9.3.2).
 #[test]
 fn a_head_request_that_is_late_gets_no_body() {
     let server = mirror(Config {

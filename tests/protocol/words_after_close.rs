@@ -2,11 +2,11 @@
 //! answers to what it had said before, then the close frame, then the end of the
 //! stream, and no reset.
 //!
-//! How: in one write, a message, a close frame and bytes behind it that the
-//! server has not read when it finds the close frame. Closing a socket over
-//! unread bytes resets the connection and throws away what the client has not
-//! received, so the client has a small receive buffer and the answer waits in
-//! the server's kernel. (Autobahn's case 7.1.6 with reads of one byte.)
+//! How: in one write, a message, a close frame and bytes after it that the server has
+//! not read when it finds the close frame. Closing a socket over unread bytes resets
+//! the connection and throws away what the client has not received, so the client has a
+//! small receive buffer and the answer waits in the server's kernel. (Autobahn's case
+//! 7.1.6 with reads of one byte.)
 
 use crate::support::client::{CLOSE, Client, FIN, PING, encode, text};
 use crate::support::{Server, on_each_driver};
@@ -27,7 +27,7 @@ fn answers_arrive(server: &Server, words_after: &[u8]) {
     client.expect_end();
 }
 
-/// A ping behind the close frame, with reads that end before it.
+/// A ping after the close frame, with reads that end before it.
 #[test]
 fn a_ping_after_the_close_frame() {
     let ping = encode(FIN | PING, true, b"");
@@ -36,7 +36,7 @@ fn a_ping_after_the_close_frame() {
     });
 }
 
-/// More behind the close frame than one read takes.
+/// More after the close frame than one read takes.
 #[test]
 fn a_flood_after_the_close_frame() {
     let flood = encode(FIN | PING, true, b"more").repeat(20_000);

@@ -104,7 +104,7 @@ fn publishers_wait_and_nothing_is_lost() {
             thread::sleep(Duration::from_millis(10));
         }
         let used = cpu_time(server.pid()) - used;
-        // Two in the ring, and one of each publisher behind it.
+        // Two in the ring, and one of each publisher after them.
         let held = server.total("publications") - published;
         assert!(held <= 2 + PUBLISHERS as u64, "{held} were taken");
         assert!(server.total("ring_full") > 0);

@@ -34,8 +34,8 @@ pub enum Verdict {
     Status(u16),
     /// A session without fault.
     Opens,
-    /// A session, which the bytes behind the request end with 1002: they are
-    /// frames, never a second request.
+    /// A session, which the bytes after the request end with 1002: they are frames,
+    /// never a second request.
     OpensThenFails,
 }
 
@@ -191,7 +191,7 @@ impl Handshake {
         self
     }
 
-    /// Puts a line behind all others.
+    /// Puts a line after all others.
     pub fn last(mut self, line: impl AsRef<[u8]>) -> Handshake {
         self.lines.push(line.as_ref().to_vec());
         self
