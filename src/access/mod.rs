@@ -1,7 +1,7 @@
 //! What a client may do: rules of topics, and the signed tokens they ask for.
 //!
 //! This knows no protocol. A handler reads its rules and tokens from its settings,
-//! finds the rule of a topic, and asks a [`Verifier`] what a token says; how a token
+//! finds the rule of a topic, and asks a verifier what a token says; how a token
 //! arrives and how a refusal is put are its own business.
 
 #[cfg(feature = "tokens")]
