@@ -82,7 +82,7 @@
 //! | `control` | `control`: metrics, health and statistics over HTTP on a thread of its own. Without it [`Config::admin`](config::Config::admin) is `None` by default, and a server with an address there does not start. |
 //! | `log` | `log`: a log on standard error that never waits for its reader. Without it events go to the [`tracing`] subscriber of your program, if it has one. |
 //! | `service` | `service`, which tells a service manager such as systemd how the server is, and `handover::HandOver`, with which a new process takes the place of this one. |
-//! | `tokens` | Signed tokens (JWT) that say which topics of Phoenix Channels a session may join. Without it a [`config::PhoenixConfig`] that names a key is refused. |
+//! | `tokens` | Signed tokens (JWT) that say which topics of Phoenix Channels a session may join. Without it a configuration that names a key is refused. |
 
 pub mod access;
 #[cfg(feature = "cli")]

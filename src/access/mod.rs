@@ -1,8 +1,8 @@
 //! The rights of a client: rules of topics, and the signed tokens they ask for.
 //!
 //! This knows no protocol. A handler reads its rules and tokens from its settings,
-//! finds the rule of a topic, and asks a [`Verifier`] what a token says; how a token
-//! arrives and how a refusal is worded is up to the handler.
+//! finds the rule of a topic, and asks a verifier for the claims of a token; how a
+//! token arrives and how a refusal is worded is up to the handler.
 
 #[cfg(feature = "tokens")]
 mod token;
