@@ -1,4 +1,4 @@
-//! What `/proc` says about this host, its processes and their CPU time.
+//! This host, its processes and their CPU time, as `/proc` shows them.
 //!
 //! Each reading is split into the file access and a function on its text, and
 //! the latter is tested.
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::During;
 use crate::{Error, Result, sys};
 
-/// What the report says about the machine.
+/// The report's description of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     /// When the run began.

@@ -7,11 +7,11 @@
 //!
 //! The modules in the order of a run:
 //!
-//! [`cli`] → [`run`] → [`scenario`] (what is measured, and the goals) →
-//! [`contestant`] (who takes part) → [`cores`] (where) → [`measure`] (one
-//! contestant, one round) → [`process`] (starts it; the floors themselves are in
-//! [`floor`]) → [`load`] or [`tool`] (drives it and checks what comes back) →
-//! [`host`], [`shards`] (whose CPU time it was) → [`results`] → [`report`].
+//! [`cli`] → [`run`] → [`scenario`] (the load, and the goals) → [`contestant`]
+//! (the contestants) → [`cores`] (their cores) → [`measure`] (one contestant,
+//! one round) → [`process`] (starts it; the floors themselves are in [`floor`])
+//! → [`load`] or [`tool`] (drives it and checks what comes back) → [`host`],
+//! [`shards`] (whose CPU time it was) → [`results`] → [`report`].
 //!
 //! # Invariants worth naming
 //!

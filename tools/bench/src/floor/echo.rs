@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::outgoing::Outgoing;
 use crate::sys;
 
-/// What the peer's connection came to.
+/// The outcome of the peer's connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It lives on.

@@ -22,7 +22,7 @@ use super::outgoing::Outgoing;
 use super::{EVENT_BATCH, LISTENER, SCRATCH_BYTES};
 use crate::sys::{self, Epoll, Event, Interest};
 
-/// What each connection is sent first: a subscriber counts once it has it.
+/// The greeting, sent first on each connection: a subscriber counts once it has it.
 pub const GREETING: u8 = b'+';
 
 /// Time after which bytes that wait are tried again without a report of room.

@@ -13,7 +13,7 @@ use crate::results::Sample;
 use crate::sys::{self, Event};
 use crate::{Error, Result};
 
-/// What an echo scenario sends.
+/// The load of an echo scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Echo {
     /// Connections, all of them busy.

@@ -9,7 +9,7 @@ use crate::results::Sample;
 use crate::sys::{self, Epoll, Interest, Source};
 use crate::{Error, Result};
 
-/// What a handshake scenario does.
+/// The load of a handshake scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Handshakes {
     /// Handshakes in flight.

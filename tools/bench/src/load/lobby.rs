@@ -89,7 +89,7 @@ impl Lobby {
         }
     }
 
-    /// What every member but the publisher gets.
+    /// The bytes that every member but the publisher gets.
     fn delivery(self, exchange: &Exchange, manner: Option<&Manner>, seed: usize) -> Vec<u8> {
         match manner {
             Some(_) => phoenix::delivery(&phoenix::body(self.body_bytes, seed)),

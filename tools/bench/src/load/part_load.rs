@@ -1,5 +1,5 @@
-//! Echo at a part of the highest rate: what a message costs a server that is not
-//! saturated, as most are most of the time.
+//! Echo at a part of the highest rate: the cost of a message on a server that is
+//! not saturated, as most are most of the time.
 //!
 //! Messages leave one at a time at planned moments, each on the connection that
 //! has been idle for longest. The load spins on a core of its own: a sleeping one
@@ -17,7 +17,7 @@ use crate::Result;
 use crate::error::During;
 use crate::results::Sample;
 
-/// What a part-load scenario sends.
+/// The load of a part-load scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct PartLoad {
     /// The echo whose highest rate is found first.

@@ -14,7 +14,7 @@ use super::{Deadline, Exchange, Fleet, Hello, NAP, Opcode, Peer, frame, payload}
 use crate::error::During;
 use crate::{Error, Result, sys};
 
-/// Where a Phoenix server listens for V2.
+/// The path on which a Phoenix server speaks V2.
 const PATH: &str = "/socket/websocket?vsn=2.0.0";
 
 /// The topic of all clients.

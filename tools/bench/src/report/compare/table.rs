@@ -67,7 +67,8 @@ impl Row<'_> {
             (Judgement::Unclear, "unclear"),
             (Judgement::Same, "same"),
         ];
-        // What is clear says more than what is not, and both more than nothing.
+        // A clear judgement says more than an unclear one, and either more than
+        // none.
         let clear = words[..2].iter().filter(|(judgement, _)| has(*judgement));
         let clear: Vec<_> = clear.map(|(_, word)| *word).collect();
         if !clear.is_empty() {

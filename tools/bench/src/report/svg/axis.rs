@@ -12,9 +12,9 @@ const LINEAR: f64 = 100.0;
 /// that its bar is not nothing.
 const ROOM: f64 = 5.0;
 
-/// Where a figure stands.
+/// The position of a figure.
 pub(in crate::report) struct Axis {
-    /// What it measures, with its unit, and whether it is logarithmic.
+    /// The quantity that it measures, with its unit, and whether it is logarithmic.
     pub title: String,
     range: Range<f64>,
     ticks: Vec<f64>,
