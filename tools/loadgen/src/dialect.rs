@@ -9,7 +9,7 @@ use corecast::ws::{Message, OpCode};
 
 use crate::stamp::{BINARY_BYTES, Stamp, TEXT_BYTES};
 
-/// What a server on the other side understands.
+/// The message format that a server understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Any bytes; they come back, or go to others, unchanged.
@@ -115,11 +115,11 @@ impl From<&[u8]> for Draft {
 #[derive(Debug, Clone)]
 pub struct Wording {
     dialect: Dialect,
-    /// What follows the stamp in every message.
+    /// The bytes that follow the stamp in every message.
     filler: Vec<u8>,
 }
 
-/// What was found in a received message.
+/// The content of a received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// A message of ours, as it was sent.
@@ -150,7 +150,7 @@ impl Wording {
         Ok(Wording { dialect, filler })
     }
 
-    /// What is put around messages.
+    /// The format of the messages.
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }

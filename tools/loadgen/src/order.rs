@@ -12,7 +12,7 @@ use std::collections::hash_map::Entry;
 /// beyond is not a loss but another sequence.
 const MAX_GAP: u32 = 1 << 20;
 
-/// What an arrival means.
+/// The meaning of an arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
     /// The next one.
@@ -41,7 +41,7 @@ impl<K> Default for Order<K> {
 }
 
 impl<K: std::hash::Hash + Eq> Order<K> {
-    /// What the arrival of `sequence` means where `expected` is next.
+    /// The meaning of the arrival of `sequence` if `expected` is next.
     #[inline]
     pub fn arrive(&mut self, expected: &mut u32, sequence: u32, name: K) -> Arrival {
         if sequence == *expected {
@@ -82,7 +82,7 @@ impl<K: std::hash::Hash + Eq> Order<K> {
 mod tests {
     use super::*;
 
-    /// What arrives, and what it should be said to be.
+    /// The arrivals, and the meaning that each should have.
     fn check(arrivals: &[(u32, Arrival)]) {
         let mut order = Order::default();
         let mut expected = 0;

@@ -21,7 +21,7 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 /// port that is free for this very pair of addresses.
 ///
 /// # Errors
-/// What the kernel says; that the connection is not there yet is none.
+/// The kernel's error; a connection that is not there yet is none.
 pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Link> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = socket2::Socket::new(Domain::for_address(target), kind, Some(Protocol::TCP))?;
@@ -106,12 +106,12 @@ impl Timer {
                 libc::TFD_NONBLOCK | libc::TFD_CLOEXEC,
             )
         })?;
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and nothing else owns it.
         let timer = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(Timer(Link::plain(Socket::new(timer))))
     }
 
-    /// What the plane watches.
+    /// The descriptor that the plane watches.
     pub fn watched(&self) -> &Link {
         &self.0
     }

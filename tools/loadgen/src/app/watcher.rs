@@ -18,7 +18,7 @@ use crate::progress::{Progress, ProgressPlan};
 const STANDSTILL: Duration = Duration::from_millis(500);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// What is seen of a run.
+/// The observer of a run.
 pub(super) struct Watcher {
     asked: Asked,
     evidence: Evidence,
@@ -42,7 +42,7 @@ pub(super) struct Watcher {
     timeout: Duration,
 }
 
-/// What a soak looks at.
+/// The values that a soak looks at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SoakPoint {
     /// Seconds of the run.

@@ -6,7 +6,7 @@ use corecast::ws::Decoder;
 
 use crate::cause::Cause;
 
-/// What a connection needs until its handshake is done.
+/// The state that a connection needs until its handshake is done.
 pub(super) struct Opening {
     /// When it was to begin.
     pub planned: u64,
@@ -18,7 +18,7 @@ pub(super) struct Opening {
     pub received: Vec<u8>,
 }
 
-/// Where a connection stands in its life.
+/// The stage of a connection in its life.
 pub(super) enum Stage {
     /// The TCP connection or the handshake is under way.
     Opening(Box<Opening>),

@@ -23,7 +23,7 @@ use crate::outcome::Outcome;
 /// How long the coordinator waits for a report before it looks at the clock.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// What a run is to be.
+/// The settings of a run.
 #[derive(Debug)]
 pub struct Plan {
     /// How connections are made.
@@ -66,7 +66,8 @@ impl Plan {
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Lets the run end: what is on its way is waited for, connections are closed.
+    /// Lets the run end: messages on their way are waited for, connections are
+    /// closed.
     pub fn ask(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -142,8 +143,9 @@ pub fn run<S: Scenario>(
     let (reports, heard) = mpsc::channel();
     let (ready, started) = mpsc::channel();
     let parted = Arc::new(Barrier::new(threads));
-    // Who arrives in a running run is started at once. Its server may greet it
-    // in the same moment, so no thread may still be in the phase before.
+    // A connection that arrives in a running run is started at once. The server
+    // may greet it in the same moment, so no thread may still be in the phase
+    // before.
     let first_running = match plan.warm_up.is_zero() {
         true => Phase::Measuring,
         false => Phase::Warming,
@@ -259,7 +261,7 @@ impl Coordinator<'_> {
         match self.phase {
             Phase::Opening if all(|status| status.arrived) => {
                 match self.assembly.connected() {
-                    // With nobody there, there is nothing to measure.
+                    // Without any connection, there is nothing to measure.
                     0 => Some(Phase::Closing),
                     _ => Some(self.first_running),
                 }
@@ -279,7 +281,8 @@ impl Coordinator<'_> {
     fn enter(&mut self, phase: Phase, observer: &mut dyn Observer) {
         self.phase = phase;
         self.since = Instant::now();
-        // Who looks at the server does so before its connections are closed.
+        // The observer looks at the server before the server's connections are
+        // closed.
         observer.phase(phase, &mut self.assembly.outcome);
         self.shared.enter(phase);
     }

@@ -139,7 +139,7 @@ impl<T> Net<T> {
         self.now
     }
 
-    /// Where the run stands.
+    /// The phase of the run.
     pub fn phase(&self) -> Phase {
         self.phase
     }
@@ -149,7 +149,7 @@ impl<T> Net<T> {
         self.thread
     }
 
-    /// What all threads see.
+    /// The state that all threads see.
     pub fn shared(&self) -> &Shared {
         &self.shared
     }
@@ -159,12 +159,12 @@ impl<T> Net<T> {
         &self.open
     }
 
-    /// What this thread counts.
+    /// The counts of this thread.
     pub fn tally(&mut self) -> &mut Tally {
         &mut self.tally
     }
 
-    /// What all threads see, and what this one counts.
+    /// The state that all threads see, and the counts of this one.
     pub fn shared_and_tally(&mut self) -> (&Shared, &mut Tally) {
         (&self.shared, &mut self.tally)
     }

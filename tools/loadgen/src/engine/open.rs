@@ -39,12 +39,12 @@ impl<T> Net<T> {
         let mut request = std::mem::take(&mut self.out);
         self.write_request(target, number, &route, &key, &mut request);
         // On loopback the connection stands already, and the request leaves
-        // without waiting for it; or nobody listens there, of which the socket
-        // tells only once.
+        // without waiting for it; or no process listens there, of which the
+        // socket tells only once.
         let sent = match link.send_bytes(&request) {
             Ok(sent) => sent,
             Err(error) => match Cause::of_error(&error) {
-                // Who refuses a request unread may have sent the reasons.
+                // A server that refuses a request unread may have sent the reasons.
                 Cause::Reset => 0,
                 cause => return self.count_failure(number, state, cause),
             },

@@ -11,7 +11,7 @@ use super::scenario::Scenario;
 use super::shared::Phase;
 use crate::cause::Cause;
 
-/// What became of received bytes.
+/// The outcome of received bytes.
 enum Flow {
     /// All were served.
     Served,

@@ -1,11 +1,11 @@
-//! What a thread counts between two reports.
+//! The counts of a thread between two reports.
 
 use std::collections::BTreeMap;
 
 use crate::cause::Cause;
 use crate::outcome::{Deliveries, Latency, Times};
 
-/// What is timed.
+/// The intervals that are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timed {
     /// From the planned begin of a connection until its handshake is done.
@@ -69,7 +69,7 @@ impl Traffic {
     }
 }
 
-/// One thread's part of a publication: who of its subscribers had it when.
+/// One thread's part of a publication: which of its subscribers had it when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicationPart {
     /// Which publisher.
@@ -81,7 +81,7 @@ pub struct PublicationPart {
     pub micros: Vec<u32>,
 }
 
-/// What a thread counted since its last report.
+/// The counts of a thread since its last report.
 #[derive(Debug, Default)]
 pub struct Tally {
     /// Connections begun.
@@ -96,7 +96,7 @@ pub struct Tally {
     pub closed: u64,
     /// Messages.
     pub traffic: Traffic,
-    /// What arrived of what should have.
+    /// The deliveries that arrived, and those that should have.
     pub deliveries: Deliveries,
     /// Publications that are over for this thread.
     pub publications: Vec<PublicationPart>,

@@ -19,7 +19,7 @@ use super::shared::Shared;
 use super::worker::{Status, TIMER_KEY, Worker};
 use crate::sys::{Timer, thread_cpu_nanos};
 
-/// What a thread needs to begin.
+/// The values with which a thread begins.
 pub(super) struct Starter {
     pub thread: usize,
     pub core: Option<usize>,

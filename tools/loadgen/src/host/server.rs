@@ -1,4 +1,4 @@
-//! What a server process takes: processor time of each thread, memory,
+//! The resources of a server process: processor time of each thread, memory,
 //! descriptors.
 
 use std::fs;

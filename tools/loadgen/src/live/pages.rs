@@ -1,4 +1,4 @@
-//! What is served at which path.
+//! The pages, and the paths they are served at.
 
 use std::sync::Arc;
 

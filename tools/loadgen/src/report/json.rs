@@ -3,7 +3,7 @@
 use super::stored::{self, Kind, ReadError};
 use crate::outcome::{FORMAT, Outcome};
 
-/// What this tool keeps.
+/// The kind of document that this tool keeps.
 const OUTCOME: Kind = Kind {
     name: "outcome",
     tool: "corecast-load",

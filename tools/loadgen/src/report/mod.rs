@@ -3,8 +3,8 @@
 //! An [`Outcome`](crate::outcome::Outcome) goes in, text comes out: a [`table`]
 //! for the terminal, [`json`] for scripts and for joining runs, [`write_csv`]
 //! for a spreadsheet, and a [`page`] with [`charts`] for reading and printing.
-//! What they are made of, [`html`], [`stored`], [`ticks`] and [`units`], also serves the
-//! report of `corecast-bench`.
+//! The parts they are made of, [`html`], [`stored`], [`ticks`] and [`units`], also
+//! serve the report of `corecast-bench`.
 //!
 //! # Invariants worth naming
 //!

@@ -46,7 +46,7 @@ pub(crate) fn main_part(outcome: &Outcome, stage: Stage) -> String {
     html
 }
 
-/// What ran against what.
+/// The scenario and its targets.
 pub(crate) fn heading(outcome: &Outcome) -> String {
     format!(
         "{} against {}",

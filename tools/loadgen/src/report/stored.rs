@@ -1,14 +1,15 @@
-//! What tools keep as JSON, with the number of its format, and read again.
+//! The documents that tools keep as JSON, with the number of their format, and
+//! read again.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// What a tool keeps.
+/// The kind of document that a tool keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// The tool that writes and reads it.
     pub tool: &'static str,

@@ -1,4 +1,4 @@
-//! `echo`: what is sent must come back, byte for byte and in order.
+//! `echo`: each message must come back, byte for byte and in order.
 
 use corecast::ws::Message;
 
@@ -32,7 +32,7 @@ pub struct Echo {
     draft: Draft,
 }
 
-/// What a connection remembers.
+/// The state of a connection.
 #[derive(Debug, Default)]
 pub struct Progress {
     sent: u32,

@@ -15,7 +15,7 @@ use crate::engine::{Context, End, Net, Scenario, Shared, Timed};
 use crate::order::{Arrival, Order};
 use crate::stamp::Stamp;
 
-/// What is asked of the users.
+/// The settings of the users.
 #[derive(Debug, Clone)]
 pub struct RoomsPlan {
     /// How messages are written. In the Phoenix dialect rooms are channels.
@@ -43,7 +43,7 @@ pub struct Rooms {
     draft: Draft,
 }
 
-/// What a user remembers of a visit.
+/// The state of a user during a visit.
 #[derive(Debug, Default)]
 pub struct User {
     /// Next number by sender, of those heard so far.

@@ -1,4 +1,4 @@
-//! Where a script is wrong, and how.
+//! The errors of a script: the place, and the problem.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,7 +11,7 @@ pub struct ScriptError {
     /// The line and column, both from 1, the column in characters; none when
     /// the file could not be read at all.
     pub place: Option<(usize, usize)>,
-    /// What is wrong there and what may be written instead.
+    /// The problem there, and the allowed values.
     pub problem: String,
 }
 

@@ -56,7 +56,7 @@ pub enum HeaderError {
     Own {
         /// The header's name.
         name: String,
-        /// What to do instead.
+        /// The advice for the error message.
         instead: &'static str,
     },
 }

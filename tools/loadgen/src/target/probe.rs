@@ -33,7 +33,7 @@ const MAX_REFUSAL_BYTES: usize = client::MAX_RESPONSE_BYTES + 512;
 ///
 /// # Errors
 ///
-/// What is in the way, as precisely as one connection can tell.
+/// The obstacle, as precisely as one connection can tell.
 pub fn probe(
     target: &Target,
     source: Option<IpAddr>,

@@ -1,4 +1,4 @@
-// A server on the npm package `ws`, which nobody here wrote.
+// A server on the npm package `ws`, by other authors.
 //
 // On /echo each gets back what it sends, on /broadcast all get what anybody
 // sends. Prints its port, and ends when its standard input does.

@@ -19,7 +19,7 @@ fn echo(lie: Lie) -> Run {
     ))
 }
 
-/// Eight subscribers of a publisher that waits for nobody.
+/// Eight subscribers of a publisher that does not wait for them.
 fn broadcast(lie: Lie) -> Run {
     let url = Liar::start(lie).broadcast();
     load(&format!(
@@ -124,7 +124,7 @@ fn a_delivery_is_repeated() {
 
 #[test]
 fn a_byte_is_changed() {
-    // What was sent has not arrived, and something else has.
+    // The message sent has not arrived, and another has.
     let wrong = Deliveries {
         lost: 1,
         corrupt: 1,

@@ -245,7 +245,7 @@ fn broadcast_in_the_json_chat() {
     expect_deliveries(&outcome, 20);
 }
 
-/// What anybody says in a room, all in it hear, or all others.
+/// A message in a room reaches all in it, or all but its sender.
 struct Rooms {
     to_self: bool,
 }
@@ -304,7 +304,7 @@ fn chat_fills_its_rooms() {
         expect_connections(&outcome, 20);
         let deliveries = outcome.deliveries.expect("they talk");
         assert!(deliveries.publications >= 50, "{deliveries:?}");
-        // Each is heard by the five of its room, and by nobody else.
+        // Each is heard by the five of its room, and by no other.
         assert_eq!(deliveries.received, deliveries.publications * 5);
     }
 }

@@ -11,12 +11,13 @@ use corecast::ws::{
     CloseCode, Decoder, Event, Input, OpCode, Role, Rules, encode_close, encode_frame,
 };
 
-/// What the server does to connection number 1. Deliveries are counted from 0.
+/// The fault of the server towards connection number 1. Deliveries are counted
+/// from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
     /// Nothing: it is honest.
     None,
-    /// Keeps each delivery back whose number, from 1, is a multiple of this.
+    /// Keeps back each delivery with a number, from 1, that is a multiple of this.
     DropEvery(u64),
     /// Delivers this one after the next one.
     Swap(u64),
@@ -95,7 +96,8 @@ fn converse(mut stream: &TcpStream, room: &Room, lie: Lie) -> std::io::Result<()
     };
     let mut alone = None;
     if path.starts_with("/broadcast/") {
-        // Who is told that it is open gets what is sent from then on.
+        // A client that is told that it is open gets each message that is sent
+        // from then on.
         let mut room = room.lock().unwrap();
         accept(stream, &key)?;
         room.push(member);

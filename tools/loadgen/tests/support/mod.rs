@@ -1,9 +1,9 @@
-//! What the black-box tests of the load generator share: a corecast server in
-//! this process, servers that break their promises, and the binary, run with a
-//! deadline.
+//! The parts that the black-box tests of the load generator share: a corecast
+//! server in this process, servers that break their promises, and the binary,
+//! run with a deadline.
 //!
-//! Nothing here sleeps for a guessed time: what should happen is waited for,
-//! and a wait that takes too long fails the test and shows what was said.
+//! Nothing here sleeps for a guessed time: each expected event is waited for,
+//! and a wait that takes too long fails the test and shows the output.
 
 // Each test program uses a part of this.
 #![allow(dead_code, missing_docs)]
@@ -64,7 +64,7 @@ impl Corecast {
         format!("ws://{}{path}", self.address())
     }
 
-    /// Where `/stats` is.
+    /// The URL of `/stats`.
     pub fn stats(&self) -> String {
         format!("http://{}", self.running.admin_addr().expect("an address"))
     }

@@ -1,4 +1,4 @@
-//! What `corecast doctor` says of a place before a run goes there.
+//! The predictions of `corecast doctor` for a place before a run goes there.
 //!
 //! The doctor runs in a process of its own, so that it has the limits and the
 //! namespace that the run will have. That process is the test program again,
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 /// The words that the doctor is asked with, in its process.
 const ASKED: &str = "CORECAST_LOAD_TEST_DOCTOR";
-/// What a doctor's process says before its answer.
+/// The words of a doctor's process before its answer.
 const ANSWER: &str = "the doctor says ";
 
-/// What the doctor said.
+/// The answer of the doctor.
 #[derive(Debug)]
 pub struct Prediction(Value);
 
@@ -66,7 +66,7 @@ impl Prediction {
         self.0["fits"].as_bool().unwrap()
     }
 
-    /// What is said of a limit.
+    /// The check of a limit.
     #[track_caller]
     fn check(&self, limit: &str) -> &Value {
         let mut checks = self.0["checks"].as_array().unwrap().iter();

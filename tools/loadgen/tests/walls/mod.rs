@@ -1,6 +1,6 @@
-//! What the tests of walls share: runs of the real binary, servers that set a
-//! limit or misbehave, and network namespaces in which the kernel's settings
-//! and counters are a test's own.
+//! The parts that the tests of walls share: runs of the real binary, servers
+//! that set a limit or misbehave, and network namespaces in which the kernel's
+//! settings and counters are a test's own.
 
 // Each test program uses a part of this.
 #![allow(dead_code)]
@@ -60,7 +60,7 @@ pub fn at_last(
     }
 }
 
-/// What a run of the binary left.
+/// The results of a run of the binary.
 #[derive(Debug)]
 pub struct Run {
     pub status: i32,
@@ -117,7 +117,7 @@ pub fn load_with(words: &[&str], prepare: impl FnOnce(&mut Command)) -> Run {
 }
 
 impl Run {
-    /// What was measured; there must have been something.
+    /// The measured outcome; there must be one.
     #[track_caller]
     pub fn outcome(&self) -> &Outcome {
         match &self.outcome {
@@ -199,7 +199,7 @@ impl Run {
         assert!(shown, "no line '{one_line}' in\n{}", self.stdout);
     }
 
-    /// What matters of it when something is not as it should be.
+    /// The parts of it that matter when something is not as it should be.
     pub fn story(&self) -> String {
         let (problems, findings) = match &self.outcome {
             Some(outcome) => (outcome.problems(), outcome.findings.clone()),

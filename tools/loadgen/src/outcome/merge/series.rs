@@ -75,8 +75,8 @@ pub(super) fn join(runs: &[Run]) -> Vec<Sample> {
 }
 
 /// One run's series on the grid. Counts are divided among the intervals that a
-/// sample reaches into, so that none is lost; what is held at the end of an
-/// interval is what was seen last, and nothing once the run is over.
+/// sample reaches into, so that none is lost; the level at the end of an
+/// interval is the one seen last, and nothing once the run is over.
 fn lay_out(run: &Run, grid: Grid) -> Vec<Sample> {
     let mut series: Vec<Sample> = (0..grid.count)
         .map(|index| {

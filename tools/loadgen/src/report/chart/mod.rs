@@ -21,7 +21,7 @@ pub(super) use ink::style as ink_style;
 pub struct Chart {
     /// A name that is unique among the charts of a run and fit for an HTML `id`.
     pub id: String,
-    /// What it shows, as plain text.
+    /// Its title, as plain text.
     pub title: String,
     /// An `<svg>` element to stand in an HTML page.
     pub svg: String,

@@ -1,4 +1,5 @@
-//! Who is to come when, as the engine wants to know it.
+//! The order and the times of the users' arrivals, in the form that the engine
+//! needs.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// The users of a script, who come at the same times again with the same
+    /// The users of a script, which come at the same times again with the same
     /// seed. They are counted one by one; those who would come after the
     /// script's end are not. There are at most one more than a `u32` counts,
     /// which is all the engine can tell apart.

@@ -1,4 +1,4 @@
-//! What one user remembers.
+//! The state of one user.
 
 use std::collections::VecDeque;
 
@@ -25,7 +25,7 @@ pub struct User {
     early: Option<Box<Early>>,
 }
 
-/// What a user waits for. Times are nanoseconds of the run.
+/// The event that a user waits for. Times are nanoseconds of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
     /// Nothing: it has not begun, or does nothing any more.
