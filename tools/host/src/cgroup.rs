@@ -8,7 +8,7 @@ use super::root::Root;
 /// of a page.
 const NONE: u64 = 1 << 60;
 
-/// Where the memory limit and the use of a process's group are to be read.
+/// The files with the memory limit and the memory use of a process's group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     limit: PathBuf,
@@ -34,7 +34,7 @@ impl Group {
         limit(&root.read(&self.limit)?)
     }
 
-    /// What its processes use, in bytes.
+    /// The memory that its processes use, in bytes.
     pub fn used_bytes(&self, root: &Root) -> Option<u64> {
         root.read_number(&self.used)
     }
@@ -70,7 +70,7 @@ fn candidates(groups: &str) -> Vec<Group> {
 /// The directory of a control group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// 1 or 2: the files in it have other names.
     pub version: u8,

@@ -6,16 +6,16 @@ use super::root::Root;
 /// be done with all of them.
 macro_rules! counters {
     ($($(#[$doc:meta])* $field:ident => $name:literal,)*) => {
-        /// What the kernel has counted in this network namespace, for all
-        /// processes, since it exists; or the difference between two readings.
-        /// A counter that a kernel does not have stays 0.
+        /// The events that the kernel has counted in this network namespace,
+        /// for all processes, since it exists; or the difference between two
+        /// readings. A counter that a kernel does not have stays 0.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct TcpCounters {
             $($(#[$doc])* pub $field: u64,)*
         }
 
         impl TcpCounters {
-            /// What was counted since `earlier`.
+            /// The events counted since `earlier`.
             pub fn since(&self, earlier: &TcpCounters) -> TcpCounters {
                 TcpCounters {
                     $($field: self.$field.saturating_sub(earlier.$field),)*

@@ -9,7 +9,7 @@ use super::words;
 pub struct Section {
     /// The resource.
     pub title: &'static str,
-    /// What is needed.
+    /// The needs, one a line.
     pub lines: Vec<Line>,
 }
 
@@ -18,19 +18,19 @@ pub struct Section {
 pub struct Line {
     /// A name that does not change, for programs.
     pub name: &'static str,
-    /// What it is, for people.
+    /// Its title, for people.
     pub what: String,
     /// The figure.
     pub value: f64,
-    /// What it counts.
+    /// Its unit.
     pub unit: Unit,
     /// How it was computed.
     pub arithmetic: String,
-    /// Where the constants in it come from.
+    /// The sources of the constants in it.
     pub origins: Vec<&'static str>,
 }
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {

@@ -82,7 +82,7 @@ pub(super) fn section(question: &Question) -> Section {
     }
 }
 
-/// What pings take, each way.
+/// The traffic of pings, each way.
 pub(super) struct Pings {
     /// Pongs, and acknowledgements are on them.
     pub arriving: Traffic,

@@ -1,6 +1,6 @@
 //! Memory: the host's, the control group's, and what the kernel allows TCP.
 //!
-//! What a connection takes is measured, not guessed: [`crate::budget`].
+//! The memory of a connection is measured, not guessed: [`crate::budget`].
 
 use crate::doctor::check::{MEMORY_CONF, UNIT};
 use crate::doctor::{Amount, Asked, Check, Stops, Verdict};
@@ -9,7 +9,7 @@ use crate::{Group, Memory, Reading, Root, TcpMemory, page_bytes};
 
 const CONCERN: &str = "memory";
 
-/// What bounds memory.
+/// The bounds of memory.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Of the host, in bytes: all, and what can still be had.

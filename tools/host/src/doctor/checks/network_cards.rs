@@ -18,7 +18,8 @@ pub struct Card {
     pub receive_queues: u64,
     /// Of those, how many the kernel deals out further in software.
     pub steered_queues: u64,
-    /// Where each of its interrupts goes; `None` for one that cannot be read.
+    /// The cores that each of its interrupts goes to; `None` for one that
+    /// cannot be read.
     pub interrupts: Vec<Option<BTreeSet<u32>>>,
 }
 
@@ -58,7 +59,7 @@ impl Facts {
         if !asked.role.serves() {
             return Vec::new();
         }
-        // What arrives is worked on by cores, of which shards may share one.
+        // Arriving packets are worked on by cores, of which shards may share one.
         let busy = match self.cores {
             0 => asked.shards,
             cores => asked.shards.min(cores),
@@ -143,8 +144,8 @@ impl Card {
             ))
     }
 
-    /// Where the card's interrupts go; nothing to say of a card that has none of
-    /// its own to place.
+    /// The check of the card's interrupts; none for a card that has none of its
+    /// own to place.
     fn interrupts(&self, busy: u64, shards: &BTreeSet<u32>) -> Option<Check> {
         if self.interrupts.is_empty() || self.receive_queues < 2 || busy < 2 {
             return None;
