@@ -16,8 +16,8 @@
 //!
 //! - The cores are not split: thousands of connections of both ends share them.
 //!   Costs are therefore processor time per delivery and bytes per connection,
-//!   which do not depend on who had the core; rates by the clock are those of
-//!   both ends together.
+//!   which do not depend on which end had the core; rates by the clock are
+//!   those of both ends together.
 //! - Every run ends by itself, and what the host's settings were is restored, unless
 //!   the driver is killed; when it changes one, it says how to put it back.
 

@@ -1,5 +1,5 @@
-//! Where the kernel's memory goes: its object caches, from `/proc/slabinfo`, which
-//! only root may read.
+//! The uses of the kernel's memory: its object caches, from `/proc/slabinfo`,
+//! which only root may read.
 
 use std::collections::BTreeMap;
 use std::fs;
