@@ -38,8 +38,8 @@ const RULES: Rules = Rules {
 ///
 /// # Errors
 ///
-/// The server cannot be reached, or does not tell how many cases it has. What
-/// goes wrong inside of a case is the suite's to judge.
+/// The server cannot be reached, or does not tell how many cases it has. The
+/// suite judges a failure inside of a case.
 pub fn run(options: &ClientOptions, mut progress: impl FnMut(u32, u32)) -> Result<()> {
     let count = case_count(options)?;
     let agent = &options.agent;

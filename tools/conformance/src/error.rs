@@ -1,4 +1,4 @@
-//! What can keep a run from coming to a verdict.
+//! The errors that keep a run from a verdict.
 
 use std::{fmt, io};
 
@@ -8,9 +8,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why there is no verdict.
 #[derive(Debug)]
 pub enum Error {
-    /// The operating system refused something: what was being done, and its answer.
+    /// The operating system refused a call: the action that failed, and its answer.
     System {
-        /// What was being done, as a gerund phrase: 'connecting to …'.
+        /// The action that failed, as a gerund phrase: 'connecting to …'.
         during: String,
         /// The operating system's answer.
         source: io::Error,

@@ -23,7 +23,8 @@ const STAMP: &str = "installed";
 ///
 /// # Errors
 ///
-/// What is missing for the suite that was asked for, or for the last choice.
+/// The program that is missing for the suite that was asked for, or for the
+/// last choice.
 pub fn install(
     wanted: Option<Suite>,
     directory: &Path,
@@ -154,7 +155,8 @@ mod tests {
 
     const ALL: &[&str] = &["pip", "install", "environment"];
 
-    /// What is installed on such a machine, and what is said about the choice.
+    /// The suite that is installed on such a machine, and the messages about
+    /// the choice.
     fn install_there(fakes: &Fakes, wanted: Option<Suite>) -> (Result<Installed>, Vec<String>) {
         let mut said = Vec::new();
         let directory = fakes.path("target");

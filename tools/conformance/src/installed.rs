@@ -30,7 +30,7 @@ pub struct Installed {
 pub enum Listens {
     /// The kernel chooses, and the server prints the address behind these words.
     Printed(&'static str),
-    /// Where it was told to.
+    /// The address that it was told.
     At(SocketAddr),
 }
 
@@ -113,7 +113,7 @@ impl Installed {
     }
 }
 
-/// A loopback address whose port nobody listens on now.
+/// A loopback address with a port on which no process listens now.
 fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).during("looking for a free port")?;
     listener.local_addr().during("looking for a free port")

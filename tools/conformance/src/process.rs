@@ -99,7 +99,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// It ends, or nobody does.
+    /// The process ends, or the address accepts no connection.
     pub fn accepts_at(&mut self, address: SocketAddr) -> Result<()> {
         self.wait_until("accept connections", |_| {
             std::net::TcpStream::connect(address).ok().map(drop)

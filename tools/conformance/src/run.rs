@@ -17,7 +17,7 @@ use crate::python::Places;
 use crate::report::{INDEX, RECORD, Record, Run};
 use crate::{Error, Result, validate};
 
-/// Where, below the driver's folder, the results of runs are kept.
+/// The folder, below the driver's, in which the results of runs are kept.
 pub const RESULTS: &str = "results";
 /// How often a run that goes on says so.
 const PROGRESS: Duration = Duration::from_secs(20);
@@ -29,8 +29,8 @@ const REPORT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 ///
-/// No suite is to be had, or the file of excuses says what cannot be. What keeps
-/// a configuration from being judged is printed, and the others go on.
+/// No suite can be had, or the file of excuses is invalid. A fault that keeps a
+/// configuration from being judged is printed, and the others go on.
 pub fn run(options: &RunOptions) -> Result<bool> {
     let excuses = Excuses::read(&options.excuses)?;
     let directory = absolute(&options.directory)?;
