@@ -77,7 +77,8 @@ pub fn accept(request: &Request) -> Result<Vec<u8>, Status> {
 
 /// A whole plain response, after which the connection ends.
 pub fn page(status: Status, content_type: &str, body: &str) -> Vec<u8> {
-    // RFC 6455 §4.4: the version that would do. RFC 9110 §15.5.6, §15.5.22: what would.
+    // RFC 6455 §4.4: the version that would do. RFC 9110 §15.5.6, §15.5.22: the
+    // method and the protocol that would.
     let more = match &status[..3] {
         "405" => "Allow: GET\r\n",
         "426" => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
@@ -119,7 +120,7 @@ mod tests {
         Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Sec-WebSocket-Version: 13\r\n\r\n";
 
-    /// What is answered to a request, as a status line.
+    /// The answer to a request, as a status line.
     async fn answer(request: &str) -> String {
         let response = match read(&mut request.as_bytes()).await {
             Ok(head) => accept(&head.request),

@@ -7,8 +7,8 @@
 //! plain HTTP on the same port `/healthz` and `/stats`.
 //!
 //! A weak opponent proves nothing, so it is tuned where its design allows it.
-//! What it does not do is change the design: no thread per core, no codec of its
-//! own, no frame encoded once for many.
+//! Its design stays as it is: no thread per core, no codec of its own, no frame
+//! encoded once for many.
 //!
 //! # The way of a message
 //!
@@ -66,9 +66,9 @@
 //!
 //! So only the default read buffer is ruled out by CPU time, and by memory: in
 //! one run at 10,000 connections the process peaked at 1,287 MB with it and at
-//! 73 MB with 4 KiB. Large messages cost the same with every buffer; copying is
-//! what they pay for. Among the rest the simplest was taken: one task, because
-//! a second only adds an allocation, and a queue each, because it shows whose
+//! 73 MB with 4 KiB. Large messages cost the same with every buffer; their cost
+//! is the copying. Among the rest the simplest was taken: one task, because a
+//! second only adds an allocation, and a queue each, because it shows whose
 //! consumer is slow. An idle session takes 6.3 KB, of which 4 KiB are the read
 //! buffer.
 //!

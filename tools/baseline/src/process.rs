@@ -1,4 +1,4 @@
-//! What the kernel says about this process, from `/proc`. What cannot be read
+//! The kernel's view of this process, from `/proc`. A value that cannot be read
 //! is left out rather than reported as zero.
 
 use std::fs;

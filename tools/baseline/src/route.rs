@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-/// What a path leads to.
+/// The endpoint of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
     /// A session over WebSocket.

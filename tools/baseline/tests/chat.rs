@@ -1,7 +1,7 @@
 //! The JSON chat of `/ws`: every message exactly as documented, because some
 //! clients compare strings.
 //!
-//! How: two users of whom one speaks.
+//! How: two users, of which one speaks.
 
 mod support;
 

@@ -44,7 +44,7 @@ impl End {
         }
     }
 
-    /// What the peer is told, if there is still something to say.
+    /// The close code for the peer, if one can still be sent.
     pub fn close_code(self) -> Option<CloseCode> {
         match self {
             End::PeerClosed | End::Vanished => None,

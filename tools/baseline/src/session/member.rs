@@ -13,7 +13,7 @@ use crate::room::{Link, Rest, Subscription};
 use crate::server::Shared;
 use crate::stats::Stats;
 
-/// What a member of a room makes of its peer's messages.
+/// The use that a member of a room makes of its peer's messages.
 #[derive(Debug)]
 pub(crate) enum Manners {
     /// It publishes them as they are.
@@ -49,7 +49,7 @@ pub(super) struct Member<'m> {
     received: u64,
 }
 
-/// What a session waits for.
+/// An event that a session waits for.
 enum Event {
     /// A publication, or `None` when the session was cut.
     Published(Option<Message>),
