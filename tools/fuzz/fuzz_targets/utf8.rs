@@ -37,7 +37,7 @@ fuzz_target!(|case: Case<'_>| {
     };
 
     let mut stream = Vec::new();
-    // Where in the stream each byte of the text lies.
+    // The position in the stream of each byte of the text.
     let mut places = Vec::new();
     let mut opcode = OpCode::Text;
     let mut push = |stream: &mut Vec<u8>, fin, fragment: &[u8]| {

@@ -34,9 +34,9 @@ impl From<Event<'_>> for Owned {
 pub struct Session {
     /// The decoder.
     pub decoder: Decoder,
-    /// What it found.
+    /// The events it found.
     pub events: Vec<Owned>,
-    /// What ended it, if it was a fault.
+    /// The fault that ended it, if there was one.
     pub fault: Option<ProtocolError>,
 }
 
