@@ -5,7 +5,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
-# Where cargo builds, and where everything else that can be made again is kept.
+# The folder where cargo builds, and where everything else that can be made
+# again is kept.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # More arguments for the program a target starts: make run ARGS='--shards 2'.
 ARGS ?=
@@ -103,7 +104,8 @@ BASELINE_CARGO := cd tools/baseline && CARGO_TARGET_DIR=$(abspath $(TARGET))/bas
 CLIENTS := $(TARGET)/test-clients
 PYTHON_CLIENT := websockets==15.0.1 phxsocket==0.1.5 \
 	$(if $(shell python3 -c 'import sys; print(*["yes"][sys.version_info < (3, 11):])'),phoenix-channels-python-client==0.4.1)
-# The Phoenix client as it is, and as it was in apps that nobody has touched for years.
+# The Phoenix client as it is, and as it was in apps that were not changed for
+# years.
 PHOENIX_CLIENTS := phoenix@1.8.16 phoenix17@npm:phoenix@1.7.23 phoenix16@npm:phoenix@1.6.16 \
 	phoenix14@npm:phoenix@1.4.18 phoenix13@npm:phoenix@1.3.5 phoenix12@npm:phoenix@1.2.1
 NPM_CLIENTS := ws@8.18.3 $(PHOENIX_CLIENTS) $(if $(shell command -v chromium chromium-browser google-chrome),puppeteer-core@24.10.0)
