@@ -74,7 +74,7 @@ hostile: ## Attack the release binary with boofuzz, zzuf and slowhttptest: a tab
 	@$(RAISE_OPEN_FILES); \
 	python3 -B tools/hostile/run.py --server $(TARGET)/release/corecast --venv $(TARGET)/hostile/venv $(ARGS)
 
-# The micro-benchmarks; `make test` runs each once, for what it asserts.
+# The micro-benchmarks; `make test` runs each once, for its assertions.
 MICRO := $(addprefix --bench ,codec utf8 ring fan_out)
 
 .PHONY: test
@@ -100,7 +100,7 @@ SMALL_LIBRARY := { $(SMALL) --test library && $(SMALL) --doc && $(SMALL) --lib a
 # its dependencies stay out of the product's.
 BASELINE_CARGO := cd tools/baseline && CARGO_TARGET_DIR=$(abspath $(TARGET))/baseline $(CARGO)
 
-# Clients that somebody else wrote. Tests that need one that is missing say so and pass.
+# Clients by other authors. Tests that need one that is missing say so and pass.
 CLIENTS := $(TARGET)/test-clients
 PYTHON_CLIENT := websockets==15.0.1 phxsocket==0.1.5 \
 	$(if $(shell python3 -c 'import sys; print(*["yes"][sys.version_info < (3, 11):])'),phoenix-channels-python-client==0.4.1)
@@ -154,7 +154,8 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 	RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=$(TARGET)/fuzzing \
 		$(CARGO) clippy --package corecast --lib --no-default-features --features cli,tokens -- -D warnings
 
-# The library that others build servers with must not bring what only our program needs.
+# The library that others build servers with must not bring dependencies that
+# only our program needs.
 .PHONY: features
 features: ## Check that the library builds with each feature alone, and alone is the data plane only
 	@CARGO=$(CARGO) tools/features

@@ -1,7 +1,7 @@
 //! Every limit and size in one place.
 //!
 //! None of them can be set from outside: a baseline that could be tuned per
-//! run would be a different opponent in each report. There are two opponents,
+//! run would be a different program in each report. There are two baselines,
 //! the two styles.
 
 use std::time::Duration;

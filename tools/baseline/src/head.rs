@@ -16,7 +16,7 @@ use crate::config::MAX_HEAD_BYTES;
 /// An HTTP status and its reason phrase.
 pub type Status = &'static str;
 
-/// A parsed request and what arrived behind it.
+/// A parsed request and the bytes after it.
 #[derive(Debug)]
 pub struct Head {
     /// The request.
@@ -44,7 +44,7 @@ impl From<io::Error> for HeadError {
 ///
 /// # Errors
 ///
-/// When the peer goes away, or sends what is no request or too large a one.
+/// When the peer goes away, or sends no request, or too large a one.
 pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Head, HeadError> {
     let mut received = Vec::with_capacity(1024);
     loop {
@@ -63,7 +63,7 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Head, HeadErr
     }
 }
 
-/// The 101 for a request, or the status that says what is wrong with it.
+/// The 101 for a request, or the status that names its fault.
 ///
 /// # Errors
 ///

@@ -6,14 +6,14 @@
 //! messages as corecast: `/echo`, `/broadcast`, `/ws`, `/ws/{user_id}`, and over
 //! plain HTTP on the same port `/healthz` and `/stats`.
 //!
-//! A weak opponent proves nothing, so it is tuned where its design allows it.
+//! A weak baseline proves nothing, so it is tuned where its design allows it.
 //! Its design stays as it is: no thread per core, no codec of its own, no frame
 //! encoded once for many.
 //!
 //! # The way of a message
 //!
 //! [`server`] accepts and spawns a task → [`head`] reads the request → [`route`]
-//! says what is at its path → [`session`] reads, answers and flushes →
+//! names the endpoint of its path → [`session`] reads, answers and flushes →
 //! [`room`] hands publications to every queue → the subscribers' tasks write.
 //! [`chat`] is the JSON of `/ws`, [`stats`] and [`process`] are `/stats`, and
 //! [`config`] holds every limit.

@@ -38,7 +38,7 @@ impl Process {
     }
 }
 
-/// User and system time: the 14th and 15th field, counted from behind the name
+/// User and system time: the 14th and 15th field, counted from after the name
 /// in parentheses, which may contain anything.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, after_name) = stat.rsplit_once(')')?;

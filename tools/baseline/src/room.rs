@@ -199,7 +199,7 @@ mod tests {
         Message::text(number.to_string())
     }
 
-    /// Publishes until somebody's queue is full.
+    /// Publishes until one queue is full.
     fn fill(room: &Room) -> Published<'_> {
         for number in 0..QUEUE_MESSAGES {
             assert!(room.publish(&message(number)).rest.is_none());

@@ -1,4 +1,4 @@
-//! From a path to what is served there.
+//! From a path to its endpoint.
 
 use percent_encoding::percent_decode_str;
 

@@ -1,4 +1,4 @@
-//! The listener, and what all connections share.
+//! The listener, and the state that all connections share.
 
 use std::fmt;
 use std::io;

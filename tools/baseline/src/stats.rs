@@ -13,8 +13,8 @@ use crate::session::End;
 
 /// A number that only grows, on a cache line of its own.
 ///
-/// All workers add to the same one. Sessions therefore add what a whole turn
-/// has brought, not each message.
+/// All workers add to the same one. Sessions therefore add the counts of a
+/// whole turn, not each message.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Counter(AtomicU64);

@@ -106,7 +106,7 @@ pub enum Start {
         /// The kernel interface.
         driver: Driver,
     },
-    /// This command with `--listen IP:PORT` behind it.
+    /// This command, followed by `--listen IP:PORT`.
     Command(Vec<OsString>),
     /// It runs already.
     Running(Against),

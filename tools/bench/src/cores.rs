@@ -79,8 +79,8 @@ impl Cores {
         Ok(Cores { server, load, how })
     }
 
-    /// One core for the server. The load may have all of its own, though what is
-    /// built in uses one.
+    /// One core for the server. The load may have all of its own, though the
+    /// built-in load uses one.
     pub fn one(&self) -> Layout {
         Layout {
             server: vec![self.server[0]],

@@ -76,7 +76,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Adds to an operating system's error what was being done.
+/// Adds the action that failed to an operating system's error.
 pub trait During<T> {
     /// Turns the error into [`Error::System`].
     fn during(self, during: impl Into<String>) -> Result<T>;

@@ -153,7 +153,7 @@ pub fn core_time(cores: &[usize]) -> Result<CoreTime> {
     Ok(CoreTime { busy })
 }
 
-/// Whether somebody listens on a port of 127.0.0.1. Unlike a trial connection
+/// Whether a process listens on a port of 127.0.0.1. Unlike a trial connection
 /// the kernel's table leaves no trace in the server; a sandbox may hide it.
 pub fn is_listening(port: u16) -> bool {
     match fs::read_to_string("/proc/net/tcp") {

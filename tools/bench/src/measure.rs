@@ -44,7 +44,7 @@ pub fn measure(
     }
 }
 
-/// Whether a contestant's last words are those of a port that is in use.
+/// Whether the last lines of a contestant say that its port is in use.
 fn names_taken_port(words: &str) -> bool {
     ["in use", "EADDRINUSE"]
         .iter()

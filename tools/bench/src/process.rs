@@ -28,7 +28,7 @@ pub enum Pages {
     /// The pages it asks for.
     Any,
     /// Small ones only, so that its resident memory grows as it is touched. In
-    /// huge pages 18,000 sessions can vanish in the slack of the last one.
+    /// huge pages 18,000 sessions can hide in the slack of the last one.
     Small,
 }
 
@@ -36,7 +36,8 @@ pub enum Pages {
 /// that waits for them does not.
 static RUNNING: Mutex<Vec<Weak<Mutex<Child>>>> = Mutex::new(Vec::new());
 
-/// Kills all children. The thread that owns them notices by what they no longer do.
+/// Kills all children. The thread that owns them notices that they no longer
+/// answer.
 pub fn kill_all() {
     for child in lock(&RUNNING).drain(..).filter_map(|child| child.upgrade()) {
         // One that was waited for already is passed over.
@@ -200,7 +201,7 @@ impl Drop for Contender {
             return;
         }
         let _ = lock(&self.child).kill();
-        // One that hangs in the kernel is left behind: the run goes on.
+        // A process that hangs in the kernel is left running: the run goes on.
         let _ = self.ended_within(END);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Contestants are interleaved, because a machine's speed drifts by more than
 //! the differences that matter here, and each round begins with another one (A B
-//! C, B C A, …), because what ran before leaves its traces.
+//! C, B C A, …), because the program that ran before leaves its traces.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -137,7 +137,8 @@ pub fn run(mut args: RunArgs) -> Result<bool> {
     conclude(&args, &results)
 }
 
-/// Says what the exit status rests on: the server itself and nothing else.
+/// Says which facts the exit status rests on: those of the server itself and
+/// nothing else.
 fn conclude(args: &RunArgs, results: &Results) -> Result<bool> {
     let own = results.own_failures();
     let others = results.failures().count() - own;

@@ -61,7 +61,7 @@ impl ToolLoad {
     }
 
     /// Runs `program` against `subject` and reads what it has measured. More
-    /// `arguments` stand behind those of this load.
+    /// `arguments` follow those of this load.
     pub fn measure(
         &self,
         program: &Path,

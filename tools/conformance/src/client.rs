@@ -67,7 +67,7 @@ fn case_count(options: &ClientOptions) -> Result<u32> {
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// Our close frame is in what is to be sent; nothing more is understood.
+    /// Our close frame is among the bytes to be sent; nothing more is understood.
     Closing,
 }
 
@@ -142,7 +142,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Decodes what was received and sends the answers.
+    /// Decodes the received bytes and sends the answers.
     fn take_in(
         &mut self,
         received: &mut [u8],

@@ -1,4 +1,4 @@
-//! The file that names what may be NON-STRICT, and why.
+//! The file that names the cases that may be NON-STRICT, each with its reason.
 
 use std::fs;
 use std::path::Path;

@@ -28,7 +28,7 @@ pub struct Installed {
 /// How one learns where a fuzzing server listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listens {
-    /// The kernel chooses, and the server prints the address behind these words.
+    /// The kernel chooses, and the server prints the address after these words.
     Printed(&'static str),
     /// The address that it was told.
     At(SocketAddr),

@@ -24,7 +24,7 @@ pub const OLDEST: Version = (3, 10);
 pub struct Places {
     /// `PATH`.
     pub path: OsString,
-    /// `PYTHON2`: an interpreter somebody chose.
+    /// `PYTHON2`: an interpreter that the user chose.
     pub python2: Option<PathBuf>,
     /// `PYTHON`: the same for Python 3.
     pub python3: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! The results of a suite: the verdict on each case, and the run that they are of.
 //!
 //! Both suites write Autobahn's `index.json`: by agent, by case. Beside it
-//! stands what the driver knows of the run.
+//! stands the driver's record of the run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -87,11 +87,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads what a run left in a folder.
+    /// Reads the results that a run left in a folder.
     ///
     /// # Errors
     ///
-    /// A file that is missing or does not say what it should.
+    /// A file that is missing or invalid.
     pub fn read(directory: &Path) -> Result<Run> {
         let read = |name: &str| {
             let path = directory.join(name);

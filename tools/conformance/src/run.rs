@@ -25,7 +25,7 @@ const PROGRESS: Duration = Duration::from_secs(20);
 const REPORT: Duration = Duration::from_secs(60);
 
 /// Installs a suite, runs its cases in the configurations asked for, and prints
-/// what came of it. True when nothing was wrong.
+/// the outcome. True when nothing was wrong.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Whether a run is what it should be.
+//! The check that a run is valid.
 
 use std::fmt;
 

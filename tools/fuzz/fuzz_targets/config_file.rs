@@ -29,7 +29,7 @@ thread_local! {
         RefCell::new(NamedTempFile::new().expect("a place for a file"));
 }
 
-// The file's text, and behind zero bytes words for the command line (`--shards=2`) and
+// The file's text, and after zero bytes words for the command line (`--shards=2`) and
 // for the environment (`CORECAST_SHARDS=2`).
 fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.split(|&byte| byte == 0);
@@ -80,7 +80,7 @@ fn parse(typed: &Typed<'_>, more: &[&str]) -> Result<Command, CliError> {
             file.write_all(text).expect("room for a file");
             words.extend(["--config".into(), file.path().into()]);
         }
-        // Behind a word of `--` there are no flags.
+        // After a word of `--` there are no flags.
         words.extend(more.iter().chain(&typed.flags).map(OsString::from));
         let variable = |name: &str| {
             // A file of another's choice is not read.

@@ -77,7 +77,7 @@ enum Operation {
 /// Shard and session.
 type Who = (usize, u32);
 
-/// One publication: where it was made, and the how-manieth it was there.
+/// One publication: the place where it was made, and its number there.
 type Id = (usize, u32);
 
 /// The membership of a session in a topic, and the publications it has got there.

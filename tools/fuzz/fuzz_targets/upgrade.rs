@@ -347,7 +347,7 @@ fn origin(request: &Request) {
         _ => false,
     };
     assert_eq!(policy.allows(request), allowed, "{origins:?}");
-    // Whoever lists the very origin lets it in.
+    // A policy that lists this very origin lets it in.
     if let [origin] = origins[..]
         && let Ok(origin) = std::str::from_utf8(origin)
         && let Ok(policy) = OriginPolicy::new([origin])

@@ -28,7 +28,7 @@ const RULES: Rules = Rules {
 };
 
 fuzz_target!(|case: Case<'_>| {
-    // The place behind the first byte that spoils the text.
+    // The place after the first byte that spoils the text.
     let spoilt = match std::str::from_utf8(case.text) {
         Err(error) => error
             .error_len()

@@ -29,7 +29,7 @@ impl From<Event<'_>> for Owned {
     }
 }
 
-/// A decoder, and what it has found so far.
+/// A decoder, and its results so far.
 #[derive(Default)]
 pub struct Session {
     /// The decoder.

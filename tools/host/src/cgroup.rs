@@ -50,7 +50,7 @@ fn limit(text: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|bytes| *bytes < NONE)
 }
 
-/// Every group that has a say about memory, from the innermost outwards.
+/// Every group whose memory limit applies, from the innermost outwards.
 fn candidates(groups: &str) -> Vec<Group> {
     directories(groups, "memory")
         .into_iter()
@@ -76,10 +76,10 @@ pub struct Directory {
     pub version: u8,
 }
 
-/// The directories of every group that has a say about what `controller` does,
-/// from the innermost outwards, by the text of a `/proc/PID/cgroup`. A
-/// container sees its own group as the root of the file system, so that the
-/// path in that text may not exist there.
+/// The directories of every group whose limits in `controller` apply, from the
+/// innermost outwards, by the text of a `/proc/PID/cgroup`. A container sees
+/// its own group as the root of the file system, so that the path in that text
+/// may not exist there.
 pub fn directories(groups: &str, controller: &str) -> Vec<Directory> {
     let place = |line: &str| -> Option<(PathBuf, u8, PathBuf)> {
         let mut parts = line.splitn(3, ':').skip(1);

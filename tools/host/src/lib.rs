@@ -6,7 +6,7 @@
 //! facts that only its code knows are handed in ([`Settings`], [`doctor::Told`]).
 //!
 //! readings of the host × [`doctor::Asked`] → [`doctor`] → the first wall;
-//! [`budget`] × [`plan::Question`] → [`plan`] → what a load needs. Beside them:
+//! [`budget`] × [`plan::Question`] → [`plan`] → the needs of a load. Beside them:
 //! [`cpus`] (lists of cores) and [`number`] (numbers as people write and read them).
 //!
 //! # Invariants worth naming

@@ -2,8 +2,8 @@
 
 use super::root::Root;
 
-/// One table gives the fields, the names the kernel has for them, and what can
-/// be done with all of them.
+/// One table gives the fields, the names the kernel has for them, and the
+/// operations on all of them.
 macro_rules! counters {
     ($($(#[$doc:meta])* $field:ident => $name:literal,)*) => {
         /// The events that the kernel has counted in this network namespace,

@@ -69,7 +69,7 @@ impl Cause {
         }
     }
 
-    /// A phrase that fits behind a number: "3 refused".
+    /// A phrase that fits after a number: "3 refused".
     pub fn describe(self) -> String {
         match self {
             Cause::PortsUsedUp => "without a free port (EADDRNOTAVAIL)".into(),

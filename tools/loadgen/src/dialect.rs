@@ -158,8 +158,8 @@ impl Wording {
     /// Puts a stamped message into `draft` and says as what it is to be sent. On a
     /// Phoenix channel, `topic` is the topic.
     ///
-    /// The draft is empty or holds the message before, by the same wording, of which
-    /// what stays the same is kept.
+    /// The draft is empty or holds the message before, by the same wording, and the
+    /// parts that stay the same are kept.
     #[inline]
     pub fn write(&self, stamp: Stamp, topic: u64, draft: &mut Draft) -> OpCode {
         if self.dialect == Dialect::Raw {
@@ -203,7 +203,7 @@ impl Wording {
                 Some(stamp) if bytes[BINARY_BYTES..] == self.filler => Content::Stamped(stamp),
                 _ => Content::Corrupt,
             },
-            // A greeting, or an answer to what we did not say.
+            // A greeting, or an answer to another message than ours.
             (Dialect::Raw, Message::Text(_)) => Content::Other,
             (_, Message::Binary(_)) => Content::Other,
             (_, Message::Text(text)) => match Stamp::find_text(text.as_bytes()) {

@@ -1,9 +1,9 @@
-//! Whether what arrives is all there and in order.
+//! The check that all messages arrive, and in order.
 //!
 //! # Invariants worth naming
 //!
 //! - As long as nothing goes wrong, a sequence is one number: the next expected.
-//!   Only what is missing is remembered one by one.
+//!   Only missing numbers are remembered one by one.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -72,7 +72,7 @@ impl<K: std::hash::Hash + Eq> Order<K> {
         Arrival::Duplicate
     }
 
-    /// Forgets a sequence that has ended. Returns what is missing of it.
+    /// Forgets a sequence that has ended. Returns its missing numbers.
     pub fn forget(&mut self, name: &K) -> Vec<u32> {
         self.missing.remove(name).unwrap_or_default()
     }

@@ -98,7 +98,7 @@ struct Bars {
     rates: ProgressBar,
 }
 
-/// The bar of what ends the run.
+/// The bar of the quantity that ends the run.
 #[derive(Debug)]
 enum Measured {
     Time(ProgressBar),

@@ -4,7 +4,7 @@
 //! send the same users at the same times with every later version of the tool.
 //!
 //! Masking keys come from it too. RFC 6455 §10.3 wants those to be such that a
-//! script in a browser cannot foretell them; there is none here, so speed decides.
+//! script in a browser cannot predict them; there is none here, so speed decides.
 
 /// The increment for each number.
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -22,7 +22,7 @@ pub struct Stamp {
     pub planned: u64,
     /// Number of the connection that sent it.
     pub sender: u32,
-    /// The sender's how-manieth, from zero.
+    /// Its number in the sender's sequence, from zero.
     pub sequence: u32,
 }
 

@@ -70,10 +70,10 @@ pub fn pending_error(socket: &impl AsFd) -> Option<io::Error> {
     SockRef::from(socket).take_error().ok().flatten()
 }
 
-/// Makes the next close of this socket a reset, which leaves no TIME_WAIT
-/// behind: thousands of those would keep the next run from its ports.
+/// Makes the next close of this socket a reset, which leaves no TIME_WAIT:
+/// thousands of those would keep the next run from its ports.
 pub fn reset_on_close(socket: &impl AsFd) {
-    // A socket whose connection is gone leaves nothing behind anyway.
+    // A socket whose connection is gone leaves no TIME_WAIT anyway.
     let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
 
@@ -117,7 +117,7 @@ impl Timer {
     }
 
     /// Lets the timer become readable after `delay`, once. Setting it again
-    /// forgets what was set before.
+    /// forgets the earlier setting.
     pub fn set(&self, delay: Duration) {
         let nanos = delay.as_nanos().max(1);
         let spec = libc::itimerspec {

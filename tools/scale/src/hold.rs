@@ -48,7 +48,7 @@ pub struct Held {
     pub failures: Vec<String>,
 }
 
-/// Holds what was asked for; true if nothing went wrong.
+/// Holds the connections that were asked for; true if nothing went wrong.
 ///
 /// # Errors
 /// When the host does not allow it, connections or deliveries were lost, or a

@@ -20,7 +20,7 @@ const PER_CONNECTION: Duration = Duration::from_micros(50);
 /// The shortest measured time.
 const LEAST: Duration = Duration::from_secs(4);
 
-/// Measures what was asked for; true if every run did what it should.
+/// Measures the sizes that were asked for; true if every run succeeded.
 ///
 /// # Errors
 /// When the host does not allow it, or a file cannot be written.

@@ -1,4 +1,4 @@
-//! Why a session ended, and what its peer is told.
+//! The reason for a session's end, and the close code that its peer gets.
 
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;

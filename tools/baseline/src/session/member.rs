@@ -80,7 +80,7 @@ impl<'m> Member<'m> {
         }
     }
 
-    /// Publishes what the peer says and sends it what was published, until one
+    /// Publishes the peer's messages and sends it the publications, until one
     /// of them ends.
     pub(super) async fn run(mut self, manners: &Manners) -> End {
         match self.take_part(manners).await {
@@ -162,7 +162,7 @@ impl<'m> Member<'m> {
         unless_cut(link, self.socket.feed(message)).await
     }
 
-    /// Counts what was received and sends what was collected.
+    /// Counts the received messages and sends the collected ones.
     async fn settle(&mut self) -> Result<(), End> {
         if self.received > 0 {
             self.stats.messages_in.add(self.received);

@@ -170,7 +170,7 @@ impl Client {
             .expect("taken");
     }
 
-    /// Sends what was fed.
+    /// Sends the messages that were fed.
     pub async fn flush(&mut self) {
         timeout(DEADLINE, self.0.flush())
             .await

@@ -30,7 +30,7 @@ impl EchoConnection {
         }
     }
 
-    /// Sends what waits. True when nothing waits any more.
+    /// Sends the bytes that wait. True when nothing waits any more.
     fn flush(&mut self) -> io::Result<bool> {
         if !self.outgoing.is_empty() {
             self.outgoing.flush(self.socket.as_fd())?;

@@ -42,7 +42,7 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    /// Sends what waits. True when nothing waits any more.
+    /// Sends the bytes that wait. True when nothing waits any more.
     #[cold]
     fn flush(&mut self) -> io::Result<bool> {
         self.outgoing.flush(self.socket.as_fd())?;
@@ -117,7 +117,8 @@ impl Sendloop {
         Ok(())
     }
 
-    /// Sends what waits for this subscriber, then publishes all that it has sent.
+    /// Sends the bytes that wait for this subscriber, then publishes all that
+    /// it has sent.
     fn serve_one(&mut self, slot: usize, event: Event) -> io::Result<()> {
         if let Some(subscriber) = &mut self.subscribers[slot]
             && event.writable()

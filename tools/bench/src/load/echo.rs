@@ -39,8 +39,8 @@ impl Echo {
         sample
     }
 
-    /// Opens the connections and checks answers in full; with what is to be sent
-    /// on each.
+    /// Opens the connections and checks answers in full; with the exchange to be
+    /// sent on each.
     pub(super) fn open(self, peer: &Peer) -> Result<(Fleet, Exchange)> {
         let mut hello = match peer.protocol {
             Protocol::WebSocket => {

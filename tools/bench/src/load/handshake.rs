@@ -40,7 +40,7 @@ impl Handshakes {
         let mut epoll = Epoll::new(EVENT_BATCH).during("making an epoll instance")?;
         let mut scratch = vec![0; 16 * 1024];
         let begin = |slot: usize, hello: &Hello, epoll: &Epoll| -> Result<Opening> {
-            // One source address is enough: a reset leaves no TIME_WAIT behind.
+            // One source address is enough: a reset leaves no TIME_WAIT.
             let opening = Opening::begin(peer.address, Source::Any, hello)?;
             // On loopback the request is gone by now. Watching for room to write
             // would then cost an event for each handshake.

@@ -81,7 +81,7 @@ impl Lobby {
         let body = phoenix::body(self.body_bytes, seed);
         match manner {
             Some(manner) => manner.publish(&body),
-            // A floor sends to everybody what it was sent.
+            // A floor sends the bytes it was sent to everybody.
             None => Exchange {
                 request: phoenix::push(&body),
                 response: phoenix::push(&body),

@@ -143,7 +143,7 @@ impl Deadline {
         Deadline(Instant::now() + limit)
     }
 
-    /// The time left, or the error that says what did not happen.
+    /// The time left, or the error that names the event that did not happen.
     pub fn left(&self, waiting_for: impl FnOnce() -> String) -> Result<Duration> {
         match self.0.checked_duration_since(Instant::now()) {
             Some(left) if !left.is_zero() => Ok(left),

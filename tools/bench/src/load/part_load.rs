@@ -4,8 +4,8 @@
 //! Messages leave one at a time at planned moments, each on the connection that
 //! has been idle for longest. The load spins on a core of its own: a sleeping one
 //! would wake late and send several at once, which is cheaper for a server than
-//! what is asked for here. So the load counts as fully busy, and CPU time per
-//! message is what is compared.
+//! what is asked for here. So the load counts as fully busy, and the compared
+//! figure is CPU time per message.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;

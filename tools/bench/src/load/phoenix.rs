@@ -2,7 +2,7 @@
 //! bytes with which a server answers them.
 //!
 //! A server may write the keys of a reply in either order, and may put it before
-//! or behind the publication it answers. Both are learned from a first visit,
+//! or after the publication it answers. Both are learned from a first visit,
 //! which reads the answers as JSON; from then on bytes are compared.
 
 use std::os::fd::AsFd;

@@ -108,7 +108,7 @@ pub(super) fn is_idle(contest: &Contest) -> bool {
     entries.any(|entry| entry.idle_samples().next().is_some())
 }
 
-/// A goal and what became of it.
+/// A goal and its result.
 pub(super) struct Judged<'a> {
     pub contest: &'a Contest,
     pub verdict: Verdict,
@@ -195,7 +195,7 @@ pub(super) fn settings(results: &Results) -> String {
     )
 }
 
-/// Which cores did what: `server on core 0, load on core 1`.
+/// The use of the cores: `server on core 0, load on core 1`.
 pub(super) fn cores(settings: &Settings) -> String {
     let list = |cores: &[usize]| {
         let noun = if cores.len() == 1 { "core" } else { "cores" };

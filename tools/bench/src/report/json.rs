@@ -62,7 +62,7 @@ fn summary(contest: &Contest, entry: &Entry) -> Value {
     serde_json::to_value(summary).expect("a summary has only string keys")
 }
 
-/// Reads what [`json`] has written.
+/// Reads a text that [`json`] has written.
 ///
 /// # Errors
 ///

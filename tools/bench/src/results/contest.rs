@@ -17,7 +17,7 @@ pub enum Role {
     Variant,
     /// The conventional server.
     Baseline,
-    /// A server of somebody else that was started here.
+    /// A server by other authors that was started here.
     Rival,
     /// A server that was running already, given by its URL.
     Against,

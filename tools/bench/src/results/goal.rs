@@ -28,7 +28,7 @@ pub enum Goal {
     },
     /// At most so many bytes per session in user space.
     Bytes(f64),
-    /// At least this share of what another entry's core does per CPU time, on
+    /// At least this share of the work per CPU time of another entry's core, on
     /// the slowest core.
     SlowestCore {
         /// The name of the other entry.

@@ -42,7 +42,8 @@ pub struct Results {
     pub contests: Vec<Contest>,
     /// Contestants that did not take part, and why, a sentence each.
     pub absent: Vec<String>,
-    /// Scenarios that this host makes impossible, and what is needed, a sentence each.
+    /// Scenarios that this host makes impossible, and the means they need, a
+    /// sentence each.
     #[serde(default)]
     pub skipped: Vec<String>,
 }

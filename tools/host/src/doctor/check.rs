@@ -1,4 +1,4 @@
-//! One limit of the host, held against what is asked.
+//! One limit of the host, compared with the load that is asked for.
 
 use crate::number::grouped;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{Unread, sysctl_path};
 
-/// How a limit stands to what is asked.
+/// The verdict on a limit for the load that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -134,7 +134,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// A limit that is set in `place`; everything else is said by what follows.
+    /// A limit that is set in `place`; the methods below add everything else.
     pub fn new(concern: &'static str, limit: impl Into<String>, place: impl Into<String>) -> Check {
         Check {
             concern,
@@ -184,7 +184,7 @@ impl Check {
         self
     }
 
-    /// Whether somebody should do something about it.
+    /// Whether it should be changed.
     pub fn wants_a_fix(&self) -> bool {
         matches!(
             self.verdict,
@@ -215,7 +215,7 @@ impl Check {
         self.now(format!("sysctl -w {quoted}")).for_good(file, line)
     }
 
-    /// A fix belongs to what wants one; a limit that fits has none.
+    /// Only a limit that should be changed has a fix; one that fits has none.
     fn with_fix(mut self, change: impl FnOnce(&mut Fix)) -> Check {
         if self.wants_a_fix() {
             change(self.fix.get_or_insert(Fix {

@@ -1,7 +1,7 @@
 //! `corecast doctor`: the limits of this host, compared with the load that is
 //! asked of it, before a run hits one.
 //!
-//! facts of the host × what is asked for → checks → the first wall.
+//! facts of the host × the load asked for → checks → the first wall.
 //!
 //! # Invariants worth naming
 //!

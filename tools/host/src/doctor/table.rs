@@ -12,7 +12,7 @@ use crate::number::grouped;
 /// The width of text that an ordinary terminal shows without breaking lines; the
 /// same when the report is piped.
 const WIDTH: usize = 98;
-/// How far what belongs to a limit stands in.
+/// The indentation of the lines about a limit.
 const INDENT: usize = 4;
 
 /// The whole report. Limits that fit are left out of the table unless `all`.

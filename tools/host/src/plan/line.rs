@@ -1,10 +1,10 @@
-//! A line of the budget, and what its number counts.
+//! A line of the budget, and the unit of its number.
 
 use serde::Serialize;
 
 use super::words;
 
-/// A resource, and what is needed of it.
+/// A resource, and the needs of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Section {
     /// The resource.
@@ -13,7 +13,7 @@ pub struct Section {
     pub lines: Vec<Line>,
 }
 
-/// One figure, how it was computed, and from what.
+/// One figure, its arithmetic, and the sources of its constants.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
     /// A name that does not change, for programs.

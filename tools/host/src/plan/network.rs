@@ -86,7 +86,7 @@ pub(super) fn section(question: &Question) -> Section {
 pub(super) struct Pings {
     /// Pongs, and acknowledgements are on them.
     pub arriving: Traffic,
-    /// Pings, and what acknowledges the pongs.
+    /// Pings, and the acknowledgements of the pongs.
     pub leaving: Traffic,
 }
 

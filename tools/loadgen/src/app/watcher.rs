@@ -14,7 +14,7 @@ use crate::outcome::{Outcome, Sample, ServerResources};
 use crate::progress::{Progress, ProgressPlan};
 
 /// How long the server's count of messages may stand still before it is taken
-/// as its last word.
+/// as final.
 const STANDSTILL: Duration = Duration::from_millis(500);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -195,7 +195,7 @@ impl Watcher {
         });
     }
 
-    /// Adds what was seen to the outcome, and the verdict.
+    /// Adds the observations to the outcome, and the verdict.
     pub(super) fn finish(mut self, mut outcome: Outcome) -> Outcome {
         self.progress.finish();
         let last = self.watch.look();

@@ -11,7 +11,7 @@ use crate::outcome::Severity;
 const FULL: f64 = 0.95;
 
 /// A thread that others keep from its core now and then is full as well, if it
-/// had the core for at least this share. Below, the others are what counts.
+/// had the core for at least this share. Below, the others count.
 const MOSTLY: f64 = 0.8;
 
 /// Of full cores, the load generator has at least this share when they are
@@ -128,7 +128,8 @@ fn server_cpu_on(cores: &[usize], usage: &Usage) -> f64 {
     there.map(|thread| thread.share).sum()
 }
 
-/// "while …", when somebody was full; for sentences about what came too late.
+/// "while …", when a bottleneck was found; for sentences about messages that
+/// came too late.
 pub(super) fn meanwhile(evidence: &Evidence) -> String {
     match of(evidence) {
         Bottleneck::Nobody | Bottleneck::Unseen => String::new(),

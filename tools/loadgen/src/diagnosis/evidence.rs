@@ -84,7 +84,7 @@ impl Rate {
     }
 }
 
-/// The extremes of what was seen in a run.
+/// The extremes of the values seen in a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Seen {
     /// The server when its fullest table was fullest.

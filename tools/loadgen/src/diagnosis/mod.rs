@@ -1,10 +1,9 @@
 //! The cause that stopped a run: the limit that was hit, with its numbers and a
 //! remedy.
 //!
-//! Most of what looks like a server's limit is the load generator's: its
-//! ports, its descriptors, its one full core. Each rule here knows one limit;
-//! it looks at the [`Evidence`] and, when the limit was hit, says so in one
-//! sentence.
+//! Most apparent limits of a server are the load generator's: its ports, its
+//! descriptors, its one full core. Each rule here knows one limit; it looks at
+//! the [`Evidence`] and, when the limit was hit, says so in one sentence.
 //!
 //! # Invariants worth naming
 //!

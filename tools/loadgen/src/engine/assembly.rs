@@ -9,7 +9,7 @@ use super::tally::{PublicationPart, Traffic};
 use super::worker::Status;
 use crate::outcome::{Latency, Outcome, Sample};
 
-/// Samples kept; beyond, neighbours are joined.
+/// Samples kept; beyond, adjacent samples are joined.
 const MAX_SAMPLES: usize = 4_096;
 
 /// The last known state of one thread.

@@ -28,7 +28,7 @@ pub(super) enum Stage {
     Closing,
 }
 
-/// A connection. Kept small: this is what a million of them cost a million times.
+/// A connection. Kept small: a million connections cost this a million times.
 pub(super) struct Connection<T> {
     pub outlet: Outlet,
     /// Tells it from others that have had its place in the table.

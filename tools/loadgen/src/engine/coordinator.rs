@@ -45,7 +45,7 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Time for which they count; `None` until every thread is done.
     pub measured: Option<Duration>,
-    /// How long to wait, at the end, for what is on its way.
+    /// How long to wait, at the end, for messages on their way.
     pub patience: Duration,
     /// Publishers whose publications every thread follows.
     pub publishers: usize,
@@ -72,7 +72,7 @@ impl Stop {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether somebody asked.
+    /// Whether a stop was asked for.
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
@@ -121,9 +121,9 @@ pub trait Observer {
     fn heard(&mut self, _outcome: &Outcome) {}
 }
 
-/// Runs a scenario to its end. `outcome` brings what is known beforehand, such
-/// as the settings; `make` makes each thread's part of the scenario, by the
-/// thread's number.
+/// Runs a scenario to its end. `outcome` brings the facts known beforehand,
+/// such as the settings; `make` makes each thread's part of the scenario, by
+/// the thread's number.
 ///
 /// # Errors
 /// When the host does not give what the run needs. Connections that fail are

@@ -174,8 +174,8 @@ impl<T> Net<T> {
         &mut self.random
     }
 
-    /// Does something for one connection, and sends what it wants to send.
-    /// `None` if the connection is not open any more.
+    /// Does something for one connection, and sends its messages. `None` if the
+    /// connection is not open any more.
     #[inline]
     pub fn visit<R>(
         &mut self,
@@ -234,7 +234,7 @@ impl<T> Net<T> {
         Some(result)
     }
 
-    /// Sends what was collected, and queues what the socket does not take.
+    /// Sends the collected bytes, and queues those that the socket does not take.
     #[inline]
     pub(super) fn flush(&mut self, key: SessionKey) {
         // Nothing here asks how long a queue has stood still.

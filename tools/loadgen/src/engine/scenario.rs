@@ -16,8 +16,8 @@ use crate::target::PathTemplate;
 /// The behaviour of the connections of one thread. Each thread has its own;
 /// `State` is the state of each of its connections.
 ///
-/// All calls for one connection come in order, and what is sent in one call
-/// leaves in one piece.
+/// All calls for one connection come in order, and the messages of one call
+/// leave in one piece.
 pub trait Scenario {
     /// The state of a connection. Keep it small.
     type State;
@@ -52,7 +52,7 @@ pub trait Scenario {
     /// The connection is gone, or has never come. Messages sent here go nowhere.
     fn ended(&mut self, _state: &mut Self::State, _end: End, _cx: &mut Context<'_>) {}
 
-    /// Called every turn while messages are to be sent, for what follows a
+    /// Called every turn while messages are to be sent, for work that follows a
     /// schedule of the whole thread. Returns when it wants to be called next,
     /// if nothing else happens until then.
     fn turn(&mut self, _net: &mut Net<Self::State>) -> Option<u64> {
@@ -136,13 +136,13 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether what was planned for this time belongs to the measurement.
+    /// Whether an event planned for this time belongs to the measurement.
     #[inline]
     pub fn is_measured(&self, planned: u64) -> bool {
         planned >= self.measured_from
     }
 
-    /// Ends the connection with a close frame, behind what was sent.
+    /// Ends the connection with a close frame, after the messages sent so far.
     pub fn close(&mut self, code: CloseCode) {
         self.close = Some(code);
     }

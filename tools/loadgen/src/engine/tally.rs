@@ -74,7 +74,7 @@ impl Traffic {
 pub struct PublicationPart {
     /// Which publisher.
     pub publisher: u32,
-    /// Its how-manieth publication.
+    /// The number of the publication in the publisher's sequence.
     pub sequence: u32,
     /// Microseconds from the planned time until each subscriber had it, in the
     /// order of arrival.
@@ -112,7 +112,7 @@ impl Tally {
             .record_nanos(nanos);
     }
 
-    /// Takes what was timed, for a report.
+    /// Takes the recorded times, for a report.
     pub(super) fn take_times(&mut self) -> Vec<(Timed, Times)> {
         let latencies = std::mem::take(&mut self.latencies);
         Timed::ALL

@@ -1,4 +1,4 @@
-//! A thread of the generator: its descriptor table, its core, and what it turns.
+//! A thread of the generator: its descriptor table, its core, and its worker.
 
 use std::cell::RefCell;
 use std::io;

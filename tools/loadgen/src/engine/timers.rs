@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Times in nanoseconds of the run, each with what is due then.
+/// Times in nanoseconds of the run, each with the items due then.
 #[derive(Debug)]
 pub struct Timers<T>(BinaryHeap<Reverse<(u64, T)>>);
 

@@ -75,8 +75,8 @@ impl<S: Scenario> Turn for Worker<S> {
         self.net.expire_handshakes();
         self.net.expire_closings();
         self.net.report_ends(&mut self.scenario);
-        // Last, so that whoever takes the place of a connection that is open,
-        // or gone, begins before this thread waits.
+        // Last, so that a connection that follows an opened or ended one begins
+        // before this thread waits.
         more |= self.arrive();
         self.report_if_due();
         more |= self.net.table.has_due() || !self.net.woken.is_empty();

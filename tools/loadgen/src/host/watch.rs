@@ -1,4 +1,4 @@
-//! Looking at the host again and again, and what it took between two looks.
+//! Repeated looks at the host, and the resources used between two of them.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -3,8 +3,8 @@
 //! # Invariants worth naming
 //!
 //! - It cannot slow a run: to publish is to clone an outcome into an [`Arc`].
-//!   Rendering and serving happen on this module's own thread, and only when
-//!   somebody asks.
+//!   Rendering and serving happen on this module's own thread, and only on
+//!   request.
 //! - A published outcome is rendered at most once, however many watch.
 //! - The address is bound before [`LivePage::start`] returns, so that a busy
 //!   port is an error at start-up.

@@ -78,12 +78,12 @@ impl State {
             .clone()
     }
 
-    /// Somebody is watching now.
+    /// A reader asked just now.
     pub(super) fn asked(&self) {
         *locked(&self.asked) = Some(Instant::now());
     }
 
-    /// Whether somebody has asked within this time.
+    /// Whether a reader has asked within this time.
     pub(super) fn is_watched(&self, within: Duration) -> bool {
         locked(&self.asked).is_some_and(|asked| asked.elapsed() < within)
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Percentiles, Sample};
 
 impl Sample {
-    /// Joins intervals that follow each other. Counts are summed, what is held is
-    /// that of the last, shares of time are averaged by length, and of
+    /// Joins intervals that follow each other. Counts are summed, levels are
+    /// those of the last, shares of time are averaged by length, and of
     /// percentiles the largest is kept, so that no peak vanishes.
     pub fn joined(samples: &[Sample]) -> Sample {
         let last = samples.last().cloned().unwrap_or_default();

@@ -54,7 +54,7 @@ impl Latency {
         )
     }
 
-    /// Adds what another distribution has recorded.
+    /// Adds the recorded values of another distribution.
     pub fn add_times(&mut self, times: &Times) {
         for &(micros, count) in &times.0 {
             self.0.saturating_record_n(micros, count);

@@ -42,8 +42,8 @@ impl std::error::Error for MergeError {}
 /// - Counts are summed, histograms added, machines listed one after the other.
 /// - The run lasts from the first start to the last end, the opening phase from
 ///   the first machine's to the last one's. The measured time is the longest
-///   of all: a rate is what all have reached together, provided that they
-///   measured at the same time. When they began far apart a finding says so.
+///   of all: a rate is that of all together, provided that they measured at the
+///   same time. When they began far apart a finding says so.
 /// - The most connections at one time are those of the joined series, where
 ///   every machine has one; otherwise the sum of the peaks, an upper bound.
 /// - The series is laid out anew, see [`Outcome::series`]: in intervals of a

@@ -48,7 +48,7 @@ pub struct Outcome {
     pub started_unix_ms: u64,
     /// How long it took, from the first connection attempt to the last close.
     pub seconds: f64,
-    /// Somebody pressed Ctrl-C.
+    /// A user pressed Ctrl-C.
     pub interrupted: bool,
     /// The machines that generated the load; several after a merge.
     pub machines: Vec<Machine>,
@@ -201,7 +201,7 @@ pub struct Resources {
     /// The server, when it runs on this machine or was named.
     pub server: Option<ServerResources>,
     /// Memory of the kernel's TCP sockets and slab when the most connections
-    /// were open, beyond what it was before, in bytes.
+    /// were open, beyond that before the run, in bytes.
     pub kernel_memory_bytes: Option<u64>,
     /// The figures were limited by the generator, not by the server.
     pub client_bound: bool,
@@ -247,7 +247,8 @@ pub struct Sample {
     pub sent_bytes: u64,
     /// Bytes of payload received in it.
     pub received_bytes: u64,
-    /// Percentiles of what was timed in it, by the names of [`Outcome::latencies`].
+    /// Percentiles of the times measured in it, by the names of
+    /// [`Outcome::latencies`].
     pub latencies: BTreeMap<String, Percentiles>,
     /// Processor time of the generator per second: 1 is one full core.
     pub client_cpu: f64,
@@ -267,7 +268,7 @@ pub struct Sample {
     pub server_sessions: Option<u64>,
 }
 
-/// Something that limited the run, and what to do about it.
+/// A limit of the run, and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// How sure it is that this stopped the run.

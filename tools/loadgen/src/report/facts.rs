@@ -335,8 +335,8 @@ fn resident(outcome: &Outcome, name: &str, bytes: u64, before: u64) -> Row {
     )
 }
 
-/// Memory that connections took, each if they are so many that what a program
-/// takes besides does not matter.
+/// Memory that connections took, each if they are so many that the rest of a
+/// program's memory does not matter.
 fn per_connection(outcome: &Outcome, name: &str, bytes: f64) -> (String, String) {
     const MANY: u64 = 1_000;
     match outcome.connections.peak {

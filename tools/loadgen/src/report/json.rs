@@ -15,7 +15,7 @@ pub fn json(outcome: &Outcome) -> String {
     serde_json::to_string_pretty(outcome).expect("an outcome has only string keys and no readers")
 }
 
-/// Reads what [`json`] has written.
+/// Reads a text that [`json`] has written.
 ///
 /// # Errors
 ///

@@ -12,7 +12,7 @@
 //!   the outcome, and the table and the page derive it in the same place
 //!   (`facts`), so that they cannot disagree.
 //! - A figure that the client limited is marked as a bound wherever it is shown.
-//! - A page is one file. It loads nothing, and what came from outside is escaped.
+//! - A page is one file. It loads nothing, and text from outside is escaped.
 
 mod chart;
 mod facts;

@@ -17,7 +17,7 @@ pub struct Kind {
     pub format: u32,
 }
 
-/// Why a text is not what it should be.
+/// The reason why a text is not such a document.
 #[derive(Debug)]
 pub struct ReadError {
     wanted: Kind,
@@ -67,7 +67,7 @@ impl std::error::Error for ReadError {
     }
 }
 
-/// Reads what is `wanted`.
+/// Reads a document of the kind `wanted`.
 ///
 /// # Errors
 ///

@@ -220,8 +220,8 @@ impl Broadcast {
         }
     }
 
-    /// Takes what is complete from the front of the pending ones, and tells how
-    /// far this thread is.
+    /// Takes the complete publications from the front of the pending ones, and
+    /// tells how far this thread is.
     fn complete(&mut self, publisher: u32, thread: usize, shared: &Shared, tally: &mut Tally) {
         let pending = &mut self.pending[publisher as usize];
         while let Some(front) = pending.publications.front()
@@ -232,7 +232,7 @@ impl Broadcast {
         shared.completed(thread, publisher as usize, u64::from(pending.first));
     }
 
-    /// Gives up what has waited too long, or everything.
+    /// Gives up the publications that have waited too long, or all.
     fn give_up(&mut self, net: &mut Net<Subscriber>, before: u64) {
         let thread = net.thread();
         let (shared, tally) = net.shared_and_tally();

@@ -1,8 +1,8 @@
 //! `chat` and `phoenix`: rooms full of users who talk, and come and go.
 //!
-//! Whoever is in a room must hear each of the others without a gap: a user's
-//! messages carry numbers that go on over all visits. A Phoenix channel is such
-//! a room, with a join before and heartbeats in between.
+//! A user in a room must receive the messages of each of the others without a
+//! gap: a user's messages carry numbers that go on over all visits. A Phoenix
+//! channel is such a room, with a join before and heartbeats in between.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -216,7 +216,7 @@ impl Scenario for Rooms {
         };
         cx.tally.deliveries.expected += 1;
         cx.tally.deliveries.received += 1;
-        // The first message heard of somebody is where hearing begins.
+        // The sequence of a user begins with the first message received from it.
         let expected = user.heard.entry(stamp.sender).or_insert(stamp.sequence);
         let name = (cx.number, stamp.sender);
         match self.order.arrive(expected, stamp.sequence, name) {

@@ -6,13 +6,13 @@
 //! # Invariants worth naming
 //!
 //! - A user waits for one thing at a time, its [`Wait`]. Steps that take no time
-//!   are done in the call that came to them, so a `receive` behind a `send`
+//!   are done in the call that came to them, so a `receive` after a `send`
 //!   listens before the message has left: no answer can be too early for it.
 //! - No call takes more than [`STEPS_PER_CALL`] of such steps, and nothing is
 //!   sent while the socket takes nothing. A user that pauses for either keeps
 //!   the messages that come meanwhile, as if it had not read yet.
-//! - An answer that comes leaves no timer behind: one for its timeout is kept
-//!   for the next answer, so a user has hardly more than that and its think's.
+//! - An answer that comes leaves no timer: one for its timeout is kept for the
+//!   next answer, so a user has hardly more than that and its think's.
 
 mod crowd;
 mod user;

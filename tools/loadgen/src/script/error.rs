@@ -46,7 +46,8 @@ impl Problem {
     pub(super) fn of_toml(error: &toml::de::Error) -> Problem {
         Problem {
             at: error.span().map_or(0, |span| span.start),
-            // Some messages are a line for what was found and one for what was expected.
+            // Some messages have one line for the text found and one for the
+            // text expected.
             text: error.message().trim().replace('\n', "; "),
         }
     }

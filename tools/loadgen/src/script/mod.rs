@@ -1,12 +1,12 @@
-//! Scenario files: which users arrive when, and what each of them does.
+//! Scenario files: which users arrive when, and the behaviour of each.
 //!
 //! A script is written in TOML and has the contents of a Tsung file: phases in
 //! which users arrive at a rate, one after the other, and sessions, of which
-//! each arriving user gets one, by weight. [`Script::from_toml`] reads it; what
-//! it returns has been checked and can be run as it is. The modules stand in
-//! the order of that way: the types as written (`raw`), their conversion
-//! (`convert`), and the parts that are run: [`Arrivals`], [`Program`] with its
-//! [`Cursor`], [`Template`], [`Expect`] and [`Think`].
+//! each arriving user gets one, by weight. [`Script::from_toml`] reads it; the
+//! script it returns has been checked and can be run as it is. The modules
+//! stand in the order of that way: the types as written (`raw`), their
+//! conversion (`convert`), and the parts that are run: [`Arrivals`],
+//! [`Program`] with its [`Cursor`], [`Template`], [`Expect`] and [`Think`].
 //!
 //! # Invariants worth naming
 //!
@@ -95,8 +95,8 @@ pub struct Script {
     pub targets: Vec<String>,
     /// How long a connection, its opening handshake, and each reply may take.
     pub timeout: Duration,
-    /// When the run ends, whoever is still connected; without it, when the last
-    /// user has left.
+    /// The end of the run, for users that are still connected; without it, when
+    /// the last user has left.
     pub duration: Option<Duration>,
     /// Rooms the users are spread over; at least 1.
     pub rooms: u64,

@@ -1,7 +1,7 @@
 //! The steps of a user, as a list with jumps.
 //!
-//! A scenario may have a million users, so what each of them remembers of its
-//! place in the program is a [`Cursor`] of a few words and nothing else.
+//! A scenario may have a million users, so the memory for the place of each in
+//! the program is a [`Cursor`] of a few words and nothing else.
 //!
 //! # Invariants worth naming
 //!
@@ -40,7 +40,7 @@ pub enum Step {
         /// if none.
         timeout: Option<Duration>,
     },
-    /// Does nothing for a while, and reads what comes.
+    /// Does nothing for a while, and reads the messages that come.
     Think(Think),
     /// As [`Step::Think`], until this time since the run began; no time at all
     /// when that is over. Users that wait for the same time go on together.
@@ -77,7 +77,7 @@ pub enum Instruction {
         /// How often.
         count: Option<NonZeroU32>,
     },
-    /// The end of what is repeated.
+    /// The end of the repeated steps.
     RepeatEnd {
         /// The index of the matching [`Instruction::RepeatBegin`].
         begin: u32,

@@ -49,7 +49,7 @@ pub enum TargetError {
     /// A user's name or a password before the host. Neither is repeated here:
     /// errors end up in logs.
     UserInfo,
-    /// A part behind `#`.
+    /// A part after `#`.
     Fragment {
         /// The text that was written.
         url: String,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Headers the tool writes itself, with what to use instead.
+/// Headers the tool writes itself, with the reason or the replacement.
 const OWN: &[(&str, &str)] = &[
     ("host", "it follows the URL"),
     ("upgrade", "it is always sent"),

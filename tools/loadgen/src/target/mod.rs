@@ -1,8 +1,8 @@
 //! The target of connections: a server's URL, taken apart once.
 //!
 //! [`Target::parse`] reads `ws://host[:port]/path?query` and resolves the host,
-//! so that whoever opens connections has an address, a `Host` header and a
-//! path and never looks at the URL again. [`probe`] opens one connection to
+//! so that the code that opens connections has an address, a `Host` header and
+//! a path and never looks at the URL again. [`probe`] opens one connection to
 //! find out, before a run, whether there is anything to measure.
 //!
 //! # Invariants worth naming

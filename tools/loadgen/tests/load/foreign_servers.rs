@@ -45,7 +45,7 @@ fn is_there(program: &str, package: &Path) -> bool {
     true
 }
 
-/// A server of somebody else. Dropping it ends it.
+/// A server by other authors. Dropping it ends it.
 struct Foreign {
     child: Child,
     port: u16,

@@ -145,7 +145,8 @@ fn an_echo_never_comes() {
     expect_wrong(&outcome, 1, wrong);
 }
 
-/// One connection was lost for this cause, and with it what was under way on it.
+/// One connection was lost for this cause, and with it the messages under way
+/// on it.
 #[track_caller]
 fn expect_lost(run: Run, cause: Cause) -> Deliveries {
     let words = format!("1 open connections were lost: 1 {}", cause.describe());

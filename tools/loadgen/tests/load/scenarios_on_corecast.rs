@@ -1,9 +1,9 @@
 //! Every scenario counts right against a corecast server.
 //!
 //! How: each runs for a second or two against a server in this process that
-//! does what it should. Nothing is lost, and what the generator has counted is
-//! exactly what follows from what it was asked to do, and what the server has
-//! counted for its part. The core scenarios are run on each driver.
+//! keeps every promise. Nothing is lost, and the generator's counts are exactly
+//! those that follow from its task, and those of the server. The core scenarios
+//! are run on each driver.
 
 use std::time::Duration;
 
@@ -433,7 +433,7 @@ fn merge_joins_what_two_runs_have_counted() {
         std::fs::write(&file, corecast_load::report::json(&outcome)).unwrap();
         files += &format!(" {}", file.display());
         outcomes.push(outcome);
-        // So that the wall clock tells the runs apart.
+        // The start times of the runs must differ.
         std::thread::sleep(Duration::from_millis(10));
     }
     let joined = load(&format!("merge {files}")).passed();

@@ -194,7 +194,7 @@ fn users_of_a_chat_hear_themselves_and_leave() {
     host.stop();
 }
 
-/// The greeting comes right behind the handshake, to the first user as well,
+/// The greeting comes right after the handshake, to the first user as well,
 /// which arrives when the run has just begun.
 #[test]
 fn a_greeting_is_never_missed() {

@@ -59,13 +59,13 @@ impl Liar {
         format!("ws://{}/echo/{{connection}}", self.address)
     }
 
-    /// Each gets what anybody sends.
+    /// Each gets every message.
     pub fn broadcast(&self) -> String {
         format!("ws://{}/broadcast/{{connection}}", self.address)
     }
 }
 
-/// All connections that want what anybody sends.
+/// All connections that want every message.
 type Room = Mutex<Vec<Member>>;
 
 /// A connection that is delivered to.
@@ -78,8 +78,8 @@ struct Member {
 }
 
 fn serve(stream: TcpStream, room: &Room, lie: Lie) {
-    // Whatever breaks, the connection is over; the generator's counts are what
-    // the test looks at.
+    // Whatever breaks, the connection is over; the test looks at the
+    // generator's counts.
     let _ = converse(&stream, room, lie);
     let _ = stream.shutdown(Shutdown::Both);
 }
@@ -147,7 +147,7 @@ fn broken(error: impl std::fmt::Debug) -> std::io::Error {
     std::io::Error::other(format!("{error:?}"))
 }
 
-/// Reads the request byte by byte, so that nothing behind it is taken. Returns
+/// Reads the request byte by byte, so that nothing after it is taken. Returns
 /// its path and key.
 fn read_request(stream: &TcpStream) -> std::io::Result<(String, String)> {
     let (mut path, mut key) = (String::new(), String::new());

@@ -81,7 +81,7 @@ impl Corecast {
         shards.map(|shard| shard.messages_in.value()).sum()
     }
 
-    /// All sessions are over: the generator has left nothing behind.
+    /// All sessions are over: the generator has left none open.
     #[track_caller]
     pub fn expect_empty(&self) {
         wait_until("the server has no session any more", || {

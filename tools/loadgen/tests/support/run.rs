@@ -180,7 +180,7 @@ pub fn expect_connections(outcome: &Outcome, count: u64) {
 }
 
 /// Of all that was published each of `receivers` had everything once and in
-/// order. Returns what was counted.
+/// order. Returns the counts.
 #[track_caller]
 pub fn expect_deliveries(outcome: &Outcome, receivers: u64) -> Deliveries {
     let deliveries = outcome.deliveries.clone().expect("something was sent");

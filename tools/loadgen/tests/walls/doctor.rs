@@ -2,7 +2,7 @@
 //!
 //! The doctor runs in a process of its own, so that it has the limits and the
 //! namespace that the run will have. That process is the test program again,
-//! with the command line's own parser and the doctor behind it.
+//! with the command line's own parser and the doctor's code.
 
 use std::env;
 use std::process::{Command, Stdio};
@@ -61,7 +61,7 @@ impl Prediction {
         (limit, wall["connections"].as_u64().unwrap())
     }
 
-    /// Whether what was asked fits.
+    /// Whether the load that was asked for fits.
     pub fn fits(&self) -> bool {
         self.0["fits"].as_bool().unwrap()
     }
@@ -88,7 +88,8 @@ impl Prediction {
     }
 }
 
-/// Checks that what was held is what was predicted, to a few per cent.
+/// Checks that the number of connections held is the one predicted, to a few
+/// per cent.
 #[track_caller]
 pub fn expect_near(held: u64, predicted: u64) {
     println!("{held} held, {predicted} predicted");

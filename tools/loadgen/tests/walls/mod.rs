@@ -25,7 +25,7 @@ const DEADLINE: Duration = Duration::from_secs(40);
 const ATTEMPTS: u32 = 6;
 
 /// Time between the first and the second attempt; each later one is longer by as
-/// much, because what disturbs a machine often lasts for seconds.
+/// much, because a disturbance of a machine often lasts for seconds.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Leaves a line that `make test` repeats; the harness would swallow a `println`.
@@ -171,7 +171,7 @@ impl Run {
         }
     }
 
-    /// Whether one of the findings of what held the figures down says all this.
+    /// Whether one of the findings about a limit of the figures says all this.
     pub fn limit_says(&self, what: &[&str], remedy: &[&str]) -> Result<(), String> {
         let limits = self.findings(Severity::Limit);
         match limits.iter().any(|limit| says(limit, what, remedy).is_ok()) {

@@ -191,7 +191,7 @@ pub fn reset(stream: TcpStream) {
     let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
 }
 
-/// Says nothing for longer than anybody waits.
+/// Sends nothing for longer than any test waits.
 pub fn keep_silent(stream: TcpStream) {
     thread::sleep(Duration::from_secs(10));
     drop(stream);

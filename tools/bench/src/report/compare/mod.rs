@@ -47,7 +47,7 @@ pub struct Change {
     pub old: Spread,
     /// The figure in the new run.
     pub new: Spread,
-    /// Whether that is good; `None` for what is only shown.
+    /// Whether that is good; `None` for a figure that is only shown.
     pub judgement: Option<Judgement>,
 }
 
@@ -176,7 +176,7 @@ impl Quantity {
     ];
 
     /// The figure of an entry, unless it has none. A floor is not compared with
-    /// floors, and what another machine did is not compared at all.
+    /// floors, and the figures of another machine are not compared at all.
     fn of(self, (contest, entry): (&Contest, &Entry)) -> Option<Spread> {
         if entry.role == Role::Printed {
             return None;

@@ -19,7 +19,7 @@ struct Row<'a> {
 
 impl Comparison {
     /// The comparison for a terminal: every figure of the new run divided by that
-    /// of the old, then what became better or worse.
+    /// of the old, then the changes for the better or the worse.
     pub fn table(&self) -> String {
         self.to_string()
     }

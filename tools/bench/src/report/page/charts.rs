@@ -6,7 +6,7 @@ use crate::report::facts::{self, bytes, part, ratio, thousands};
 use crate::report::svg::{Axis, Chart, Mark, Row, Shape};
 use crate::results::{Contest, Entry, Latency, Role, Spread};
 
-/// The class that colours what an entry of this role did.
+/// The class that colours the figures of an entry of this role.
 pub(super) fn class(role: Role) -> &'static str {
     match role {
         Role::Server => "server",

@@ -69,7 +69,7 @@ impl Axis {
         }
     }
 
-    /// How far along the axis each tick stands, from 0 to 1, and what is there.
+    /// How far along the axis each tick stands, from 0 to 1, and its label.
     pub(super) fn ticks(&self) -> impl Iterator<Item = (f64, String)> + '_ {
         let ticks = self.ticks.iter();
         ticks.map(|&tick| (self.share(tick), (self.label)(tick)))

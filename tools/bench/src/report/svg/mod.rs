@@ -1,7 +1,7 @@
 //! Horizontal bar charts as SVG.
 //!
-//! A bar is a rectangle with a name before it and a figure behind it. Written
-//! as such it takes its colours from the classes that the page's style sheet
+//! A bar is a rectangle with a name before it and a figure after it. Written as
+//! such it takes its colours from the classes that the page's style sheet
 //! knows; the load generator's plotters knows neither rows of text nor classes,
 //! so that using it here would take more code and not less. Ticks and palette
 //! are the load generator's.
@@ -47,7 +47,7 @@ pub(super) struct Row {
     /// The class of the name.
     pub class: &'static str,
     pub marks: Vec<Mark>,
-    /// Stands behind the row, in words.
+    /// Stands after the row, in words.
     pub label: String,
 }
 

@@ -321,7 +321,7 @@ fn of_tables(check: Check, limit: u64, asked: &Asked) -> Check {
         "{shards}, {} of it for other things; the kernel deals connections out unevenly",
         others(asked.shards)
     );
-    // Not by what is needed, which is rounded up: the wall itself still fits.
+    // Not by the number needed, which is rounded up: the wall itself still fits.
     let verdict = match reach >= asked.connections {
         true => Verdict::Fits,
         false => Verdict::TooLow,

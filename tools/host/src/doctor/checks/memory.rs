@@ -1,4 +1,5 @@
-//! Memory: the host's, the control group's, and what the kernel allows TCP.
+//! Memory: the host's, the control group's, and the part that the kernel allows
+//! TCP.
 //!
 //! The memory of a connection is measured, not guessed: [`crate::budget`].
 
@@ -12,9 +13,9 @@ const CONCERN: &str = "memory";
 /// The bounds of memory.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// Of the host, in bytes: all, and what can still be had.
+    /// Of the host, in bytes: all, and the part that can still be had.
     pub host: Reading<(u64, u64)>,
-    /// Of the control group, in bytes: the limit, what is used, and the file.
+    /// Of the control group, in bytes: the limit, the use, and the file.
     pub group: Option<(u64, u64, String)>,
     /// Of the buffers of all TCP sockets.
     pub tcp_mem: Reading<TcpMemory>,

@@ -1,6 +1,6 @@
-//! Network cards: whether what arrives is dealt out to the cores of the shards.
-//! Interfaces without a device behind them have no queues to deal out, and
-//! nothing is said about them.
+//! Network cards: whether arriving packets are spread over the cores of the
+//! shards. Interfaces without a device behind them have no queues to deal out,
+//! and nothing is said about them.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ const CONCERN: &str = "network";
 pub struct Card {
     /// Its name.
     pub name: String,
-    /// Queues for what arrives.
+    /// Queues for arriving packets.
     pub receive_queues: u64,
     /// Of those, how many the kernel deals out further in software.
     pub steered_queues: u64,

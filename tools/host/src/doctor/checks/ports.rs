@@ -106,7 +106,8 @@ impl Facts {
         check.verdict(Verdict::Fits, sum)
     }
 
-    /// The server's own ports should not be given to somebody's connection.
+    /// The server's own ports should not be given to a connection of another
+    /// process.
     fn reserved(&self) -> Check {
         let check = Check::sysctl(CONCERN, "net.ipv4.ip_local_reserved_ports");
         let (range, reserved) = match (&self.range, &self.reserved) {

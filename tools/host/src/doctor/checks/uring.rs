@@ -1,4 +1,5 @@
-//! io_uring: whether a ring can really be had, and what a kernel of this age gives.
+//! io_uring: whether a ring can really be had, and which features a kernel of
+//! this age has.
 
 use crate::doctor::check::UNIT;
 use crate::doctor::running::status;
@@ -34,7 +35,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them. `ring` is what came of trying one.
+    /// Reads them. `ring` is the result of trying one.
     pub fn read(root: &Root, process: &str, ring: &Reading<Result<(), String>>) -> Facts {
         Facts {
             process: process.to_owned(),

@@ -46,9 +46,9 @@ impl Chart {
     }
 }
 
-/// A chart of how figures grow with the size of what they are measured on, such
-/// as connections; `value_title` says what they are. Each line has a label and
-/// points of size and figure. `None` without any figure.
+/// A chart of how figures grow with the size of the load, such as connections;
+/// `value_title` names them. Each line has a label and points of size and
+/// figure. `None` without any figure.
 pub fn growth(
     [id, title]: [&str; 2],
     [size_title, value_title]: [&str; 2],

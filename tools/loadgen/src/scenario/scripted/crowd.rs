@@ -9,8 +9,8 @@ use crate::script::Script;
 /// A script's users for the engine. The rest of a
 /// [`Plan`](crate::engine::Plan) for a script is: `opens_first` is `false`, as
 /// everybody begins on arrival; `measured` is the script's `duration`, and there
-/// is no warm-up; and what answers may take is what they take at the end, so
-/// `patience` is the timeout.
+/// is no warm-up; and answers have the same time at the end as during the run,
+/// so `patience` is the timeout.
 #[derive(Debug, Clone)]
 pub struct Crowd {
     /// How many come in all. How many of them are there at one time depends on

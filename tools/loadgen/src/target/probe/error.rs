@@ -76,7 +76,7 @@ pub enum ProbeError {
     NotHttp {
         /// The server's address.
         address: SocketAddr,
-        /// The beginning of what it sent, readable.
+        /// The beginning of its answer, readable.
         beginning: String,
     },
     /// The server answered 101, but not as RFC 6455 wants it.
@@ -115,7 +115,7 @@ impl ProbeError {
             | io::ErrorKind::NetworkDown => ProbeError::Unreachable { address },
             io::ErrorKind::PermissionDenied => ProbeError::Forbidden { address },
             _ if is_blackhole(&cause) => ProbeError::Unreachable { address },
-            // It was accepted, and gone before anybody looked.
+            // The connection was accepted, and gone before the first look.
             _ => ProbeError::of_stream(address, cause),
         }
     }
