@@ -22,7 +22,7 @@
 //!
 //! - **Read buffers of 4 KiB.** tungstenite allocates its read buffer for every
 //!   connection and clears it before each read; its default is 128 KiB.
-//! - **One flush per turn.** What is waiting is fed first and leaves in one write.
+//! - **One flush per turn.** Waiting messages are fed first and leave in one write.
 //! - **One task per connection.** It reads, publishes and drains its own queue.
 //! - **Messages are shared.** All queues hold the same `Bytes`. tungstenite still
 //!   copies each into the write buffer of each connection; that is its design.

@@ -33,8 +33,8 @@ const RULES: Rules = Rules {
     max_message_bytes: MAX_MESSAGE_BYTES,
 };
 
-/// Runs every case the server has and asks for its report. `progress` hears the
-/// number of each case before it runs, and how many there are.
+/// Runs every case the server has and asks for its report. `progress` is called
+/// with the number of each case before it runs, and how many there are.
 ///
 /// # Errors
 ///

@@ -18,8 +18,8 @@ const VIRTUALENV: &str = "virtualenv==20.15.1";
 /// The file that says what was installed. It is written last.
 const STAMP: &str = "installed";
 
-/// The suite that was asked for, or else the best that can be had. `say` hears
-/// which it is and why.
+/// The suite that was asked for, or else the best that can be had. `say` is
+/// called with the choice and the reason.
 ///
 /// # Errors
 ///

@@ -25,7 +25,7 @@ pub struct Installed {
     pub program: PathBuf,
 }
 
-/// How one learns where a fuzzing server listens.
+/// The way in which a fuzzing server's address becomes known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listens {
     /// The kernel chooses, and the server prints the address after these words.
@@ -58,7 +58,7 @@ impl Installed {
     }
 
     /// The command that serves all cases to a client and leaves its verdicts in
-    /// the folder `results`, and how one learns where it listens.
+    /// the folder `results`, and the way in which its address becomes known.
     ///
     /// # Errors
     ///

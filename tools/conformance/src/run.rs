@@ -128,7 +128,7 @@ impl Attempt<'_> {
             .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"]);
         // Suites connect to `/`.
         command.args(["--route", "/=echo", "--driver", driver]);
-        // The server must not speak up or give up in the middle of a long case.
+        // The server must neither ping nor time out in the middle of a long case.
         command.args(["--idle-timeout", "0", "--ping-interval", "0"]);
         if self.configuration.is_bytewise() {
             command.args(["--max-read-bytes", "1"]);

@@ -176,7 +176,7 @@ struct Shard {
     sessions: Vec<Subscriptions>,
     published: u32,
     told: u32,
-    /// How many notices of each shard it has heard.
+    /// How many notices of each shard it has received.
     heard: Vec<u32>,
 }
 

@@ -1,5 +1,5 @@
-//! How a message of ours is dressed for a server: as it is, as a chat message
-//! in JSON, or as a push on a Phoenix channel.
+//! The format of a message of ours for a server: as it is, as a chat message in
+//! JSON, or as a push on a Phoenix channel.
 
 use std::fmt;
 use std::io::Write;

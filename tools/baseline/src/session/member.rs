@@ -62,7 +62,7 @@ enum Event {
 }
 
 impl<'m> Member<'m> {
-    /// A member that has said and heard nothing.
+    /// A member that has sent and received nothing.
     pub(super) fn new(
         socket: &'m mut Socket,
         subscription: Subscription<'m>,

@@ -56,8 +56,8 @@ pub struct Manner {
 }
 
 impl Manner {
-    /// Joins on one connection, publishes to itself, and learns how that is
-    /// answered. The connection stays a member.
+    /// Joins on one connection, publishes to itself, and remembers the answer.
+    /// The connection stays a member.
     pub fn learn(fleet: &Fleet, index: usize, deadline: Deadline) -> Result<Manner> {
         let yes = json!({"status": "ok", "response": {}});
         let due = json!(["1", "1", TOPIC, "phx_reply", yes]);

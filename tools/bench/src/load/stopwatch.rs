@@ -23,7 +23,7 @@ pub struct Window {
 /// The process and the cores whose CPU time is charged.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
-    /// The server's process; `None` if it is not ours to look into.
+    /// The server's process; `None` if this process may not look into it.
     pub server: Option<u32>,
     /// The cores of the measurement, to notice other work on them.
     pub cores: Option<Layout>,

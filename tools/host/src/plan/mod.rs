@@ -79,8 +79,8 @@ impl Question {
         self.rate * self.fan_out as f64
     }
 
-    /// Pings per second. A connection that is heard more often than the
-    /// interval gets none; messages are taken to come from all evenly.
+    /// Pings per second. A connection that sends more often than the interval
+    /// gets none; messages are taken to come from all evenly.
     pub fn pings(&self) -> f64 {
         match self.ping_interval {
             Some(interval) if self.rate * interval.as_secs_f64() < self.connections as f64 => {

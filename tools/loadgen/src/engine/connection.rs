@@ -41,7 +41,7 @@ pub(super) struct Connection<T> {
     pub place: u32,
     /// In the list of those to be read in the next turn.
     pub queued: bool,
-    /// Wants to hear when its socket takes bytes again.
+    /// Wants a wake-up when its socket takes bytes again.
     pub wants_room: bool,
     /// The scenario's part.
     pub state: T,

@@ -1,4 +1,5 @@
-//! The run as a whole: threads are started, led from phase to phase, and heard.
+//! The run as a whole: threads are started and led from phase to phase, and
+//! their reports are read.
 
 use std::fmt;
 use std::io;
@@ -111,13 +112,13 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// Sees a run while it goes on.
+/// Observes a run while it goes on.
 pub trait Observer {
     /// A new phase has begun.
     fn phase(&mut self, _phase: Phase, _outcome: &mut Outcome) {}
     /// An interval is over; `sample` may be completed before it is kept.
     fn sample(&mut self, _sample: &mut crate::outcome::Sample, _outcome: &Outcome) {}
-    /// Something was heard. Called many times a second.
+    /// A report has come. Called many times a second.
     fn heard(&mut self, _outcome: &Outcome) {}
 }
 
@@ -212,7 +213,7 @@ struct Coordinator<'s> {
 }
 
 impl Coordinator<'_> {
-    /// Hears reports and moves on, until all connections are closed.
+    /// Reads reports and moves on, until all connections are closed.
     fn lead(
         mut self,
         heard: &Receiver<Report>,

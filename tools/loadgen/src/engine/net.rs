@@ -3,8 +3,8 @@
 //! # Invariants worth naming
 //!
 //! - An idle connection is its entry in the table: no task, no buffer.
-//! - A connection that ends leaves the table at once, and its scenario hears of
-//!   it at the end of the turn.
+//! - A connection that ends leaves the table at once, and its scenario is told
+//!   at the end of the turn.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -77,7 +77,7 @@ pub struct Net<T> {
     /// Numbers that are to be connected again.
     pub(super) returns: Timers<u32>,
     pub(super) woken: VecDeque<SessionKey>,
-    /// Connections that are gone and whose scenario has not heard of it yet.
+    /// Connections that are gone and whose scenario has not been told yet.
     pub(super) ended: Vec<(SessionKey, u32, T, End)>,
     pub(super) scratch: Scratch,
     pub(super) out: Vec<u8>,

@@ -1,4 +1,4 @@
-//! When which connection wants to be woken.
+//! The time at which each connection is to be woken.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -46,7 +46,7 @@ pub struct Rooms {
 /// The state of a user during a visit.
 #[derive(Debug, Default)]
 pub struct User {
-    /// Next number by sender, of those heard so far.
+    /// Next number by sender, of those received so far.
     heard: HashMap<u32, u32>,
     /// When the next message is planned; 0 for none.
     next_message: u64,

@@ -27,7 +27,7 @@ impl fmt::Display for ScriptError {
 
 impl std::error::Error for ScriptError {}
 
-/// An error on its way out, which knows its place only as an offset.
+/// An error on its way out, with its place only as an offset.
 #[derive(Debug)]
 pub(super) struct Problem {
     at: usize,

@@ -19,7 +19,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// A server whose one thread takes a fifth of a millisecond for each message,
-/// and which goes before the generator where both want the same core.
+/// and which goes before the generator if both want the same core.
 fn slow_server() -> Server {
     Server::start("echo 200", prefer)
 }

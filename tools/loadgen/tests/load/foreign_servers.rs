@@ -114,8 +114,8 @@ fn check(server: &Foreign) {
     expect_connections(&outcome, 20);
 }
 
-/// Phoenix channels: everybody joins, hears everybody of the same channel, and
-/// gets a reply to a join, a push and a heartbeat.
+/// Phoenix channels: everybody joins, receives the messages of everybody in the
+/// same channel, and gets a reply to a join, a push and a heartbeat.
 fn check_channels(server: &Foreign) {
     let load_channels = |path: &str| {
         let url = server.url(path);

@@ -304,7 +304,7 @@ fn chat_fills_its_rooms() {
         expect_connections(&outcome, 20);
         let deliveries = outcome.deliveries.expect("they talk");
         assert!(deliveries.publications >= 50, "{deliveries:?}");
-        // Each is heard by the five of its room, and by no other.
+        // Each reaches the five of its room, and no others.
         assert_eq!(deliveries.received, deliveries.publications * 5);
     }
 }
@@ -384,7 +384,7 @@ fn soak_looks_at_the_server_and_passes() {
     }
 }
 
-/// Keeps everything it hears.
+/// Keeps every message it receives.
 struct Hoarder(Vec<Vec<u8>>);
 
 impl Handler for Hoarder {

@@ -1,5 +1,6 @@
 //! A small WebSocket server that does what it should, except to one of its
-//! connections: to that one it breaks a promise a test wants to see noticed.
+//! connections: to that one it breaks a promise, and a test checks that the
+//! generator notices.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -75,7 +75,7 @@ impl User {
         cx.wake_at(until);
     }
 
-    /// Sees to it that the user is woken by then. Most answers come in time, so
+    /// Makes sure that the user is woken by then. Most answers come in time, so
     /// a timer for each of them would be one to throw away: one that fires
     /// before sets the next.
     pub(super) fn set_alarm(&mut self, deadline: u64, cx: &mut Context<'_>) {
