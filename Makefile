@@ -5,7 +5,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
-# Where cargo builds, and where everything else that can be made again is kept.
+# The folder where cargo builds, and where everything else that can be made
+# again is kept.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # More arguments for the program a target starts: make run ARGS='--shards 2'.
 ARGS ?=
@@ -73,7 +74,7 @@ hostile: ## Attack the release binary with boofuzz, zzuf and slowhttptest: a tab
 	@$(RAISE_OPEN_FILES); \
 	python3 -B tools/hostile/run.py --server $(TARGET)/release/corecast --venv $(TARGET)/hostile/venv $(ARGS)
 
-# The micro-benchmarks; `make test` runs each once, for what it asserts.
+# The micro-benchmarks; `make test` runs each once, for its assertions.
 MICRO := $(addprefix --bench ,codec utf8 ring fan_out)
 
 .PHONY: test
@@ -99,11 +100,12 @@ SMALL_LIBRARY := { $(SMALL) --test library && $(SMALL) --doc && $(SMALL) --lib a
 # its dependencies stay out of the product's.
 BASELINE_CARGO := cd tools/baseline && CARGO_TARGET_DIR=$(abspath $(TARGET))/baseline $(CARGO)
 
-# Clients that somebody else wrote. Tests that need one that is missing say so and pass.
+# Clients by other authors. Tests that need one that is missing say so and pass.
 CLIENTS := $(TARGET)/test-clients
 PYTHON_CLIENT := websockets==15.0.1 phxsocket==0.1.5 \
 	$(if $(shell python3 -c 'import sys; print(*["yes"][sys.version_info < (3, 11):])'),phoenix-channels-python-client==0.4.1)
-# The Phoenix client as it is, and as it was in apps that nobody has touched for years.
+# The Phoenix client as it is, and as it was in apps that were not changed for
+# years.
 PHOENIX_CLIENTS := phoenix@1.8.16 phoenix17@npm:phoenix@1.7.23 phoenix16@npm:phoenix@1.6.16 \
 	phoenix14@npm:phoenix@1.4.18 phoenix13@npm:phoenix@1.3.5 phoenix12@npm:phoenix@1.2.1
 NPM_CLIENTS := ws@8.18.3 $(PHOENIX_CLIENTS) $(if $(shell command -v chromium chromium-browser google-chrome),puppeteer-core@24.10.0)
@@ -152,7 +154,8 @@ lint: ## Check formatting, clippy and the documentation; any warning fails
 	RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=$(TARGET)/fuzzing \
 		$(CARGO) clippy --package corecast --lib --no-default-features --features cli,tokens -- -D warnings
 
-# The library that others build servers with must not bring what only our program needs.
+# The library that others build servers with must not bring dependencies that
+# only our program needs.
 .PHONY: features
 features: ## Check that the library builds with each feature alone, and alone is the data plane only
 	@CARGO=$(CARGO) tools/features

@@ -5,7 +5,7 @@ BEGIN {
     printf "%-40s %12s  %-20s %16s  %s\n", "operation", "instructions", "before", "estimated cycles", "before"
 }
 
-# The measured value, and behind it what it was before with the change.
+# The measured value, followed by the earlier value with the change.
 function split_figures(line,    parts) {
     sub(/^[^:]*: */, "", line)
     split(line, parts, "|")

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Name, file, what stands there, what is put in its place.
+# Name, file, the text there, the text put in its place.
 FAULTS = [
     (
         "a session that was not read to the end is not read again",

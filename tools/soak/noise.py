@@ -74,7 +74,7 @@ class Noise:
         loop = asyncio.get_running_loop()
         sock = socket.socket()
         sock.setblocking(False)
-        # An address of its own, so that those who behave keep their ports.
+        # An address of its own, so that the clients that behave keep their ports.
         sock.bind((f"127.9.{random.randrange(1, 250)}.1", 0))
         try:
             await loop.sock_connect(sock, self.address)

@@ -1,4 +1,4 @@
-//! The JSON chat of `/ws`: what a client may say, and what it gets.
+//! The JSON chat of `/ws`: the messages of a client, and the server's answers.
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Message;
 
-/// What a client may send. The content is passed on as it was written.
+/// A message from a client. The content is passed on as it was written.
 #[derive(Deserialize)]
 struct ClientMessage<'a> {
     #[serde(rename = "type", borrow)]
@@ -18,7 +18,7 @@ struct ClientMessage<'a> {
     content: Option<&'a RawValue>,
 }
 
-/// What the server sends.
+/// A message from the server.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ServerMessage<'a> {
@@ -43,14 +43,14 @@ impl From<ServerMessage<'_>> for Message {
     }
 }
 
-/// What follows from a message.
+/// The effect of a message.
 #[derive(Debug, PartialEq)]
 pub enum Reaction {
     /// Everyone gets this.
     Publish(Message),
     /// The sender gets this.
     Answer(Message),
-    /// Nobody gets anything; it was counted.
+    /// No session gets anything; it was counted.
     Nothing,
 }
 
@@ -60,7 +60,7 @@ pub fn connected(user_id: &str) -> Message {
     ServerMessage::Connected { user_id, timestamp }.into()
 }
 
-/// What a user's message leads to.
+/// The effect of a user's message.
 pub fn react(user_id: &str, message: &Message) -> Reaction {
     try_react(user_id, message).unwrap_or_else(|reason| {
         let error = ServerMessage::Error { reason: &reason };

@@ -1,7 +1,7 @@
 //! Every limit and size in one place.
 //!
 //! None of them can be set from outside: a baseline that could be tuned per
-//! run would be a different opponent in each report. There are two opponents,
+//! run would be a different program in each report. There are two baselines,
 //! the two styles.
 
 use std::time::Duration;
@@ -21,8 +21,8 @@ pub const MAX_HEAD_BYTES: usize = 8 * 1024;
 /// The largest message, and the largest frame.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// What tungstenite allocates for each connection, clears and reads at once.
-/// The crate's documentation has what other sizes gave.
+/// The buffer that tungstenite allocates for each connection, clears and fills
+/// with one read. The crate's documentation has the results of other sizes.
 pub const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// Collected bytes that leave without waiting for a flush.

@@ -16,7 +16,7 @@ use crate::config::MAX_HEAD_BYTES;
 /// An HTTP status and its reason phrase.
 pub type Status = &'static str;
 
-/// A parsed request and what arrived behind it.
+/// A parsed request and the bytes after it.
 #[derive(Debug)]
 pub struct Head {
     /// The request.
@@ -44,7 +44,7 @@ impl From<io::Error> for HeadError {
 ///
 /// # Errors
 ///
-/// When the peer goes away, or sends what is no request or too large a one.
+/// When the peer goes away, or sends no request, or too large a one.
 pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Head, HeadError> {
     let mut received = Vec::with_capacity(1024);
     loop {
@@ -63,7 +63,7 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Head, HeadErr
     }
 }
 
-/// The 101 for a request, or the status that says what is wrong with it.
+/// The 101 for a request, or the status that names its fault.
 ///
 /// # Errors
 ///
@@ -77,7 +77,8 @@ pub fn accept(request: &Request) -> Result<Vec<u8>, Status> {
 
 /// A whole plain response, after which the connection ends.
 pub fn page(status: Status, content_type: &str, body: &str) -> Vec<u8> {
-    // RFC 6455 §4.4: the version that would do. RFC 9110 §15.5.6, §15.5.22: what would.
+    // RFC 6455 §4.4: the version that would do. RFC 9110 §15.5.6, §15.5.22: the
+    // method and the protocol that would.
     let more = match &status[..3] {
         "405" => "Allow: GET\r\n",
         "426" => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
@@ -119,7 +120,7 @@ mod tests {
         Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Sec-WebSocket-Version: 13\r\n\r\n";
 
-    /// What is answered to a request, as a status line.
+    /// The answer to a request, as a status line.
     async fn answer(request: &str) -> String {
         let response = match read(&mut request.as_bytes()).await {
             Ok(head) => accept(&head.request),

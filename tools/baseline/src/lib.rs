@@ -6,14 +6,14 @@
 //! messages as corecast: `/echo`, `/broadcast`, `/ws`, `/ws/{user_id}`, and over
 //! plain HTTP on the same port `/healthz` and `/stats`.
 //!
-//! A weak opponent proves nothing, so it is tuned where its design allows it.
-//! What it does not do is change the design: no thread per core, no codec of its
-//! own, no frame encoded once for many.
+//! A weak baseline proves nothing, so it is tuned where its design allows it.
+//! Its design stays as it is: no thread per core, no codec of its own, no frame
+//! encoded once for many.
 //!
 //! # The way of a message
 //!
 //! [`server`] accepts and spawns a task → [`head`] reads the request → [`route`]
-//! says what is at its path → [`session`] reads, answers and flushes →
+//! names the endpoint of its path → [`session`] reads, answers and flushes →
 //! [`room`] hands publications to every queue → the subscribers' tasks write.
 //! [`chat`] is the JSON of `/ws`, [`stats`] and [`process`] are `/stats`, and
 //! [`config`] holds every limit.
@@ -22,7 +22,7 @@
 //!
 //! - **Read buffers of 4 KiB.** tungstenite allocates its read buffer for every
 //!   connection and clears it before each read; its default is 128 KiB.
-//! - **One flush per turn.** What is waiting is fed first and leaves in one write.
+//! - **One flush per turn.** Waiting messages are fed first and leave in one write.
 //! - **One task per connection.** It reads, publishes and drains its own queue.
 //! - **Messages are shared.** All queues hold the same `Bytes`. tungstenite still
 //!   copies each into the write buffer of each connection; that is its design.
@@ -66,9 +66,9 @@
 //!
 //! So only the default read buffer is ruled out by CPU time, and by memory: in
 //! one run at 10,000 connections the process peaked at 1,287 MB with it and at
-//! 73 MB with 4 KiB. Large messages cost the same with every buffer; copying is
-//! what they pay for. Among the rest the simplest was taken: one task, because
-//! a second only adds an allocation, and a queue each, because it shows whose
+//! 73 MB with 4 KiB. Large messages cost the same with every buffer; their cost
+//! is the copying. Among the rest the simplest was taken: one task, because a
+//! second only adds an allocation, and a queue each, because it shows whose
 //! consumer is slow. An idle session takes 6.3 KB, of which 4 KiB are the read
 //! buffer.
 //!

@@ -27,7 +27,8 @@ fn main() -> ExitCode {
 
 /// Serves until SIGTERM or SIGINT.
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    // One descriptor per connection. What is refused shows in `accept_pauses`.
+    // One descriptor per connection. If the limit stays too low,
+    // `accept_pauses` shows it.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = options.threads {
@@ -35,7 +36,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     let runtime = builder.enable_all().build()?;
     let stopped = runtime.block_on(async {
-        // Before the address is printed, so that nobody signals too early.
+        // Before the address is printed, so that no signal comes too early.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let server = Server::bind(options.listen, options.style)?;

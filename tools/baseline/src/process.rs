@@ -1,4 +1,4 @@
-//! What the kernel says about this process, from `/proc`. What cannot be read
+//! The kernel's view of this process, from `/proc`. A value that cannot be read
 //! is left out rather than reported as zero.
 
 use std::fs;
@@ -38,7 +38,7 @@ impl Process {
     }
 }
 
-/// User and system time: the 14th and 15th field, counted from behind the name
+/// User and system time: the 14th and 15th field, counted from after the name
 /// in parentheses, which may contain anything.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, after_name) = stat.rsplit_once(')')?;

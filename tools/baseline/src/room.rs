@@ -37,7 +37,7 @@ struct Subscriber {
     link: Arc<Link>,
 }
 
-/// What a session and its publishers tell each other beside the queue.
+/// The signals between a session and its publishers, beside the queue.
 #[derive(Debug, Default)]
 pub struct Link {
     stuck: AtomicBool,
@@ -67,12 +67,12 @@ impl Link {
 /// A place in a room, which is left when this is dropped.
 #[derive(Debug)]
 pub struct Subscription<'r> {
-    /// Where it is.
+    /// Its room.
     pub room: &'r Room,
     key: usize,
-    /// What was published since. It ends when the session was cut.
+    /// The publications since. It ends when the session was cut.
     pub queue: Receiver<Message>,
-    /// What the session tells its publishers.
+    /// The signals between the session and its publishers.
     pub link: Arc<Link>,
 }
 
@@ -82,11 +82,11 @@ impl Drop for Subscription<'_> {
     }
 }
 
-/// What became of a publication.
+/// The outcome of a publication.
 pub struct Published<'r> {
     /// How many queues have taken it so far.
     pub deliveries: u64,
-    /// What remains to be done where queues were full.
+    /// The work that remains if queues were full.
     pub rest: Option<Rest<'r>>,
 }
 
@@ -199,7 +199,7 @@ mod tests {
         Message::text(number.to_string())
     }
 
-    /// Publishes until somebody's queue is full.
+    /// Publishes until one queue is full.
     fn fill(room: &Room) -> Published<'_> {
         for number in 0..QUEUE_MESSAGES {
             assert!(room.publish(&message(number)).rest.is_none());
@@ -256,7 +256,8 @@ mod tests {
             Ok(0)
         );
         timeout(LIMIT, stuck).await.expect("it hears of it");
-        // Who comes next gets its place, and keeps it when the slow one leaves.
+        // The next subscriber gets its place, and keeps it when the slow one
+        // leaves.
         let _next = room.subscribe();
         drop(slow);
         assert_eq!(room.publish(&message(0)).deliveries, 2);

@@ -1,8 +1,8 @@
-//! From a path to what is served there.
+//! From a path to its endpoint.
 
 use percent_encoding::percent_decode_str;
 
-/// What a path leads to.
+/// The endpoint of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
     /// A session over WebSocket.

@@ -1,4 +1,4 @@
-//! The listener, and what all connections share.
+//! The listener, and the state that all connections share.
 
 use std::fmt;
 use std::io;
@@ -21,7 +21,7 @@ pub struct Server {
     shared: Arc<Shared>,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub listen: SocketAddr,
@@ -91,7 +91,7 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.shared.listen
     }

@@ -1,5 +1,5 @@
-//! What is counted, and `/stats`: the keys of corecast's own page, as far as
-//! they have a meaning here, so that the load generator can ask either server.
+//! The counters, and `/stats`: the keys of corecast's own page, as far as they
+//! have a meaning here, so that the load generator can ask either server.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +13,8 @@ use crate::session::End;
 
 /// A number that only grows, on a cache line of its own.
 ///
-/// All workers add to the same one. Sessions therefore add what a whole turn
-/// has brought, not each message.
+/// All workers add to the same one. Sessions therefore add the counts of a
+/// whole turn, not each message.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Counter(AtomicU64);
@@ -62,7 +62,7 @@ impl Stats {
         self.ended[end as usize].add(1);
     }
 
-    /// Sessions open. What happens while it is read may be missed.
+    /// Sessions open. A change while it is read may be missed.
     pub fn sessions(&self) -> u64 {
         let ended: u64 = self.ended.iter().map(Counter::value).sum();
         self.opened.value().saturating_sub(ended)

@@ -1,7 +1,7 @@
 //! `/broadcast`: every subscriber gets every message, each publisher's in the
 //! order sent, and the sender too.
 //!
-//! How: several publishers who send in bursts; every subscriber checks the
+//! How: several publishers that send in bursts; every subscriber checks the
 //! number that each publisher's message carries.
 
 mod support;
@@ -51,7 +51,7 @@ async fn delivers_everything_in_order(server: Server) {
             client
         }));
     }
-    // Nobody leaves before all have everything.
+    // No client leaves before all have everything.
     let mut clients = Vec::new();
     for task in tasks {
         clients.push(task.await.expect("everything arrives"));

@@ -1,7 +1,7 @@
 //! The JSON chat of `/ws`: every message exactly as documented, because some
 //! clients compare strings.
 //!
-//! How: two users of whom one speaks.
+//! How: two users, of which one speaks.
 
 mod support;
 
@@ -92,7 +92,7 @@ async fn a_benchmark_test_is_counted_and_anything_else_is_an_error() {
     assert_eq!(field(&ann.read_text().await, "type"), "error");
     assert_eq!(server.total("messages_in"), 15);
     assert_eq!(server.total("messages_out"), 5);
-    // Bob has heard nothing of all that.
+    // Bob has received nothing of all that.
     say(&mut ann, r#"{"type":"chat_message","content":"now"}"#).await;
     assert_eq!(field(&bob.read_text().await, "content"), "now");
 }

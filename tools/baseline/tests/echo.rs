@@ -1,7 +1,7 @@
 //! `/echo` returns every kind and size of message as it came, alone and many
 //! at once; pings and close frames are answered, and faults get their code.
 //!
-//! How: a client that somebody else wrote against the real binary.
+//! How: a client by other authors against the real binary.
 
 mod support;
 

@@ -36,7 +36,7 @@ async fn is_cut_while_others_get_everything() {
     other.await.expect("the others get everything");
     server.wait_until("ended.slow_consumer", 1);
     server.wait_until("sessions", 1);
-    // What it reads later is whole and in order, and then it ends.
+    // The messages that it reads later are whole and in order, and then it ends.
     let mut received = 0;
     let rest = async {
         while let Some(Ok(Message::Text(text))) = slow.next().await {

@@ -1,4 +1,4 @@
-//! The command line: what can be typed, and the task it resolves to.
+//! The command line: its options, and the task that they resolve to.
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, SocketAddrV4, ToSocketAddrs};
@@ -25,7 +25,7 @@ pub struct Cli {
     run: RunArgs,
 }
 
-/// What the exit status of a run means.
+/// The meaning of a run's exit status.
 const EXIT_STATUS: &str = "\
 Exit status:
   0  corecast answered rightly and lost nothing wherever it was measured,
@@ -50,7 +50,7 @@ enum Command {
     Floor(FloorArgs),
 }
 
-/// What is to be done.
+/// The task that a command line asks for.
 #[derive(Debug)]
 pub enum Task {
     /// Measure.
@@ -303,7 +303,7 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
 pub struct Against {
     /// Its name in the report.
     pub name: String,
-    /// Where it is.
+    /// Its address, protocol and messages.
     pub peer: Peer,
 }
 

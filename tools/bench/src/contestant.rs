@@ -1,4 +1,4 @@
-//! Who takes part in a scenario, and how each is brought up.
+//! The contestants of a scenario, and how each is started.
 
 use std::ffi::OsString;
 use std::fs;
@@ -29,14 +29,14 @@ pub const PLAIN: &str = "baseline (plain)";
 /// The figures of the documents the project began with.
 const PRINTED: &str = "printed in the seeds";
 
-/// Who takes part in a scenario, on which cores.
+/// The contestants of a scenario, and their cores.
 #[derive(Debug, Clone)]
 pub enum Field {
     /// Everybody, each on one core, the load on another.
     OneCore,
     /// Those that speak the chat, on two cores.
     Chat,
-    /// The server alone, on one core: nobody else here speaks Phoenix Channels.
+    /// The server alone, on one core: no other contestant speaks Phoenix Channels.
     Phoenix,
     /// The server with two shards beside itself with one, and the baseline on
     /// two cores.
@@ -77,7 +77,7 @@ impl Field {
 pub struct Contestant {
     /// Its name in the report.
     pub name: String,
-    /// What it is.
+    /// Its role.
     pub role: Role,
     /// How it is brought up.
     pub start: Start,
@@ -106,7 +106,7 @@ pub enum Start {
         /// The kernel interface.
         driver: Driver,
     },
-    /// This command with `--listen IP:PORT` behind it.
+    /// This command, followed by `--listen IP:PORT`.
     Command(Vec<OsString>),
     /// It runs already.
     Running(Against),
@@ -150,7 +150,7 @@ impl Rival {
     }
 }
 
-/// What the host allows.
+/// The resources that the host allows.
 #[derive(Debug, Clone, Copy)]
 pub struct Means {
     /// Open files of one process.

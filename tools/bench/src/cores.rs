@@ -38,7 +38,8 @@ impl Layout {
 }
 
 impl Cores {
-    /// The cores as they were asked for; what was not is split in half.
+    /// The cores as they were asked for. Cores that were not asked for are
+    /// split in half.
     pub fn resolve(server: Option<Vec<usize>>, load: Option<Vec<usize>>) -> Result<Cores> {
         let usable = cpus::usable();
         for core in server.iter().chain(&load).flatten() {
@@ -78,8 +79,8 @@ impl Cores {
         Ok(Cores { server, load, how })
     }
 
-    /// One core for the server. The load may have all of its own, though what is
-    /// built in uses one.
+    /// One core for the server. The load may have all of its own, though the
+    /// built-in load uses one.
     pub fn one(&self) -> Layout {
         Layout {
             server: vec![self.server[0]],
@@ -87,8 +88,8 @@ impl Cores {
         }
     }
 
-    /// Two cores for the server. Where only one is free for it, server and load
-    /// have both in common.
+    /// Two cores for the server. If only one is free for it, server and load
+    /// share both.
     pub fn two(&self) -> Layout {
         if let [first, second, ..] = self.server[..] {
             return Layout {

@@ -1,4 +1,4 @@
-//! What can go wrong in a benchmark. Each variant says whose fault it is.
+//! The errors of a benchmark. Each variant says whose fault it is.
 
 use std::{fmt, io};
 
@@ -10,9 +10,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why a scenario has no figure.
 #[derive(Debug)]
 pub enum Error {
-    /// The operating system refused something: what was being done, and its answer.
+    /// The operating system refused a call: the action that failed, and its answer.
     System {
-        /// What was being done, as a gerund phrase: 'connecting to …'.
+        /// The action that failed, as a gerund phrase: 'connecting to …'.
         during: String,
         /// The operating system's answer.
         source: io::Error,
@@ -21,7 +21,7 @@ pub enum Error {
     Process(String),
     /// The server answered with something else than the protocol demands.
     Wrong(String),
-    /// What was due did not come in time.
+    /// An event that was due did not come in time.
     Stalled(String),
     /// The driver's own side could not do its part.
     Driver(String),
@@ -76,7 +76,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Adds to an operating system's error what was being done.
+/// Adds the action that failed to an operating system's error.
 pub trait During<T> {
     /// Turns the error into [`Error::System`].
     fn during(self, during: impl Into<String>) -> Result<T>;

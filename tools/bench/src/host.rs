@@ -1,4 +1,4 @@
-//! What `/proc` says about this host, its processes and their CPU time.
+//! This host, its processes and their CPU time, as `/proc` shows them.
 //!
 //! Each reading is split into the file access and a function on its text, and
 //! the latter is tested.
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::During;
 use crate::{Error, Result, sys};
 
-/// What the report says about the machine.
+/// The report's description of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     /// When the run began.
@@ -153,7 +153,7 @@ pub fn core_time(cores: &[usize]) -> Result<CoreTime> {
     Ok(CoreTime { busy })
 }
 
-/// Whether somebody listens on a port of 127.0.0.1. Unlike a trial connection
+/// Whether a process listens on a port of 127.0.0.1. Unlike a trial connection
 /// the kernel's table leaves no trace in the server; a sandbox may hide it.
 pub fn is_listening(port: u16) -> bool {
     match fs::read_to_string("/proc/net/tcp") {

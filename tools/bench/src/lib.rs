@@ -7,19 +7,19 @@
 //!
 //! The modules in the order of a run:
 //!
-//! [`cli`] → [`run`] → [`scenario`] (what is measured, and the goals) →
-//! [`contestant`] (who takes part) → [`cores`] (where) → [`measure`] (one
-//! contestant, one round) → [`process`] (starts it; the floors themselves are in
-//! [`floor`]) → [`load`] or [`tool`] (drives it and checks what comes back) →
-//! [`host`], [`shards`] (whose CPU time it was) → [`results`] → [`report`].
+//! [`cli`] → [`run`] → [`scenario`] (the load, and the goals) → [`contestant`]
+//! (the contestants) → [`cores`] (their cores) → [`measure`] (one contestant,
+//! one round) → [`process`] (starts it; the floors themselves are in [`floor`])
+//! → [`load`] or [`tool`] (drives it and checks what comes back) → [`host`],
+//! [`shards`] (whose CPU time it was) → [`results`] → [`report`].
 //!
 //! # Invariants worth naming
 //!
 //! - A figure is only printed after the contestant has proved, in the same
 //!   connections, that it answers correctly; during timing every byte is counted.
 //! - Every loop has a deadline, and a [`watchdog`] stands behind the deadlines.
-//! - A contestant that fails is a line in the report and ends nothing. Only what
-//!   the server itself did wrong decides the exit status.
+//! - A contestant that fails is a line in the report and ends nothing. Only the
+//!   server's own faults decide the exit status.
 //! - Children are ended by the id they were started with, and die with the driver.
 
 pub mod cli;
@@ -52,7 +52,7 @@ use clap::Parser;
 use results::Results;
 use scenario::{Scenario, Set};
 
-/// The command line asks for what cannot be, or there was nothing to measure;
+/// The command line asks for the impossible, or there was nothing to measure;
 /// `clap` ends with the same.
 const NOTHING_TO_MEASURE: u8 = 2;
 

@@ -17,10 +17,10 @@ use crate::shards::Shards;
 use crate::tool::{Counts, Subject, ToolLoad};
 use crate::{Error, Result};
 
-/// What the open loop of a latency scenario runs.
+/// The load generator's arguments in the open loop of a latency scenario.
 const OPEN_LOOP: &str = "echo {url}/echo -d {seconds}s --warm-up {warm_up}s";
 
-/// Attempts to start a contestant whose port somebody else has taken.
+/// Attempts to start a contestant whose port another process has taken.
 const ATTEMPTS: usize = 3;
 
 /// Measures `contestant` in `scenario` once.
@@ -44,7 +44,7 @@ pub fn measure(
     }
 }
 
-/// Whether a contestant's last words are those of a port that is in use.
+/// Whether the last lines of a contestant say that its port is in use.
 fn names_taken_port(words: &str) -> bool {
     ["in use", "EADDRINUSE"]
         .iter()
@@ -114,7 +114,7 @@ fn measure_once(
         .map_err(|error| contender.explain(error))
 }
 
-/// What all contestants of a round have in common.
+/// The settings that all contestants of a round share.
 struct Round<'a> {
     args: &'a RunArgs,
     scenario: &'a Scenario,
@@ -216,7 +216,7 @@ impl Round<'_> {
         shards: usize,
         driver: Driver,
     ) -> Vec<String> {
-        // Nobody asks the control plane of a server that is timed or weighed.
+        // The control plane of a server that is timed or weighed gets no requests.
         let asked = matches!(self.scenario.field, Field::TwoShards | Field::Seeds { .. });
         let mut arguments = vec!["serve".into(), "--listen".into(), peer.address.to_string()];
         arguments.extend(["--admin".into(), if asked { admin } else { "off".into() }]);

@@ -25,10 +25,10 @@ const LAST_MOMENTS: Duration = Duration::from_millis(200);
 /// The memory pages a contestant may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pages {
-    /// What it asks for.
+    /// The pages it asks for.
     Any,
     /// Small ones only, so that its resident memory grows as it is touched. In
-    /// huge pages 18,000 sessions can vanish in the slack of the last one.
+    /// huge pages 18,000 sessions can hide in the slack of the last one.
     Small,
 }
 
@@ -36,7 +36,8 @@ pub enum Pages {
 /// that waits for them does not.
 static RUNNING: Mutex<Vec<Weak<Mutex<Child>>>> = Mutex::new(Vec::new());
 
-/// Kills all children. The thread that owns them notices by what they no longer do.
+/// Kills all children. The thread that owns them notices that they no longer
+/// answer.
 pub fn kill_all() {
     for child in lock(&RUNNING).drain(..).filter_map(|child| child.upgrade()) {
         // One that was waited for already is passed over.
@@ -200,7 +201,7 @@ impl Drop for Contender {
             return;
         }
         let _ = lock(&self.child).kill();
-        // One that hangs in the kernel is left behind: the run goes on.
+        // A process that hangs in the kernel is left running: the run goes on.
         let _ = self.ended_within(END);
     }
 }
@@ -245,17 +246,17 @@ pub fn run(
 /// Whether a listener on 127.0.0.1 can be reached from there.
 ///
 /// # Errors
-/// What the operating system says if not: there is no such address, or the
-/// loopback device is down.
+/// The operating system's, if not: there is no such address, or the loopback
+/// device is down.
 pub fn try_loopback() -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     TcpStream::connect(listener.local_addr()?).map(drop)
 }
 
-/// A loopback address whose port nobody listens on now.
+/// A loopback address with a port on which no process listens now.
 ///
 /// # Errors
-/// Where this network has no 127.0.0.1, or no free port.
+/// If this network has no 127.0.0.1, or no free port.
 pub fn free_address() -> Result<SocketAddrV4> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .during("looking for a free port on 127.0.0.1")?;

@@ -2,7 +2,7 @@
 //!
 //! Contestants are interleaved, because a machine's speed drifts by more than
 //! the differences that matter here, and each round begins with another one (A B
-//! C, B C A, …), because what ran before leaves its traces.
+//! C, B C A, …), because the program that ran before leaves its traces.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -29,7 +29,7 @@ const WANTED_FILES: u64 = 18_500;
 /// wrong; whether it met its goals is for the reader of the report.
 ///
 /// # Errors
-/// Where nothing could be measured, or the report could not be written.
+/// If nothing could be measured, or the report could not be written.
 pub fn run(mut args: RunArgs) -> Result<bool> {
     let no_baseline = args.baseline.take_if(|path| !path.is_file());
     let args = Arc::new(args);
@@ -118,8 +118,9 @@ pub fn run(mut args: RunArgs) -> Result<bool> {
     for (scenario, contestants) in &contests {
         let contest = contest(&args, &cores, scenario, contestants, &progress);
         results.contests.push(contest);
-        // What was measured outlives whatever ends a long run. A full disk may
-        // have room again at the end.
+        // The report is written after each scenario, so that whatever ends a
+        // long run does not lose its results. A full disk may have room again
+        // at the end.
         if let Err(error) = write(&args.json, report::json, &results) {
             progress.say(&format!("corecast-bench: {error}"));
         }
@@ -136,7 +137,8 @@ pub fn run(mut args: RunArgs) -> Result<bool> {
     conclude(&args, &results)
 }
 
-/// Says what the exit status rests on: the server itself and nothing else.
+/// Says which facts the exit status rests on: those of the server itself and
+/// nothing else.
 fn conclude(args: &RunArgs, results: &Results) -> Result<bool> {
     let own = results.own_failures();
     let others = results.failures().count() - own;
@@ -173,7 +175,7 @@ fn write(path: &Option<PathBuf>, text: fn(&Results) -> String, results: &Results
     }
 }
 
-/// What must be known to judge the figures, a sentence each.
+/// The facts without which the figures cannot be judged, a sentence each.
 fn doubts(args: &RunArgs, cores: &Cores, means: Means) -> Vec<String> {
     let mut doubts = Vec::new();
     if means.open_files < WANTED_FILES {

@@ -1,5 +1,5 @@
-//! What each shard of a corecast does per CPU time: its deliveries as the server
-//! counts them, its time as the kernel does.
+//! The work of each shard of a corecast per CPU time: its deliveries as the
+//! server counts them, its time as the kernel does.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
@@ -10,7 +10,7 @@ use corecast_load::host::stats::StatsClient;
 
 use crate::{Error, Result};
 
-/// What the server names its threads, before the number.
+/// The server's name for its threads, before the number.
 const THREAD: &str = "shard-";
 
 /// Looks at the shards of a running server.
@@ -20,7 +20,7 @@ pub struct Shards {
     client: StatsClient,
 }
 
-/// What the shards have done so far.
+/// The work of the shards so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShardWork {
     deliveries: Vec<u64>,

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 pub struct ToolLoad {
     /// Its arguments; `{url}`, `{seconds}` and `{warm_up}` are filled in.
     pub arguments: &'static str,
-    /// What its figure counts.
+    /// The events that its figure counts.
     pub counts: Counts,
     /// The name of the times that are reported, as in the tool's JSON.
     pub latency: Option<&'static str>,
@@ -31,7 +31,7 @@ pub struct ToolLoad {
     pub seconds: Option<u64>,
 }
 
-/// What is counted.
+/// The events that are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counts {
     /// Messages received: answers or deliveries.
@@ -42,14 +42,14 @@ pub enum Counts {
     Opened,
 }
 
-/// Whom the tool talks to.
+/// The server that the tool talks to.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// What comes before the path: `ws://127.0.0.1:8080`.
+    /// The URL before the path: `ws://127.0.0.1:8080`.
     pub url: String,
     /// The server's process, if it runs here.
     pub pid: Option<u32>,
-    /// Where it says how many messages it has received.
+    /// The URL of its statistics, which tell how many messages it has received.
     pub stats: Option<String>,
 }
 
@@ -61,7 +61,7 @@ impl ToolLoad {
     }
 
     /// Runs `program` against `subject` and reads what it has measured. More
-    /// `arguments` stand behind those of this load.
+    /// `arguments` follow those of this load.
     pub fn measure(
         &self,
         program: &Path,

@@ -10,7 +10,7 @@ use std::str::FromStr;
 pub struct Group {
     /// The first number of its cases.
     pub number: u32,
-    /// What it is about.
+    /// Its subject.
     pub title: &'static str,
 }
 
@@ -31,8 +31,8 @@ const fn group(number: u32, title: &'static str) -> Group {
     Group { number, title }
 }
 
-/// Series of cases: what stands before their last number, and how many there
-/// are. They are numbered from 1 without a gap.
+/// Series of cases: the numbers before their last one, and how many there are.
+/// They are numbered from 1 without a gap.
 const SERIES: [(&[u32], u32); 44] = [
     (&[1, 1], 8),
     (&[1, 2], 8),

@@ -33,13 +33,13 @@ const RULES: Rules = Rules {
     max_message_bytes: MAX_MESSAGE_BYTES,
 };
 
-/// Runs every case the server has and asks for its report. `progress` hears the
-/// number of each case before it runs, and how many there are.
+/// Runs every case the server has and asks for its report. `progress` is called
+/// with the number of each case before it runs, and how many there are.
 ///
 /// # Errors
 ///
-/// The server cannot be reached, or does not tell how many cases it has. What
-/// goes wrong inside of a case is the suite's to judge.
+/// The server cannot be reached, or does not tell how many cases it has. The
+/// suite judges a failure inside of a case.
 pub fn run(options: &ClientOptions, mut progress: impl FnMut(u32, u32)) -> Result<()> {
     let count = case_count(options)?;
     let agent = &options.agent;
@@ -67,7 +67,7 @@ fn case_count(options: &ClientOptions) -> Result<u32> {
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// Our close frame is in what is to be sent; nothing more is understood.
+    /// Our close frame is among the bytes to be sent; nothing more is understood.
     Closing,
 }
 
@@ -142,7 +142,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Decodes what was received and sends the answers.
+    /// Decodes the received bytes and sends the answers.
     fn take_in(
         &mut self,
         received: &mut [u8],

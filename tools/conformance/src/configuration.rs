@@ -1,4 +1,4 @@
-//! What is tested: which end, on which driver, with which reads.
+//! The tested configuration: which end, on which driver, with which reads.
 
 use std::fmt;
 use std::str::FromStr;
@@ -84,7 +84,8 @@ impl fmt::Display for Configuration {
     }
 }
 
-/// What picks those to be run: a whole name one, a part of names all that have it.
+/// The choice of configurations to run: a whole name picks one, a part of names
+/// all that have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector(String);
 

@@ -1,4 +1,4 @@
-//! What can keep a run from coming to a verdict.
+//! The errors that keep a run from a verdict.
 
 use std::{fmt, io};
 
@@ -8,16 +8,16 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why there is no verdict.
 #[derive(Debug)]
 pub enum Error {
-    /// The operating system refused something: what was being done, and its answer.
+    /// The operating system refused a call: the action that failed, and its answer.
     System {
-        /// What was being done, as a gerund phrase: 'connecting to …'.
+        /// The action that failed, as a gerund phrase: 'connecting to …'.
         during: String,
         /// The operating system's answer.
         source: io::Error,
     },
-    /// A process did not come up, did not end in time, or left nothing behind.
+    /// A process did not come up, did not end in time, or left no results.
     Process(String),
-    /// A suite is not to be had here; the text says what is missing.
+    /// A suite is not available here; the text names the missing parts.
     Missing(String),
     /// A file or an argument says something that cannot be.
     Usage(String),
@@ -34,7 +34,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Adds to an operating system's error what was being done.
+/// Adds the action that failed to an operating system's error.
 pub(crate) trait During<T> {
     /// Turns the error into [`Error::System`].
     fn during(self, during: impl Into<String>) -> Result<T>;

@@ -1,4 +1,4 @@
-//! The file that names what may be NON-STRICT, and why.
+//! The file that names the cases that may be NON-STRICT, each with its reason.
 
 use std::fs;
 use std::path::Path;
@@ -15,9 +15,9 @@ use crate::{Error, Result};
 /// One case that may be NON-STRICT in one configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excuse {
-    /// Whose verdict it is.
+    /// The suite with this verdict.
     pub suite: Suite,
-    /// Where.
+    /// The configuration.
     pub configuration: Configuration,
     /// Which case.
     pub case: CaseId,
@@ -61,8 +61,8 @@ impl Excuses {
     ///
     /// # Errors
     ///
-    /// What is wrong with it: a case that does not exist, one named twice, an
-    /// entry without a reason.
+    /// The fault in it: a case that does not exist, one named twice, an entry
+    /// without a reason.
     pub fn parse(text: &str) -> std::result::Result<Excuses, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut excuses: Vec<Excuse> = Vec::new();

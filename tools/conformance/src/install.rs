@@ -18,12 +18,13 @@ const VIRTUALENV: &str = "virtualenv==20.15.1";
 /// The file that says what was installed. It is written last.
 const STAMP: &str = "installed";
 
-/// The suite that was asked for, or else the best that can be had. `say` hears
-/// which it is and why.
+/// The suite that was asked for, or else the best that can be had. `say` is
+/// called with the choice and the reason.
 ///
 /// # Errors
 ///
-/// What is missing for the suite that was asked for, or for the last choice.
+/// The program that is missing for the suite that was asked for, or for the
+/// last choice.
 pub fn install(
     wanted: Option<Suite>,
     directory: &Path,
@@ -154,7 +155,8 @@ mod tests {
 
     const ALL: &[&str] = &["pip", "install", "environment"];
 
-    /// What is installed on such a machine, and what is said about the choice.
+    /// The suite that is installed on such a machine, and the messages about
+    /// the choice.
     fn install_there(fakes: &Fakes, wanted: Option<Suite>) -> (Result<Installed>, Vec<String>) {
         let mut said = Vec::new();
         let directory = fakes.path("target");

@@ -25,12 +25,12 @@ pub struct Installed {
     pub program: PathBuf,
 }
 
-/// How one learns where a fuzzing server listens.
+/// The way in which a fuzzing server's address becomes known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listens {
-    /// The kernel chooses, and the server prints the address behind these words.
+    /// The kernel chooses, and the server prints the address after these words.
     Printed(&'static str),
-    /// Where it was told to.
+    /// The address that it was told.
     At(SocketAddr),
 }
 
@@ -58,7 +58,7 @@ impl Installed {
     }
 
     /// The command that serves all cases to a client and leaves its verdicts in
-    /// the folder `results`, and how one learns where it listens.
+    /// the folder `results`, and the way in which its address becomes known.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl Installed {
     }
 }
 
-/// A loopback address whose port nobody listens on now.
+/// A loopback address with a port on which no process listens now.
 fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).during("looking for a free port")?;
     listener.local_addr().during("looking for a free port")

@@ -1,14 +1,14 @@
 //! The driver behind `make conformance`: Autobahn's cases against the server and
-//! against the client side of the codec, and what is made of the verdicts.
+//! against the client side of the codec, and the judgement on the verdicts.
 //!
 //! The modules in the order of a run:
 //!
-//! [`cli`] → [`python`] and [`install`] (which suite is to be had) →
-//! [`installed`] (how it is started) →
-//! [`configuration`] (what is tested) → [`run`] (one configuration after the
-//! other) → [`process`] (servers and suites, bounded in time) → [`client`] (the
-//! client under test) → [`report`] (the verdicts a suite left behind) →
-//! [`validate`], with [`cases`] (what must be there) and [`excuses`] (what may
+//! [`cli`] → [`python`] and [`install`] (which suite is available) →
+//! [`installed`] (how it is started) → [`configuration`] (the tested
+//! configuration) → [`run`] (one configuration after the other) → [`process`]
+//! (servers and suites, bounded in time) → [`client`] (the client under test) →
+//! [`report`] (the verdicts of a suite) → [`validate`], with [`cases`] (the
+//! cases that must be there) and [`excuses`] (the NON-STRICT verdicts that may
 //! be) → [`table`].
 //!
 //! # Invariants worth naming

@@ -81,7 +81,7 @@ impl Process {
         }
     }
 
-    /// Waits until it has written where it listens: the address behind `words`.
+    /// Waits until it has written where it listens: the address after `words`.
     ///
     /// # Errors
     ///
@@ -95,11 +95,11 @@ impl Process {
         })
     }
 
-    /// Waits until somebody accepts connections at `address`.
+    /// Waits until a process accepts connections at `address`.
     ///
     /// # Errors
     ///
-    /// It ends, or nobody does.
+    /// The process ends, or the address accepts no connection.
     pub fn accepts_at(&mut self, address: SocketAddr) -> Result<()> {
         self.wait_until("accept connections", |_| {
             std::net::TcpStream::connect(address).ok().map(drop)
@@ -143,7 +143,7 @@ impl Drop for Process {
     }
 }
 
-/// Runs a command to its end, which must be a good one, and returns what it wrote.
+/// Runs a command to its end, which must be a good one, and returns its output.
 ///
 /// # Errors
 ///
@@ -161,7 +161,7 @@ pub fn succeed(command: &mut Command, log: &Path, limit: Duration) -> Result<Str
     fs::read_to_string(log).during(format!("reading {}", log.display()))
 }
 
-/// The end of what a child wrote, indented.
+/// The end of a child's output, indented.
 pub fn last_words(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     let written = String::from_utf8_lossy(&bytes);

@@ -19,16 +19,16 @@ pub type Version = (u32, u32);
 /// The oldest Python that kosoku runs on.
 pub const OLDEST: Version = (3, 10);
 
-/// Where Pythons are looked for, as the environment has it.
+/// The places where Pythons are looked for, as the environment has them.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
     /// `PATH`.
     pub path: OsString,
-    /// `PYTHON2`: an interpreter somebody chose.
+    /// `PYTHON2`: an interpreter that the user chose.
     pub python2: Option<PathBuf>,
     /// `PYTHON`: the same for Python 3.
     pub python3: Option<PathBuf>,
-    /// Where pyenv keeps its versions: `PYENV_ROOT`, else `~/.pyenv`.
+    /// The folder with pyenv's versions: `PYENV_ROOT`, else `~/.pyenv`.
     pub pyenv: Option<PathBuf>,
 }
 
@@ -109,7 +109,7 @@ impl Places {
     ///
     /// # Errors
     ///
-    /// What is missing, and the command that installs it.
+    /// The missing program, and the command that installs it.
     pub fn python3(&self, scratch: &Path) -> Result<PathBuf> {
         let candidates: Vec<PathBuf> = match &self.python3 {
             Some(chosen) => vec![chosen.clone()],

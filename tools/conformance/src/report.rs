@@ -1,7 +1,7 @@
-//! What a suite left behind: the verdict on each case, and of which run.
+//! The results of a suite: the verdict on each case, and the run that they are of.
 //!
 //! Both suites write Autobahn's `index.json`: by agent, by case. Beside it
-//! stands what the driver knows of the run.
+//! stands the driver's record of the run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,11 +23,11 @@ pub const RECORD: &str = "run.json";
 /// Which run the verdicts are of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// Who ran the cases.
+    /// The suite that ran the cases.
     pub suite: Suite,
     /// The suite's version.
     pub suite_version: String,
-    /// What was tested.
+    /// The tested configuration.
     pub configuration: Configuration,
     /// The version of corecast that was tested.
     pub corecast: String,
@@ -49,7 +49,7 @@ pub struct Verdict {
     pub behavior_close: String,
 }
 
-/// What a verdict means here.
+/// The meaning of a verdict here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
     /// As the RFC has it.
@@ -63,7 +63,7 @@ pub enum Meaning {
 }
 
 impl Verdict {
-    /// What it means.
+    /// Its meaning.
     pub fn meaning(&self) -> Meaning {
         if !matches!(self.behavior_close.as_str(), "OK" | "INFORMATIONAL") {
             return Meaning::Failed;
@@ -77,7 +77,7 @@ impl Verdict {
     }
 }
 
-/// One run: what it was, and the verdict on each case.
+/// One run: its record, and the verdict on each case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// Which run it was.
@@ -87,11 +87,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads what a run left in a folder.
+    /// Reads the results that a run left in a folder.
     ///
     /// # Errors
     ///
-    /// A file that is missing or does not say what it should.
+    /// A file that is missing or invalid.
     pub fn read(directory: &Path) -> Result<Run> {
         let read = |name: &str| {
             let path = directory.join(name);
@@ -130,7 +130,7 @@ impl Run {
 ///
 /// # Errors
 ///
-/// What is wrong with it, in words.
+/// The fault in it, in words.
 pub fn parse_index(text: &str) -> std::result::Result<BTreeMap<CaseId, Verdict>, String> {
     let agents: BTreeMap<String, BTreeMap<String, Verdict>> =
         serde_json::from_str(text).map_err(|error| error.to_string())?;
@@ -186,7 +186,7 @@ mod tests {
     }
 }
 
-/// What the tests of several modules build their runs from.
+/// The parts from which the tests of several modules build their runs.
 #[cfg(test)]
 pub(crate) mod test_support {
     use super::*;

@@ -17,7 +17,7 @@ use crate::python::Places;
 use crate::report::{INDEX, RECORD, Record, Run};
 use crate::{Error, Result, validate};
 
-/// Where, below the driver's folder, the results of runs are kept.
+/// The folder, below the driver's, in which the results of runs are kept.
 pub const RESULTS: &str = "results";
 /// How often a run that goes on says so.
 const PROGRESS: Duration = Duration::from_secs(20);
@@ -25,12 +25,12 @@ const PROGRESS: Duration = Duration::from_secs(20);
 const REPORT: Duration = Duration::from_secs(60);
 
 /// Installs a suite, runs its cases in the configurations asked for, and prints
-/// what came of it. True when nothing was wrong.
+/// the outcome. True when nothing was wrong.
 ///
 /// # Errors
 ///
-/// No suite is to be had, or the file of excuses says what cannot be. What keeps
-/// a configuration from being judged is printed, and the others go on.
+/// No suite can be had, or the file of excuses is invalid. A fault that keeps a
+/// configuration from being judged is printed, and the others go on.
 pub fn run(options: &RunOptions) -> Result<bool> {
     let excuses = Excuses::read(&options.excuses)?;
     let directory = absolute(&options.directory)?;
@@ -128,7 +128,7 @@ impl Attempt<'_> {
             .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"]);
         // Suites connect to `/`.
         command.args(["--route", "/=echo", "--driver", driver]);
-        // The server must not speak up or give up in the middle of a long case.
+        // The server must neither ping nor time out in the middle of a long case.
         command.args(["--idle-timeout", "0", "--ping-interval", "0"]);
         if self.configuration.is_bytewise() {
             command.args(["--max-read-bytes", "1"]);

@@ -5,7 +5,7 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Who runs the cases.
+/// A suite that runs the cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Suite {
@@ -28,7 +28,7 @@ impl Suite {
         }
     }
 
-    /// What is installed, the suite among it, in pip's own form.
+    /// The packages to install, the suite among them, in pip's own form.
     pub const fn requirements(self) -> &'static str {
         match self {
             Suite::AutobahnTestSuite => include_str!("../requirements-autobahntestsuite.txt"),

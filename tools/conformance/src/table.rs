@@ -116,7 +116,8 @@ fn section(page: &mut String, suite: Suite, runs: &[&Run], excuses: &Excuses) ->
     Ok(())
 }
 
-/// One row: how many cases there should be, and what became of them in each run.
+/// One row: the number of cases that there should be, and their verdicts in
+/// each run.
 fn row(
     page: &mut String,
     title: &str,
@@ -159,7 +160,7 @@ fn excused<'a>(run: &'a Run, excuses: &'a Excuses) -> impl Iterator<Item = &'a C
     })
 }
 
-/// Names what is informational, excused or wrong.
+/// Names the cases that are informational, excused or wrong.
 fn footnotes(page: &mut String, runs: &[&Run], excuses: &Excuses) {
     let mut informational: Vec<String> = Vec::new();
     for (case, verdict) in runs.iter().flat_map(|run| &run.verdicts) {

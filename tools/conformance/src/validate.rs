@@ -1,4 +1,4 @@
-//! Whether a run is what it should be.
+//! The check that a run is valid.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::cases::{self, CaseId};
 use crate::excuses::Excuses;
 use crate::report::{Meaning, Run};
 
-/// What is wrong with a run.
+/// A fault of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
     /// A case that must be in the report is not.

@@ -2,8 +2,8 @@
 //! for the report; also when it reads single bytes.
 //!
 //! How: against a server of the library that speaks like a fuzzing server and
-//! writes down what it hears. What the client makes of broken frames is for
-//! the suites to say.
+//! writes down what it hears. The suites judge the client's answers to broken
+//! frames.
 
 use std::sync::mpsc::{self, Sender};
 

@@ -1,8 +1,9 @@
 //! The configuration file, the command line and the environment with any text.
 //!
-//! Nothing panics, and every mistake is named: where it was written, and what is
-//! wrong. What is accepted prints as a file that is accepted again and means the
-//! same. One option with one value is read alike as a flag and as a variable.
+//! Nothing panics, and every mistake is named: its place, and the fault.
+//! Settings that are accepted print as a file that is accepted again and means
+//! the same. One option with one value is read alike as a flag and as a
+//! variable.
 
 #![no_main]
 
@@ -15,7 +16,7 @@ use corecast::cli::{CliError, Command, try_parse_from};
 use libfuzzer_sys::fuzz_target;
 use tempfile::NamedTempFile;
 
-/// What was typed: a file's text, flags, and variables.
+/// The input: a file's text, flags, and variables.
 #[derive(Default)]
 struct Typed<'a> {
     file: Option<&'a [u8]>,
@@ -28,7 +29,7 @@ thread_local! {
         RefCell::new(NamedTempFile::new().expect("a place for a file"));
 }
 
-// The file's text, and behind zero bytes words for the command line (`--shards=2`) and
+// The file's text, and after zero bytes words for the command line (`--shards=2`) and
 // for the environment (`CORECAST_SHARDS=2`).
 fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.split(|&byte| byte == 0);
@@ -51,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => named(&error, &typed),
         Ok(Command::PrintConfig(text)) => assert!(!text.is_empty()),
         Ok(mut resolved) => {
-            // What is printed has no old spellings.
+            // The printed settings have no old spellings.
             if let Command::Serve(options) = &mut resolved {
                 options.notes.clear();
             }
@@ -79,7 +80,7 @@ fn parse(typed: &Typed<'_>, more: &[&str]) -> Result<Command, CliError> {
             file.write_all(text).expect("room for a file");
             words.extend(["--config".into(), file.path().into()]);
         }
-        // Behind a word of `--` there are no flags.
+        // After a word of `--` there are no flags.
         words.extend(more.iter().chain(&typed.flags).map(OsString::from));
         let variable = |name: &str| {
             // A file of another's choice is not read.
@@ -140,7 +141,7 @@ fn alike(word: &str) {
         &[],
     );
     match (as_flag, as_variable) {
-        // No such option: nobody asks for such a variable.
+        // No such option: such a variable is not looked up.
         (Err(CliError::Usage(_)), _) => {}
         (Ok(flag), Ok(variable)) => assert_eq!(flag, variable, "{word}"),
         (

@@ -15,7 +15,8 @@ use corecast_fuzz::oracle::Oracle;
 use corecast_fuzz::pieces;
 use libfuzzer_sys::fuzz_target;
 
-/// What a decoder may hold beside the message: one frame's header and control payload.
+/// The memory that a decoder may hold beside the message: one frame's header
+/// and control payload.
 const BESIDE_THE_MESSAGE: usize = 320;
 /// The least room that is made for a message.
 const LEAST_ROOM: usize = 64;

@@ -1,4 +1,4 @@
-//! What is said is heard.
+//! Every message sent is received.
 //!
 //! Any messages, whole or in fragments with control frames between them, masked or
 //! prepared for many, leave through the encoder and come back through the decoder in
@@ -59,7 +59,8 @@ const MAX_MESSAGE_BYTES: usize = 100_000;
 
 fuzz_target!(|case: Case<'_>| {
     let rules = Rules {
-        // Whose decoder it is: a client's gets what a server encodes.
+        // The role of the decoder: a client's gets the frames that a server
+        // encodes.
         role: if case.is_client {
             Role::Client
         } else {

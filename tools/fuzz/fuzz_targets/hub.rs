@@ -2,10 +2,10 @@
 //!
 //! A session that is subscribed when a publication is made, and stays so, gets it
 //! exactly once, and one publisher's publications in the order made, to whatever
-//! topics they went. Nobody gets one that left, or is the exception. The same holds for
-//! what an outsider has had accepted. Notices arrive once and in order. Shards are only
-//! ever run when they were woken or know of work, so a lost wake is found as well:
-//! in the end nothing is pending anywhere.
+//! topics they went. A session that left, or is the exception, gets none. The same
+//! holds for publications that an outsider has had accepted. Notices arrive once and in
+//! order. Shards are only ever run when they were woken or know of work, so a lost wake
+//! is found as well: in the end nothing is pending anywhere.
 
 #![no_main]
 
@@ -67,7 +67,7 @@ enum Operation {
     Run {
         budget: u8,
     },
-    /// What a shard does in one turn.
+    /// One turn of a shard.
     Turn {
         budget: u8,
     },
@@ -77,10 +77,10 @@ enum Operation {
 /// Shard and session.
 type Who = (usize, u32);
 
-/// One publication: where it was made, and the how-manieth it was there.
+/// One publication: the place where it was made, and its number there.
 type Id = (usize, u32);
 
-/// What a session is in, and what it has been sent there.
+/// The membership of a session in a topic, and the publications it has got there.
 struct Membership {
     since: u32,
     got: BTreeSet<Id>,
@@ -138,7 +138,8 @@ impl Oracle {
         let due = self.due.entry(who).or_default();
         match due.iter().position(|(next, _)| next.0 == id.0) {
             Some(first) if due[first].0 == id => drop(due.remove(first)),
-            // Who joins may get what was made just before, and is owed nothing then.
+            // A session that joins may get publications made just before, and
+            // is owed none of them.
             _ => assert!(made.at < member.since, "{who:?} got {id:?} out of order"),
         }
     }
@@ -175,7 +176,7 @@ struct Shard {
     sessions: Vec<Subscriptions>,
     published: u32,
     told: u32,
-    /// How many notices of each shard it has heard.
+    /// How many notices of each shard it has received.
     heard: Vec<u32>,
 }
 
@@ -206,7 +207,7 @@ impl Shard {
         });
     }
 
-    /// What a shard does before it serves its sockets.
+    /// The part of a shard's turn before it serves its sockets.
     fn receive(&mut self) {
         if self.hub.mesh().waker().begin() {
             self.hub.expect_incoming();

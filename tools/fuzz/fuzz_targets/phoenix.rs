@@ -1,4 +1,4 @@
-//! What a Phoenix client may send, on any text and any bytes.
+//! The messages of a Phoenix client, with any text and any bytes.
 //!
 //! The parser takes no JSON that is not, does not take another shape for a
 //! message, and takes the two kinds of frame alike in version 1.
@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
     let understood = V2.understands(Message::Text(text));
     assert!(is_json || !understood);
     if understood && let Some(json) = &json {
-        // What a later version may add is read over.
+        // Elements that a later version may add are read over.
         assert!(json.as_array().is_some_and(|array| array.len() >= 5));
         assert!(is_text(json.get(2)) && is_text(json.get(3)));
     }

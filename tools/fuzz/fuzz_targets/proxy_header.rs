@@ -1,8 +1,8 @@
 //! The PROXY protocol header, versions 1 and 2, on any bytes.
 //!
 //! The verdict is the same however the header is split; a header ends within its
-//! bytes, comes within so many, is accepted again without what follows it, and one of version 1 has the
-//! address that its words name.
+//! bytes, comes within so many, is accepted again without the bytes after it, and one
+//! of version 1 has the address that its words name.
 
 #![no_main]
 

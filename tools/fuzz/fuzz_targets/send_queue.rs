@@ -1,9 +1,9 @@
 //! The send queue under any pushes, and a socket that takes what it likes.
 //!
-//! Bytes leave in the order pushed, none twice, none left out; `pending_bytes` is
-//! exactly what was pushed and has not left, also after a socket that failed. What
-//! `abandon` keeps is the rest of what has begun to leave, never half a frame, and it
-//! counts the publications it forgets.
+//! Bytes leave in the order pushed, none twice, none left out; `pending_bytes`
+//! counts exactly the bytes pushed that have not left, also after a socket that
+//! failed. The bytes that `abandon` keeps are the rest of those that have begun to
+//! leave, never half a frame, and it counts the publications it forgets.
 
 #![no_main]
 
@@ -37,7 +37,7 @@ enum Operation<'a> {
     Abandon,
 }
 
-/// What the socket does when it is offered bytes.
+/// The answer of the socket when it is offered bytes.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 enum Answer {
     Take(u16),
@@ -107,7 +107,7 @@ impl Model {
         }
     }
 
-    /// Checks that these bytes are those whose turn it was.
+    /// Checks that these bytes are the next ones due.
     fn leave(&mut self, mut left: &[u8]) {
         while let Some(first) = self.waiting.front() {
             let rest = &first.bytes[self.sent_of_first..];
@@ -124,11 +124,12 @@ impl Model {
         assert!(left.is_empty(), "bytes left that were never pushed");
     }
 
-    /// Checks what `abandon` kept: whole pushes, the one that has begun at least.
+    /// Checks the rest that `abandon` kept: whole pushes, the one that has
+    /// begun at least.
     fn abandon(&mut self, kept_bytes: usize, forgotten: u64) {
         let begun = self.sent_of_first > 0 || self.is_rest;
         let mut kept = usize::from(begun && !self.waiting.is_empty());
-        // One's own frames that were pushed one behind the other are one run.
+        // One's own frames that were pushed one after the other are one run.
         let run = self
             .waiting
             .iter()

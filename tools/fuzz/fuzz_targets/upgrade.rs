@@ -1,12 +1,13 @@
 //! The server's side of the opening handshake on any bytes.
 //!
 //! - The verdict is the same however the request is split.
-//! - What is accepted is what it seems to be to a reader that only looks for lines:
-//!   one `Host`, no body, no line break or NUL in a value, and for a WebSocket the
-//!   version and the key. The answer's accept key is what other crates make of it.
-//! - What is accepted is accepted again when it is written anew from its parts.
-//! - What is refused gets a valid response, the same for every request with that
-//!   fault: none of the request's bytes are in it.
+//! - An accepted request is as it seems to a reader that only looks for lines: one
+//!   `Host`, no body, no line break or NUL in a value, and for a WebSocket the
+//!   version and the key. The answer's accept key is the one that other crates make
+//!   of it.
+//! - An accepted request is accepted again when it is written anew from its parts.
+//! - A refused request gets a valid response, the same for every request with
+//!   that fault: none of the request's bytes are in it.
 //! - Nothing a handler can ask of a request panics; no param is empty or has a
 //!   control character; only listed origins pass the policy.
 
@@ -346,7 +347,7 @@ fn origin(request: &Request) {
         _ => false,
     };
     assert_eq!(policy.allows(request), allowed, "{origins:?}");
-    // Whoever lists the very origin lets it in.
+    // A policy that lists this very origin lets it in.
     if let [origin] = origins[..]
         && let Ok(origin) = std::str::from_utf8(origin)
         && let Ok(policy) = OriginPolicy::new([origin])

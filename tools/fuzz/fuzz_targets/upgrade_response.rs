@@ -54,7 +54,7 @@ fuzz_target!(|bytes: &[u8]| {
         Some(Ok(consumed)) => {
             let head = String::from_utf8_lossy(&bytes[..*consumed]).to_ascii_lowercase();
             assert!(head.contains(" 101"));
-            // The same words may stand in the reason behind the status.
+            // The same words may stand in the reason after the status.
             let accepts = |line: &&str| line.starts_with("sec-websocket-accept:");
             assert_eq!(head.lines().filter(accepts).count(), 1);
             assert!(bytes.windows(accept.len()).any(|window| window == accept));

@@ -28,7 +28,7 @@ const RULES: Rules = Rules {
 };
 
 fuzz_target!(|case: Case<'_>| {
-    // The place behind the first byte that spoils the text.
+    // The place after the first byte that spoils the text.
     let spoilt = match std::str::from_utf8(case.text) {
         Err(error) => error
             .error_len()
@@ -37,7 +37,7 @@ fuzz_target!(|case: Case<'_>| {
     };
 
     let mut stream = Vec::new();
-    // Where in the stream each byte of the text lies.
+    // The position in the stream of each byte of the text.
     let mut places = Vec::new();
     let mut opcode = OpCode::Text;
     let mut push = |stream: &mut Vec<u8>, fin, fragment: &[u8]| {

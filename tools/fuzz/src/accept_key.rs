@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 
-/// What RFC 6455 §1.3 makes of a key.
+/// The accept key that RFC 6455 §1.3 makes of a key.
 pub fn accept_key(key: &[u8]) -> Vec<u8> {
     let mut hash = sha1_smol::Sha1::new();
     hash.update(key);

@@ -29,14 +29,14 @@ impl From<Event<'_>> for Owned {
     }
 }
 
-/// A decoder, and what it has found so far.
+/// A decoder, and its results so far.
 #[derive(Default)]
 pub struct Session {
     /// The decoder.
     pub decoder: Decoder,
-    /// What it found.
+    /// The events it found.
     pub events: Vec<Owned>,
-    /// What ended it, if it was a fault.
+    /// The fault that ended it, if there was one.
     pub fault: Option<ProtocolError>,
 }
 

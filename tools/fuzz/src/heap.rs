@@ -1,7 +1,7 @@
 //! How much memory is in use, counted by the allocator itself.
 //!
-//! This measures a limit from outside: what a decoder *holds* is what the allocator
-//! gave out and did not get back, whatever the decoder says of itself.
+//! This measures a limit from outside: a decoder *holds* the memory that the
+//! allocator gave out and did not get back, whatever the decoder says of itself.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering};

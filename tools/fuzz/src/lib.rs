@@ -1,4 +1,4 @@
-//! What the fuzz targets share.
+//! The parts that the fuzz targets share.
 //!
 //! Each file in `fuzz_targets/` is one program that libFuzzer feeds with bytes. It
 //! says in its first lines what must hold and panics where it does not, so that a

@@ -1,4 +1,5 @@
-//! What a connection costs, as it was measured, and the sums that follow from it.
+//! The costs of a connection, as they were measured, and the sums that follow
+//! from them.
 //!
 //! # Invariants worth naming
 //!
@@ -23,7 +24,7 @@ pub enum Driver {
 /// Bytes that something takes, and how that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
-    /// What takes them, in a few words.
+    /// The use of the bytes, in a few words.
     pub what: &'static str,
     /// How many.
     pub bytes: u64,
@@ -80,7 +81,7 @@ pub const BUFFER_PAGE_BYTES: u64 = 4_096;
 
 /// Kernel memory of one end of a connection for bytes that are on their way or
 /// were not read, in whole pages. Measured with 4,000 loopback connections that
-/// nobody reads: 1.8, 1.2, 2.8 and 6.9 pages each for 20, 1,000, 4,000 and
+/// are not read: 1.8, 1.2, 2.8 and 6.9 pages each for 20, 1,000, 4,000 and
 /// 16,000 bytes, from `mem` in /proc/net/sockstat.
 pub fn buffered_bytes(bytes: u64) -> u64 {
     (1 + (bytes * 3 / 2).div_ceil(BUFFER_PAGE_BYTES)) * BUFFER_PAGE_BYTES

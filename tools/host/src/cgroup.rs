@@ -8,7 +8,7 @@ use super::root::Root;
 /// of a page.
 const NONE: u64 = 1 << 60;
 
-/// Where the memory limit and the use of a process's group are to be read.
+/// The files with the memory limit and the memory use of a process's group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     limit: PathBuf,
@@ -34,7 +34,7 @@ impl Group {
         limit(&root.read(&self.limit)?)
     }
 
-    /// What its processes use, in bytes.
+    /// The memory that its processes use, in bytes.
     pub fn used_bytes(&self, root: &Root) -> Option<u64> {
         root.read_number(&self.used)
     }
@@ -50,7 +50,7 @@ fn limit(text: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|bytes| *bytes < NONE)
 }
 
-/// Every group that has a say about memory, from the innermost outwards.
+/// Every group whose memory limit applies, from the innermost outwards.
 fn candidates(groups: &str) -> Vec<Group> {
     directories(groups, "memory")
         .into_iter()
@@ -70,16 +70,16 @@ fn candidates(groups: &str) -> Vec<Group> {
 /// The directory of a control group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// 1 or 2: the files in it have other names.
     pub version: u8,
 }
 
-/// The directories of every group that has a say about what `controller` does,
-/// from the innermost outwards, by the text of a `/proc/PID/cgroup`. A
-/// container sees its own group as the root of the file system, so that the
-/// path in that text may not exist there.
+/// The directories of every group whose limits in `controller` apply, from the
+/// innermost outwards, by the text of a `/proc/PID/cgroup`. A container sees
+/// its own group as the root of the file system, so that the path in that text
+/// may not exist there.
 pub fn directories(groups: &str, controller: &str) -> Vec<Directory> {
     let place = |line: &str| -> Option<(PathBuf, u8, PathBuf)> {
         let mut parts = line.splitn(3, ':').skip(1);

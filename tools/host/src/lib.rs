@@ -1,13 +1,12 @@
 //! # corecast-host
 //!
-//! What a Linux host says about itself: its limits, memory, groups and the
-//! kernel's counters. The `corecast` program judges by it, and the load generator
-//! explains by it what stopped a run. Nothing here serves, and nothing here depends
-//! on the server: what only its code can say is handed in ([`Settings`],
-//! [`doctor::Told`]).
+//! The state of a Linux host: its limits, memory, groups and the kernel's counters.
+//! The `corecast` program judges by it, and the load generator explains by it what
+//! stopped a run. Nothing here serves, and nothing here depends on the server:
+//! facts that only its code knows are handed in ([`Settings`], [`doctor::Told`]).
 //!
 //! readings of the host × [`doctor::Asked`] → [`doctor`] → the first wall;
-//! [`budget`] × [`plan::Question`] → [`plan`] → what a load needs. Beside them:
+//! [`budget`] × [`plan::Question`] → [`plan`] → the needs of a load. Beside them:
 //! [`cpus`] (lists of cores) and [`number`] (numbers as people write and read them).
 //!
 //! # Invariants worth naming

@@ -111,7 +111,7 @@ impl PortRange {
 pub struct Descriptors {
     /// The limit in force.
     pub soft: u64,
-    /// What the process may raise it to by itself.
+    /// The value to which the process may raise it by itself.
     pub hard: u64,
 }
 

@@ -4,14 +4,14 @@ use super::clock::page_bytes;
 use super::root::Root;
 use super::text::field_bytes;
 
-/// What `/proc/meminfo` says.
+/// The values of `/proc/meminfo`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
     /// All of it.
     pub total_bytes: Option<u64>,
-    /// What programs can still have without swapping.
+    /// The memory that programs can still have without swapping.
     pub available_bytes: Option<u64>,
-    /// What the kernel keeps its objects in, such as sockets and descriptors.
+    /// The memory of the kernel's objects, such as sockets and descriptors.
     pub slab_bytes: Option<u64>,
 }
 

@@ -38,8 +38,8 @@ pub fn count(text: &str) -> Result<u64, String> {
     Ok(whole as u64)
 }
 
-/// A number without what groups its digits: underscores anywhere, and commas between
-/// thousands. Other commas make a list, which is no number.
+/// A number without the separators of its digits: underscores anywhere, and commas
+/// between thousands. Other commas make a list, which is no number.
 fn ungrouped(text: &str) -> Option<String> {
     let plain = text.replace('_', "");
     let Some((first, rest)) = plain.split_once(',') else {

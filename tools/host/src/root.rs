@@ -1,4 +1,5 @@
-//! Where the host's files are read from: `/`, or a directory that stands for it.
+//! The directory that the host's files are read from: `/`, or a directory that
+//! stands for it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root(PathBuf);
 
-/// What could not be read, and why.
+/// A value that could not be read, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread(String);
 
@@ -16,7 +17,7 @@ pub struct Unread(String);
 pub type Reading<T> = Result<T, Unread>;
 
 impl Unread {
-    /// What a person should know about it.
+    /// The reason, in words for people.
     pub fn new(why: impl Into<String>) -> Unread {
         Unread(why.into())
     }
@@ -47,7 +48,8 @@ impl Root {
         self.0 == Path::new("/")
     }
 
-    /// Where a path of the host is; it may be written with or without its slash.
+    /// The place of a path of the host, which may be written with or without
+    /// its slash.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.0.join(path.strip_prefix("/").unwrap_or(path))
@@ -73,7 +75,7 @@ impl Root {
             .map_err(|error| Unread(format!("cannot read {}: {error}", path.display())))
     }
 
-    /// What `parse` makes of a file's text.
+    /// The value that `parse` makes of a file's text.
     ///
     /// # Errors
     /// The path, and that it cannot be read or is of a form unknown here.

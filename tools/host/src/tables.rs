@@ -13,8 +13,8 @@ use super::Root;
 /// the pages, and a few to spare. The threads' wake events come on top.
 pub const OTHERS: u64 = 64;
 
-/// What of those is really in use: standard streams, rings and timers, without
-/// what is spared. Counted in the generator's tables.
+/// The part of those that is really in use: standard streams, rings and timers,
+/// without the spare ones. Counted in the generator's tables.
 const IN_USE: u64 = 8;
 
 /// More threads than these only take each other's time.

@@ -2,20 +2,20 @@
 
 use super::root::Root;
 
-/// One table gives the fields, the names the kernel has for them, and what can
-/// be done with all of them.
+/// One table gives the fields, the names the kernel has for them, and the
+/// operations on all of them.
 macro_rules! counters {
     ($($(#[$doc:meta])* $field:ident => $name:literal,)*) => {
-        /// What the kernel has counted in this network namespace, for all
-        /// processes, since it exists; or the difference between two readings.
-        /// A counter that a kernel does not have stays 0.
+        /// The events that the kernel has counted in this network namespace,
+        /// for all processes, since it exists; or the difference between two
+        /// readings. A counter that a kernel does not have stays 0.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct TcpCounters {
             $($(#[$doc])* pub $field: u64,)*
         }
 
         impl TcpCounters {
-            /// What was counted since `earlier`.
+            /// The events counted since `earlier`.
             pub fn since(&self, earlier: &TcpCounters) -> TcpCounters {
                 TcpCounters {
                     $($field: self.$field.saturating_sub(earlier.$field),)*

@@ -15,8 +15,8 @@ pub fn field_bytes(text: &str, name: &str) -> Option<u64> {
     field(text, name).map(|kib| kib.saturating_mul(1024))
 }
 
-/// The ranges in a list such as `0-3,8` of cores or ports. What is no number
-/// is left out.
+/// The ranges in a list such as `0-3,8` of cores or ports. A part that is no
+/// number is left out.
 pub fn ranges(list: &str) -> impl Iterator<Item = RangeInclusive<u32>> {
     list.trim().split(',').filter_map(|part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));

@@ -16,7 +16,7 @@ pub enum Cause {
     Descriptors,
     /// The kernel had no memory for a socket or a watch (`ENOBUFS`, `ENOMEM`).
     Memory,
-    /// Nobody listens there (`ECONNREFUSED`).
+    /// No process listens there (`ECONNREFUSED`).
     Refused,
     /// The host or network cannot be reached.
     Unreachable,
@@ -51,7 +51,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// What an error of the operating system stands for.
+    /// The cause that an error of the operating system stands for.
     pub fn of_error(error: &io::Error) -> Cause {
         match error.raw_os_error() {
             Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Cause::PortsUsedUp,
@@ -69,7 +69,7 @@ impl Cause {
         }
     }
 
-    /// A phrase that fits behind a number: "3 refused".
+    /// A phrase that fits after a number: "3 refused".
     pub fn describe(self) -> String {
         match self {
             Cause::PortsUsedUp => "without a free port (EADDRNOTAVAIL)".into(),

@@ -1,5 +1,5 @@
-//! How a message of ours is dressed for a server: as it is, as a chat message
-//! in JSON, or as a push on a Phoenix channel.
+//! The format of a message of ours for a server: as it is, as a chat message in
+//! JSON, or as a push on a Phoenix channel.
 
 use std::fmt;
 use std::io::Write;
@@ -9,7 +9,7 @@ use corecast::ws::{Message, OpCode};
 
 use crate::stamp::{BINARY_BYTES, Stamp, TEXT_BYTES};
 
-/// What a server on the other side understands.
+/// The message format that a server understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Any bytes; they come back, or go to others, unchanged.
@@ -115,11 +115,11 @@ impl From<&[u8]> for Draft {
 #[derive(Debug, Clone)]
 pub struct Wording {
     dialect: Dialect,
-    /// What follows the stamp in every message.
+    /// The bytes that follow the stamp in every message.
     filler: Vec<u8>,
 }
 
-/// What was found in a received message.
+/// The content of a received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// A message of ours, as it was sent.
@@ -150,7 +150,7 @@ impl Wording {
         Ok(Wording { dialect, filler })
     }
 
-    /// What is put around messages.
+    /// The format of the messages.
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
@@ -158,8 +158,8 @@ impl Wording {
     /// Puts a stamped message into `draft` and says as what it is to be sent. On a
     /// Phoenix channel, `topic` is the topic.
     ///
-    /// The draft is empty or holds the message before, by the same wording, of which
-    /// what stays the same is kept.
+    /// The draft is empty or holds the message before, by the same wording, and the
+    /// parts that stay the same are kept.
     #[inline]
     pub fn write(&self, stamp: Stamp, topic: u64, draft: &mut Draft) -> OpCode {
         if self.dialect == Dialect::Raw {
@@ -203,7 +203,7 @@ impl Wording {
                 Some(stamp) if bytes[BINARY_BYTES..] == self.filler => Content::Stamped(stamp),
                 _ => Content::Corrupt,
             },
-            // A greeting, or an answer to what we did not say.
+            // A greeting, or an answer to another message than ours.
             (Dialect::Raw, Message::Text(_)) => Content::Other,
             (_, Message::Binary(_)) => Content::Other,
             (_, Message::Text(text)) => match Stamp::find_text(text.as_bytes()) {

@@ -82,11 +82,11 @@
 //! 2. [`engine`] opens the connections, serves them on one thread per core or
 //!    more, and counts.
 //! 3. [`scenario`] says what they do: messages carry a [`stamp`] in the server's
-//!    [`dialect`], and [`order`] tells what is lost, late or there twice.
+//!    [`dialect`], and [`order`] tells which are lost, late or there twice.
 //! 4. [`host`] looks at this machine and the server meanwhile, [`progress`] and
 //!    [`live`] show how it goes.
-//! 5. [`outcome`] is what was measured, [`diagnosis`] what stopped it, [`trend`]
-//!    what climbed, [`report`] how people see it.
+//! 5. [`outcome`] has the results, [`diagnosis`] the limit that stopped it,
+//!    [`trend`] the values that climbed, [`report`] the form for people.
 //!
 //! Around them: [`cause`] (why connections fail), [`random`], [`sys`] (system calls).
 

@@ -1,9 +1,9 @@
-//! Whether what arrives is all there and in order.
+//! The check that all messages arrive, and in order.
 //!
 //! # Invariants worth naming
 //!
 //! - As long as nothing goes wrong, a sequence is one number: the next expected.
-//!   Only what is missing is remembered one by one.
+//!   Only missing numbers are remembered one by one.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,7 +12,7 @@ use std::collections::hash_map::Entry;
 /// beyond is not a loss but another sequence.
 const MAX_GAP: u32 = 1 << 20;
 
-/// What an arrival means.
+/// The meaning of an arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
     /// The next one.
@@ -41,7 +41,7 @@ impl<K> Default for Order<K> {
 }
 
 impl<K: std::hash::Hash + Eq> Order<K> {
-    /// What the arrival of `sequence` means where `expected` is next.
+    /// The meaning of the arrival of `sequence` if `expected` is next.
     #[inline]
     pub fn arrive(&mut self, expected: &mut u32, sequence: u32, name: K) -> Arrival {
         if sequence == *expected {
@@ -72,7 +72,7 @@ impl<K: std::hash::Hash + Eq> Order<K> {
         Arrival::Duplicate
     }
 
-    /// Forgets a sequence that has ended. Returns what is missing of it.
+    /// Forgets a sequence that has ended. Returns its missing numbers.
     pub fn forget(&mut self, name: &K) -> Vec<u32> {
         self.missing.remove(name).unwrap_or_default()
     }
@@ -82,7 +82,7 @@ impl<K: std::hash::Hash + Eq> Order<K> {
 mod tests {
     use super::*;
 
-    /// What arrives, and what it should be said to be.
+    /// The arrivals, and the meaning that each should have.
     fn check(arrivals: &[(u32, Arrival)]) {
         let mut order = Order::default();
         let mut expected = 0;

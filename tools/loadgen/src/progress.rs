@@ -1,4 +1,4 @@
-//! What a run shows while it goes on: bars on a terminal, lines elsewhere.
+//! The progress display of a run: bars on a terminal, lines elsewhere.
 //!
 //! Everything goes to stderr, so that stdout is left to the result.
 
@@ -11,15 +11,15 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::outcome::{Outcome, per_second};
 use crate::report::{grouped, rate};
 
-/// Lines that nobody overwrites are not written more often than this.
+/// The shortest time between two lines that are not overwritten.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Steps of a bar that measures time: a tenth of a second each.
 const STEPS_PER_SECOND: f64 = 10.0;
 
-/// What is known of a run before it begins.
+/// The facts about a run that are known before it begins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProgressPlan {
-    /// What runs, in a few words: `echo against ws://host/`.
+    /// The kind of run, in a few words: `echo against ws://host/`.
     pub title: String,
     /// Connections that are to be opened.
     pub connections: u64,
@@ -32,7 +32,7 @@ pub struct ProgressPlan {
 }
 
 /// Shows how far a run is. All methods may be called from any thread, and none
-/// fails: a run does not end because nobody can see it.
+/// fails: a run does not end because its progress cannot be shown.
 #[derive(Debug)]
 pub struct Progress(View);
 
@@ -65,7 +65,7 @@ impl Progress {
         }
     }
 
-    /// What is known so far. To be called a few times a second.
+    /// Shows the results so far. To be called a few times a second.
     pub fn update(&self, outcome: &Outcome) {
         match &self.0 {
             View::Quiet => {}
@@ -98,7 +98,7 @@ struct Bars {
     rates: ProgressBar,
 }
 
-/// The bar of what ends the run.
+/// The bar of the quantity that ends the run.
 #[derive(Debug)]
 enum Measured {
     Time(ProgressBar),
@@ -124,7 +124,7 @@ impl Bars {
         };
         const BAR: &str = "{prefix:12} {wide_bar} {msg}";
         let heading = line(0, "{spinner} {msg}");
-        // What moves while nothing else does shows that the run is alive.
+        // A spinner that moves while nothing else does shows that the run is alive.
         heading.enable_steady_tick(Duration::from_millis(250));
         let connections = line(plan.connections, BAR).with_prefix("connections");
         let measured = match (plan.messages, plan.measured) {
@@ -244,12 +244,12 @@ impl<W: Write> Lines<W> {
     }
 
     fn write(&mut self, line: &str) {
-        // A run does not end because nobody reads its progress.
+        // A run does not end because its progress cannot be written.
         let _ = writeln!(self.writer, "{line}");
     }
 }
 
-/// What goes on now, of the last interval that was measured, and what has failed.
+/// The rates of the last interval that was measured, and the number of failures.
 fn rates(outcome: &Outcome) -> String {
     let mut words = Vec::new();
     if let Some(sample) = outcome.series.last() {

@@ -4,9 +4,9 @@
 //! send the same users at the same times with every later version of the tool.
 //!
 //! Masking keys come from it too. RFC 6455 §10.3 wants those to be such that a
-//! script in a browser cannot foretell them; there is none here, so speed decides.
+//! script in a browser cannot predict them; there is none here, so speed decides.
 
-/// What is added for each number.
+/// The increment for each number.
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A SplitMix64 generator (Steele, Lea and Flood, 'Fast splittable pseudorandom

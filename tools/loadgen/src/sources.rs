@@ -25,8 +25,8 @@ pub use parse::SourcesParseError;
 /// The most addresses one run may come from.
 pub const MAX_SOURCES: usize = 65_536;
 
-/// Where connections come from, as it was written. It is read with
-/// [`FromStr`](std::str::FromStr):
+/// The source addresses of connections, as they were written. They are read
+/// with [`FromStr`](std::str::FromStr):
 ///
 /// | written | means |
 /// |---|---|
@@ -36,7 +36,8 @@ pub const MAX_SOURCES: usize = 65_536;
 /// | `127.1.0.0/24` | a network without its first and last address |
 /// | `fd00::5`, `fd00::1-fd00::f`, `fd00::/120` | the same for IPv6; of a network only the first is left out |
 ///
-/// All but `auto` may be mixed with commas; what is named twice is used once.
+/// All but `auto` may be mixed with commas; an address that is named twice is
+/// used once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Sources {
     /// As many as the run needs.
@@ -201,7 +202,7 @@ pub enum SourcesError {
     Os {
         /// The address.
         source: IpAddr,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
 }

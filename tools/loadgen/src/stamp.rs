@@ -1,6 +1,7 @@
-//! What a message of ours carries: who sent it, its how-manieth it is, and when
-//! it was to be sent. Whoever receives it can tell its time under way, and
-//! whether anything is missing, late or there twice.
+//! The stamp in a message of ours: its sender, its number in the sender's
+//! sequence, and the time at which it was to be sent. A receiver can tell from
+//! it the time under way, and whether a message is missing, late or there
+//! twice.
 //!
 //! Times are those *planned*, not those at which the message really left: a
 //! generator or server that falls behind must not hide its delay by sending
@@ -14,14 +15,14 @@ pub const TEXT_BYTES: usize = MARK.len() + 2 * BINARY_BYTES;
 /// Begins a stamp in text.
 const MARK: &[u8] = b"~cc~";
 
-/// What a message carries.
+/// The stamp of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Nanoseconds of the run at which it was to be sent.
     pub planned: u64,
     /// Number of the connection that sent it.
     pub sender: u32,
-    /// The sender's how-manieth, from zero.
+    /// Its number in the sender's sequence, from zero.
     pub sequence: u32,
 }
 

@@ -21,7 +21,7 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 /// port that is free for this very pair of addresses.
 ///
 /// # Errors
-/// What the kernel says; that the connection is not there yet is none.
+/// The kernel's error; a connection that is not there yet is none.
 pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Link> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = socket2::Socket::new(Domain::for_address(target), kind, Some(Protocol::TCP))?;
@@ -70,10 +70,10 @@ pub fn pending_error(socket: &impl AsFd) -> Option<io::Error> {
     SockRef::from(socket).take_error().ok().flatten()
 }
 
-/// Makes the next close of this socket a reset, which leaves no TIME_WAIT
-/// behind: thousands of those would keep the next run from its ports.
+/// Makes the next close of this socket a reset, which leaves no TIME_WAIT:
+/// thousands of those would keep the next run from its ports.
 pub fn reset_on_close(socket: &impl AsFd) {
-    // A socket whose connection is gone leaves nothing behind anyway.
+    // A socket whose connection is gone leaves no TIME_WAIT anyway.
     let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
 
@@ -106,18 +106,18 @@ impl Timer {
                 libc::TFD_NONBLOCK | libc::TFD_CLOEXEC,
             )
         })?;
-        // SAFETY: the descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and nothing else owns it.
         let timer = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(Timer(Link::plain(Socket::new(timer))))
     }
 
-    /// What the plane watches.
+    /// The descriptor that the plane watches.
     pub fn watched(&self) -> &Link {
         &self.0
     }
 
     /// Lets the timer become readable after `delay`, once. Setting it again
-    /// forgets what was set before.
+    /// forgets the earlier setting.
     pub fn set(&self, delay: Duration) {
         let nanos = delay.as_nanos().max(1);
         let spec = libc::itimerspec {

@@ -25,12 +25,12 @@ pub const ENOUGH_POINTS: usize = 16;
 /// The line must rise by this many times the scatter.
 const SCATTERS: f64 = 2.0;
 
-/// A straight line through what was measured.
+/// A straight line through measured values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trend {
     /// How much the value rises in an hour; negative when it falls.
     pub slope_per_hour: f64,
-    /// The line's value where it begins, behind the settling time.
+    /// The line's value where it begins, after the settling time.
     pub start: f64,
     /// The line's value where it ends.
     pub end: f64,

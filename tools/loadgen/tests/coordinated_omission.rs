@@ -1,8 +1,8 @@
 //! A server that stands still for a moment cannot hide it from an open loop.
 //!
-//! How: a handler sleeps once, for 400 ms, on the only shard there is. What was
-//! to be sent meanwhile waits, and its waiting counts from the planned time:
-//! about rate × stall messages are late, and not only the one that hit it.
+//! How: a handler sleeps once, for 400 ms, on the only shard there is. Messages
+//! due meanwhile wait, and their waiting counts from the planned time: about
+//! rate × stall messages are late, and not only the one that met the stall.
 
 mod support;
 

@@ -70,7 +70,7 @@ impl Setup {
 /// The options of `measure`.
 #[derive(Debug, Args)]
 pub struct MeasureArgs {
-    /// What both kinds of run need.
+    /// The options that both kinds of run need.
     #[command(flatten)]
     pub setup: Setup,
     /// Connections, such as 10k or 1M; one size after the other
@@ -92,7 +92,7 @@ pub struct MeasureArgs {
 /// The options of `hold`.
 #[derive(Debug, Args)]
 pub struct HoldArgs {
-    /// What both kinds of run need.
+    /// The options that both kinds of run need.
     #[command(flatten)]
     pub setup: Setup,
     /// Connections, such as 10k or 1M

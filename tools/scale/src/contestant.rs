@@ -1,4 +1,4 @@
-//! Who is measured: the server, or the floor it is compared with.
+//! The measured contestants: the server, and the floor it is compared with.
 
 use std::ffi::OsString;
 use std::net::SocketAddrV4;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::Setup;
 
-/// Who.
+/// A measured contestant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Contestant {
@@ -64,8 +64,8 @@ impl Contestant {
 pub struct Running {
     /// Its process.
     pub process: Contender,
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddrV4,
-    /// Where it tells its statistics, if it does.
+    /// The address of its statistics, if it has any.
     pub admin: Option<SocketAddrV4>,
 }

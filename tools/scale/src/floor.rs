@@ -2,9 +2,9 @@
 //! plain loop of sends on each of many threads.
 //!
 //! It opens WebSocket connections, so that the same load drives it and the
-//! server, and does nothing else of the protocol: what a publisher sends is
-//! unmasked once and sent to everybody on every thread. Who does not take it at
-//! once has the rest when there is room.
+//! server, and does nothing else of the protocol: a publisher's message is
+//! unmasked once and sent to everybody on every thread. A connection that does
+//! not take it at once gets the rest when there is room.
 //!
 //! # Invariants worth naming
 //!
@@ -32,7 +32,7 @@ const BACKLOG: u32 = 65_535;
 const LISTENER: u64 = u64::MAX;
 const MAIL: u64 = u64::MAX - 1;
 
-/// What a thread is to send to all its connections.
+/// The frames that a thread is to send to all its connections.
 struct Mailbox {
     event: EventFd,
     frames: Mutex<VecDeque<Arc<[u8]>>>,
@@ -66,7 +66,7 @@ pub fn serve(address: SocketAddr, threads: usize, cpus: &[usize]) -> io::Result<
             .name(format!("floor-{number}"))
             .spawn(move || {
                 let outcome = Floor::new(address, number, cpu, mailboxes).and_then(Floor::run);
-                // Nobody listens any more when another thread has ended first.
+                // The receiver is gone when another thread has ended first.
                 let _ = ended.send(outcome);
             })?;
     }
@@ -93,7 +93,7 @@ struct Connection {
     outgoing: Outgoing,
     /// It has its answer to the opening handshake.
     subscribed: bool,
-    /// What has arrived of a request or a frame that is not whole.
+    /// The bytes that have arrived of a request or a frame that is not whole.
     partial: Vec<u8>,
 }
 
@@ -217,7 +217,7 @@ impl Floor {
                     ..
                 } = connection;
                 if *subscribed {
-                    // Whose socket is broken is found when its end is read.
+                    // A broken socket is found when its end is read.
                     let _ = outgoing.send(socket.as_fd(), &frame);
                 }
             }

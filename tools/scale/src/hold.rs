@@ -20,10 +20,10 @@ use crate::{host, load, slabs};
 
 /// Time between two looks at the server.
 const LOOK: Duration = Duration::from_secs(5);
-/// What the server pings silent sessions after, unless told otherwise.
+/// The silence after which the server pings a session, unless told otherwise.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// What the run showed.
+/// The results of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Held {
     /// The broadcasts.
@@ -44,11 +44,11 @@ pub struct Held {
     pub during_broadcasts: Waits,
     /// Newcomers between broadcasts.
     pub between_broadcasts: Waits,
-    /// What must not have happened.
+    /// The events that must not have happened, but did.
     pub failures: Vec<String>,
 }
 
-/// Holds what was asked for; true if nothing went wrong.
+/// Holds the connections that were asked for; true if nothing went wrong.
 ///
 /// # Errors
 /// When the host does not allow it, connections or deliveries were lost, or a
@@ -81,7 +81,7 @@ pub fn run(args: &HoldArgs) -> Result<bool> {
     Ok(held.failures.is_empty())
 }
 
-/// What was seen while the load ran.
+/// The observations while the load ran.
 struct Seen {
     outcome: Outcome,
     pings: u64,

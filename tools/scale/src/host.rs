@@ -1,4 +1,5 @@
-//! What the host must allow, and the shards a number of connections needs.
+//! The limits that the host must allow, and the shards that a number of
+//! connections needs.
 
 use std::fs;
 

@@ -10,15 +10,16 @@
 //! [`cli`] → [`measure`] or [`hold`] → [`network`] (with a table of connections
 //! that is large enough) → [`contestant`] (server or floor, started and looked at)
 //! → [`load`] (runs of `corecast-load`) and [`slabs`] (the kernel's memory
-//! meanwhile) → [`reading`] (what a run showed) → [`report`] (tables and charts).
+//! meanwhile) → [`reading`] (the results of a run) → [`report`] (tables and
+//! charts).
 //!
 //! # Invariants worth naming
 //!
 //! - The cores are not split: thousands of connections of both ends share them.
 //!   Costs are therefore processor time per delivery and bytes per connection,
-//!   which do not depend on who had the core; rates by the clock are those of
-//!   both ends together.
-//! - Every run ends by itself, and what the host's settings were is restored, unless
+//!   which do not depend on which end had the core; rates by the clock are
+//!   those of both ends together.
+//! - Every run ends by itself, and the host's former settings are restored, unless
 //!   the driver is killed; when it changes one, it says how to put it back.
 
 pub mod cli;
@@ -38,8 +39,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Everything the binary does. The exit status is 0 when every run did what it
-/// should, else 1.
+/// Everything the binary does. The exit status is 0 when every run succeeded,
+/// else 1.
 pub fn main() -> ExitCode {
     let outcome = match cli::Cli::parse().command {
         cli::Command::Measure(args) => measure::run(&args),

@@ -18,8 +18,8 @@ pub fn climb(connections: u64) -> Duration {
     Duration::from_micros(400 * connections)
 }
 
-/// Runs `program` with these words against `subject` and reads what it has
-/// measured; `json` is where it writes that.
+/// Runs `program` with these words against `subject` and reads its results,
+/// which it writes to `json`.
 ///
 /// # Errors
 /// When it measured nothing, did not end in time, or found anything lost.

@@ -1,7 +1,7 @@
 //! Growing sizes, server and floor in turns.
 //!
-//! The server sends no heartbeats here, because the floor sends none either: what
-//! those cost is measured while connections are [held](crate::hold).
+//! The server sends no heartbeats here, because the floor sends none either:
+//! their cost is measured while connections are [held](crate::hold).
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::contestant::Contestant;
 use crate::reading::Reading;
 use crate::{host, load, slabs};
 
-/// What the server is started with, before what the caller adds.
+/// The server's arguments, before those that the caller adds.
 const NO_HEARTBEATS: [&str; 2] = ["--ping-interval=0s", "--idle-timeout=0s"];
 
 /// Measured time per connection: that of about four broadcasts.
@@ -20,7 +20,7 @@ const PER_CONNECTION: Duration = Duration::from_micros(50);
 /// The shortest measured time.
 const LEAST: Duration = Duration::from_secs(4);
 
-/// Measures what was asked for; true if every run did what it should.
+/// Measures the sizes that were asked for; true if every run succeeded.
 ///
 /// # Errors
 /// When the host does not allow it, or a file cannot be written.

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use corecast_bench::{During, Error, Result, sys};
 use corecast_host::{EstablishedTable, Root, sysctl_path};
 
-/// What a new namespace should have as the host has it.
+/// The settings that a new namespace should have from the host.
 const INHERITED: [&str; 3] = [
     "net.core.somaxconn",
     "net.ipv4.ip_local_port_range",
@@ -21,8 +21,8 @@ const INHERITED: [&str; 3] = [
 
 /// Moves this thread, and what it starts from now on, into a network whose table
 /// has a bucket for both ends of each of so many connections, if the host's own
-/// has fewer. Call it before any other thread is started. Says what it did; where
-/// it may not, it says what that costs, and nothing is changed.
+/// has fewer. Call it before any other thread is started. Reports its effect; if
+/// it may not, it reports the cost of that, and nothing is changed.
 ///
 /// # Errors
 /// When the network was left and the new one could not be prepared, or the host's

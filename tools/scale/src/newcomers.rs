@@ -38,8 +38,8 @@ pub struct Newcomer {
     pub echo_micros: u64,
 }
 
-/// Lets them come until `stop` is set. The second part of the answer says what
-/// went wrong.
+/// Lets them come until `stop` is set. The second part of the answer names the
+/// failures.
 pub fn run(server: SocketAddrV4, stop: &AtomicBool) -> (Vec<Newcomer>, Vec<String>) {
     let began = (Instant::now(), SystemTime::now());
     thread::scope(|scope| {
@@ -56,7 +56,7 @@ pub fn run(server: SocketAddrV4, stop: &AtomicBool) -> (Vec<Newcomer>, Vec<Strin
     })
 }
 
-/// Every how-manieth of them comes in this lane.
+/// Runs the newcomers of one lane: every `LANES`th, from number `lane` on.
 fn run_lane(
     server: SocketAddrV4,
     stop: &AtomicBool,
@@ -113,7 +113,7 @@ fn one(server: SocketAddrV4, planned: Instant) -> Result<(Duration, Duration)> {
     Ok((open, echo))
 }
 
-/// Sends and reads until what came is the whole answer.
+/// Sends and reads until the bytes received are the whole answer.
 fn exchange(
     socket: &OwnedFd,
     mut words: &[u8],

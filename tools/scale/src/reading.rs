@@ -1,4 +1,4 @@
-//! What one run showed.
+//! The results of one run.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::contestant::Contestant;
 use crate::slabs::Cache;
 
-/// What a broadcast to so many connections showed of one contestant.
+/// The results of one contestant in a broadcast to so many connections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Whose it is.
+    /// The contestant.
     pub contestant: Contestant,
     /// Connections, all of which were open and had every publication.
     pub connections: u64,
@@ -33,8 +33,8 @@ pub struct Reading {
     pub load_bytes: f64,
     /// Memory of the kernel per connection, both ends, in bytes.
     pub kernel_bytes: f64,
-    /// What of it is in which cache of objects, the largest first; empty where
-    /// this process may not see them.
+    /// Its parts by cache of objects, the largest first; empty where this
+    /// process may not see them.
     pub kernel_caches: Vec<Cache>,
 }
 

@@ -1,5 +1,5 @@
-//! Where the kernel's memory goes: its object caches, from `/proc/slabinfo`, which
-//! only root may read.
+//! The uses of the kernel's memory: its object caches, from `/proc/slabinfo`,
+//! which only root may read.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,9 +32,9 @@ pub struct Cache {
 /// Objects, bytes of one, and bytes in all, by the cache's name.
 type Caches = BTreeMap<String, (u64, u64, u64)>;
 
-/// Does `work` and looks meanwhile. Returns what the caches held more at their
-/// fullest than before, for each of `connections`, the largest first; nothing
-/// where they may not be looked at.
+/// Does `work` and looks meanwhile. Returns the growth of the caches from
+/// before to their fullest, for each of `connections`, the largest first;
+/// nothing where they may not be looked at.
 pub fn watch<T>(connections: u64, work: impl FnOnce() -> T) -> (T, Vec<Cache>) {
     let before = look();
     let over = AtomicBool::new(false);

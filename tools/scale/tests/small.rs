@@ -1,6 +1,6 @@
 //! Whole runs of the binary at a size that takes seconds: shows that server and
-//! floor serve the same load, that what is held is judged, and that what a host
-//! cannot hold is refused.
+//! floor serve the same load, that held connections are judged, and that a
+//! number which a host cannot hold is refused.
 //!
 //! How: the real server and the real load generator, as built for the tests.
 //! Nothing is said about speed.

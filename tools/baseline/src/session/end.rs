@@ -1,4 +1,4 @@
-//! Why a session ended, and what its peer is told.
+//! The reason for a session's end, and the close code that its peer gets.
 
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -44,7 +44,7 @@ impl End {
         }
     }
 
-    /// What the peer is told, if there is still something to say.
+    /// The close code for the peer, if one can still be sent.
     pub fn close_code(self) -> Option<CloseCode> {
         match self {
             End::PeerClosed | End::Vanished => None,

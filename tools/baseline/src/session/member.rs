@@ -13,7 +13,7 @@ use crate::room::{Link, Rest, Subscription};
 use crate::server::Shared;
 use crate::stats::Stats;
 
-/// What a member of a room makes of its peer's messages.
+/// The use that a member of a room makes of its peer's messages.
 #[derive(Debug)]
 pub(crate) enum Manners {
     /// It publishes them as they are.
@@ -49,7 +49,7 @@ pub(super) struct Member<'m> {
     received: u64,
 }
 
-/// What a session waits for.
+/// An event that a session waits for.
 enum Event {
     /// A publication, or `None` when the session was cut.
     Published(Option<Message>),
@@ -62,7 +62,7 @@ enum Event {
 }
 
 impl<'m> Member<'m> {
-    /// A member that has said and heard nothing.
+    /// A member that has sent and received nothing.
     pub(super) fn new(
         socket: &'m mut Socket,
         subscription: Subscription<'m>,
@@ -80,7 +80,7 @@ impl<'m> Member<'m> {
         }
     }
 
-    /// Publishes what the peer says and sends it what was published, until one
+    /// Publishes the peer's messages and sends it the publications, until one
     /// of them ends.
     pub(super) async fn run(mut self, manners: &Manners) -> End {
         match self.take_part(manners).await {
@@ -162,7 +162,7 @@ impl<'m> Member<'m> {
         unless_cut(link, self.socket.feed(message)).await
     }
 
-    /// Counts what was received and sends what was collected.
+    /// Counts the received messages and sends the collected ones.
     async fn settle(&mut self) -> Result<(), End> {
         if self.received > 0 {
             self.stats.messages_in.add(self.received);

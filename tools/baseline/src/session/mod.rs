@@ -1,10 +1,11 @@
-//! What happens on an open connection: one task reads and writes, so that an
-//! answer needs no second task to be woken.
+//! The work on an open connection: one task reads and writes, so that an answer
+//! needs no second task to be woken.
 //!
 //! # Invariants worth naming
 //!
-//! - What was collected is flushed once, when nothing more has arrived: several
-//!   waiting messages leave in one write. In the plain style each leaves alone.
+//! - Collected messages are flushed once, when nothing more has arrived:
+//!   several waiting messages leave in one write. In the plain style each
+//!   leaves alone.
 //! - While a write waits, nothing is read. The kernel's flow control reaches
 //!   the sender.
 //! - tungstenite answers pings and close frames by itself at the next read.
@@ -30,8 +31,8 @@ use crate::server::Shared;
 /// An open connection.
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-/// What a session does, by its path. A place in a room is taken before the
-/// handshake is answered, so that whoever is connected misses nothing.
+/// The behaviour of a session, by its path. A place in a room is taken before
+/// the handshake is answered, so that a connected client misses nothing.
 #[derive(Debug)]
 pub(crate) enum Endpoint<'s> {
     /// Returns each message.

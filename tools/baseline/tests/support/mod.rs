@@ -1,5 +1,5 @@
-//! What the black-box tests share: a server process on a port of the kernel's
-//! choice, a client that somebody else wrote, and waiting with deadlines.
+//! The parts that the black-box tests share: a server process on a port of the
+//! kernel's choice, a client by other authors, and waiting with deadlines.
 
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code)]
@@ -32,7 +32,7 @@ pub fn baseline(arguments: &[&str]) -> Command {
 /// A running server process. Dropping it kills it.
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
 }
 
@@ -170,7 +170,7 @@ impl Client {
             .expect("taken");
     }
 
-    /// Sends what was fed.
+    /// Sends the messages that were fed.
     pub async fn flush(&mut self) {
         timeout(DEADLINE, self.0.flush())
             .await

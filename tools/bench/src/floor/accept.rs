@@ -13,7 +13,7 @@ use crate::sys::{self, Epoll, Interest};
 /// The key of the example in RFC 6455, section 1.3.
 pub const SAMPLE_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// What RFC 6455 says a server accepts [`SAMPLE_KEY`] with.
+/// The accept value that RFC 6455 gives for [`SAMPLE_KEY`].
 pub const SAMPLE_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// The shortest response a WebSocket client accepts for [`SAMPLE_KEY`].

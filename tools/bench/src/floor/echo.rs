@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::outgoing::Outgoing;
 use crate::sys;
 
-/// What the peer's connection came to.
+/// The outcome of the peer's connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It lives on.
@@ -30,7 +30,7 @@ impl EchoConnection {
         }
     }
 
-    /// Sends what waits. True when nothing waits any more.
+    /// Sends the bytes that wait. True when nothing waits any more.
     fn flush(&mut self) -> io::Result<bool> {
         if !self.outgoing.is_empty() {
             self.outgoing.flush(self.socket.as_fd())?;

@@ -1,4 +1,4 @@
-//! The floors: what a server on this kernel costs when it has no protocol at all.
+//! The floors: the cost of a server on this kernel that has no protocol at all.
 //!
 //! A WebSocket server must at least receive and send the bytes. A floor does
 //! that and nothing else, in the plainest loop that is fast, so that the ratio

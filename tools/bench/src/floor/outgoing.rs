@@ -20,7 +20,8 @@ impl Outgoing {
         self.bytes.is_empty()
     }
 
-    /// Sends `bytes` after what waits already, and keeps what finds no room.
+    /// Sends `bytes` after those that wait already, and keeps those that find
+    /// no room.
     #[inline]
     pub fn send(&mut self, socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
         if !self.is_empty() {
@@ -40,7 +41,7 @@ impl Outgoing {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Sends what waits, as far as there is room.
+    /// Sends the bytes that wait, as far as there is room.
     #[cold]
     pub fn flush(&mut self, socket: BorrowedFd<'_>) -> io::Result<()> {
         while self.sent < self.bytes.len() {

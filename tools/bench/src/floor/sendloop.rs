@@ -22,7 +22,7 @@ use super::outgoing::Outgoing;
 use super::{EVENT_BATCH, LISTENER, SCRATCH_BYTES};
 use crate::sys::{self, Epoll, Event, Interest};
 
-/// What each connection is sent first: a subscriber counts once it has it.
+/// The greeting, sent first on each connection: a subscriber counts once it has it.
 pub const GREETING: u8 = b'+';
 
 /// Time after which bytes that wait are tried again without a report of room.
@@ -42,7 +42,7 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    /// Sends what waits. True when nothing waits any more.
+    /// Sends the bytes that wait. True when nothing waits any more.
     #[cold]
     fn flush(&mut self) -> io::Result<bool> {
         self.outgoing.flush(self.socket.as_fd())?;
@@ -117,7 +117,8 @@ impl Sendloop {
         Ok(())
     }
 
-    /// Sends what waits for this subscriber, then publishes all that it has sent.
+    /// Sends the bytes that wait for this subscriber, then publishes all that
+    /// it has sent.
     fn serve_one(&mut self, slot: usize, event: Event) -> io::Result<()> {
         if let Some(subscriber) = &mut self.subscribers[slot]
             && event.writable()

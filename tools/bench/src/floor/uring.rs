@@ -24,8 +24,8 @@ const GROUP: u16 = 0;
 const BUFFERS: u16 = 512;
 const BUFFER_BYTES: usize = 16 * 1024 + 64;
 
-/// What a completion belongs to, in the upper half of its `user_data`; the
-/// lower half is the descriptor.
+/// The operation that a completion belongs to, in the upper half of its
+/// `user_data`; the lower half is the descriptor.
 const ACCEPT: u64 = 1 << 32;
 const RECEIVE: u64 = 2 << 32;
 const SEND: u64 = 3 << 32;
@@ -33,7 +33,8 @@ const SEND: u64 = 3 << 32;
 /// How answers go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sends {
-    /// By a non-blocking send of its own each; what finds no room is queued.
+    /// By a non-blocking send of its own each; an answer that finds no room is
+    /// queued.
     Direct,
     /// As requests, submitted together with the next wait.
     Queued,
@@ -98,7 +99,7 @@ struct InFlight {
 enum Bytes {
     /// A receive buffer, given back when sent.
     Received(u16),
-    /// What had to wait; held for the kernel, never read.
+    /// An answer that had to wait; held for the kernel, never read.
     Owned { _bytes: Vec<u8> },
 }
 

@@ -12,7 +12,7 @@ use crate::error::During;
 use crate::results::Sample;
 use crate::{Error, Result, sys};
 
-/// What a broadcast scenario sends.
+/// The load of a broadcast scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Broadcast {
     /// Connections, the publisher among them.
@@ -72,7 +72,7 @@ impl Broadcast {
     }
 }
 
-/// What is published again and again.
+/// The publication that is repeated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Publication<'a> {
     /// Sent by the publisher in one write.
@@ -104,7 +104,7 @@ pub(super) fn publish_in_turn(
     let publisher = 0;
     let subscribers = fleet.sockets.len();
     let mut scratch = vec![0; SCRATCH_BYTES];
-    // What each subscriber may still receive of the current batch.
+    // The bytes that each subscriber may still receive of the current batch.
     let mut due = vec![0; subscribers];
     let mut total_due = 0;
     let batch_bytes = delivered * (subscribers - 1) + answered;

@@ -182,7 +182,7 @@ fn compare(heard: &[u8], due: &[u8], index: usize, at: usize) -> Result<()> {
     )))
 }
 
-/// What a byte that begins an unexpected frame probably means.
+/// The probable meaning of the bytes that begin an unexpected frame.
 fn hint(heard: &[u8]) -> String {
     match *heard {
         [0x88, _, high, low, ..] => {

@@ -13,7 +13,7 @@ use crate::results::Sample;
 use crate::sys::{self, Event};
 use crate::{Error, Result};
 
-/// What an echo scenario sends.
+/// The load of an echo scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Echo {
     /// Connections, all of them busy.
@@ -39,8 +39,8 @@ impl Echo {
         sample
     }
 
-    /// Opens the connections and checks answers in full; with what is to be sent
-    /// on each.
+    /// Opens the connections and checks answers in full; with the exchange to be
+    /// sent on each.
     pub(super) fn open(self, peer: &Peer) -> Result<(Fleet, Exchange)> {
         let mut hello = match peer.protocol {
             Protocol::WebSocket => {

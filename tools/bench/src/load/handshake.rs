@@ -9,7 +9,7 @@ use crate::results::Sample;
 use crate::sys::{self, Epoll, Interest, Source};
 use crate::{Error, Result};
 
-/// What a handshake scenario does.
+/// The load of a handshake scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Handshakes {
     /// Handshakes in flight.
@@ -40,7 +40,7 @@ impl Handshakes {
         let mut epoll = Epoll::new(EVENT_BATCH).during("making an epoll instance")?;
         let mut scratch = vec![0; 16 * 1024];
         let begin = |slot: usize, hello: &Hello, epoll: &Epoll| -> Result<Opening> {
-            // One source address is enough: a reset leaves no TIME_WAIT behind.
+            // One source address is enough: a reset leaves no TIME_WAIT.
             let opening = Opening::begin(peer.address, Source::Any, hello)?;
             // On loopback the request is gone by now. Watching for room to write
             // would then cost an event for each handshake.

@@ -1,4 +1,4 @@
-//! Idle sessions: what each costs in memory, the server's and the kernel's.
+//! Idle sessions: the memory that each costs, the server's and the kernel's.
 //!
 //! Some sessions are opened first and have a message echoed each, so that what
 //! every server allocates once (its scratch buffers, the allocator's arenas, the
@@ -15,7 +15,7 @@ use crate::{Result, host};
 /// Time for freed kernel memory to come back and for the server to fall silent.
 const SETTLE: Duration = Duration::from_millis(700);
 
-/// What an idle scenario opens.
+/// The load of an idle scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Idle {
     /// Sessions that warm the server up.

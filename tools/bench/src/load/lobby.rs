@@ -81,7 +81,7 @@ impl Lobby {
         let body = phoenix::body(self.body_bytes, seed);
         match manner {
             Some(manner) => manner.publish(&body),
-            // A floor sends to everybody what it was sent.
+            // A floor sends the bytes it was sent to everybody.
             None => Exchange {
                 request: phoenix::push(&body),
                 response: phoenix::push(&body),
@@ -89,7 +89,7 @@ impl Lobby {
         }
     }
 
-    /// What every member but the publisher gets.
+    /// The bytes that every member but the publisher gets.
     fn delivery(self, exchange: &Exchange, manner: Option<&Manner>, seed: usize) -> Vec<u8> {
         match manner {
             Some(_) => phoenix::delivery(&phoenix::body(self.body_bytes, seed)),

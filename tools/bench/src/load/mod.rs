@@ -55,7 +55,7 @@ const CHECK_LIMIT: Duration = Duration::from_secs(180);
 /// before its limit: a contestant that never answers must not cost minutes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a peer speaks.
+/// The protocol of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// RFC 6455: an opening handshake, then frames.
@@ -64,14 +64,14 @@ pub enum Protocol {
     Raw,
 }
 
-/// Whom the load talks to.
+/// The server that the load talks to.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddrV4,
-    /// What it speaks.
+    /// Its protocol.
     pub protocol: Protocol,
-    /// What the paths `/echo` and `/broadcast` are appended to.
+    /// The prefix of the paths `/echo` and `/broadcast`.
     pub path_prefix: String,
     /// The kind of messages to send.
     pub opcode: Opcode,
@@ -109,7 +109,7 @@ impl Peer {
     }
 }
 
-/// What is sent, and what must come back.
+/// A request and the answer to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
     /// Sent in one write.
@@ -143,7 +143,7 @@ impl Deadline {
         Deadline(Instant::now() + limit)
     }
 
-    /// The time left, or the error that says what did not happen.
+    /// The time left, or the error that names the event that did not happen.
     pub fn left(&self, waiting_for: impl FnOnce() -> String) -> Result<Duration> {
         match self.0.checked_duration_since(Instant::now()) {
             Some(left) if !left.is_zero() => Ok(left),

@@ -1,4 +1,4 @@
-//! How a connection begins: what is said first, and which answer makes it one.
+//! The beginning of a connection: its first bytes, and the answer that opens it.
 
 use std::net::SocketAddrV4;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,7 +12,8 @@ use crate::floor::{GREETING, SAMPLE_KEY};
 use crate::sys::{self, Event, Source};
 use crate::{Error, Result};
 
-/// What a client says first and what it must hear before the connection counts.
+/// The first bytes of a client, and the answer without which its connection
+/// does not count.
 #[derive(Debug, Clone)]
 pub struct Hello {
     said: Vec<u8>,

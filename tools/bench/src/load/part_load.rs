@@ -1,11 +1,11 @@
-//! Echo at a part of the highest rate: what a message costs a server that is not
-//! saturated, as most are most of the time.
+//! Echo at a part of the highest rate: the cost of a message on a server that is
+//! not saturated, as most are most of the time.
 //!
 //! Messages leave one at a time at planned moments, each on the connection that
 //! has been idle for longest. The load spins on a core of its own: a sleeping one
 //! would wake late and send several at once, which is cheaper for a server than
-//! what is asked for here. So the load counts as fully busy, and CPU time per
-//! message is what is compared.
+//! what is asked for here. So the load counts as fully busy, and the compared
+//! figure is CPU time per message.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -17,7 +17,7 @@ use crate::Result;
 use crate::error::During;
 use crate::results::Sample;
 
-/// What a part-load scenario sends.
+/// The load of a part-load scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct PartLoad {
     /// The echo whose highest rate is found first.

@@ -2,7 +2,7 @@
 //! bytes with which a server answers them.
 //!
 //! A server may write the keys of a reply in either order, and may put it before
-//! or behind the publication it answers. Both are learned from a first visit,
+//! or after the publication it answers. Both are learned from a first visit,
 //! which reads the answers as JSON; from then on bytes are compared.
 
 use std::os::fd::AsFd;
@@ -14,7 +14,7 @@ use super::{Deadline, Exchange, Fleet, Hello, NAP, Opcode, Peer, frame, payload}
 use crate::error::During;
 use crate::{Error, Result, sys};
 
-/// Where a Phoenix server listens for V2.
+/// The path on which a Phoenix server speaks V2.
 const PATH: &str = "/socket/websocket?vsn=2.0.0";
 
 /// The topic of all clients.
@@ -56,8 +56,8 @@ pub struct Manner {
 }
 
 impl Manner {
-    /// Joins on one connection, publishes to itself, and learns how that is
-    /// answered. The connection stays a member.
+    /// Joins on one connection, publishes to itself, and remembers the answer.
+    /// The connection stays a member.
     pub fn learn(fleet: &Fleet, index: usize, deadline: Deadline) -> Result<Manner> {
         let yes = json!({"status": "ok", "response": {}});
         let due = json!(["1", "1", TOPIC, "phx_reply", yes]);

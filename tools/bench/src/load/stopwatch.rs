@@ -1,4 +1,4 @@
-//! The measured window: when it begins and ends, and whose CPU time passed in it.
+//! The measured window: its beginning, its end, and the CPU time used in it.
 
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,10 @@ pub struct Window {
     pub measured: Duration,
 }
 
-/// Whose CPU time is charged.
+/// The process and the cores whose CPU time is charged.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
-    /// The server's process; `None` if it is not ours to look into.
+    /// The server's process; `None` if this process may not look into it.
     pub server: Option<u32>,
     /// The cores of the measurement, to notice other work on them.
     pub cores: Option<Layout>,
@@ -31,7 +31,7 @@ pub struct Account {
     pub shards: Option<Shards>,
 }
 
-/// What the accounts stood at when the window began.
+/// The readings when the window began.
 struct Mark {
     at: Instant,
     messages: u64,

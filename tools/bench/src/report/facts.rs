@@ -1,4 +1,4 @@
-//! What the table, the page and the Markdown say in the same words.
+//! The facts that the table, the page and the Markdown say in the same words.
 
 use corecast_load::report::units::{grouped, significant};
 
@@ -14,12 +14,12 @@ const TOLERATED_OTHER_WORK: f64 = 0.05;
 /// Stands in front of a rate that the contestant might have exceeded.
 pub(super) const LOWER_BOUND: &str = "≥ ";
 
-/// What the tables' columns mean.
+/// The meaning of the tables' columns.
 pub(super) const EXPLANATION: &str = "÷ floor: compared with the fastest floor, within each round. \
      CPU is that of the contestant's process. client-bound: the load's cores were full and the \
      contestant's were not, so its rate is a lower bound and CPU ÷ floor decides.";
 
-/// What the figures of memory mean.
+/// The meaning of the figures of memory.
 pub(super) const MEMORY_EXPLANATION: &str = "Memory is growth per idle session; kernel memory is \
      the growth of all slabs, halved for the two ends of a loopback connection.";
 
@@ -57,7 +57,7 @@ pub(super) fn ratio(times: f64) -> String {
     }
 }
 
-/// What part of another figure: `0.94`, `1/169`.
+/// One figure as a part of another: `0.94`, `1/169`.
 pub(super) fn part(part: f64) -> String {
     match part {
         _ if part > 0.0 && part < 0.0995 => format!("1/{}", grouped((1.0 / part).round() as u64)),
@@ -102,13 +102,13 @@ pub(super) fn groups(results: &Results) -> Vec<(&str, Vec<&Contest>)> {
     groups
 }
 
-/// What was measured is memory and not time.
+/// Whether memory was measured, and not time.
 pub(super) fn is_idle(contest: &Contest) -> bool {
     let mut entries = contest.entries.iter();
     entries.any(|entry| entry.idle_samples().next().is_some())
 }
 
-/// A goal and what became of it.
+/// A goal and its result.
 pub(super) struct Judged<'a> {
     pub contest: &'a Contest,
     pub verdict: Verdict,
@@ -125,7 +125,8 @@ pub(super) fn judged(results: &Results) -> Vec<Judged<'_>> {
     results.contests.iter().flat_map(of_contest).collect()
 }
 
-/// What was reached, in the terms of the goal: `0.935`, `0.991 by CPU`, `58 B`.
+/// The figure that was reached, in the terms of the goal: `0.935`, `0.991 by
+/// CPU`, `58 B`.
 pub(super) fn reached(verdict: &Verdict) -> String {
     let Some(figure) = verdict.figure.filter(|figure| figure.is_finite()) else {
         return NONE.into();
@@ -177,7 +178,7 @@ pub(super) fn host(host: &Host) -> String {
     words
 }
 
-/// What was measured and how.
+/// The subject and the method of the measurement.
 pub(super) fn settings(results: &Results) -> String {
     let settings = &results.settings;
     let rounds = match settings.rounds {
@@ -194,7 +195,7 @@ pub(super) fn settings(results: &Results) -> String {
     )
 }
 
-/// Which cores did what: `server on core 0, load on core 1`.
+/// The use of the cores: `server on core 0, load on core 1`.
 pub(super) fn cores(settings: &Settings) -> String {
     let list = |cores: &[usize]| {
         let noun = if cores.len() == 1 { "core" } else { "cores" };
@@ -215,7 +216,7 @@ pub(super) fn failures(results: &Results) -> Vec<String> {
     words.collect()
 }
 
-/// What makes the figures doubtful, a sentence each.
+/// The reasons to doubt the figures, a sentence each.
 pub(super) fn doubts(results: &Results) -> Vec<String> {
     let settings = &results.settings;
     let mut doubts = Vec::new();
@@ -258,7 +259,7 @@ fn other_work(results: &Results) -> Option<String> {
     ))
 }
 
-/// The best of those who are neither ours, nor a baseline, nor a floor.
+/// The best contestant that is neither ours, nor a baseline, nor a floor.
 pub(super) fn best_rival(contest: &Contest) -> Option<&Entry> {
     let rivals = contest.entries.iter();
     rivals

@@ -1,4 +1,4 @@
-//! The figures of contestants in columns: what the table and the page both show.
+//! The figures of contestants in columns, as the table and the page both show them.
 
 use corecast_load::report::units::{micros, significant};
 

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, pr
 
 use super::facts::NONE;
 
-/// A column: what is above it, and what it shows of an item.
+/// A column: its heading, and its text for an item.
 pub(super) struct Column<T> {
     pub title: &'static str,
     /// Its cells are numbers: they stand to the right, and `–` is one that is missing.

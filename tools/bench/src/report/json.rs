@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::results::{Contest, Entry, FORMAT, Results, Spread, Verdict};
 
-/// What this tool keeps.
+/// The kind of document that this tool keeps.
 const REPORT: Kind = Kind {
     name: "report",
     tool: "corecast-bench",
@@ -33,7 +33,7 @@ fn items(array: &mut Value) -> impl Iterator<Item = &mut Value> {
     array.as_array_mut().into_iter().flatten()
 }
 
-/// What the readings of an entry come to.
+/// The summary of an entry's readings.
 fn summary(contest: &Contest, entry: &Entry) -> Value {
     #[derive(Serialize)]
     struct Summary {
@@ -62,7 +62,7 @@ fn summary(contest: &Contest, entry: &Entry) -> Value {
     serde_json::to_value(summary).expect("a summary has only string keys")
 }
 
-/// Reads what [`json`] has written.
+/// Reads a text that [`json`] has written.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@ use super::facts::{
 };
 use crate::results::{Contest, Entry, Results, Role, Spread};
 
-/// The line before what is quoted.
+/// The line before the quoted figures.
 const BEGIN: &str = "<!-- figures -->";
 /// The line after it.
 const END: &str = "<!-- /figures -->";

@@ -5,13 +5,13 @@
 //!
 //! # Invariants worth naming
 //!
-//! - Nothing here measures. Every figure is derived from the results, and what
-//!   two of these show is put into words in one place (`facts`, `figures`), so
-//!   that they cannot disagree.
+//! - Nothing here measures. Every figure is derived from the results, and a
+//!   fact that two of these show is put into words in one place (`facts`,
+//!   `figures`), so that they cannot disagree.
 //! - A rate that the load held back is marked as a lower bound wherever it
-//!   stands, and then the CPU time is what is compared.
-//! - A page is one file. It loads nothing, runs nothing, and what came from
-//!   outside is escaped.
+//!   stands, and then the CPU time is compared.
+//! - A page is one file. It loads nothing, runs nothing, and text from outside
+//!   is escaped.
 
 mod compare;
 mod facts;

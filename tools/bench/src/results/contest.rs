@@ -1,4 +1,4 @@
-//! A finished scenario: who took part, and how they compare.
+//! A finished scenario: its contestants, and how they compare.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Goal, IdleSample, Reading, Sample, Spread};
 use crate::error::Cause;
 
-/// What kind of contestant.
+/// The kind of a contestant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -17,7 +17,7 @@ pub enum Role {
     Variant,
     /// The conventional server.
     Baseline,
-    /// A server of somebody else that was started here.
+    /// A server by other authors that was started here.
     Rival,
     /// A server that was running already, given by its URL.
     Against,
@@ -32,9 +32,9 @@ pub enum Role {
 pub struct Entry {
     /// Its name in the report.
     pub name: String,
-    /// What it is.
+    /// Its role.
     pub role: Role,
-    /// What it achieved, by round; `None` if it failed.
+    /// Its reading in each round; `None` if it failed.
     pub rounds: Vec<Option<Reading>>,
 }
 
@@ -43,17 +43,17 @@ pub struct Entry {
 pub struct Contest {
     /// Its name on the command line: `echo-20B-c10000`.
     pub name: String,
-    /// What its clients do, for people: `Echo of 20 B, 10,000 connections`.
+    /// The work of its clients, for people: `Echo of 20 B, 10,000 connections`.
     pub title: String,
     /// The family it belongs to: `Echo`, `Broadcast`, …
     pub group: String,
-    /// What one message is, in the plural: `messages`, `deliveries`.
+    /// The unit that is counted, in the plural: `messages`, `deliveries`.
     pub unit: String,
-    /// What a reader must know to read the figures, or nothing.
+    /// A note without which the figures cannot be read, or nothing.
     pub note: String,
-    /// What would be good.
+    /// The goals.
     pub goals: Vec<Goal>,
-    /// Who took part, in order.
+    /// The contestants, in order.
     pub entries: Vec<Entry>,
     /// The rounds that have no figure.
     pub failures: Vec<Failure>,
@@ -68,7 +68,7 @@ pub struct Failure {
     pub round: usize,
     /// The side that is at fault.
     pub cause: Cause,
-    /// What went wrong, with the last words of the contestant.
+    /// The fault, with the last lines of the contestant's output.
     pub reason: String,
 }
 
@@ -219,8 +219,8 @@ impl Contest {
         })
     }
 
-    /// What `entry`'s slowest core does per CPU time divided by what `other`
-    /// does, round by round.
+    /// The work of `entry`'s slowest core per CPU time divided by that of
+    /// `other`, round by round.
     pub fn slowest_core_ratio(&self, entry: &Entry, other: &Entry) -> Option<Spread> {
         ratio(entry, other, |entry, round| {
             entry.sample(round)?.slowest_core_rate

@@ -1,4 +1,4 @@
-//! What would be good, and whether it was reached.
+//! The goals, and whether they were reached.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Contest, Entry, Role, Spread};
 
-/// What the server should reach.
+/// A goal for the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Goal {
@@ -28,7 +28,7 @@ pub enum Goal {
     },
     /// At most so many bytes per session in user space.
     Bytes(f64),
-    /// At least this share of what another entry's core does per CPU time, on
+    /// At least this share of the work per CPU time of another entry's core, on
     /// the slowest core.
     SlowestCore {
         /// The name of the other entry.
@@ -80,7 +80,7 @@ pub struct Verdict {
     pub met: Option<bool>,
     /// The figure that was compared with it.
     pub figure: Option<f64>,
-    /// What that figure is.
+    /// The kind of that figure.
     pub by: Figure,
 }
 

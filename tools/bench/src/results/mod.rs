@@ -1,4 +1,4 @@
-//! What a run has measured: one value that the table, the page, the JSON, the
+//! The results of a run: one value that the table, the page, the JSON, the
 //! Markdown and the comparison all read, and nothing else.
 //!
 //! # Invariants worth naming
@@ -40,9 +40,10 @@ pub struct Results {
     pub settings: Settings,
     /// The scenarios, in the order in which they ran.
     pub contests: Vec<Contest>,
-    /// Who or what did not take part and why, a sentence each.
+    /// Contestants that did not take part, and why, a sentence each.
     pub absent: Vec<String>,
-    /// Scenarios that this host makes impossible, and what is needed, a sentence each.
+    /// Scenarios that this host makes impossible, and the means they need, a
+    /// sentence each.
     #[serde(default)]
     pub skipped: Vec<String>,
 }

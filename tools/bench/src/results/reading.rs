@@ -1,12 +1,12 @@
-//! What one contestant did in one round.
+//! The result of one contestant in one round.
 
 use serde::{Deserialize, Serialize};
 
-/// What one contestant did in one round.
+/// The result of one contestant in one round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
-    /// Work done in a window, and whose processor time it took.
+    /// Work done in a window, and the processor time it took.
     Timed(Sample),
     /// Memory per idle session.
     Idle(IdleSample),

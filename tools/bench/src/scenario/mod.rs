@@ -1,4 +1,4 @@
-//! What is measured, who takes part, and what would be good.
+//! The measured scenarios, their contestants and their goals.
 
 mod table;
 
@@ -41,7 +41,7 @@ impl Set {
     }
 }
 
-/// What the clients do.
+/// The work of the clients.
 #[derive(Debug, Clone)]
 pub enum Load {
     /// See [`Echo`].
@@ -75,21 +75,21 @@ pub enum Load {
 pub struct Scenario {
     /// Its name on the command line.
     pub name: String,
-    /// What its clients do, for people.
+    /// The work of its clients, for people.
     pub title: String,
     /// Its family.
     pub group: &'static str,
-    /// What one message is, in the plural.
+    /// The unit that is counted, in the plural.
     pub unit: &'static str,
-    /// What a reader must know, or nothing.
+    /// A note for the reader, or nothing.
     pub note: &'static str,
-    /// What the clients do.
+    /// The work of the clients.
     pub load: Load,
-    /// Who takes part, besides the floors.
+    /// The contestants, besides the floors.
     pub field: Field,
-    /// What it is compared with; ratios are to the fastest of them.
+    /// The floors it is compared with; ratios are to the fastest of them.
     pub floors: &'static [Floor],
-    /// What the server should reach.
+    /// The goals for the server.
     pub goals: Vec<Goal>,
     /// It belongs to [`Set::Standard`] too.
     pub is_standard: bool,

@@ -14,7 +14,7 @@ use crate::tool::{Counts, ToolLoad};
 
 const KIB: usize = 1024;
 
-/// What a kernel without io_uring can do at best, and the two with it.
+/// The floor without io_uring, the best such a kernel can do, and the two with it.
 const ECHO_FLOORS: &[Floor] = &[Floor::Epoll, Floor::Uring, Floor::UringQueued];
 
 /// The family of those that speak Phoenix Channels.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::check;
 
-/// What a socket is watched for.
+/// The readiness that a socket is watched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
     /// Readable, reported as long as it lasts; for listeners.
@@ -65,7 +65,7 @@ impl Epoll {
     pub fn new(batch: usize) -> io::Result<Epoll> {
         // SAFETY: epoll_create1 takes no pointers.
         let raw = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the kernel just made this descriptor and nobody else owns it.
+        // SAFETY: the kernel just made this descriptor and nothing else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
         let events = vec![libc::epoll_event { events: 0, u64: 0 }; batch];
         Ok(Epoll { fd, events })

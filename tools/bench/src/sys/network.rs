@@ -10,7 +10,7 @@ use super::check;
 /// namespace (`unshare(2)`, `CLONE_NEWNET`).
 ///
 /// # Errors
-/// Where this process may not, or the kernel has no memory for it.
+/// If this process may not, or the kernel has no memory for it.
 pub fn leave_network() -> io::Result<()> {
     // SAFETY: unshare takes no pointers; sockets that are open stay where they are.
     check(unsafe { libc::unshare(libc::CLONE_NEWNET) }).map(drop)
@@ -20,7 +20,7 @@ pub fn leave_network() -> io::Result<()> {
 /// namespace has it switched off (`netdevice(7)`, `SIOCSIFFLAGS`).
 ///
 /// # Errors
-/// Where this process may not.
+/// If this process may not.
 pub fn switch_loopback_on() -> io::Result<()> {
     // Any socket of the namespace takes the request.
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;

@@ -1,4 +1,4 @@
-//! What a process asks of the kernel about itself and its children.
+//! The requests of a process to the kernel about itself and its children.
 
 use std::fs::File;
 use std::io;
@@ -86,7 +86,7 @@ pub fn thread_cpu_time() -> Duration {
 pub fn memory_file() -> io::Result<File> {
     // SAFETY: the name is a C string.
     let raw = check(unsafe { libc::memfd_create(c"output".as_ptr(), libc::MFD_CLOEXEC) })?;
-    // SAFETY: the kernel just made this descriptor and nobody else owns it.
+    // SAFETY: the kernel just made this descriptor and nothing else owns it.
     Ok(unsafe { File::from_raw_fd(raw) })
 }
 

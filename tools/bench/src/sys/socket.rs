@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::check;
 
-/// Where a connection comes from.
+/// The source address of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// Whatever address the kernel chooses.
@@ -42,7 +42,7 @@ fn stream_socket() -> io::Result<OwnedFd> {
     let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: socket takes no pointers.
     let raw = check(unsafe { libc::socket(libc::AF_INET, kind, 0) })?;
-    // SAFETY: the kernel just made this descriptor and nobody else owns it.
+    // SAFETY: the kernel just made this descriptor and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
@@ -92,7 +92,7 @@ pub fn accept(listener: &impl AsRawFd) -> io::Result<Option<OwnedFd>> {
         )
     });
     match outcome {
-        // SAFETY: the kernel just made this descriptor and nobody else owns it.
+        // SAFETY: the kernel just made this descriptor and nothing else owns it.
         Ok(raw) => Ok(Some(unsafe { OwnedFd::from_raw_fd(raw) })),
         Err(error) => match error.raw_os_error() {
             // A connection that died in the queue is no reason to stop accepting.

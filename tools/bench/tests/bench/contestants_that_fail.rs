@@ -45,7 +45,7 @@ fn fake() {
     }
     let listener = TcpListener::bind(address).unwrap();
     if manner == "silent" {
-        // Connections are made and nobody ever answers.
+        // Connections are made and never answered.
         thread::sleep(Duration::from_secs(600));
     }
     let answered = AtomicUsize::new(0);

@@ -12,7 +12,7 @@ use corecast_bench::load::echo::Echo;
 use corecast_bench::load::{Account, Peer, Protocol, Window};
 use corecast_bench::results::Sample;
 
-/// What the server does wrong, once, after this many messages.
+/// The fault of the server, once, after this many messages.
 #[derive(Clone, Copy)]
 enum Fault {
     None,

@@ -1,6 +1,6 @@
 //! Every kind of load against its floor, for a fraction of a second: shows
 //! that the floors answer every byte, also under the check of whole contents,
-//! and that the load counts what it should.
+//! and that the load counts rightly.
 //!
 //! The floors run as threads here, so nothing is said about speed.
 

@@ -113,8 +113,8 @@ fn within_patience<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     None
 }
 
-/// What `make rivals` wrote beside the folder of the profile the tests were
-/// built with; empty if it has not run.
+/// The list that `make rivals` wrote beside the folder of the profile the tests
+/// were built with; empty if it has not run.
 fn list() -> String {
     let profile = Path::new(env!("CARGO_BIN_EXE_corecast-bench"))
         .ancestors()

@@ -1,6 +1,6 @@
 //! Whole runs of the binary: shows that a quick run of several kinds of load
-//! leaves a report that can be read, shown, quoted and compared, and that what
-//! cannot be is refused with words that say what to do.
+//! leaves a report that can be read, shown, quoted and compared, and that the
+//! impossible is refused with words that say what to do.
 //!
 //! How: the real server and the real load generator, as built for the tests, on
 //! the smallest scenarios of each kind. Nothing is said about speed.

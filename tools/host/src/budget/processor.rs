@@ -1,4 +1,5 @@
-//! What messages, pings and handshakes cost the server's processors.
+//! The cost of messages, pings and handshakes in the time of the server's
+//! processors.
 //!
 //! # Invariants worth naming
 //!
@@ -13,7 +14,7 @@
 /// A cost that was measured with different numbers of sessions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
-    /// What costs it, in a few words.
+    /// The operation that it is the cost of, in a few words.
     pub what: &'static str,
     /// Sessions and microseconds of one core, the fewest sessions first.
     pub points: &'static [(u64, f64)],

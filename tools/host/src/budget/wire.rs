@@ -1,9 +1,9 @@
-//! What messages and pings take of a network.
+//! The network traffic of messages and pings.
 //!
 //! # Invariants worth naming
 //!
-//! - Bytes are those at the wire: what an Ethernet port is occupied with, the
-//!   pause between two frames included.
+//! - Bytes are those at the wire: all that occupy an Ethernet port, the pause
+//!   between two frames included.
 //! - A packet that carries data is acknowledged by one of its own, unless an
 //!   answer carries the acknowledgement. That is the worst case, and the usual
 //!   one where messages are rare: TCP waits 40 ms for something to put it on.
@@ -11,7 +11,8 @@
 /// Headers of a TCP packet over IPv4: 20 of each, and 12 for timestamps.
 pub const TCP_IP_BYTES: u64 = 52;
 
-/// What Ethernet adds to a packet: header 14, checksum 4, preamble 8, pause 12.
+/// The bytes that Ethernet adds to a packet: header 14, checksum 4, preamble 8,
+/// pause 12.
 pub const ETHERNET_BYTES: u64 = 38;
 
 /// Payload of one packet: an Ethernet frame carries 1,500 bytes.
@@ -48,7 +49,7 @@ impl Traffic {
         }
     }
 
-    /// What acknowledges these packets.
+    /// The packets that acknowledge these.
     pub fn acknowledged(&self) -> Traffic {
         Traffic {
             packets: self.packets,
@@ -78,7 +79,7 @@ impl Traffic {
     }
 }
 
-/// The bytes of a frame's header (RFC 6455 §5.2); what a client sends is masked.
+/// The bytes of a frame's header (RFC 6455 §5.2); a client's frames are masked.
 pub fn header_bytes(payload_bytes: u64, from_client: bool) -> u64 {
     let length = match payload_bytes {
         0..=125 => 0,

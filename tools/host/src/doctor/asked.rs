@@ -1,4 +1,4 @@
-//! What is asked of the host.
+//! The load that the host is asked for.
 
 use std::str::FromStr;
 
@@ -51,7 +51,7 @@ impl Role {
     }
 }
 
-/// What is asked of the host.
+/// The load that the host is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Asked {
     /// Connections that are open together.

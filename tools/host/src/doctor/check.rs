@@ -1,4 +1,4 @@
-//! One limit of the host, held against what is asked.
+//! One limit of the host, compared with the load that is asked for.
 
 use crate::number::grouped;
 use std::fmt;
@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use crate::{Unread, sysctl_path};
 
-/// How a limit stands to what is asked.
+/// The verdict on a limit for the load that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// What is asked fits.
+    /// The load that was asked for fits.
     Fits,
-    /// What is asked does not fit.
+    /// The load that was asked for does not fit.
     TooLow,
     /// It fits, but there will be waiting or retrying.
     Slows,
@@ -44,7 +44,7 @@ pub enum Amount {
     Count(u64),
     /// A number of bytes.
     Bytes(u64),
-    /// What is no single number.
+    /// A value that is no single number.
     Words(String),
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for Amount {
     }
 }
 
-/// What a limit stops, and at how much.
+/// The effect of a limit, and the number at which it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", content = "at", rename_all = "lowercase")]
 pub enum Stops {
@@ -83,7 +83,7 @@ pub enum Stops {
 pub struct Fix {
     /// The command that does it now, until the next start.
     pub now: Option<String>,
-    /// What does it for good.
+    /// The setting that does it for good.
     pub for_good: Option<ForGood>,
 }
 
@@ -112,29 +112,29 @@ pub const UNIT: &str = "tools/deploy/corecast.service";
 /// One limit, judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What it is about: `descriptors`, `listen`, `ports` …
+    /// Its subject: `descriptors`, `listen`, `ports` …
     pub concern: &'static str,
     /// The limit by the kernel's name.
     pub limit: String,
-    /// Where it is set.
+    /// The place where it is set.
     #[serde(rename = "where")]
     pub place: String,
-    /// What it is now; nothing when it is unknown.
+    /// Its value now; nothing when it is unknown.
     pub value: Option<Amount>,
-    /// What is needed for what is asked, where that is a value.
+    /// The value needed for the load that was asked for, if it is a value.
     pub needed: Option<Amount>,
     /// How it stands.
     pub verdict: Verdict,
-    /// What follows from it, in a sentence; for an unknown one the reason.
+    /// The consequence, in a sentence; for an unknown one the reason.
     pub why: String,
     /// How it is put right, when it should be.
     pub fix: Option<Fix>,
-    /// What it stops, whatever is asked.
+    /// Its effect, whatever is asked.
     pub stops: Stops,
 }
 
 impl Check {
-    /// A limit that is set in `place`; everything else is said by what follows.
+    /// A limit that is set in `place`; the methods below add everything else.
     pub fn new(concern: &'static str, limit: impl Into<String>, place: impl Into<String>) -> Check {
         Check {
             concern,
@@ -154,13 +154,13 @@ impl Check {
         Check::new(concern, name, sysctl_path(name))
     }
 
-    /// What it is now.
+    /// Its value now.
     pub fn value(mut self, value: Amount) -> Check {
         self.value = Some(value);
         self
     }
 
-    /// What is needed.
+    /// The value needed.
     pub fn needed(mut self, needed: Amount) -> Check {
         self.needed = Some(needed);
         self
@@ -178,13 +178,13 @@ impl Check {
         self.verdict(Verdict::Unknown, reason.to_string())
     }
 
-    /// What it stops.
+    /// Its effect.
     pub fn stops(mut self, stops: Stops) -> Check {
         self.stops = stops;
         self
     }
 
-    /// Whether somebody should do something about it.
+    /// Whether it should be changed.
     pub fn wants_a_fix(&self) -> bool {
         matches!(
             self.verdict,
@@ -215,7 +215,7 @@ impl Check {
         self.now(format!("sysctl -w {quoted}")).for_good(file, line)
     }
 
-    /// A fix belongs to what wants one; a limit that fits has none.
+    /// Only a limit that should be changed has a fix; one that fits has none.
     fn with_fix(mut self, change: impl FnOnce(&mut Fix)) -> Check {
         if self.wants_a_fix() {
             change(self.fix.get_or_insert(Fix {

@@ -1,14 +1,14 @@
-//! `corecast doctor`: what this host allows, held against what is asked of it,
-//! before anybody runs into it.
+//! `corecast doctor`: the limits of this host, compared with the load that is
+//! asked of it, before a run hits one.
 //!
-//! facts of the host × what is asked for → checks → the first wall.
+//! facts of the host × the load asked for → checks → the first wall.
 //!
 //! # Invariants worth naming
 //!
 //! - Reading is apart from judging: each concern in [`checks`] has its facts,
 //!   read below a [`Root`], and a pure function from them to checks.
-//! - What cannot be read is [`Verdict::Unknown`] with the reason. Nothing is
-//!   guessed, and nothing that is unknown counts as a wall.
+//! - A value that cannot be read is [`Verdict::Unknown`] with the reason.
+//!   Nothing is guessed, and nothing that is unknown counts as a wall.
 //! - A limit is one of connections, of a burst, or stops nothing; only the
 //!   first kind can be the first wall.
 //! - Nothing on the host is changed. Fixes are printed, not made.

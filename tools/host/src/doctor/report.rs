@@ -6,18 +6,18 @@ use super::check::{Check, Stops, Verdict};
 use super::{Asked, Running};
 use crate::number::grouped;
 
-/// What was found out.
+/// The result of an examination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// What was asked.
+    /// The load that was asked for.
     pub asked: Asked,
     /// The running server whose limits were read.
     pub running: Option<Running>,
     /// Whether it fits: nothing known is too low.
     pub fits: bool,
-    /// What stops the most modest number of connections.
+    /// The limit that stops the lowest number of connections.
     pub wall: Option<Wall>,
-    /// What to remember, in one sentence.
+    /// The sentence to remember.
     pub sentence: String,
     /// Each limit.
     pub checks: Vec<Check>,

@@ -15,7 +15,7 @@ pub struct Running {
     pub shards: u64,
     /// Cores its shards may run on.
     pub cores: BTreeSet<u32>,
-    /// Descriptors in all its tables; nothing where they are not ours to see.
+    /// Descriptors in all its tables; nothing if this process may not see them.
     pub open: Option<u64>,
     /// How many descriptors each of its tables may hold.
     #[serde(skip)]

@@ -9,10 +9,10 @@ use super::check::{Check, Fix, ForGood, Stops, Verdict};
 use super::{Amount, Report, Role};
 use crate::number::grouped;
 
-/// What a terminal of ordinary width shows without breaking lines; the same when
-/// the report is piped.
+/// The width of text that an ordinary terminal shows without breaking lines; the
+/// same when the report is piped.
 const WIDTH: usize = 98;
-/// How far what belongs to a limit stands in.
+/// The indentation of the lines about a limit.
 const INDENT: usize = 4;
 
 /// The whole report. Limits that fit are left out of the table unless `all`.
@@ -106,7 +106,7 @@ fn stops(check: &Check) -> String {
     }
 }
 
-/// What a limit means, where it is set, and how it is put right.
+/// The lines about a limit: its meaning, the place where it is set, and its remedy.
 fn block(check: &Check) -> String {
     let mut text = format!("\n{}: {}\n", check.limit, check.verdict.as_str());
     wrap(&mut text, "", &check.why);

@@ -1,4 +1,4 @@
-//! A host of a test's own making, and what is asked of it.
+//! A host of a test's own making, and the load that is asked of it.
 
 use std::fs;
 

@@ -1,8 +1,10 @@
-//! What the doctor is told, because only the server's own code can say it.
+//! The facts that the doctor is told, because only the server's own code knows
+//! them.
 
 use crate::{Reading, Settings};
 
-/// What the doctor is told, because only the server's own code can say it.
+/// The facts that the doctor is told, because only the server's own code knows
+/// them.
 #[derive(Debug, Clone)]
 pub struct Told {
     /// The settings of the running server, or the defaults if there is none.

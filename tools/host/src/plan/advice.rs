@@ -1,5 +1,5 @@
-//! What follows from the figures: what does not fit, what to set, what a test
-//! needs.
+//! The conclusions from the figures: problems, settings to make, and the needs
+//! of a test.
 
 use super::words::{bytes, count, figure, things, time};
 use super::{Plan, processor};
@@ -9,7 +9,7 @@ use crate::budget::{Driver, PerConnection};
 /// RLIMIT_NOFILE can be raised to `fs.nr_open`, which is this by default.
 const NR_OPEN: f64 = 1_048_576.0;
 
-/// What is asked for and cannot be had.
+/// The requests that cannot be met.
 pub(super) fn problems(plan: &Plan) -> Vec<String> {
     let question = &plan.question;
     let mut problems = Vec::new();
@@ -49,7 +49,7 @@ pub(super) fn problems(plan: &Plan) -> Vec<String> {
     problems
 }
 
-/// What is to be set on the server's host.
+/// The settings to make on the server's host.
 pub(super) fn to_set(plan: &Plan, cores: u64, settings: &Settings) -> Vec<String> {
     let question = &plan.question;
     let connections = question.connections as f64;
@@ -104,7 +104,7 @@ pub(super) fn to_set(plan: &Plan, cores: u64, settings: &Settings) -> Vec<String
     set
 }
 
-/// What a test of this size needs.
+/// The needs of a test of this size.
 pub(super) fn for_a_test(plan: &Plan) -> Vec<String> {
     let question = &plan.question;
     let connections = question.connections as f64;

@@ -1,36 +1,36 @@
-//! A line of the budget, and what its number counts.
+//! A line of the budget, and the unit of its number.
 
 use serde::Serialize;
 
 use super::words;
 
-/// A resource, and what is needed of it.
+/// A resource, and the needs of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Section {
     /// The resource.
     pub title: &'static str,
-    /// What is needed.
+    /// The needs, one a line.
     pub lines: Vec<Line>,
 }
 
-/// One figure, how it was computed, and from what.
+/// One figure, its arithmetic, and the sources of its constants.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
     /// A name that does not change, for programs.
     pub name: &'static str,
-    /// What it is, for people.
+    /// Its title, for people.
     pub what: String,
     /// The figure.
     pub value: f64,
-    /// What it counts.
+    /// Its unit.
     pub unit: Unit,
     /// How it was computed.
     pub arithmetic: String,
-    /// Where the constants in it come from.
+    /// The sources of the constants in it.
     pub origins: Vec<&'static str>,
 }
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {

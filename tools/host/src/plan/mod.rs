@@ -1,6 +1,6 @@
-//! The budget on paper: what a number of connections and a rate of messages
-//! need of memory, descriptors, ports, network and processors, before anything
-//! is started.
+//! The budget on paper: the memory, descriptors, ports, network and processors
+//! that a number of connections and a rate of messages need, before anything is
+//! started.
 //!
 //! [`Question`] → [`Plan::of`], which asks one module for each section →
 //! [`Plan::table`] or [`Plan::json`]. Nothing here reads the host: the constants stand in
@@ -9,8 +9,8 @@
 //! # Invariants worth naming
 //!
 //! - Every line shows its arithmetic, and says where its constants come from.
-//! - What is not asked is not invented: without `--cores` and `--sources` the
-//!   plan says how many are needed, with them whether they do.
+//! - A value that was not given is not invented: without `--cores` and
+//!   `--sources` the plan says how many are needed, with them whether they do.
 //! - No multiplication overflows: counts are floating-point numbers from the
 //!   start, exact up to 2^53, and are rounded up where a part cannot be had.
 
@@ -34,7 +34,7 @@ use serde::Serialize;
 use crate::Settings;
 pub use line::{Line, Section, Unit};
 
-/// What is planned.
+/// The load to plan for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Question {
     /// Connections at one time.
@@ -79,8 +79,8 @@ impl Question {
         self.rate * self.fan_out as f64
     }
 
-    /// Pings per second. A connection that is heard more often than the
-    /// interval gets none; messages are taken to come from all evenly.
+    /// Pings per second. A connection that sends more often than the interval
+    /// gets none; messages are taken to come from all evenly.
     pub fn pings(&self) -> f64 {
         match self.ping_interval {
             Some(interval) if self.rate * interval.as_secs_f64() < self.connections as f64 => {
@@ -95,24 +95,24 @@ fn seconds<S: serde::Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok
     time.map(|time| time.as_secs_f64()).serialize(to)
 }
 
-/// What it takes.
+/// The needs of a load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
-    /// What was asked.
+    /// The load.
     pub question: Question,
     /// The budget, a section for each resource.
     pub sections: Vec<Section>,
-    /// What is asked for and cannot be had from what there is.
+    /// The requests that cannot be met with the resources that there are.
     pub problems: Vec<String>,
-    /// What is to be set on the server's host.
+    /// The settings to make on the server's host.
     pub to_set: Vec<String>,
-    /// What a test of this size needs.
+    /// The needs of a test of this size.
     pub for_a_test: Vec<String>,
 }
 
 impl Plan {
     /// The budget for a question. `settings` are those that the server would have
-    /// if none were given; what differs from them is in the advice.
+    /// if none were given; differences from them are in the advice.
     pub fn of(question: &Question, settings: &Settings) -> Plan {
         let cores = processor::cores(question);
         let sections = vec![

@@ -82,11 +82,11 @@ pub(super) fn section(question: &Question) -> Section {
     }
 }
 
-/// What pings take, each way.
+/// The traffic of pings, each way.
 pub(super) struct Pings {
     /// Pongs, and acknowledgements are on them.
     pub arriving: Traffic,
-    /// Pings, and what acknowledges the pongs.
+    /// Pings, and the acknowledgements of the pongs.
     pub leaving: Traffic,
 }
 

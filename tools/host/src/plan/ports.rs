@@ -1,4 +1,4 @@
-//! Ports: what the clients of a test need, and never the server.
+//! Ports: the need of a test's clients, and never of the server.
 
 use super::words::{count, things};
 use super::{Line, Question, Section, Unit};

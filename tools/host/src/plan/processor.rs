@@ -27,7 +27,8 @@ pub(super) fn needed(question: &Question) -> f64 {
     (steady(question) / FILL).ceil().max(1.0)
 }
 
-/// More cores than any host has; what needs more is counted as if it had these.
+/// More cores than any host has; a load that needs more is counted as if it had
+/// these.
 const MOST: f64 = 1e9;
 
 /// Cores that the server has, or as many as are needed.

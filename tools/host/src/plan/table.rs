@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::Plan;
 use super::words::{bytes, count, figure, things};
 
-/// What a terminal of ordinary width shows without breaking lines.
+/// The width of text that an ordinary terminal shows without breaking lines.
 const WIDTH: u16 = 98;
 
 pub(super) fn table(plan: &Plan) -> String {

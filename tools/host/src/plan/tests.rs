@@ -1,7 +1,7 @@
 //! The budget against the worked examples of the documents the project began
 //! with, and against sums done by hand.
 //!
-//! Where a document was wrong, its test says so.
+//! If a document was wrong, its test says so.
 
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ fn heartbeats_of_100k_are_3333_a_second() {
     near(figure(&Question::new(100_000), "pings"), 100_000.0 / 30.0);
 }
 
-/// corecast pings only who is silent: in the guide's load, where each sends a
-/// message per second, heartbeats cost nothing.
+/// corecast pings only silent sessions: in the guide's load, where each client
+/// sends a message per second, heartbeats cost nothing.
 #[test]
 fn who_speaks_is_not_pinged() {
     assert_eq!(figure(&guide(), "pings"), 0.0);
@@ -157,7 +157,8 @@ fn descriptors_are_per_table() {
     assert_eq!(figure(&four, "open_files"), 100_048.0);
 }
 
-/// What the plan says is to be set is what the doctor then asks for.
+/// The descriptors that the plan says are to be set are those that the doctor
+/// then asks for.
 #[test]
 fn plan_and_doctor_agree_about_descriptors() {
     use crate::doctor::checks::descriptors::reach;

@@ -26,7 +26,7 @@ pub(super) fn figure(number: f64) -> String {
     }
 }
 
-/// Without zeros behind the point: `3`, `3.5`.
+/// Without zeros after the point: `3`, `3.5`.
 fn short(text: String) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

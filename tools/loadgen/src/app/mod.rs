@@ -1,4 +1,4 @@
-//! What the binary does: the command line becomes a run, the run is watched,
+//! The work of the binary: the command line becomes a run, the run is watched,
 //! and its outcome becomes tables, files and an exit status.
 //!
 //! The modules stand in that order: `setup` resolves what all scenarios share,
@@ -30,7 +30,8 @@ const UNUSABLE: u8 = 2;
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    // What the engine and the library have to say; a run's own words are not logged.
+    // The log is for the messages of the engine and the library; a run's own
+    // messages are not logged.
     log::init(LogFormat::Auto, LevelFilter::WARN);
     match execute(cli.command) {
         Ok(true) => ExitCode::SUCCESS,

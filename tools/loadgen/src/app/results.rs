@@ -1,4 +1,4 @@
-//! What remains of a run: the table, and the files that were asked for.
+//! The results that remain of a run: the table, and the files that were asked for.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -10,7 +10,7 @@ use crate::outcome::{Outcome, merge};
 use crate::report;
 
 /// Opens the files that were asked for, because it is better to know now than
-/// after half an hour that one cannot be written. What is in them stays.
+/// after half an hour that one cannot be written. Their contents stay.
 pub(super) fn check(output: &OutputArgs) -> Result<(), Error> {
     for path in [&output.json, &output.csv, &output.report]
         .into_iter()

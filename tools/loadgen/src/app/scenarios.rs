@@ -301,7 +301,8 @@ fn talk(
 
 fn churn(args: &ChurnArgs, stop: &Stop) -> Result<bool, Error> {
     let expected = match args.arrival_rate {
-        // Room for what a stalled server would let pile up in a timeout.
+        // Room for the messages that a stalled server would let pile up in a
+        // timeout.
         Some(rate) => (rate * args.common.engine.timeout().as_secs_f64()) as u64,
         None => args.connections,
     };

@@ -1,4 +1,5 @@
-//! What all scenarios share, resolved: servers, addresses, threads, arrival.
+//! The settings that all scenarios share, resolved: servers, addresses,
+//! threads, arrival.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::target::{Target, check_header, probe};
 /// Ports of a source address, where the kernel does not say.
 const DEFAULT_PORTS: u64 = 28_232;
 
-/// What a run needs besides its scenario.
+/// The settings of a run besides its scenario.
 pub(super) struct Setup {
     pub dialing: Dialing,
     /// The targets, as they were written.
@@ -78,7 +79,7 @@ impl Setup {
             )));
         }
 
-        // Where it cannot be raised, the limit that stands is what counts.
+        // If it cannot be raised, the present limit counts.
         let descriptors = corecast::sys::raise_descriptor_limit().unwrap_or(1_024);
         let limits = Limits::read(&Root::default());
         let addresses: Vec<SocketAddr> = targets.iter().map(Target::address).collect();

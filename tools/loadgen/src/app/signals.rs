@@ -1,4 +1,4 @@
-//! Ctrl-C ends a run with the report of what was measured so far.
+//! Ctrl-C ends a run with the report of the measurements so far.
 
 use corecast::sys::StopSignals;
 

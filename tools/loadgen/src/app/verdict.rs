@@ -1,4 +1,4 @@
-//! What stopped a run, and whether it went well.
+//! The limit that stopped a run, and whether the run went well.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const WRITTEN_DOWN_PER_SECOND: f64 = 2_048.0;
 /// the host moves it by some percent; a server that falls behind multiplies it.
 const LATENCY_TOLERANCE: f64 = 1.0;
 
-/// What a scenario was asked to reach, as far as the verdict needs it.
+/// The goals of a scenario, as far as the verdict needs them.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     /// Messages to be sent in all.
@@ -80,8 +80,8 @@ impl Verdict<'_> {
         let seconds = outcome.messages.seconds.max(f64::MIN_POSITIVE);
         if let Some(asked) = self.asked.message_rate {
             let messages = &outcome.messages;
-            // Where each message has an answer, the slower of the two counts:
-            // an open loop sends on, whatever becomes of it.
+            // If each message has an answer, the slower of the two rates
+            // counts: an open loop sends on, whatever becomes of the answers.
             let achieved = match outcome.deliveries {
                 Some(_) => messages.sent_rate().min(messages.received_rate()),
                 None => messages.sent_rate(),
@@ -171,7 +171,7 @@ impl Verdict<'_> {
     }
 }
 
-/// What to say of a value that climbs.
+/// The sentence about a value that climbs.
 fn climb(what: &str, points: &[(f64, f64)], tolerance: f64) -> Option<String> {
     let trend = trend::fit(points).filter(|trend| trend.climbs(tolerance))?;
     Some(format!(

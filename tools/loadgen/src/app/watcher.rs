@@ -14,11 +14,11 @@ use crate::outcome::{Outcome, Sample, ServerResources};
 use crate::progress::{Progress, ProgressPlan};
 
 /// How long the server's count of messages may stand still before it is taken
-/// as its last word.
+/// as final.
 const STANDSTILL: Duration = Duration::from_millis(500);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// What is seen of a run.
+/// The observer of a run.
 pub(super) struct Watcher {
     asked: Asked,
     evidence: Evidence,
@@ -42,7 +42,7 @@ pub(super) struct Watcher {
     timeout: Duration,
 }
 
-/// What a soak looks at.
+/// The values that a soak looks at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SoakPoint {
     /// Seconds of the run.
@@ -195,7 +195,7 @@ impl Watcher {
         });
     }
 
-    /// Adds what was seen to the outcome, and the verdict.
+    /// Adds the observations to the outcome, and the verdict.
     pub(super) fn finish(mut self, mut outcome: Outcome) -> Outcome {
         self.progress.finish();
         let last = self.watch.look();

@@ -238,7 +238,7 @@ pub struct ConnectArgs {
     /// How they arrive.
     pub arrival: ArrivalArgs,
     #[command(flatten)]
-    /// What all scenarios share.
+    /// The options that all scenarios share.
     pub common: CommonArgs,
 }
 
@@ -261,7 +261,7 @@ pub struct MessageArgs {
     /// How they arrive.
     pub arrival: ArrivalArgs,
     #[command(flatten)]
-    /// What all scenarios share.
+    /// The options that all scenarios share.
     pub common: CommonArgs,
 }
 
@@ -284,7 +284,7 @@ pub struct EnduranceArgs {
     /// How they arrive.
     pub arrival: ArrivalArgs,
     #[command(flatten)]
-    /// What all scenarios share.
+    /// The options that all scenarios share.
     pub common: CommonArgs,
 }
 
@@ -314,7 +314,7 @@ pub struct EchoArgs {
     /// How they arrive.
     pub arrival: ArrivalArgs,
     #[command(flatten)]
-    /// What all scenarios share.
+    /// The options that all scenarios share.
     pub common: CommonArgs,
 }
 
@@ -350,7 +350,7 @@ pub struct BroadcastArgs {
     /// How they arrive.
     pub arrival: ArrivalArgs,
     #[command(flatten)]
-    /// What all scenarios share.
+    /// The options that all scenarios share.
     pub common: CommonArgs,
 }
 
@@ -382,7 +382,7 @@ pub struct ChatArgs {
     /// How they arrive.
     pub arrival: ArrivalArgs,
     #[command(flatten)]
-    /// What all scenarios share.
+    /// The options that all scenarios share.
     pub common: CommonArgs,
 }
 
@@ -420,7 +420,7 @@ pub struct ChurnArgs {
     /// How messages are written.
     pub form: MessageForm,
     #[command(flatten)]
-    /// What all scenarios share.
+    /// The options that all scenarios share.
     pub common: CommonArgs,
 }
 
@@ -454,7 +454,7 @@ pub struct SoakArgs {
     /// How they arrive.
     pub arrival: ArrivalArgs,
     #[command(flatten)]
-    /// What all scenarios share.
+    /// The options that all scenarios share.
     pub common: CommonArgs,
 }
 
@@ -483,7 +483,7 @@ pub struct PhoenixArgs {
     /// How they arrive.
     pub arrival: ArrivalArgs,
     #[command(flatten)]
-    /// What all scenarios share.
+    /// The options that all scenarios share.
     pub common: CommonArgs,
 }
 

@@ -1,4 +1,5 @@
-//! What the server, or nobody, answered, where nothing else explains it.
+//! The findings from the server's answers, or their absence, if nothing else
+//! explains them.
 
 use super::Evidence;
 use super::bottleneck;

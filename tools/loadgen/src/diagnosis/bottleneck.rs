@@ -1,5 +1,5 @@
-//! Who was full when the rate did not rise any further: the server, the load
-//! generator, the cores they share, or nobody.
+//! The bottleneck when the rate did not rise any further: the server, the load
+//! generator, the cores they share, or none of these.
 
 use super::Evidence;
 use super::case::Case;
@@ -11,7 +11,7 @@ use crate::outcome::Severity;
 const FULL: f64 = 0.95;
 
 /// A thread that others keep from its core now and then is full as well, if it
-/// had the core for at least this share. Below, the others are what counts.
+/// had the core for at least this share. Below, the others count.
 const MOSTLY: f64 = 0.8;
 
 /// Of full cores, the load generator has at least this share when they are
@@ -27,7 +27,7 @@ const GROWN: f64 = 2.0;
 /// Stolen time above this share is worth a word.
 const STOLEN: f64 = 0.05;
 
-/// What bounded the rate.
+/// The bottleneck of the rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Bottleneck {
     /// The server was full.
@@ -117,8 +117,8 @@ fn full_cores(evidence: &Evidence) -> Option<Vec<usize>> {
     full.then_some(cores)
 }
 
-/// What the server took of these cores, as far as its threads stayed where they
-/// were last seen.
+/// The server's share of the time of these cores, as far as its threads stayed
+/// where they were last seen.
 fn server_cpu_on(cores: &[usize], usage: &Usage) -> f64 {
     if cores.len() >= usage.cores.len() {
         return usage.server_cpu.unwrap_or(0.0);
@@ -128,7 +128,8 @@ fn server_cpu_on(cores: &[usize], usage: &Usage) -> f64 {
     there.map(|thread| thread.share).sum()
 }
 
-/// "while …", when somebody was full; for sentences about what came too late.
+/// "while …", when a bottleneck was found; for sentences about messages that
+/// came too late.
 pub(super) fn meanwhile(evidence: &Evidence) -> String {
     match of(evidence) {
         Bottleneck::Nobody | Bottleneck::Unseen => String::new(),
@@ -158,7 +159,7 @@ fn server_load(evidence: &Evidence) -> String {
     }
 }
 
-/// Who was full, with numbers.
+/// The reason for naming this bottleneck, with numbers.
 fn reason(bottleneck: Bottleneck, evidence: &Evidence) -> String {
     let usage = &evidence.usage;
     let client = percent(evidence.busiest_client_thread);

@@ -13,8 +13,8 @@ use crate::outcome::Severity;
 /// back all the time.
 const FULL: f64 = 0.98;
 
-/// What a server without descriptors does to its clients: it does not accept,
-/// or accepts and closes.
+/// The failures that clients see if the server has no descriptor left: it does
+/// not accept, or accepts and closes.
 const WITHOUT_DESCRIPTORS: &[Cause] = &[
     Cause::ConnectTimeout,
     Cause::HandshakeTimeout,
@@ -22,7 +22,7 @@ const WITHOUT_DESCRIPTORS: &[Cause] = &[
     Cause::EndOfStream,
 ];
 
-/// What the end of a process does to its connections.
+/// The failures that connections see if the server's process ends.
 const WITHOUT_SERVER: &[Cause] = &[
     Cause::Refused,
     Cause::Reset,
@@ -109,7 +109,7 @@ pub(super) fn of_the_server(case: &mut Case<'_>) -> bool {
     if (used as f64) < limit as f64 * FULL {
         return false;
     }
-    // What was inherited may have numbers above a limit that was lowered since.
+    // Inherited descriptors may have numbers above a limit that was lowered since.
     let used = used.min(limit);
     let affected = case.take(WITHOUT_DESCRIPTORS);
     let subject = match affected.any() {

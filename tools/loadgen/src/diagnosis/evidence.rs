@@ -1,4 +1,4 @@
-//! What a diagnosis is made from.
+//! The observations that a diagnosis is made from.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::cause::Cause;
 use crate::host::{Look, ServerLook, Usage};
 use crate::outcome::Deliveries;
 
-/// What is known of a run. What is not known stays at its default, and nothing
+/// The known facts of a run. An unknown one stays at its default, and nothing
 /// is concluded from it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
@@ -22,9 +22,10 @@ pub struct Evidence {
     pub peak: u64,
     /// Connections that could not be opened, by cause.
     pub failed: BTreeMap<Cause, u64>,
-    /// Open connections that ended although nobody here wanted it, by cause.
+    /// Open connections that the generator did not end, by cause.
     pub lost: BTreeMap<Cause, u64>,
-    /// What arrived of what should have arrived, in a scenario that knows.
+    /// The deliveries that arrived, and those that should have, in a scenario
+    /// that knows.
     pub deliveries: Option<Deliveries>,
     /// Source addresses that connections were bound to; 0 counts as the one
     /// that the kernel chooses.
@@ -43,11 +44,11 @@ pub struct Evidence {
     pub tables: u64,
     /// Cores those threads are pinned to; empty when they are not.
     pub pinned: Vec<usize>,
-    /// What was taken of this host in the measured time.
+    /// The resources of this host that were used in the measured time.
     pub usage: Usage,
     /// The busiest generator thread's share of the measured time, from 0 to 1.
     pub busiest_client_thread: f64,
-    /// What the kernel counted over the whole run.
+    /// The kernel's counts over the whole run.
     pub counters: TcpCounters,
     /// The extremes of the whole run.
     pub seen: Seen,
@@ -60,10 +61,10 @@ pub struct Evidence {
     pub latency_growth: Option<f64>,
 }
 
-/// What was to happen every second, and what did.
+/// The events that were to happen every second, and those that did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rate {
-    /// What is counted, in the plural: "messages", "connections".
+    /// The name of the counted events, in the plural: "messages", "connections".
     pub noun: String,
     /// How many there should be each second.
     pub asked: f64,
@@ -72,8 +73,9 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Fewer than this share of the asked rate is a rate that was missed. What
-    /// is above it comes of where the measured time begins and ends.
+    /// Fewer than this share of the asked rate is a rate that was missed. A
+    /// smaller difference comes from the moments at which the measured time
+    /// begins and ends.
     const ENOUGH: f64 = 0.98;
 
     /// Whether the rate was not reached.
@@ -82,7 +84,7 @@ impl Rate {
     }
 }
 
-/// The extremes of what was seen in a run.
+/// The extremes of the values seen in a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Seen {
     /// The server when its fullest table was fullest.

@@ -1,4 +1,5 @@
-//! What the kernel itself runs out of: memory, and room in the firewall's table.
+//! The resources that the kernel itself runs out of: memory, and room in the
+//! firewall's table.
 
 use corecast_host::{TcpMemory, page_bytes};
 

@@ -1,9 +1,9 @@
-//! What stopped a run: the limit that was hit, with its numbers and a remedy.
+//! The cause that stopped a run: the limit that was hit, with its numbers and a
+//! remedy.
 //!
-//! Most of what looks like a server's limit is the load generator's: its
-//! ports, its descriptors, its one full core. Each rule here knows one limit;
-//! it looks at the [`Evidence`] and, when the limit was hit, says so in one
-//! sentence.
+//! Most apparent limits of a server are the load generator's: its ports, its
+//! descriptors, its one full core. Each rule here knows one limit; it looks at
+//! the [`Evidence`] and, when the limit was hit, says so in one sentence.
 //!
 //! # Invariants worth naming
 //!
@@ -11,9 +11,9 @@
 //!   finding: rules that know why come first and take the connections they
 //!   explain; the last rule takes all that are left.
 //! - So is every loss of deliveries on connections that stayed.
-//! - What is not known accuses nobody. A server that is not seen is neither
+//! - An unknown fact accuses neither side. A server that is not seen is neither
 //!   full nor idle.
-//! - What harmed nobody and held no figure down is a note at most.
+//! - An event that harmed no connection and held no figure down is a note at most.
 
 mod answers;
 mod bottleneck;
@@ -33,15 +33,15 @@ use crate::cause::Cause;
 use crate::outcome::Finding;
 use case::Case;
 
-/// A value of at least this share of its limit has reached it: what is missing
+/// A value of at least this share of its limit has reached it: the missing part
 /// came and went between two looks.
 const NEARLY: f64 = 0.95;
 
-/// What limited the run, the worst first; empty when nothing did.
+/// The limits that stopped the run, the worst first; empty when there was none.
 pub fn diagnose(evidence: &Evidence) -> Vec<Finding> {
     let mut case = Case::new(evidence);
-    // What happened here is certain and comes first; then what this host shows
-    // of the server; then what the answers say.
+    // The events on this machine are certain and come first; then this host's
+    // view of the server; then the evidence of the answers.
     ports::used_up(&mut case);
     descriptors::of_the_client(&mut case);
     kernel::memory(&mut case);

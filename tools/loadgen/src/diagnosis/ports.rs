@@ -42,7 +42,7 @@ pub(super) fn used_up(case: &mut Case<'_>) {
         count(targets, "target"),
         count(room, "connection"),
     );
-    // Below this, closed connections are what any run leaves behind.
+    // Below this, closed connections are those that any run leaves.
     if kept * 10 >= room {
         what += &format!(
             ", and {} in TIME_WAIT kept their ports for 60 s",

@@ -38,7 +38,7 @@ pub(super) fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A rate per second: small ones keep a digit behind the point.
+/// A rate per second: small ones keep a digit after the point.
 pub(super) fn rate(per_second: f64) -> String {
     match per_second {
         small if small < 100.0 => format!("{small:.1}"),

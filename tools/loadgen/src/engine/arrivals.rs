@@ -31,7 +31,7 @@ pub enum Pace {
 pub struct PlannedTimes(Arc<dyn Fn() -> Box<dyn Iterator<Item = u64>> + Send + Sync>);
 
 impl PlannedTimes {
-    /// From what begins the series.
+    /// From a function that begins the series.
     pub fn new<I: Iterator<Item = u64> + 'static>(
         begin: impl Fn() -> I + Send + Sync + 'static,
     ) -> Self {

@@ -9,10 +9,10 @@ use super::tally::{PublicationPart, Traffic};
 use super::worker::Status;
 use crate::outcome::{Latency, Outcome, Sample};
 
-/// Samples kept; beyond, neighbours are joined.
+/// Samples kept; beyond, adjacent samples are joined.
 const MAX_SAMPLES: usize = 4_096;
 
-/// What one thread was last heard to be.
+/// The last known state of one thread.
 #[derive(Debug, Clone, Copy, Default)]
 struct Thread {
     reported_until: u64,
@@ -223,7 +223,7 @@ impl Assembly {
         complete
     }
 
-    /// What is left at the end of the run.
+    /// The samples that are left at the end of the run.
     pub(super) fn last_samples(&mut self) -> Vec<Sample> {
         for publication in std::mem::take(&mut self.publications).into_values() {
             self.complete_publication(publication.micros);

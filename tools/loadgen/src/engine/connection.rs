@@ -6,7 +6,7 @@ use corecast::ws::Decoder;
 
 use crate::cause::Cause;
 
-/// What a connection needs until its handshake is done.
+/// The state that a connection needs until its handshake is done.
 pub(super) struct Opening {
     /// When it was to begin.
     pub planned: u64,
@@ -18,7 +18,7 @@ pub(super) struct Opening {
     pub received: Vec<u8>,
 }
 
-/// Where a connection stands in its life.
+/// The stage of a connection in its life.
 pub(super) enum Stage {
     /// The TCP connection or the handshake is under way.
     Opening(Box<Opening>),
@@ -28,7 +28,7 @@ pub(super) enum Stage {
     Closing,
 }
 
-/// A connection. Kept small: this is what a million of them cost a million times.
+/// A connection. Kept small: a million connections cost this a million times.
 pub(super) struct Connection<T> {
     pub outlet: Outlet,
     /// Tells it from others that have had its place in the table.
@@ -41,7 +41,7 @@ pub(super) struct Connection<T> {
     pub place: u32,
     /// In the list of those to be read in the next turn.
     pub queued: bool,
-    /// Wants to hear when its socket takes bytes again.
+    /// Wants a wake-up when its socket takes bytes again.
     pub wants_room: bool,
     /// The scenario's part.
     pub state: T,

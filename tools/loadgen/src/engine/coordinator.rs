@@ -1,4 +1,5 @@
-//! The run as a whole: threads are started, led from phase to phase, and heard.
+//! The run as a whole: threads are started and led from phase to phase, and
+//! their reports are read.
 
 use std::fmt;
 use std::io;
@@ -23,7 +24,7 @@ use crate::outcome::Outcome;
 /// How long the coordinator waits for a report before it looks at the clock.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// What a run is to be.
+/// The settings of a run.
 #[derive(Debug)]
 pub struct Plan {
     /// How connections are made.
@@ -45,7 +46,7 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Time for which they count; `None` until every thread is done.
     pub measured: Option<Duration>,
-    /// How long to wait, at the end, for what is on its way.
+    /// How long to wait, at the end, for messages on their way.
     pub patience: Duration,
     /// Publishers whose publications every thread follows.
     pub publishers: usize,
@@ -66,12 +67,13 @@ impl Plan {
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Lets the run end: what is on its way is waited for, connections are closed.
+    /// Lets the run end: messages on their way are waited for, connections are
+    /// closed.
     pub fn ask(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether somebody asked.
+    /// Whether a stop was asked for.
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
@@ -110,19 +112,19 @@ impl From<io::Error> for RunError {
     }
 }
 
-/// Sees a run while it goes on.
+/// Observes a run while it goes on.
 pub trait Observer {
     /// A new phase has begun.
     fn phase(&mut self, _phase: Phase, _outcome: &mut Outcome) {}
     /// An interval is over; `sample` may be completed before it is kept.
     fn sample(&mut self, _sample: &mut crate::outcome::Sample, _outcome: &Outcome) {}
-    /// Something was heard. Called many times a second.
+    /// A report has come. Called many times a second.
     fn heard(&mut self, _outcome: &Outcome) {}
 }
 
-/// Runs a scenario to its end. `outcome` brings what is known beforehand, such
-/// as the settings; `make` makes each thread's part of the scenario, by the
-/// thread's number.
+/// Runs a scenario to its end. `outcome` brings the facts known beforehand,
+/// such as the settings; `make` makes each thread's part of the scenario, by
+/// the thread's number.
 ///
 /// # Errors
 /// When the host does not give what the run needs. Connections that fail are
@@ -142,8 +144,9 @@ pub fn run<S: Scenario>(
     let (reports, heard) = mpsc::channel();
     let (ready, started) = mpsc::channel();
     let parted = Arc::new(Barrier::new(threads));
-    // Who arrives in a running run is started at once. Its server may greet it
-    // in the same moment, so no thread may still be in the phase before.
+    // A connection that arrives in a running run is started at once. The server
+    // may greet it in the same moment, so no thread may still be in the phase
+    // before.
     let first_running = match plan.warm_up.is_zero() {
         true => Phase::Measuring,
         false => Phase::Warming,
@@ -210,7 +213,7 @@ struct Coordinator<'s> {
 }
 
 impl Coordinator<'_> {
-    /// Hears reports and moves on, until all connections are closed.
+    /// Reads reports and moves on, until all connections are closed.
     fn lead(
         mut self,
         heard: &Receiver<Report>,
@@ -259,7 +262,7 @@ impl Coordinator<'_> {
         match self.phase {
             Phase::Opening if all(|status| status.arrived) => {
                 match self.assembly.connected() {
-                    // With nobody there, there is nothing to measure.
+                    // Without any connection, there is nothing to measure.
                     0 => Some(Phase::Closing),
                     _ => Some(self.first_running),
                 }
@@ -279,7 +282,8 @@ impl Coordinator<'_> {
     fn enter(&mut self, phase: Phase, observer: &mut dyn Observer) {
         self.phase = phase;
         self.since = Instant::now();
-        // Who looks at the server does so before its connections are closed.
+        // The observer looks at the server before the server's connections are
+        // closed.
         observer.phase(phase, &mut self.assembly.outcome);
         self.shared.enter(phase);
     }

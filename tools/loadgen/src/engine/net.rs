@@ -3,8 +3,8 @@
 //! # Invariants worth naming
 //!
 //! - An idle connection is its entry in the table: no task, no buffer.
-//! - A connection that ends leaves the table at once, and its scenario hears of
-//!   it at the end of the turn.
+//! - A connection that ends leaves the table at once, and its scenario is told
+//!   at the end of the turn.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -77,7 +77,7 @@ pub struct Net<T> {
     /// Numbers that are to be connected again.
     pub(super) returns: Timers<u32>,
     pub(super) woken: VecDeque<SessionKey>,
-    /// Connections that are gone and whose scenario has not heard of it yet.
+    /// Connections that are gone and whose scenario has not been told yet.
     pub(super) ended: Vec<(SessionKey, u32, T, End)>,
     pub(super) scratch: Scratch,
     pub(super) out: Vec<u8>,
@@ -139,7 +139,7 @@ impl<T> Net<T> {
         self.now
     }
 
-    /// Where the run stands.
+    /// The phase of the run.
     pub fn phase(&self) -> Phase {
         self.phase
     }
@@ -149,7 +149,7 @@ impl<T> Net<T> {
         self.thread
     }
 
-    /// What all threads see.
+    /// The state that all threads see.
     pub fn shared(&self) -> &Shared {
         &self.shared
     }
@@ -159,12 +159,12 @@ impl<T> Net<T> {
         &self.open
     }
 
-    /// What this thread counts.
+    /// The counts of this thread.
     pub fn tally(&mut self) -> &mut Tally {
         &mut self.tally
     }
 
-    /// What all threads see, and what this one counts.
+    /// The state that all threads see, and the counts of this one.
     pub fn shared_and_tally(&mut self) -> (&Shared, &mut Tally) {
         (&self.shared, &mut self.tally)
     }
@@ -174,8 +174,8 @@ impl<T> Net<T> {
         &mut self.random
     }
 
-    /// Does something for one connection, and sends what it wants to send.
-    /// `None` if the connection is not open any more.
+    /// Does something for one connection, and sends its messages. `None` if the
+    /// connection is not open any more.
     #[inline]
     pub fn visit<R>(
         &mut self,
@@ -234,7 +234,7 @@ impl<T> Net<T> {
         Some(result)
     }
 
-    /// Sends what was collected, and queues what the socket does not take.
+    /// Sends the collected bytes, and queues those that the socket does not take.
     #[inline]
     pub(super) fn flush(&mut self, key: SessionKey) {
         // Nothing here asks how long a queue has stood still.

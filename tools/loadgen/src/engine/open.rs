@@ -39,12 +39,12 @@ impl<T> Net<T> {
         let mut request = std::mem::take(&mut self.out);
         self.write_request(target, number, &route, &key, &mut request);
         // On loopback the connection stands already, and the request leaves
-        // without waiting for it; or nobody listens there, of which the socket
-        // tells only once.
+        // without waiting for it; or no process listens there, of which the
+        // socket tells only once.
         let sent = match link.send_bytes(&request) {
             Ok(sent) => sent,
             Err(error) => match Cause::of_error(&error) {
-                // Who refuses a request unread may have sent the reasons.
+                // A server that refuses a request unread may have sent the reasons.
                 Cause::Reset => 0,
                 cause => return self.count_failure(number, state, cause),
             },
@@ -149,7 +149,7 @@ impl<T> Net<T> {
         match self.read_response(key, scratch, scenario) {
             Ok(Some(rest)) => {
                 self.opened(key, scenario);
-                // Frames may have come right behind the response.
+                // Frames may have come right after the response.
                 if !rest.is_empty() {
                     self.serve(key, &mut scratch[rest.clone()], scenario);
                 }
@@ -191,8 +191,7 @@ impl<T> Net<T> {
         }
     }
 
-    /// Reads a response. Once it is whole, says which bytes of `scratch` are
-    /// behind it.
+    /// Reads a response. Once it is whole, says which bytes of `scratch` follow it.
     fn read_response<S: Scenario<State = T>>(
         &mut self,
         key: SessionKey,
@@ -225,7 +224,7 @@ impl<T> Net<T> {
             };
             match client::parse_response_to_offer(whole, &opening.accept, offered) {
                 Ok(Some(consumed)) => {
-                    // In pieces or not, what is behind the response came with
+                    // In pieces or not, the bytes after the response came with
                     // the last read.
                     let rest = whole.len() - consumed;
                     return Ok(Some(received - rest..received));

@@ -1,4 +1,4 @@
-//! What a thread tells the coordinator.
+//! The report of a thread to the coordinator.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::outcome::Times;
 /// How often each thread reports.
 pub(super) const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What happened on one thread in a short time, all of it in one phase.
+/// The events on one thread in a short time, all of it in one phase.
 pub(super) struct Report {
     pub thread: usize,
     /// The phase the time belongs to.
@@ -20,7 +20,7 @@ pub(super) struct Report {
     /// Its end.
     pub to: u64,
     pub tally: Tally,
-    /// What was timed, which the tally does not have any more.
+    /// The times that were measured; the tally does not have them any more.
     pub times: Vec<(Timed, Times)>,
     /// Connections on their way or open, at its end.
     pub users: u64,

@@ -1,4 +1,4 @@
-//! What a scenario is to the engine, and the engine to a scenario.
+//! The interface between a scenario and the engine.
 
 use std::collections::VecDeque;
 
@@ -13,20 +13,20 @@ use super::timers::Timers;
 use crate::random::Random;
 use crate::target::PathTemplate;
 
-/// What the connections of one thread do. Each thread has its own; `State` is
-/// what each of its connections remembers.
+/// The behaviour of the connections of one thread. Each thread has its own;
+/// `State` is the state of each of its connections.
 ///
-/// All calls for one connection come in order, and what is sent in one call
-/// leaves in one piece.
+/// All calls for one connection come in order, and the messages of one call
+/// leave in one piece.
 pub trait Scenario {
-    /// What a connection remembers. Keep it small.
+    /// The state of a connection. Keep it small.
     type State;
 
     /// Connection `number` is about to be opened.
     fn connect(&mut self, number: u32) -> Self::State;
 
-    /// What its opening handshake says that those of others do not. It has to
-    /// be the same until the handshake is done.
+    /// The part of its opening handshake that is its own. It has to be the same
+    /// until the handshake is done.
     fn route(&self, _state: &Self::State, _number: u32) -> Route<'_> {
         Route::default()
     }
@@ -49,10 +49,10 @@ pub trait Scenario {
     /// A time that was asked for has come, or the socket has room again.
     fn woken(&mut self, _state: &mut Self::State, _cx: &mut Context<'_>) {}
 
-    /// The connection is gone, or has never come. What is sent here goes nowhere.
+    /// The connection is gone, or has never come. Messages sent here go nowhere.
     fn ended(&mut self, _state: &mut Self::State, _end: End, _cx: &mut Context<'_>) {}
 
-    /// Called every turn while messages are to be sent, for what follows a
+    /// Called every turn while messages are to be sent, for work that follows a
     /// schedule of the whole thread. Returns when it wants to be called next,
     /// if nothing else happens until then.
     fn turn(&mut self, _net: &mut Net<Self::State>) -> Option<u64> {
@@ -71,12 +71,12 @@ pub trait Scenario {
         true
     }
 
-    /// The run is over: what has not arrived by now is lost.
+    /// The run is over: a message that has not arrived by now is lost.
     fn settle(&mut self, _net: &mut Net<Self::State>) {}
 }
 
-/// What is particular to a connection's opening handshake. The default is
-/// nothing: it is as [`Dialing`](super::Dialing) says.
+/// The part of a connection's opening handshake that is its own. The default is
+/// nothing: the handshake is as [`Dialing`](super::Dialing) says.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Route<'a> {
     /// The path to ask for instead of the target's.
@@ -89,11 +89,11 @@ pub struct Route<'a> {
     pub subprotocol: Option<&'a str>,
 }
 
-/// What a scenario can do for the connection it is called for.
+/// The operations of a scenario on the connection it is called for.
 pub struct Context<'a> {
     /// Nanoseconds of the run.
     pub now: u64,
-    /// Where the run stands.
+    /// The phase of the run.
     pub phase: Phase,
     /// When the measurement began, if it did.
     pub measured_from: u64,
@@ -103,7 +103,7 @@ pub struct Context<'a> {
     pub number: u32,
     /// Whether earlier messages still wait because the socket takes no more.
     pub is_blocked: bool,
-    /// What this thread counts.
+    /// The counts of this thread.
     pub tally: &'a mut Tally,
     /// Chance.
     pub random: &'a mut Random,
@@ -136,13 +136,13 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether what was planned for this time belongs to the measurement.
+    /// Whether an event planned for this time belongs to the measurement.
     #[inline]
     pub fn is_measured(&self, planned: u64) -> bool {
         planned >= self.measured_from
     }
 
-    /// Ends the connection with a close frame, behind what was sent.
+    /// Ends the connection with a close frame, after the messages sent so far.
     pub fn close(&mut self, code: CloseCode) {
         self.close = Some(code);
     }
@@ -169,7 +169,7 @@ impl<'a> Context<'a> {
         self.returns.set(time, self.number);
     }
 
-    /// What all threads see.
+    /// The state that all threads see.
     pub fn shared(&self) -> &'a Shared {
         self.shared
     }

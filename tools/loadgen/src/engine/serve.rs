@@ -11,7 +11,7 @@ use super::scenario::Scenario;
 use super::shared::Phase;
 use crate::cause::Cause;
 
-/// What became of received bytes.
+/// The outcome of received bytes.
 enum Flow {
     /// All were served.
     Served,
@@ -105,7 +105,7 @@ impl<T> Net<T> {
         scenario: &mut S,
     ) {
         let rules = self.rules;
-        // A scenario that has settled has given up what was on its way.
+        // A scenario that has settled has given up messages on their way.
         let settled = self.phase == Phase::Closing;
         let is_open = self.is_open(key);
         let flow = self.enter(key, |decoder, state, cx| {
@@ -136,7 +136,7 @@ impl<T> Net<T> {
         }
     }
 
-    /// Sends what is queued, now that the socket has room again.
+    /// Sends the queued bytes, now that the socket has room again.
     fn write(&mut self, key: SessionKey) {
         let Some(connection) = self.connection(key) else {
             return;

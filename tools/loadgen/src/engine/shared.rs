@@ -1,4 +1,4 @@
-//! What the threads of a run and their coordinator share.
+//! The state that the threads of a run and their coordinator share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use corecast::mesh::ShardWaker;
 
-/// Where a run stands. It only ever moves on.
+/// The phase of a run. It only ever moves on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Phase {
@@ -16,7 +16,7 @@ pub enum Phase {
     Warming,
     /// Messages flow and count.
     Measuring,
-    /// Nothing new is sent; what is on its way still counts.
+    /// Nothing new is sent; messages on their way still count.
     Finishing,
     /// Connections are closed.
     Closing,
@@ -48,7 +48,7 @@ impl Phase {
     }
 }
 
-/// What all threads of a run see.
+/// The state that all threads of a run see.
 pub struct Shared {
     epoch: Instant,
     phase: AtomicU8,
@@ -84,7 +84,7 @@ impl Shared {
         self.epoch.elapsed().as_nanos() as u64
     }
 
-    /// Where the run stands.
+    /// The phase of the run.
     #[inline]
     pub fn phase(&self) -> Phase {
         Phase::ALL[usize::from(self.phase.load(Ordering::Acquire))]
@@ -103,7 +103,7 @@ impl Shared {
         self.wakers.len()
     }
 
-    /// What wakes a thread.
+    /// The waker of a thread.
     pub fn waker(&self, thread: usize) -> &Arc<ShardWaker> {
         &self.wakers[thread]
     }

@@ -1,11 +1,11 @@
-//! What a thread counts between two reports.
+//! The counts of a thread between two reports.
 
 use std::collections::BTreeMap;
 
 use crate::cause::Cause;
 use crate::outcome::{Deliveries, Latency, Times};
 
-/// What is timed.
+/// The intervals that are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timed {
     /// From the planned begin of a connection until its handshake is done.
@@ -69,19 +69,19 @@ impl Traffic {
     }
 }
 
-/// One thread's part of a publication: who of its subscribers had it when.
+/// One thread's part of a publication: which of its subscribers had it when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicationPart {
     /// Which publisher.
     pub publisher: u32,
-    /// Its how-manieth publication.
+    /// The number of the publication in the publisher's sequence.
     pub sequence: u32,
     /// Microseconds from the planned time until each subscriber had it, in the
     /// order of arrival.
     pub micros: Vec<u32>,
 }
 
-/// What a thread counted since its last report.
+/// The counts of a thread since its last report.
 #[derive(Debug, Default)]
 pub struct Tally {
     /// Connections begun.
@@ -96,7 +96,7 @@ pub struct Tally {
     pub closed: u64,
     /// Messages.
     pub traffic: Traffic,
-    /// What arrived of what should have.
+    /// The deliveries that arrived, and those that should have.
     pub deliveries: Deliveries,
     /// Publications that are over for this thread.
     pub publications: Vec<PublicationPart>,
@@ -112,7 +112,7 @@ impl Tally {
             .record_nanos(nanos);
     }
 
-    /// Takes what was timed, for a report.
+    /// Takes the recorded times, for a report.
     pub(super) fn take_times(&mut self) -> Vec<(Timed, Times)> {
         let latencies = std::mem::take(&mut self.latencies);
         Timed::ALL

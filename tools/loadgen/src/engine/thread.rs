@@ -1,4 +1,4 @@
-//! A thread of the generator: its descriptor table, its core, and what it turns.
+//! A thread of the generator: its descriptor table, its core, and its worker.
 
 use std::cell::RefCell;
 use std::io;
@@ -19,7 +19,7 @@ use super::shared::Shared;
 use super::worker::{Status, TIMER_KEY, Worker};
 use crate::sys::{Timer, thread_cpu_nanos};
 
-/// What a thread needs to begin.
+/// The values with which a thread begins.
 pub(super) struct Starter {
     pub thread: usize,
     pub core: Option<usize>,

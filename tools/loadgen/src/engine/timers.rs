@@ -1,9 +1,9 @@
-//! When which connection wants to be woken.
+//! The time at which each connection is to be woken.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Times in nanoseconds of the run, each with what is due then.
+/// Times in nanoseconds of the run, each with the items due then.
 #[derive(Debug)]
 pub struct Timers<T>(BinaryHeap<Reverse<(u64, T)>>);
 

@@ -1,4 +1,5 @@
-//! One thread's turn: what became ready, what is due, what is to be reported.
+//! One thread's turn: descriptors that became ready, timers that are due,
+//! events to be reported.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -20,7 +21,7 @@ const OPENINGS_PER_TURN: usize = 32;
 const WAKES_PER_TURN: usize = 1_024;
 /// Connections closed in one turn.
 const CLOSINGS_PER_TURN: usize = 1_024;
-/// What the plane says when the timer fires.
+/// The key that the plane reports when the timer fires.
 pub(super) const TIMER_KEY: SessionKey = SessionKey {
     index: u32::MAX - 1,
     generation: u32::MAX,
@@ -39,18 +40,19 @@ pub(super) struct Worker<S: Scenario> {
     pub reported_until: u64,
     /// Processor time of this thread at that moment.
     pub reported_cpu: u64,
-    /// What the coordinator was last told about where this thread stands.
+    /// The status of this thread that the coordinator was last told.
     pub reported_status: Status,
 }
 
-/// Where a thread stands.
+/// The status of a thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Status {
     /// All connections that were to be opened are open or have failed.
     pub arrived: bool,
     /// The scenario has nothing more to send.
     pub done: bool,
-    /// What was sent is answered, and what was begun is open or has failed.
+    /// Each message sent is answered, and each connection begun is open or has
+    /// failed.
     pub settled: bool,
     /// All connections are closed.
     pub gone: bool,
@@ -73,8 +75,8 @@ impl<S: Scenario> Turn for Worker<S> {
         self.net.expire_handshakes();
         self.net.expire_closings();
         self.net.report_ends(&mut self.scenario);
-        // Last, so that whoever takes the place of a connection that is open,
-        // or gone, begins before this thread waits.
+        // Last, so that a connection that follows an opened or ended one begins
+        // before this thread waits.
         more |= self.arrive();
         self.report_if_due();
         more |= self.net.table.has_due() || !self.net.woken.is_empty();
@@ -165,7 +167,7 @@ impl<S: Scenario> Worker<S> {
         while let Some((_, bits)) = self.net.timers.take_due(now) {
             self.net.woken.push_back(SessionKey::from_bits(bits));
         }
-        // Who is woken again while we are at it has to wait for the next turn.
+        // A connection that is woken again meanwhile has to wait for the next turn.
         for _ in 0..self.net.woken.len().min(WAKES_PER_TURN) {
             if let Some(key) = self.net.woken.pop_front() {
                 let scenario = &mut self.scenario;
@@ -197,7 +199,7 @@ impl<S: Scenario> Worker<S> {
             // Connections that come back do not make it untrue again.
             arrived: before.arrived || self.arrivals.is_exhausted() && self.net.opening == 0,
             done: before.done || self.scenario.is_done() || self.is_deserted(),
-            // Before, it changes with every message and nobody asks.
+            // Before, it changes with every message and is not asked for.
             settled: phase >= Phase::Finishing
                 && self.net.opening == 0
                 && self.scenario.is_settled(&self.net.shared),
@@ -205,7 +207,7 @@ impl<S: Scenario> Worker<S> {
         }
     }
 
-    /// Whether all connections are gone and none will come: nobody is left to
+    /// Whether all connections are gone and none will come: none is left to
     /// send anything.
     fn is_deserted(&self) -> bool {
         self.net.phase.is_running()

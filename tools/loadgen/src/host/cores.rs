@@ -10,7 +10,7 @@ pub(super) fn ticks(count: u64) -> Duration {
     Duration::from_millis(count.saturating_mul(10))
 }
 
-/// What a core has done since the host started, in steps of 10 ms.
+/// The work of a core since the host started, in steps of 10 ms.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CoreTime {
     /// The core's number.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use corecast_host::Root;
 
 /// The process that listens on one of `addresses`, if it runs on this host and
-/// its descriptors are ours to see. Never this process.
+/// this process may see its descriptors. Never this process.
 ///
 /// Of several processes that share the listener, it is the one with the lowest
 /// id; a server in another network namespace is not found.

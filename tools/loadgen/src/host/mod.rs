@@ -1,6 +1,6 @@
-//! What is looked at while a run goes on: processor time, memory, descriptors
-//! and the server's process. Limits and the kernel's counters are read by
-//! [`corecast_host`].
+//! The host's figures that are watched while a run goes on: processor time,
+//! memory, descriptors and the server's process. Limits and the kernel's
+//! counters are read by [`corecast_host`].
 //!
 //! # Invariants worth naming
 //!
@@ -27,8 +27,8 @@ use corecast_host::{Memory, Root};
 
 use crate::outcome::Machine;
 
-/// This machine, with the number of threads that generate load on it. What
-/// cannot be read is "unknown" or 0.
+/// This machine, with the number of threads that generate load on it. A value
+/// that cannot be read is "unknown" or 0.
 pub fn machine(threads: usize) -> Machine {
     let root = Root::default();
     let line = |path: &str| root.read(path).map(|text| text.trim().to_owned());

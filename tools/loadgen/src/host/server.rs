@@ -1,4 +1,4 @@
-//! What a server process takes: processor time of each thread, memory,
+//! The resources of a server process: processor time of each thread, memory,
 //! descriptors.
 
 use std::fs;
@@ -21,7 +21,7 @@ pub struct ServerLook {
     pub threads: Vec<ServerThread>,
     /// Memory it has resident, in bytes.
     pub memory_bytes: u64,
-    /// Descriptors in all its tables; `None` where they are not ours to see.
+    /// Descriptors in all its tables; `None` if this process may not see them.
     pub descriptors: Option<u64>,
     /// Descriptors in its fullest table.
     pub fullest_table: Option<u64>,

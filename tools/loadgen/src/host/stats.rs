@@ -1,4 +1,4 @@
-//! What a corecast server says about itself at `/stats` of its admin address.
+//! The statistics of a corecast server, at `/stats` of its admin address.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// The largest page that is read; a server with 1,000 shards sends about 1 MiB.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Where a corecast serves it unless told otherwise (`--admin`).
+/// The URL of a corecast's statistics unless it is told otherwise (`--admin`).
 const DEFAULT: &str = "http://127.0.0.1:9090/stats";
 
 /// Asks a server for its `/stats`.
@@ -57,23 +57,23 @@ pub struct ServerStats {
 pub enum StatsError {
     /// No answer came.
     Unanswered {
-        /// Where it was asked.
+        /// The URL that was asked.
         url: String,
         /// Why.
         reason: String,
     },
     /// The answer was not 200.
     Status {
-        /// Where it was asked.
+        /// The URL that was asked.
         url: String,
-        /// What was answered.
+        /// The status of the answer.
         status: u16,
     },
     /// The answer is not what a corecast says.
     Shape {
-        /// Where it was asked.
+        /// The URL that was asked.
         url: String,
-        /// What is wrong with it.
+        /// The fault of the answer.
         reason: String,
     },
 }
@@ -112,7 +112,7 @@ impl StatsClient {
         }
     }
 
-    /// Where it asks.
+    /// The URL it asks.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -173,8 +173,8 @@ fn with_path(url: &str) -> String {
     }
 }
 
-/// The part of the page that is of use here. What older servers do not have
-/// stays 0.
+/// The part of the page that is of use here. A value that older servers do not
+/// have stays 0.
 #[derive(Deserialize)]
 struct Page {
     /// The first endpoint, and all that older servers tell.

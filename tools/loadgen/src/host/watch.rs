@@ -1,4 +1,4 @@
-//! Looking at the host again and again, and what it took between two looks.
+//! Repeated looks at the host, and the resources used between two of them.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -19,12 +19,12 @@ pub struct Watch {
     group: Option<Group>,
 }
 
-/// What a [`Watch`] has seen at one moment.
+/// The readings of a [`Watch`] at one moment.
 #[derive(Debug, Clone)]
 pub struct Look {
     /// When it was.
     pub at: Instant,
-    /// What each core has done.
+    /// The work of each core.
     pub cores: Vec<CoreTime>,
     /// Processor time of this process.
     pub client_cpu: Duration,
@@ -34,7 +34,7 @@ pub struct Look {
     pub server: Option<ServerLook>,
     /// The host's TCP sockets.
     pub sockets: Option<Sockets>,
-    /// What the kernel has counted.
+    /// The kernel's counters.
     pub tcp: Option<TcpCounters>,
     /// Memory of the kernel's TCP buffers and its slab, in bytes.
     pub kernel_memory_bytes: Option<u64>,
@@ -86,7 +86,7 @@ impl Watch {
     }
 }
 
-/// What was taken of the host between two looks.
+/// The resources of the host that were used between two looks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Usage {
     /// The time between them.
@@ -103,11 +103,11 @@ pub struct Usage {
     pub server_cpu: Option<f64>,
     /// The server's threads, the busiest first.
     pub server_threads: Vec<ThreadUsage>,
-    /// What the kernel counted meanwhile.
+    /// The kernel's counts meanwhile.
     pub tcp: TcpCounters,
 }
 
-/// What a thread of the server took.
+/// The processor time of a thread of the server.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ThreadUsage {
     /// Its name.
@@ -138,7 +138,7 @@ impl Usage {
 }
 
 impl Look {
-    /// What was taken since `earlier`.
+    /// The resources that were used since `earlier`.
     pub fn since(&self, earlier: &Look) -> Usage {
         let seconds = self.at.saturating_duration_since(earlier.at).as_secs_f64();
         let per_second = |time: Duration| {

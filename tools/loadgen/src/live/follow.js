@@ -1,6 +1,6 @@
 "use strict";
-// Follows the run: asks once a second for what is new and replaces only what
-// has changed, so that the page neither scrolls nor flickers.
+// Follows the run: asks once a second for changes and replaces only the changed
+// parts, so that the page neither scrolls nor flickers.
 const line = document.getElementById("live");
 let seen = line.dataset.version;
 let finished = false;

@@ -3,13 +3,14 @@
 //! # Invariants worth naming
 //!
 //! - It cannot slow a run: to publish is to clone an outcome into an [`Arc`].
-//!   Rendering and serving happen on this module's own thread, and only when
-//!   somebody asks.
+//!   Rendering and serving happen on this module's own thread, and only on
+//!   request.
 //! - A published outcome is rendered at most once, however many watch.
 //! - The address is bound before [`LivePage::start`] returns, so that a busy
 //!   port is an error at start-up.
-//! - Who watched when the run ended has its last state: on dropping, the thread
-//!   waits for a moment while somebody is watching, and the page keeps what it has.
+//! - Readers that watched when the run ended have its last state: on dropping, the
+//!   thread waits for a moment while there is a reader, and the page keeps its
+//!   contents.
 
 mod pages;
 mod state;
@@ -27,7 +28,7 @@ use tokio::sync::oneshot;
 use crate::outcome::Outcome;
 use state::State;
 
-/// A page asks once a second. Who has not asked for this long has gone.
+/// A page asks once a second. A reader that has not asked for this long has gone.
 const GONE_AFTER: Duration = Duration::from_secs(3);
 /// How long a page that is watched is served beyond the end of the run.
 const FAREWELL: Duration = Duration::from_millis(1_500);

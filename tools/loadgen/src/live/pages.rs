@@ -1,4 +1,4 @@
-//! What is served at which path.
+//! The pages, and the paths they are served at.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use axum::routing::get;
 use super::state::State;
 use crate::report;
 
-/// The version of what an answer shows.
+/// The version of the state that an answer shows.
 const VERSION: HeaderName = HeaderName::from_static("x-version");
 /// Whether the run has finished: `yes` or `no`.
 const FINISHED: HeaderName = HeaderName::from_static("x-finished");

@@ -1,4 +1,4 @@
-//! What has been published, and what has been rendered of it.
+//! The published state, and the pages rendered from it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::outcome::Outcome;
 use crate::report::{Stage, main_part};
 
-/// Shared between who publishes and who serves.
+/// Shared between the publishing and the serving threads.
 #[derive(Debug, Default)]
 pub(super) struct State {
     published: Mutex<Published>,
@@ -14,7 +14,7 @@ pub(super) struct State {
     asked: Mutex<Option<Instant>>,
 }
 
-/// What there is to show. Each change has a version of its own; the first is 1.
+/// The state to show. Each change has a version of its own; the first is 1.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Published {
     pub version: u64,
@@ -34,7 +34,7 @@ impl State {
         let outcome = Some(Arc::new(outcome));
         let mut published = locked(&self.published);
         published.version += 1;
-        // What was published before is freed without the lock.
+        // The previous outcome is freed without the lock.
         let before = std::mem::replace(&mut published.outcome, outcome);
         drop(published);
         drop(before);
@@ -78,12 +78,12 @@ impl State {
             .clone()
     }
 
-    /// Somebody is watching now.
+    /// A reader asked just now.
     pub(super) fn asked(&self) {
         *locked(&self.asked) = Some(Instant::now());
     }
 
-    /// Whether somebody has asked within this time.
+    /// Whether a reader has asked within this time.
     pub(super) fn is_watched(&self, within: Duration) -> bool {
         locked(&self.asked).is_some_and(|asked| asked.elapsed() < within)
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{Percentiles, Sample};
 
 impl Sample {
-    /// Joins intervals that follow each other. Counts are summed, what is held is
-    /// that of the last, shares of time are averaged by length, and of
+    /// Joins intervals that follow each other. Counts are summed, levels are
+    /// those of the last, shares of time are averaged by length, and of
     /// percentiles the largest is kept, so that no peak vanishes.
     pub fn joined(samples: &[Sample]) -> Sample {
         let last = samples.last().cloned().unwrap_or_default();
@@ -39,9 +39,9 @@ impl Sample {
 }
 
 impl Percentiles {
-    /// What can be said of two distributions by their percentiles alone: the
-    /// count and the mean exactly, of each percentile that it is no larger
-    /// than the larger of the two.
+    /// The facts that the percentiles alone of two distributions give: the
+    /// count and the mean exactly, of each percentile that it is no larger than
+    /// the larger of the two.
     pub(crate) fn max_of_each(self, other: &Percentiles) -> Percentiles {
         if self.count == 0 || other.count == 0 {
             return if self.count == 0 { *other } else { self };

@@ -18,8 +18,9 @@ const DIGITS: u8 = 3;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latency(Histogram<u64>);
 
-/// What a [`Latency`] has recorded, without room for what it has not: a hundred
-/// threads that report four times a second would otherwise fill 200 KB each time.
+/// The recorded values of a [`Latency`], without room for those not recorded: a
+/// hundred threads that report four times a second would otherwise fill 200 KB
+/// each time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Times(Vec<(u64, u64)>);
 
@@ -43,7 +44,7 @@ impl Latency {
             .expect("all distributions have the same bounds");
     }
 
-    /// What was recorded, in the form in which it can wait.
+    /// The recorded times, in a compact form that can wait.
     pub fn times(&self) -> Times {
         let recorded = self.0.iter_recorded();
         Times(
@@ -53,7 +54,7 @@ impl Latency {
         )
     }
 
-    /// Adds what another distribution has recorded.
+    /// Adds the recorded values of another distribution.
     pub fn add_times(&mut self, times: &Times) {
         for &(micros, count) in &times.0 {
             self.0.saturating_record_n(micros, count);

@@ -4,8 +4,8 @@
 //!
 //! - Counts are summed and histograms added: no percentile is ever averaged.
 //! - Time is the wall clock's: the machines' clocks have to be in step.
-//! - What two runs have both seen is not counted twice: the cores and the
-//!   kernel of one host, and the server that the same targets lead to.
+//! - Resources that two runs have both seen are not counted twice: the cores
+//!   and the kernel of one host, and the server that the same targets lead to.
 
 mod series;
 #[cfg(test)]
@@ -42,18 +42,18 @@ impl std::error::Error for MergeError {}
 /// - Counts are summed, histograms added, machines listed one after the other.
 /// - The run lasts from the first start to the last end, the opening phase from
 ///   the first machine's to the last one's. The measured time is the longest
-///   of all: a rate is what all have reached together, provided that they
-///   measured at the same time. When they began far apart a finding says so.
+///   of all: a rate is that of all together, provided that they measured at the
+///   same time. When they began far apart a finding says so.
 /// - The most connections at one time are those of the joined series, where
 ///   every machine has one; otherwise the sum of the peaks, an upper bound.
 /// - The series is laid out anew, see [`Outcome::series`]: in intervals of a
 ///   second, or of the machines' own when that is longer. Counts are summed;
 ///   of each percentile the largest is taken, which is an upper bound, because
 ///   percentiles of an interval cannot be joined exactly.
-/// - A server's figures are the largest that those saw who ran against the same
-///   targets; different targets are different servers, whose figures are summed.
+/// - A server's figures are the largest that the runs against the same targets
+///   saw; different targets are different servers, whose figures are summed.
 /// - Findings, failures and differing settings carry the names of their
-///   machines; what several say alike is said once.
+///   machines; one that several have alike is said once.
 ///
 /// # Errors
 ///
@@ -131,11 +131,11 @@ struct Run<'a> {
     outcome: &'a Outcome,
     /// The machines' names.
     name: String,
-    /// What tells apart their kernels.
+    /// The key that tells apart their kernels.
     kernel: String,
     /// How long after the first run it began, in seconds.
     offset: f64,
-    /// What tells apart the servers.
+    /// The key that tells apart the servers.
     server: String,
 }
 
@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
 }
 
 /// Adds up what different observers have seen: for each `key` the largest
-/// figure, and of these the sum. Nothing when nobody has seen anything.
+/// figure, and of these the sum. Nothing when no observer has seen anything.
 fn seen<'a>(figures: impl Iterator<Item = (&'a str, Option<f64>)>) -> Option<f64> {
     let mut largest: BTreeMap<&str, f64> = BTreeMap::new();
     for (key, figure) in figures {
@@ -356,7 +356,7 @@ fn findings(runs: &[Run]) -> Vec<Finding> {
     findings
 }
 
-/// What is to be said of runs that did not go on at the same time.
+/// The finding about runs that did not go on at the same time.
 fn apart(runs: &[Run], measured_seconds: f64) -> Option<Finding> {
     let apart = runs.iter().map(|run| run.offset).fold(0.0, f64::max);
     let limit = (measured_seconds * APART_SHARE).max(APART_SECONDS);
@@ -369,8 +369,8 @@ fn apart(runs: &[Run], measured_seconds: f64) -> Option<Finding> {
     })
 }
 
-/// What the runs say, with the names of those who say it in front; the names
-/// are left out where there is only one machine.
+/// The items of the runs, with the names of the machines that have them;
+/// without names if there is only one machine.
 fn named<T: PartialEq>(runs: &[Run], of: impl Fn(&Outcome) -> Vec<T>) -> Vec<(String, T)> {
     let mut said: Vec<(Vec<&str>, T)> = Vec::new();
     for run in runs {

@@ -1,5 +1,5 @@
-//! What a run has measured: one value that the table, the JSON, the CSV, the
-//! page and the merge all read, and nothing else.
+//! The results of a run: one value that the table, the JSON, the CSV, the page
+//! and the merge all read, and nothing else.
 //!
 //! # Invariants worth naming
 //!
@@ -41,29 +41,31 @@ pub struct Outcome {
     pub command: Vec<String>,
     /// The servers' URLs.
     pub targets: Vec<String>,
-    /// What was asked for, in words for people, in the order of the options.
+    /// The settings that were asked for, in words for people, in the order of
+    /// the options.
     pub settings: Vec<Setting>,
     /// When the run began, in milliseconds since 1970.
     pub started_unix_ms: u64,
     /// How long it took, from the first connection attempt to the last close.
     pub seconds: f64,
-    /// Somebody pressed Ctrl-C.
+    /// A user pressed Ctrl-C.
     pub interrupted: bool,
     /// The machines that generated the load; several after a merge.
     pub machines: Vec<Machine>,
-    /// What became of the connections.
+    /// The numbers of connections, by their outcome.
     pub connections: Connections,
     /// Messages and bytes.
     pub messages: Messages,
-    /// What arrived of what should have arrived, where the scenario knows.
+    /// The deliveries that arrived, and those that should have, if the scenario
+    /// knows.
     pub deliveries: Option<Deliveries>,
     /// Distributions of times, by name. See [`latency_title`] for the names.
     pub latencies: BTreeMap<String, Latency>,
-    /// What the client and, if it was seen, the server took.
+    /// The resources that the client and, if it was seen, the server used.
     pub resources: Resources,
     /// One entry per interval, in order of time.
     pub series: Vec<Sample>,
-    /// What limited the run.
+    /// The limits that stopped the run.
     pub findings: Vec<Finding>,
     /// Other reasons to fail than what the figures show, such as a soak's
     /// climbing memory.
@@ -73,7 +75,7 @@ pub struct Outcome {
 /// A setting of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Its value with its unit.
     pub value: String,
@@ -84,8 +86,9 @@ pub struct Setting {
 pub struct Machine {
     /// Its name.
     pub hostname: String,
-    /// What tells its running kernel from others. Containers have names of their
-    /// own and this in common. Empty in results that know nothing of it.
+    /// The identifier that tells its running kernel from others. Containers have
+    /// names of their own and this in common. Empty in results that know nothing
+    /// of it.
     #[serde(default)]
     pub boot: String,
     /// Release of its kernel.
@@ -100,7 +103,7 @@ pub struct Machine {
     pub threads: usize,
 }
 
-/// What became of the connections.
+/// The numbers of connections, by their outcome.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Connections {
     /// How many there should be.
@@ -109,7 +112,7 @@ pub struct Connections {
     pub opened: u64,
     /// Those that did not, by cause.
     pub failed: BTreeMap<Cause, u64>,
-    /// Open connections that ended although nobody here wanted it, by cause.
+    /// Open connections that the generator did not end, by cause.
     pub lost: BTreeMap<Cause, u64>,
     /// Open ones that were ended by this tool.
     pub closed: u64,
@@ -165,7 +168,7 @@ impl Messages {
     }
 }
 
-/// What arrived of what should have arrived.
+/// The deliveries that arrived, and those that should have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deliveries {
     /// Publications, or requests where each has one answer.
@@ -180,11 +183,11 @@ pub struct Deliveries {
     pub reordered: u64,
     /// Those that came again.
     pub duplicated: u64,
-    /// Messages whose content was not what was sent.
+    /// Messages with other content than was sent.
     pub corrupt: u64,
 }
 
-/// What a run took of the machine.
+/// The resources of the machine that a run used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
     /// Processor time of the generator in the measured time, in seconds.
@@ -198,13 +201,13 @@ pub struct Resources {
     /// The server, when it runs on this machine or was named.
     pub server: Option<ServerResources>,
     /// Memory of the kernel's TCP sockets and slab when the most connections
-    /// were open, beyond what it was before, in bytes.
+    /// were open, beyond that before the run, in bytes.
     pub kernel_memory_bytes: Option<u64>,
     /// The figures were limited by the generator, not by the server.
     pub client_bound: bool,
 }
 
-/// What a server process took.
+/// The resources that a server process used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServerResources {
     /// Its process id.
@@ -244,7 +247,8 @@ pub struct Sample {
     pub sent_bytes: u64,
     /// Bytes of payload received in it.
     pub received_bytes: u64,
-    /// Percentiles of what was timed in it, by the names of [`Outcome::latencies`].
+    /// Percentiles of the times measured in it, by the names of
+    /// [`Outcome::latencies`].
     pub latencies: BTreeMap<String, Percentiles>,
     /// Processor time of the generator per second: 1 is one full core.
     pub client_cpu: f64,
@@ -264,14 +268,14 @@ pub struct Sample {
     pub server_sessions: Option<u64>,
 }
 
-/// Something that limited the run, and what to do about it.
+/// A limit of the run, and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// How sure it is that this stopped the run.
     pub severity: Severity,
-    /// What happened and why, in one sentence with its numbers.
+    /// The event and its reason, in one sentence with its numbers.
     pub what: String,
-    /// What to do about it: a command where there is one.
+    /// The remedy: a command if there is one.
     pub remedy: String,
 }
 
@@ -328,7 +332,7 @@ const LATENCIES: &[(&str, &str)] = &[
     ("heartbeat", "Heartbeat"),
 ];
 
-/// What a name in [`Outcome::latencies`] stands for, for people.
+/// The title of a name in [`Outcome::latencies`], for people.
 pub fn latency_title(name: &str) -> &str {
     let known = LATENCIES.iter().find(|(known, _)| *known == name);
     known.map_or(name, |(_, title)| title)

@@ -1,4 +1,4 @@
-//! The verdict: what went wrong, in sentences.
+//! The verdict: the faults of the run, in sentences.
 
 use super::Outcome;
 

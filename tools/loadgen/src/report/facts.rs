@@ -1,4 +1,4 @@
-//! The figures of a run, in words: what the table and the page both show.
+//! The figures of a run, in words, as the table and the page both show them.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::outcome::{Outcome, Percentiles, Severity, latency_title};
 
 /// Stands in front of a rate that the server might have exceeded.
 pub(super) const LOWER_BOUND: &str = "≥ ";
-/// What such a mark means, short.
+/// The short explanation of such a mark.
 pub(super) const CLIENT_BOUND: &str = "client-bound: a lower bound";
 
 /// Figures under one heading.
@@ -19,11 +19,11 @@ pub(super) struct Section {
 
 /// One figure.
 pub(super) struct Row {
-    /// What it is.
+    /// Its name.
     pub name: String,
     /// The figure with its unit.
     pub value: String,
-    /// What helps to judge it; often empty.
+    /// A remark that helps to judge it; often empty.
     pub remark: String,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn key_figures(outcome: &Outcome) -> Vec<Row> {
             ));
         }
     }
-    // What a run is about comes before what had to happen first.
+    // The subject of a run comes before the steps that had to happen first.
     let latency = outcome
         .latencies_in_order()
         .into_iter()
@@ -306,8 +306,8 @@ fn resources(outcome: &Outcome) -> Vec<Row> {
     rows
 }
 
-/// What one message took. An echo is one message, so are a delivery and, where
-/// nothing comes back, a message sent.
+/// The processor time of one message. An echo is one message, so are a delivery
+/// and, where nothing comes back, a message sent.
 fn cpu(outcome: &Outcome, name: &str, seconds: f64, busiest_thread: f64) -> Row {
     let messages = &outcome.messages;
     let cores = seconds / messages.seconds.max(f64::MIN_POSITIVE);
@@ -335,8 +335,8 @@ fn resident(outcome: &Outcome, name: &str, bytes: u64, before: u64) -> Row {
     )
 }
 
-/// Memory that connections took, each if they are so many that what a program
-/// takes besides does not matter.
+/// Memory that connections took, each if they are so many that the rest of a
+/// program's memory does not matter.
 fn per_connection(outcome: &Outcome, name: &str, bytes: f64) -> (String, String) {
     const MANY: u64 = 1_000;
     match outcome.connections.peak {

@@ -3,7 +3,7 @@
 use super::stored::{self, Kind, ReadError};
 use crate::outcome::{FORMAT, Outcome};
 
-/// What this tool keeps.
+/// The kind of document that this tool keeps.
 const OUTCOME: Kind = Kind {
     name: "outcome",
     tool: "corecast-load",
@@ -15,7 +15,7 @@ pub fn json(outcome: &Outcome) -> String {
     serde_json::to_string_pretty(outcome).expect("an outcome has only string keys and no readers")
 }
 
-/// Reads what [`json`] has written.
+/// Reads a text that [`json`] has written.
 ///
 /// # Errors
 ///

@@ -3,8 +3,8 @@
 //! An [`Outcome`](crate::outcome::Outcome) goes in, text comes out: a [`table`]
 //! for the terminal, [`json`] for scripts and for joining runs, [`write_csv`]
 //! for a spreadsheet, and a [`page`] with [`charts`] for reading and printing.
-//! What they are made of, [`html`], [`stored`], [`ticks`] and [`units`], also serves the
-//! report of `corecast-bench`.
+//! The parts they are made of, [`html`], [`stored`], [`ticks`] and [`units`], also
+//! serve the report of `corecast-bench`.
 //!
 //! # Invariants worth naming
 //!
@@ -12,7 +12,7 @@
 //!   the outcome, and the table and the page derive it in the same place
 //!   (`facts`), so that they cannot disagree.
 //! - A figure that the client limited is marked as a bound wherever it is shown.
-//! - A page is one file. It loads nothing, and what came from outside is escaped.
+//! - A page is one file. It loads nothing, and text from outside is escaped.
 
 mod chart;
 mod facts;

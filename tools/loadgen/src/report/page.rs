@@ -14,7 +14,7 @@ use crate::outcome::Outcome;
 /// Whether a verdict can be given yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The outcome is what is known so far.
+    /// The outcome has the results so far.
     Running,
     /// The outcome is final.
     Finished,
@@ -46,7 +46,7 @@ pub(crate) fn main_part(outcome: &Outcome, stage: Stage) -> String {
     html
 }
 
-/// What ran against what.
+/// The scenario and its targets.
 pub(crate) fn heading(outcome: &Outcome) -> String {
     format!(
         "{} against {}",

@@ -26,7 +26,7 @@ const COLUMNS: [&str; 17] = [
     "server_sessions",
 ];
 
-/// The columns of one latency, behind its name.
+/// The columns of one latency, after its name.
 const LATENCY_COLUMNS: [&str; 9] = [
     "count",
     "mean_us",

@@ -1,14 +1,15 @@
-//! What tools keep as JSON, with the number of its format, and read again.
+//! The documents that tools keep as JSON, with the number of their format, and
+//! read again.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// What a tool keeps.
+/// The kind of document that a tool keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// The tool that writes and reads it.
     pub tool: &'static str,
@@ -16,7 +17,7 @@ pub struct Kind {
     pub format: u32,
 }
 
-/// Why a text is not what it should be.
+/// The reason why a text is not such a document.
 #[derive(Debug)]
 pub struct ReadError {
     wanted: Kind,
@@ -66,7 +67,7 @@ impl std::error::Error for ReadError {
     }
 }
 
-/// Reads what is `wanted`.
+/// Reads a document of the kind `wanted`.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@ use super::facts::{self, LATENCY_HEADINGS};
 use super::units::{date, duration};
 use crate::outcome::Outcome;
 
-/// What a terminal of ordinary width shows without breaking lines.
+/// The width of text that an ordinary terminal shows without breaking lines.
 const WIDTH: u16 = 98;
 
 /// The whole run as text for a terminal of 100 columns, without colour.

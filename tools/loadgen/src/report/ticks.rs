@@ -1,4 +1,4 @@
-//! Where an axis begins and ends, and where its ticks are.
+//! The beginning and the end of an axis, and the places of its ticks.
 
 use std::ops::Range;
 
@@ -20,8 +20,8 @@ pub fn from_zero(max: f64) -> (Range<f64>, Vec<f64>) {
 }
 
 /// From the last round number below the values to the first above them. Round
-/// are 1, 2, 5, 10, …; on a long axis the powers of ten only. What lies outside
-/// 0.001 and 10,000,000,000 is cut off.
+/// are 1, 2, 5, 10, …; on a long axis the powers of ten only. Values outside
+/// 0.001 and 10,000,000,000 are cut off.
 pub fn logarithmic(values: Range<f64>) -> (Range<f64>, Vec<f64>) {
     const LOWEST: f64 = 1e-3;
     const HIGHEST: f64 = 1e10;

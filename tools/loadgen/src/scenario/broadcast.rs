@@ -1,5 +1,5 @@
-//! `broadcast`: what publishers send must reach every subscriber, once and in
-//! order.
+//! `broadcast`: each message of a publisher must reach every subscriber, once
+//! and in order.
 //!
 //! # Invariants worth naming
 //!
@@ -23,7 +23,7 @@ use crate::engine::{Context, End, Net, PublicationPart, Scenario, Shared, Tally,
 use crate::order::{Arrival, Order};
 use crate::stamp::Stamp;
 
-/// What is asked of a broadcast.
+/// The settings of a broadcast.
 #[derive(Debug, Clone)]
 pub struct BroadcastPlan {
     /// How publications are written.
@@ -45,10 +45,10 @@ pub struct Broadcast {
     schedule: Option<Schedule>,
     /// Publishers on this thread.
     publishers: Vec<Publisher>,
-    /// That nobody subscribes here was told.
+    /// The lack of subscribers here was reported.
     excused: bool,
     next_publisher: usize,
-    /// What is pending of each publisher, the oldest first.
+    /// The pending publications of each publisher, the oldest first.
     pending: Vec<Pending>,
     /// Open subscribers of this thread.
     subscribers: u64,
@@ -85,7 +85,7 @@ struct Publication {
     micros: Vec<u32>,
 }
 
-/// What a connection remembers.
+/// The state of a connection.
 pub struct Subscriber {
     slot: u32,
     open: bool,
@@ -183,7 +183,8 @@ impl Broadcast {
                 publisher.waiting_since = net.now();
                 self.publish(place, u64::from(depth) - under_way, net.now(), net);
             } else if net.now() > publisher.waiting_since + timeout {
-                // It is lost on some thread; what follows shows what else is.
+                // It is lost on some thread; later publications show the other
+                // losses.
                 publisher.forgiven = publisher.sent;
             }
             let until = self.publishers[place].waiting_since + timeout + 1;
@@ -219,8 +220,8 @@ impl Broadcast {
         }
     }
 
-    /// Takes what is complete from the front of the pending ones, and tells how
-    /// far this thread is.
+    /// Takes the complete publications from the front of the pending ones, and
+    /// tells how far this thread is.
     fn complete(&mut self, publisher: u32, thread: usize, shared: &Shared, tally: &mut Tally) {
         let pending = &mut self.pending[publisher as usize];
         while let Some(front) = pending.publications.front()
@@ -231,7 +232,7 @@ impl Broadcast {
         shared.completed(thread, publisher as usize, u64::from(pending.first));
     }
 
-    /// Gives up what has waited too long, or everything.
+    /// Gives up the publications that have waited too long, or all.
     fn give_up(&mut self, net: &mut Net<Subscriber>, before: u64) {
         let thread = net.thread();
         let (shared, tally) = net.shared_and_tally();
@@ -267,7 +268,7 @@ impl Pending {
 }
 
 impl Publication {
-    /// It is over: who does not have it now will not.
+    /// It is over: a subscriber that does not have it now will not.
     fn finish(self, publisher: u32, sequence: u32, shared: &Shared, tally: &mut Tally) {
         let received = self.micros.len() as u64;
         tally.deliveries.lost += self.owed.saturating_sub(received);
@@ -370,7 +371,7 @@ impl Scenario for Broadcast {
             self.subscribers -= 1;
             self.publishers
                 .retain(|publisher| publisher.number != cx.number);
-            // What is still pending will not reach it any more.
+            // Pending publications will not reach it any more.
             for publisher in 0..self.pending.len() {
                 let place = subscriber.slot as usize * self.pending.len() + publisher;
                 let missing = self.order.forget(&(cx.number, publisher as u32));

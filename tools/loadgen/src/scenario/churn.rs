@@ -15,7 +15,8 @@ pub struct Churn {
     wording: Wording,
     /// Messages that are sent and must come back before a connection ends.
     exchanges: u32,
-    /// Who leaves comes back at once; otherwise others arrive at a rate.
+    /// A connection that ends comes back at once; otherwise others arrive at a
+    /// rate.
     returns: bool,
     outstanding: u64,
     draft: Draft,

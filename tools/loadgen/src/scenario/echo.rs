@@ -1,4 +1,4 @@
-//! `echo`: what is sent must come back, byte for byte and in order.
+//! `echo`: each message must come back, byte for byte and in order.
 
 use corecast::ws::Message;
 
@@ -32,7 +32,7 @@ pub struct Echo {
     draft: Draft,
 }
 
-/// What a connection remembers.
+/// The state of a connection.
 #[derive(Debug, Default)]
 pub struct Progress {
     sent: u32,
@@ -148,7 +148,8 @@ impl Scenario for Echo {
 
     fn turn(&mut self, net: &mut Net<Progress>) -> Option<u64> {
         loop {
-            // Without connections, what is due is not sent, and nothing else to do.
+            // Without connections, messages that are due are not sent, and
+            // nothing else is to do.
             let planned = self.schedule.as_mut()?.take_due(net);
             let (Some(planned), false) = (planned, net.open().is_empty()) else {
                 return self.schedule.as_ref()?.next_time();

@@ -1,4 +1,4 @@
-//! `message` and `endurance`: messages that nobody answers, a number of them or
+//! `message` and `endurance`: messages that get no answer, a number of them or
 //! for a time, as fast as they go or at a rate.
 
 use corecast::ws::{Message, OpCode};

@@ -1,4 +1,4 @@
-//! What the connections of a run do, one file per scenario.
+//! The behaviour of a run's connections, one file per scenario.
 
 mod broadcast;
 mod churn;

@@ -1,8 +1,8 @@
 //! `chat` and `phoenix`: rooms full of users who talk, and come and go.
 //!
-//! Whoever is in a room must hear each of the others without a gap: a user's
-//! messages carry numbers that go on over all visits. A Phoenix channel is such
-//! a room, with a join before and heartbeats in between.
+//! A user in a room must receive the messages of each of the others without a
+//! gap: a user's messages carry numbers that go on over all visits. A Phoenix
+//! channel is such a room, with a join before and heartbeats in between.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::engine::{Context, End, Net, Scenario, Shared, Timed};
 use crate::order::{Arrival, Order};
 use crate::stamp::Stamp;
 
-/// What is asked of the users.
+/// The settings of the users.
 #[derive(Debug, Clone)]
 pub struct RoomsPlan {
     /// How messages are written. In the Phoenix dialect rooms are channels.
@@ -43,10 +43,10 @@ pub struct Rooms {
     draft: Draft,
 }
 
-/// What a user remembers of a visit.
+/// The state of a user during a visit.
 #[derive(Debug, Default)]
 pub struct User {
-    /// Next number by sender, of those heard so far.
+    /// Next number by sender, of those received so far.
     heard: HashMap<u32, u32>,
     /// When the next message is planned; 0 for none.
     next_message: u64,
@@ -216,7 +216,7 @@ impl Scenario for Rooms {
         };
         cx.tally.deliveries.expected += 1;
         cx.tally.deliveries.received += 1;
-        // The first message heard of somebody is where hearing begins.
+        // The sequence of a user begins with the first message received from it.
         let expected = user.heard.entry(stamp.sender).or_insert(stamp.sequence);
         let name = (cx.number, stamp.sender);
         match self.order.arrive(expected, stamp.sequence, name) {

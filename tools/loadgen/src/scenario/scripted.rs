@@ -1,4 +1,4 @@
-//! `run`: users who do what a scenario file says.
+//! `run`: users that follow a scenario file.
 //!
 //! Each arriving user gets a session and walks its program, step by step, until
 //! the program ends, an answer does not come, or the run is over.
@@ -6,13 +6,13 @@
 //! # Invariants worth naming
 //!
 //! - A user waits for one thing at a time, its [`Wait`]. Steps that take no time
-//!   are done in the call that came to them, so a `receive` behind a `send`
+//!   are done in the call that came to them, so a `receive` after a `send`
 //!   listens before the message has left: no answer can be too early for it.
 //! - No call takes more than [`STEPS_PER_CALL`] of such steps, and nothing is
-//!   sent while the socket takes nothing. Who pauses for either keeps what comes
-//!   meanwhile, as if it had not read yet.
-//! - An answer that comes leaves no timer behind: one for its timeout is kept
-//!   for the next answer, so a user has hardly more than that and its think's.
+//!   sent while the socket takes nothing. A user that pauses for either keeps
+//!   the messages that come meanwhile, as if it had not read yet.
+//! - An answer that comes leaves no timer: one for its timeout is kept for the
+//!   next answer, so a user has hardly more than that and its think's.
 
 mod crowd;
 mod user;
@@ -47,8 +47,8 @@ pub struct Scripted {
 
 impl Scripted {
     /// A thread's part. A `receive` without a time of its own, and a ping, wait
-    /// for `timeout`. The seed decides who gets which session; it must be the
-    /// same on all threads, and is best the one of the [`Crowd`].
+    /// for `timeout`. The seed decides which user gets which session; it must
+    /// be the same on all threads, and is best the one of the [`Crowd`].
     pub fn new(script: Arc<Script>, timeout: Duration, seed: u64) -> Self {
         Scripted {
             script,
@@ -68,7 +68,7 @@ impl Scripted {
         user.wait = Wait::Nothing;
         let program = &self.script.sessions[user.session as usize].program;
         let mut taken = 0;
-        // In a run that is about to end, nobody begins anything.
+        // In a run that is about to end, no user begins anything.
         while cx.phase.is_running() {
             let mut cursor = user.cursor;
             let Some(step) = cursor.next(program) else {
@@ -182,7 +182,7 @@ impl Scenario for Scripted {
                     self.answered(user, cx);
                 }
             }
-            // Nobody waits for it; that it came has been counted.
+            // No step waits for it; its arrival has been counted.
             _ => {}
         }
     }
@@ -249,7 +249,7 @@ fn send(
     cx.send(opcode, text);
 }
 
-/// What placeholders stand for, but for those that are new each time.
+/// The values of placeholders, but for those that are new each time.
 fn values(script: &Script, user: &User, cx: &Context<'_>) -> Values {
     let number = u64::from(cx.number);
     Values {

@@ -1,5 +1,5 @@
-//! From what is written to what is run. What has come through here is right:
-//! the engine checks nothing again.
+//! The conversion of a script as written into a script as run. A script that
+//! comes through here is valid: the engine checks nothing again.
 
 mod steps;
 

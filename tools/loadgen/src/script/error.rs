@@ -1,4 +1,4 @@
-//! Where a script is wrong, and how.
+//! The errors of a script: the place, and the problem.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,7 +11,7 @@ pub struct ScriptError {
     /// The line and column, both from 1, the column in characters; none when
     /// the file could not be read at all.
     pub place: Option<(usize, usize)>,
-    /// What is wrong there and what may be written instead.
+    /// The problem there, and the allowed values.
     pub problem: String,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for ScriptError {
 
 impl std::error::Error for ScriptError {}
 
-/// An error on its way out, which knows its place only as an offset.
+/// An error on its way out, with its place only as an offset.
 #[derive(Debug)]
 pub(super) struct Problem {
     at: usize,
@@ -46,7 +46,8 @@ impl Problem {
     pub(super) fn of_toml(error: &toml::de::Error) -> Problem {
         Problem {
             at: error.span().map_or(0, |span| span.start),
-            // Some messages are a line for what was found and one for what was expected.
+            // Some messages have one line for the text found and one for the
+            // text expected.
             text: error.message().trim().replace('\n', "; "),
         }
     }

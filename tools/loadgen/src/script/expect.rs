@@ -14,7 +14,7 @@ pub enum Expect {
     Contains(Template),
     /// JSON with this value at this place.
     Json {
-        /// Where, as a JSON pointer (RFC 6901): `/payload/status`.
+        /// The place, as a JSON pointer (RFC 6901): `/payload/status`.
         pointer: String,
         /// The value there.
         equals: Value,

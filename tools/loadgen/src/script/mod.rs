@@ -1,12 +1,12 @@
-//! Scenario files: which users arrive when, and what each of them does.
+//! Scenario files: which users arrive when, and the behaviour of each.
 //!
-//! A script is written in TOML and says what a Tsung file says: phases in which
-//! users arrive at a rate, one after the other, and sessions, of which each
-//! arriving user gets one, by weight. [`Script::from_toml`] reads it; what it
-//! returns has been checked and can be run as it is. The modules stand in the
-//! order of that way: the types as written (`raw`), their conversion
-//! (`convert`), and what is run: [`Arrivals`], [`Program`] with its [`Cursor`],
-//! [`Template`], [`Expect`] and [`Think`].
+//! A script is written in TOML and has the contents of a Tsung file: phases in
+//! which users arrive at a rate, one after the other, and sessions, of which
+//! each arriving user gets one, by weight. [`Script::from_toml`] reads it; the
+//! script it returns has been checked and can be run as it is. The modules
+//! stand in the order of that way: the types as written (`raw`), their
+//! conversion (`convert`), and the parts that are run: [`Arrivals`],
+//! [`Program`] with its [`Cursor`], [`Template`], [`Expect`] and [`Think`].
 //!
 //! # Invariants worth naming
 //!
@@ -18,7 +18,7 @@
 //!
 //! # Every key
 //!
-//! This is `scenarios/every-key.toml`. What is called optional may be left out.
+//! This is `scenarios/every-key.toml`. The keys called optional may be left out.
 //!
 //! ```toml
 #![doc = include_str!("../../scenarios/every-key.toml")]
@@ -88,28 +88,28 @@ pub const MAX_STEPS: u64 = 1_000_000_000;
 /// A scenario file, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Script {
-    /// What the run is called.
+    /// The name of the run.
     pub name: String,
     /// The servers' URLs, checked but not resolved, since the command line may
     /// name others; possibly none.
     pub targets: Vec<String>,
     /// How long a connection, its opening handshake, and each reply may take.
     pub timeout: Duration,
-    /// When the run ends, whoever is still connected; without it, when the last
-    /// user has left.
+    /// The end of the run, for users that are still connected; without it, when
+    /// the last user has left.
     pub duration: Option<Duration>,
     /// Rooms the users are spread over; at least 1.
     pub rooms: u64,
     /// When users arrive; at least one phase.
     pub phases: Vec<Phase>,
-    /// What they do; at least one session with a weight above 0.
+    /// The sessions of the users; at least one has a weight above 0.
     pub sessions: Vec<Session>,
 }
 
 /// A time in which users arrive at one rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phase {
-    /// What it is called; `phase 1` and so on without a name.
+    /// Its name; `phase 1` and so on without one.
     pub name: String,
     /// How long it lasts; above 0.
     pub duration: Duration,
@@ -121,11 +121,10 @@ pub struct Phase {
     pub max_users: Option<u64>,
 }
 
-/// What one kind of user does.
+/// The behaviour of one kind of user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
-    /// What it is called; `session 1` and so on without a name. No two have the
-    /// same.
+    /// Its name; `session 1` and so on without one. No two have the same.
     pub name: String,
     /// How many users get this session, in relation to the other weights.
     pub weight: u64,
@@ -135,7 +134,7 @@ pub struct Session {
     pub headers: Vec<(String, String)>,
     /// The subprotocol to offer.
     pub subprotocol: Option<String>,
-    /// What they do once connected; possibly nothing.
+    /// The steps of its users once connected; possibly none.
     pub program: Program,
 }
 
@@ -187,8 +186,8 @@ impl Script {
     /// The index of the session of a user. The same seed gives every user the
     /// same session, whichever thread or machine it is on.
     pub fn session_of(&self, user: u64, seed: u64) -> usize {
-        // Another series than that of the arrivals, or who comes after a long
-        // pause would be more often of one kind.
+        // Another series than that of the arrivals, or users that come after a
+        // long pause would be more often of one kind.
         self.pick_session(Random::nth(!seed, user))
     }
 
@@ -226,7 +225,7 @@ impl Script {
         let users = |phase: &Phase| {
             let users = phase.users_per_second * phase.duration.as_secs_f64();
             // The first of even arrivals comes at once, so a begun interval counts.
-            // What floating point adds to a whole number of them does not.
+            // The error of floating point above a whole number of them does not.
             let users = (users - 1e-6).ceil() as u64;
             users.min(phase.max_users.unwrap_or(u64::MAX))
         };

@@ -1,7 +1,7 @@
-//! What a user does, as a list with jumps.
+//! The steps of a user, as a list with jumps.
 //!
-//! A scenario may have a million users, so what each of them remembers of its
-//! place in the program is a [`Cursor`] of a few words and nothing else.
+//! A scenario may have a million users, so the memory for the place of each in
+//! the program is a [`Cursor`] of a few words and nothing else.
 //!
 //! # Invariants worth naming
 //!
@@ -40,10 +40,10 @@ pub enum Step {
         /// if none.
         timeout: Option<Duration>,
     },
-    /// Does nothing for a while, and reads what comes.
+    /// Does nothing for a while, and reads the messages that come.
     Think(Think),
     /// As [`Step::Think`], until this time since the run began; no time at all
-    /// when that is over. Users who wait for the same time go on together.
+    /// when that is over. Users that wait for the same time go on together.
     Until(Duration),
     /// Sends a ping and waits for its pong, for the script's
     /// [`timeout`](super::Script::timeout) at most.
@@ -56,7 +56,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether a user who repeats only steps like this one would at last never
+    /// Whether a user that repeats only steps like this one would at last never
     /// pause.
     pub(super) fn is_immediate(&self) -> bool {
         matches!(
@@ -71,20 +71,20 @@ impl Step {
 pub enum Instruction {
     /// One step.
     Step(Step),
-    /// What follows, up to the matching end, is done `count` times, or without
-    /// end.
+    /// The steps that follow, up to the matching end, are done `count` times,
+    /// or without end.
     RepeatBegin {
         /// How often.
         count: Option<NonZeroU32>,
     },
-    /// The end of what is repeated.
+    /// The end of the repeated steps.
     RepeatEnd {
         /// The index of the matching [`Instruction::RepeatBegin`].
         begin: u32,
     },
 }
 
-/// What the users of one kind do. When it ends, they close with 1000.
+/// The program of the users of one kind. When it ends, they close with 1000.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Program {
     instructions: Vec<Instruction>,
@@ -121,7 +121,7 @@ impl Program {
     }
 }
 
-/// Where one user is in its program.
+/// The position of one user in its program.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cursor {
     /// The next instruction.

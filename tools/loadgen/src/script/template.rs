@@ -12,7 +12,7 @@ pub const MAX_RANDOM: usize = 65_536;
 /// bits choose one.
 const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-/// What the placeholders stand for in one message.
+/// The values of the placeholders in one message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Values {
     /// The connection's number in this run, from 0: `{connection}`.
@@ -178,7 +178,7 @@ fn push_letters(out: &mut Vec<u8>, len: usize, random: &mut Random) {
 pub enum TemplateError {
     /// A placeholder that does not exist.
     Unknown {
-        /// What stands between the braces.
+        /// The text between the braces.
         word: String,
     },
     /// `{random}` without a length or with one it does not take.

@@ -1,4 +1,4 @@
-//! What a script means, and what is said about one that is wrong.
+//! The meaning of a script, and the error for one that is wrong.
 
 mod problems;
 mod shipped;

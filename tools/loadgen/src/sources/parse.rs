@@ -138,12 +138,12 @@ pub enum SourcesParseError {
     AutoMixed,
     /// A text that is no address.
     NotAnAddress {
-        /// What was written.
+        /// The text that was written.
         text: String,
     },
     /// A range whose ends are of two families.
     MixedRange {
-        /// What was written.
+        /// The text that was written.
         part: String,
     },
     /// A range whose end comes before its beginning.
@@ -155,14 +155,14 @@ pub enum SourcesParseError {
     },
     /// A network whose length is not one.
     Prefix {
-        /// What was written.
+        /// The text that was written.
         part: String,
         /// Bits of an address.
         width: u32,
     },
     /// An address of a network where the network's own should be.
     NotANetwork {
-        /// What was written.
+        /// The text that was written.
         part: String,
         /// The network it belongs to.
         network: IpAddr,

@@ -1,5 +1,5 @@
-//! What the lists mean, and that `auto` takes as many addresses as it must and
-//! no more.
+//! The meaning of the lists, and that `auto` takes as many addresses as it must
+//! and no more.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a server's URL.
+//! The faults of a server's URL.
 
 use std::fmt;
 
@@ -9,54 +9,54 @@ use super::PathError;
 pub enum TargetError {
     /// No `://`.
     NoScheme {
-        /// What was written.
+        /// The text that was written.
         url: String,
     },
     /// `wss://` or `https://`.
     Tls {
-        /// What was written.
+        /// The text that was written.
         url: String,
     },
     /// `http://`.
     Http {
-        /// What was written behind `http://`.
+        /// The text after `http://`.
         rest: String,
     },
     /// Another scheme.
     Scheme {
         /// The scheme.
         scheme: String,
-        /// What was written behind it.
+        /// The text after it.
         rest: String,
     },
     /// Nothing between `ws://` and the path.
     NoHost {
-        /// What was written.
+        /// The text that was written.
         url: String,
     },
     /// A host that cannot be one.
     Host {
-        /// What was written.
+        /// The text that was written.
         url: String,
         /// Why not.
         problem: &'static str,
     },
     /// A port that is not a number from 1 to 65535.
     Port {
-        /// What was written.
+        /// The text that was written.
         url: String,
     },
     /// A user's name or a password before the host. Neither is repeated here:
     /// errors end up in logs.
     UserInfo,
-    /// A part behind `#`.
+    /// A part after `#`.
     Fragment {
-        /// What was written.
+        /// The text that was written.
         url: String,
     },
     /// A path that cannot be sent.
     Path {
-        /// What was written.
+        /// The text that was written.
         url: String,
         /// Why not.
         problem: PathError,
@@ -65,7 +65,7 @@ pub enum TargetError {
     Unresolvable {
         /// The name.
         name: String,
-        /// What the system said.
+        /// The error of the system.
         cause: String,
     },
 }

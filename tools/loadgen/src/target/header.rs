@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Headers the tool writes itself, with what to use instead.
+/// Headers the tool writes itself, with the reason or the replacement.
 const OWN: &[(&str, &str)] = &[
     ("host", "it follows the URL"),
     ("upgrade", "it is always sent"),
@@ -56,7 +56,7 @@ pub enum HeaderError {
     Own {
         /// The header's name.
         name: String,
-        /// What to do instead.
+        /// The advice for the error message.
         instead: &'static str,
     },
 }

@@ -1,8 +1,8 @@
-//! Where connections go: a server's URL, taken apart once.
+//! The target of connections: a server's URL, taken apart once.
 //!
 //! [`Target::parse`] reads `ws://host[:port]/path?query` and resolves the host,
-//! so that whoever opens connections has an address, a `Host` header and a
-//! path and never looks at the URL again. [`probe`] opens one connection to
+//! so that the code that opens connections has an address, a `Host` header and
+//! a path and never looks at the URL again. [`probe`] opens one connection to
 //! find out, before a run, whether there is anything to measure.
 //!
 //! # Invariants worth naming
@@ -50,8 +50,8 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// What is wrong with the URL and what to write instead, or that its name
-    /// has no address. Resolving asks the system and may take as long as that takes.
+    /// The fault of the URL and its correct form, or the fact that its name has no
+    /// address. Resolving asks the system and may take as long as that takes.
     pub fn parse(url: &str) -> Result<Target, TargetError> {
         let parts = Parts::parse(url)?;
         let address = resolve(&parts.host, parts.port)?;
@@ -82,8 +82,8 @@ impl Target {
         self.address
     }
 
-    /// What the `Host` header says: the host as in the URL, and the port unless
-    /// it is 80.
+    /// The value of the `Host` header: the host as in the URL, and the port
+    /// unless it is 80.
     pub fn host_header(&self) -> &str {
         &self.host_header
     }

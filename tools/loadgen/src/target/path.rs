@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-/// What the placeholders of a path stand for.
+/// The values of a path's placeholders.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Placeholders {
     /// The connection's number in this run, from 0: `{connection}`.
@@ -18,7 +18,7 @@ pub struct Placeholders {
 /// connection's own numbers stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathTemplate {
-    /// What comes before the first placeholder.
+    /// The text before the first placeholder.
     head: String,
     /// Each placeholder with what follows it.
     rest: Vec<(Placeholder, String)>,
@@ -32,9 +32,9 @@ enum Placeholder {
 }
 
 impl PathTemplate {
-    /// Reads a path with its query. An empty one is `/`. What a request line
-    /// cannot carry, such as a space or an umlaut, is percent-encoded;
-    /// everything else stays as it is.
+    /// Reads a path with its query. An empty one is `/`. Characters that a
+    /// request line cannot carry, such as a space or an umlaut, are
+    /// percent-encoded; all others stay as they are.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ pub enum PathError {
     Unopened,
     /// A placeholder that does not exist.
     Unknown {
-        /// What stands between the braces.
+        /// The text between the braces.
         name: String,
     },
 }

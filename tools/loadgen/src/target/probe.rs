@@ -1,4 +1,4 @@
-//! One connection before the run, to say in plain words what is in its way.
+//! One connection before the run, to say in plain words which obstacle it meets.
 
 mod error;
 
@@ -33,7 +33,7 @@ const MAX_REFUSAL_BYTES: usize = client::MAX_RESPONSE_BYTES + 512;
 ///
 /// # Errors
 ///
-/// What is in the way, as precisely as one connection can tell.
+/// The obstacle, as precisely as one connection can tell.
 pub fn probe(
     target: &Target,
     source: Option<IpAddr>,
@@ -77,7 +77,7 @@ fn request(
     request
 }
 
-/// A connection on its way, for what its errors say.
+/// A connection on its way, with the facts that its errors name.
 struct Attempt<'a> {
     address: SocketAddr,
     subprotocol: Option<&'a str>,
@@ -204,7 +204,7 @@ fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
 }
 
-/// Reads once, for `left` at most, and appends what came.
+/// Reads once, for `left` at most, and appends the bytes.
 fn read(stream: &mut TcpStream, received: &mut Vec<u8>, left: Duration) -> io::Result<usize> {
     if left.is_zero() {
         return Err(io::ErrorKind::TimedOut.into());

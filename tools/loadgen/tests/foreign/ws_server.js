@@ -1,7 +1,7 @@
-// A server on the npm package `ws`, which nobody here wrote.
+// A server on the npm package `ws`, by other authors.
 //
-// On /echo each gets back what it sends, on /broadcast all get what anybody
-// sends. Prints its port, and ends when its standard input does.
+// On /echo each gets back what it sends, on /broadcast all get every message.
+// Prints its port, and ends when its standard input does.
 
 const { WebSocketServer } = require("ws");
 

@@ -43,7 +43,7 @@ fn a_burst_fills_the_queue_that_the_doctor_saw() {
         let url = url(&listener);
         let (stop, stopped) = mpsc::channel::<()>();
         let server = thread::spawn(move || {
-            // The generator's first try; after it nobody is accepted.
+            // The generator's first try; after it no connection is accepted.
             let first = listener.accept().map(|(stream, _)| discard(stream));
             drop(first);
             let mut most = 0;

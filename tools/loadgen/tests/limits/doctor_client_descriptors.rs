@@ -40,7 +40,7 @@ fn the_generator_stops_where_the_doctor_says() {
     expect_near(connections.opened, predicted);
 }
 
-/// What the doctor says fits, fits.
+/// A number of connections that fits, says the doctor, does fit.
 #[test]
 fn what_fits_is_opened() {
     let prediction = ask("--role client --connections 300", |command| {

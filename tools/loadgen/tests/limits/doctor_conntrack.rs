@@ -4,7 +4,7 @@
 //!
 //! How: a namespace whose firewall tracks connections. The size of the table is
 //! the whole host's, so the test sets it, for some seconds, only where
-//! `CORECAST_TEST_HOST_SETTINGS` says that the host is nobody else's.
+//! `CORECAST_TEST_HOST_SETTINGS` says that the host has no other user.
 
 use std::fs;
 

@@ -49,7 +49,7 @@ fn three_sources() {
     });
 }
 
-/// What the doctor says fits, fits.
+/// A number of connections that fits, says the doctor, does fit.
 #[test]
 fn what_fits_is_opened() {
     namespace::inside("what_fits_is_opened", HUNDRED_PORTS, || {

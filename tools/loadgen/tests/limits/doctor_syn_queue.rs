@@ -1,7 +1,7 @@
 //! The doctor is right about half-open connections: without SYN cookies
 //! net.ipv4.tcp_max_syn_backlog bounds them, with cookies it is not looked at.
 //!
-//! How: namespaces whose firewall drops what answers a first packet, so that
+//! How: namespaces whose firewall drops the answer to a first packet, so that
 //! connections stay half open, and the kernel's own count of those.
 
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ const LIMIT: &str = "net.ipv4.tcp_max_syn_backlog";
 const DROP_ANSWERS: &str = "iptables -A INPUT -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP
     sysctl -w net.ipv4.tcp_max_syn_backlog=8";
 
-/// What the doctor says of the place, and how many of 100 connections the
+/// The doctor's prediction for the place, and how many of 100 connections the
 /// kernel remembers half open.
 fn half_open() -> (Prediction, u64) {
     let prediction = ask("--role server --shards 1 --connections 100", |_| {});

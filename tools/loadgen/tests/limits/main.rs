@@ -1,4 +1,4 @@
-//! Every wall that a host can be run into: what the load generator says stopped it,
+//! Every wall that a host can be run into: the cause that the load generator names,
 //! and whether `corecast doctor` had said so before.
 
 #[path = "../walls/mod.rs"]

@@ -149,7 +149,7 @@ fn close_frames_and_garbage() {
         &["close code 1008", "policy"],
         &["limits"],
     );
-    // A reserved bit, an unknown opcode, and a length that nobody announced.
+    // A reserved bit, an unknown opcode, and a length that was not announced.
     lost_with(
         b"\xff\xff garbage",
         Cause::Protocol,
@@ -238,7 +238,7 @@ fn the_server_is_killed_in_the_middle() {
     run.expect_failure(&what, &["dmesg"]);
 }
 
-/// Whoever comes back finds nobody.
+/// A client that comes back finds no server.
 #[test]
 fn the_server_is_killed_while_connections_come_and_go() {
     let mut server = Server::start("corecast --shards 1", |_| {});

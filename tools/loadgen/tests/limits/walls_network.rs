@@ -1,5 +1,5 @@
-//! What a network does: queues that overflow, packets that vanish, routes that
-//! lead nowhere.
+//! The faults of a network: queues that overflow, packets that vanish, routes
+//! that lead nowhere.
 //!
 //! How: namespaces whose routes change between the generator's first try and
 //! the run, and a listener that stops accepting.
@@ -12,8 +12,9 @@ use crate::walls::{Run, load};
 use corecast_load::cause::Cause;
 use corecast_load::outcome::Severity;
 
-/// A device with an address that is not the loopback's. What leaves it for a
-/// neighbour is addressed to nobody, and dropped at the other end of the cable.
+/// A device with an address that is not the loopback's. A packet that leaves it
+/// for a neighbour has an address without an owner, and is dropped at the other
+/// end of the cable.
 const DEVICE: &str = "ip link add near type veth peer name far
     ip link set near up
     ip link set far up

@@ -1,8 +1,8 @@
-//! Rates that do not rise any further, and who was full.
+//! Rates that do not rise any further, and the bottleneck of each.
 //!
 //! How: servers and generators that are slow on purpose, each with a core that
-//! it has for itself as far as that can be arranged; what is measured is tried
-//! again when another program was in the way.
+//! it has for itself as far as that can be arranged; a measurement is repeated
+//! when another program was in the way.
 
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// A server whose one thread takes a fifth of a millisecond for each message,
-/// and which goes before the generator where both want the same core.
+/// and which goes before the generator if both want the same core.
 fn slow_server() -> Server {
     Server::start("echo 200", prefer)
 }

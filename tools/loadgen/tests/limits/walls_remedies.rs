@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Where findings and errors are worded.
+/// The files with the wording of findings and errors.
 const WORDED: [&str; 5] = ["app", "diagnosis", "engine", "sources.rs", "target"];
 
 /// All options that a text names.

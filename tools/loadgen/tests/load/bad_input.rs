@@ -1,5 +1,6 @@
-//! What cannot be measured is refused at once, with status 2 and one sentence
-//! that says why; connections that fail later are counted by their cause.
+//! A run that cannot be measured is refused at once, with status 2 and one
+//! sentence that says why; connections that fail later are counted by their
+//! cause.
 //!
 //! How: wrong command lines, and servers that are not there, are something
 //! else, or have no room for all.
@@ -52,12 +53,12 @@ fn a_url_that_is_none() {
 
 #[test]
 fn nobody_listens() {
-    // Bound and not listening: nobody else gets this port meanwhile.
+    // Bound and not listening: no other process gets this port meanwhile.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     socket.bind(&any.into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
-    // What an earlier run has left is not lost to a mistake.
+    // The results of an earlier run are not lost to a mistake.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("earlier.csv");
     fs::write(&file, "figures").unwrap();
@@ -154,7 +155,7 @@ fn a_server_with_no_room_for_all() {
     assert_eq!(connections.losses(), 0);
 }
 
-/// Lets in who has a number below ten.
+/// Lets in the users with a number below ten.
 struct Doorkeeper;
 
 impl Handler for Doorkeeper {

@@ -1,5 +1,5 @@
-//! The core scenarios count right against servers that nobody here wrote: the
-//! Python package `websockets` and the npm package `ws`.
+//! The core scenarios count right against servers by other authors: the Python
+//! package `websockets` and the npm package `ws`.
 //!
 //! How: the scripts in `tests/foreign/` serve echo and broadcast. They need
 //! Python or Node and what `make test-clients` installs; without them they are
@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use crate::support::run::{expect_connections, expect_deliveries, load};
 use crate::support::skip;
 
-/// Where `make test-clients` installs: beside the folder of the profile the
-/// tests were built with.
+/// The folder in which `make test-clients` installs: beside the folder of the
+/// profile the tests were built with.
 fn packages() -> PathBuf {
     let profile = Path::new(env!("CARGO_BIN_EXE_corecast-load"))
         .ancestors()
@@ -45,7 +45,7 @@ fn is_there(program: &str, package: &Path) -> bool {
     true
 }
 
-/// A server of somebody else. Dropping it ends it.
+/// A server by other authors. Dropping it ends it.
 struct Foreign {
     child: Child,
     port: u16,
@@ -109,13 +109,13 @@ fn check(server: &Foreign) {
     assert_eq!(outcome.connections.closed, outcome.connections.opened);
     expect_deliveries(&outcome, 1);
 
-    // Nobody hears the resets, and nobody is lost by them.
+    // The resets go unnoticed, and no connection is lost by them.
     let outcome = load(&format!("connect {echo} -c 20 --hold 100ms --close reset")).passed();
     expect_connections(&outcome, 20);
 }
 
-/// Phoenix channels: everybody joins, hears everybody of the same channel, and
-/// gets a reply to a join, a push and a heartbeat.
+/// Phoenix channels: everybody joins, receives the messages of everybody in the
+/// same channel, and gets a reply to a join, a push and a heartbeat.
 fn check_channels(server: &Foreign) {
     let load_channels = |path: &str| {
         let url = server.url(path);

@@ -1,7 +1,8 @@
-//! What is asked for the opening handshake is in every connection's.
+//! The opening handshake of every connection has the headers, the subprotocol
+//! and the path that were asked for.
 //!
-//! How: a handler lets in only who brings a header, a subprotocol and a path of
-//! its own, so that a connection without one of them fails the run.
+//! How: a handler lets in only a client that brings a header, a subprotocol and
+//! a path of its own, so that a connection without one of them fails the run.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};

@@ -19,7 +19,7 @@ fn echo(lie: Lie) -> Run {
     ))
 }
 
-/// Eight subscribers of a publisher that waits for nobody.
+/// Eight subscribers of a publisher that does not wait for them.
 fn broadcast(lie: Lie) -> Run {
     let url = Liar::start(lie).broadcast();
     load(&format!(
@@ -124,7 +124,7 @@ fn a_delivery_is_repeated() {
 
 #[test]
 fn a_byte_is_changed() {
-    // What was sent has not arrived, and something else has.
+    // The message sent has not arrived, and another has.
     let wrong = Deliveries {
         lost: 1,
         corrupt: 1,
@@ -145,7 +145,8 @@ fn an_echo_never_comes() {
     expect_wrong(&outcome, 1, wrong);
 }
 
-/// One connection was lost for this cause, and with it what was under way on it.
+/// One connection was lost for this cause, and with it the messages under way
+/// on it.
 #[track_caller]
 fn expect_lost(run: Run, cause: Cause) -> Deliveries {
     let words = format!("1 open connections were lost: 1 {}", cause.describe());

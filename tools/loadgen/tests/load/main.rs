@@ -1,4 +1,5 @@
-//! The scenarios, against corecast, servers of others and servers that lie.
+//! The scenarios, against corecast, servers by other authors and servers with a
+//! deliberate fault.
 
 #[path = "../support/mod.rs"]
 mod support;

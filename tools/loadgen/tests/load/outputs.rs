@@ -1,4 +1,4 @@
-//! What a run leaves behind, and what it shows on its way.
+//! The files that a run leaves, and its output on the way.
 //!
 //! How: a run writes every kind of file, which are then read with the readers
 //! their users have; another is watched through its live page.
@@ -65,7 +65,7 @@ fn the_page_is_one_file_with_charts() {
     let server = Corecast::start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("page.html");
-    // What was there before is replaced, also where it was longer.
+    // The former contents are replaced, also if they were longer.
     fs::write(&file, "yesterday ".repeat(1 << 20)).unwrap();
     let page = file.display();
     for (scenario, path, title) in [

@@ -1,6 +1,6 @@
 //! The Phoenix clients of the load generator, and the lobby of the load test the
 //! project began with, against a corecast server: everybody joins, everybody
-//! hears everybody, nothing is lost.
+//! receives every message, nothing is lost.
 //!
 //! How: a server in this process with two shards; each run takes a few seconds.
 

@@ -1,9 +1,9 @@
 //! Every scenario counts right against a corecast server.
 //!
 //! How: each runs for a second or two against a server in this process that
-//! does what it should. Nothing is lost, and what the generator has counted is
-//! exactly what follows from what it was asked to do, and what the server has
-//! counted for its part. The core scenarios are run on each driver.
+//! keeps every promise. Nothing is lost, and the generator's counts are exactly
+//! those that follow from its task, and those of the server. The core scenarios
+//! are run on each driver.
 
 use std::time::Duration;
 
@@ -245,7 +245,7 @@ fn broadcast_in_the_json_chat() {
     expect_deliveries(&outcome, 20);
 }
 
-/// What anybody says in a room, all in it hear, or all others.
+/// A message in a room reaches all in it, or all but its sender.
 struct Rooms {
     to_self: bool,
 }
@@ -304,7 +304,7 @@ fn chat_fills_its_rooms() {
         expect_connections(&outcome, 20);
         let deliveries = outcome.deliveries.expect("they talk");
         assert!(deliveries.publications >= 50, "{deliveries:?}");
-        // Each is heard by the five of its room, and by nobody else.
+        // Each reaches the five of its room, and no others.
         assert_eq!(deliveries.received, deliveries.publications * 5);
     }
 }
@@ -384,7 +384,7 @@ fn soak_looks_at_the_server_and_passes() {
     }
 }
 
-/// Keeps everything it hears.
+/// Keeps every message it receives.
 struct Hoarder(Vec<Vec<u8>>);
 
 impl Handler for Hoarder {
@@ -433,7 +433,7 @@ fn merge_joins_what_two_runs_have_counted() {
         std::fs::write(&file, corecast_load::report::json(&outcome)).unwrap();
         files += &format!(" {}", file.display());
         outcomes.push(outcome);
-        // So that the wall clock tells the runs apart.
+        // The start times of the runs must differ.
         std::thread::sleep(Duration::from_millis(10));
     }
     let joined = load(&format!("merge {files}")).passed();

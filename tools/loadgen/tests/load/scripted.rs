@@ -25,7 +25,7 @@ const SEED: u64 = 11;
 /// Generous: a run that should end by itself and does not fails by this.
 const FAR_AWAY: Duration = Duration::from_secs(8);
 
-/// What the server saw of a session.
+/// The server's view of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     path: String,
@@ -34,7 +34,7 @@ struct Seen {
     close_code: Option<u16>,
 }
 
-/// Remembers who came, selects the subprotocol `chat.v2` and answers nothing.
+/// Remembers each session, selects the subprotocol `chat.v2` and answers nothing.
 struct Witness(Arc<Mutex<Vec<Seen>>>);
 
 impl Handler for Witness {
@@ -107,7 +107,7 @@ struct Nobody;
 
 impl Observer for Nobody {}
 
-/// Runs a script, whose users ask for `path` unless it says otherwise.
+/// Runs a script with users that ask for `path` unless it says otherwise.
 fn run(text: &str, path: &str, host: &Host) -> Outcome {
     let script = Script::from_toml(text, "test.toml").unwrap_or_else(|error| panic!("{error}"));
     let script = Arc::new(script);
@@ -194,8 +194,8 @@ fn users_of_a_chat_hear_themselves_and_leave() {
     host.stop();
 }
 
-/// The greeting comes right behind the handshake, to the first user as well,
-/// who arrives when the run has just begun.
+/// The greeting comes right after the handshake, to the first user as well,
+/// which arrives when the run has just begun.
 #[test]
 fn a_greeting_is_never_missed() {
     let host = Host::start();

@@ -1,5 +1,6 @@
 //! A small WebSocket server that does what it should, except to one of its
-//! connections: to that one it breaks a promise a test wants to see noticed.
+//! connections: to that one it breaks a promise, and a test checks that the
+//! generator notices.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,12 +12,13 @@ use corecast::ws::{
     CloseCode, Decoder, Event, Input, OpCode, Role, Rules, encode_close, encode_frame,
 };
 
-/// What the server does to connection number 1. Deliveries are counted from 0.
+/// The fault of the server towards connection number 1. Deliveries are counted
+/// from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
     /// Nothing: it is honest.
     None,
-    /// Keeps each delivery back whose number, from 1, is a multiple of this.
+    /// Keeps back each delivery with a number, from 1, that is a multiple of this.
     DropEvery(u64),
     /// Delivers this one after the next one.
     Swap(u64),
@@ -58,13 +60,13 @@ impl Liar {
         format!("ws://{}/echo/{{connection}}", self.address)
     }
 
-    /// Each gets what anybody sends.
+    /// Each gets every message.
     pub fn broadcast(&self) -> String {
         format!("ws://{}/broadcast/{{connection}}", self.address)
     }
 }
 
-/// All connections that want what anybody sends.
+/// All connections that want every message.
 type Room = Mutex<Vec<Member>>;
 
 /// A connection that is delivered to.
@@ -77,8 +79,8 @@ struct Member {
 }
 
 fn serve(stream: TcpStream, room: &Room, lie: Lie) {
-    // Whatever breaks, the connection is over; the generator's counts are what
-    // the test looks at.
+    // Whatever breaks, the connection is over; the test looks at the
+    // generator's counts.
     let _ = converse(&stream, room, lie);
     let _ = stream.shutdown(Shutdown::Both);
 }
@@ -95,7 +97,8 @@ fn converse(mut stream: &TcpStream, room: &Room, lie: Lie) -> std::io::Result<()
     };
     let mut alone = None;
     if path.starts_with("/broadcast/") {
-        // Who is told that it is open gets what is sent from then on.
+        // A client that is told that it is open gets each message that is sent
+        // from then on.
         let mut room = room.lock().unwrap();
         accept(stream, &key)?;
         room.push(member);
@@ -145,7 +148,7 @@ fn broken(error: impl std::fmt::Debug) -> std::io::Error {
     std::io::Error::other(format!("{error:?}"))
 }
 
-/// Reads the request byte by byte, so that nothing behind it is taken. Returns
+/// Reads the request byte by byte, so that nothing after it is taken. Returns
 /// its path and key.
 fn read_request(stream: &TcpStream) -> std::io::Result<(String, String)> {
     let (mut path, mut key) = (String::new(), String::new());

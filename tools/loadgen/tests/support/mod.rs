@@ -1,9 +1,9 @@
-//! What the black-box tests of the load generator share: a corecast server in
-//! this process, servers that break their promises, and the binary, run with a
-//! deadline.
+//! The parts that the black-box tests of the load generator share: a corecast
+//! server in this process, servers that break their promises, and the binary,
+//! run with a deadline.
 //!
-//! Nothing here sleeps for a guessed time: what should happen is waited for,
-//! and a wait that takes too long fails the test and shows what was said.
+//! Nothing here sleeps for a guessed time: each expected event is waited for,
+//! and a wait that takes too long fails the test and shows the output.
 
 // Each test program uses a part of this.
 #![allow(dead_code, missing_docs)]
@@ -64,7 +64,7 @@ impl Corecast {
         format!("ws://{}{path}", self.address())
     }
 
-    /// Where `/stats` is.
+    /// The URL of `/stats`.
     pub fn stats(&self) -> String {
         format!("http://{}", self.running.admin_addr().expect("an address"))
     }
@@ -81,7 +81,7 @@ impl Corecast {
         shards.map(|shard| shard.messages_in.value()).sum()
     }
 
-    /// All sessions are over: the generator has left nothing behind.
+    /// All sessions are over: the generator has left none open.
     #[track_caller]
     pub fn expect_empty(&self) {
         wait_until("the server has no session any more", || {

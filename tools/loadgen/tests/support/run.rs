@@ -18,11 +18,11 @@ pub struct Run {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
-    /// What `--json` wrote, if it wrote anything.
+    /// The outcome that `--json` wrote, if it wrote any.
     pub outcome: Option<Outcome>,
 }
 
-/// Runs a scenario to its end: what stands on the command line, words apart.
+/// Runs a scenario to its end, given the words of the command line.
 #[track_caller]
 pub fn load(arguments: &str) -> Run {
     Going::start(arguments).end()
@@ -101,7 +101,7 @@ impl Going {
         Going { child, folder }
     }
 
-    /// What it has said so far.
+    /// Its standard error so far.
     pub fn stderr(&self) -> String {
         self.text("stderr")
     }
@@ -161,7 +161,7 @@ impl Drop for Going {
 }
 
 /// All of `count` connections were opened, were open together, and were ended
-/// by the generator and nobody else.
+/// by the generator alone.
 #[track_caller]
 pub fn expect_connections(outcome: &Outcome, count: u64) {
     let connections = &outcome.connections;
@@ -180,7 +180,7 @@ pub fn expect_connections(outcome: &Outcome, count: u64) {
 }
 
 /// Of all that was published each of `receivers` had everything once and in
-/// order. Returns what was counted.
+/// order. Returns the counts.
 #[track_caller]
 pub fn expect_deliveries(outcome: &Outcome, receivers: u64) -> Deliveries {
     let deliveries = outcome.deliveries.clone().expect("something was sent");

@@ -1,8 +1,8 @@
-//! What `corecast doctor` says of a place before a run goes there.
+//! The predictions of `corecast doctor` for a place before a run goes there.
 //!
 //! The doctor runs in a process of its own, so that it has the limits and the
 //! namespace that the run will have. That process is the test program again,
-//! with the command line's own parser and the doctor behind it.
+//! with the command line's own parser and the doctor's code.
 
 use std::env;
 use std::process::{Command, Stdio};
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 /// The words that the doctor is asked with, in its process.
 const ASKED: &str = "CORECAST_LOAD_TEST_DOCTOR";
-/// What a doctor's process says before its answer.
+/// The words of a doctor's process before its answer.
 const ANSWER: &str = "the doctor says ";
 
-/// What the doctor said.
+/// The answer of the doctor.
 #[derive(Debug)]
 pub struct Prediction(Value);
 
@@ -61,12 +61,12 @@ impl Prediction {
         (limit, wall["connections"].as_u64().unwrap())
     }
 
-    /// Whether what was asked fits.
+    /// Whether the load that was asked for fits.
     pub fn fits(&self) -> bool {
         self.0["fits"].as_bool().unwrap()
     }
 
-    /// What is said of a limit.
+    /// The check of a limit.
     #[track_caller]
     fn check(&self, limit: &str) -> &Value {
         let mut checks = self.0["checks"].as_array().unwrap().iter();
@@ -88,7 +88,8 @@ impl Prediction {
     }
 }
 
-/// Checks that what was held is what was predicted, to a few per cent.
+/// Checks that the number of connections held is the one predicted, to a few
+/// per cent.
 #[track_caller]
 pub fn expect_near(held: u64, predicted: u64) {
     println!("{held} held, {predicted} predicted");

@@ -1,6 +1,6 @@
-//! What the tests of walls share: runs of the real binary, servers that set a
-//! limit or misbehave, and network namespaces in which the kernel's settings
-//! and counters are a test's own.
+//! The parts that the tests of walls share: runs of the real binary, servers
+//! that set a limit or misbehave, and network namespaces in which the kernel's
+//! settings and counters are a test's own.
 
 // Each test program uses a part of this.
 #![allow(dead_code)]
@@ -25,7 +25,7 @@ const DEADLINE: Duration = Duration::from_secs(40);
 const ATTEMPTS: u32 = 6;
 
 /// Time between the first and the second attempt; each later one is longer by as
-/// much, because what disturbs a machine often lasts for seconds.
+/// much, because a disturbance of a machine often lasts for seconds.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Leaves a line that `make test` repeats; the harness would swallow a `println`.
@@ -60,7 +60,7 @@ pub fn at_last(
     }
 }
 
-/// What a run of the binary left.
+/// The results of a run of the binary.
 #[derive(Debug)]
 pub struct Run {
     pub status: i32,
@@ -117,7 +117,7 @@ pub fn load_with(words: &[&str], prepare: impl FnOnce(&mut Command)) -> Run {
 }
 
 impl Run {
-    /// What was measured; there must have been something.
+    /// The measured outcome; there must be one.
     #[track_caller]
     pub fn outcome(&self) -> &Outcome {
         match &self.outcome {
@@ -171,7 +171,7 @@ impl Run {
         }
     }
 
-    /// Whether one of the findings of what held the figures down says all this.
+    /// Whether one of the findings about a limit of the figures says all this.
     pub fn limit_says(&self, what: &[&str], remedy: &[&str]) -> Result<(), String> {
         let limits = self.findings(Severity::Limit);
         match limits.iter().any(|limit| says(limit, what, remedy).is_ok()) {
@@ -199,7 +199,7 @@ impl Run {
         assert!(shown, "no line '{one_line}' in\n{}", self.stdout);
     }
 
-    /// What matters of it when something is not as it should be.
+    /// The parts of it that matter when something is not as it should be.
     pub fn story(&self) -> String {
         let (problems, findings) = match &self.outcome {
             Some(outcome) => (outcome.problems(), outcome.findings.clone()),

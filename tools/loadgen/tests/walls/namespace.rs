@@ -44,7 +44,7 @@ pub fn inside(test: &str, prepare: &str, body: impl FnOnce()) {
     assert!(output.status.success() && ran, "{}", said(&output));
 }
 
-/// Becomes somebody who may make namespaces, if that is possible.
+/// Becomes a user that may make namespaces, if that is possible.
 fn unshare() -> Command {
     let mut command = Command::new("unshare");
     // SAFETY: geteuid takes no pointers and always succeeds.

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::server;
 
-/// What a process is to be, if it is a server.
+/// The role of a process, if it is a server.
 const ROLE: &str = "CORECAST_LOAD_TEST_ROLE";
 
 /// The niceness that gives a process most of a core that others want as well.
@@ -28,8 +28,8 @@ pub fn limit_descriptors(command: &mut Command, count: u64) {
     }
 }
 
-/// Lets a process go before others, if that is allowed: a measurement of who
-/// is full needs somebody who can be.
+/// Lets a process go before others, if that is allowed: a measurement of the
+/// bottleneck needs a process that can become it.
 ///
 /// Niceness counts within a session; where sessions are scheduled as groups,
 /// that of a session's group counts between them.
@@ -121,7 +121,7 @@ impl Server {
         format!("ws://{}/echo", self.address)
     }
 
-    /// Ends it at once. What is left of it stays until it is dropped, as of a
+    /// Ends it at once. The ended process stays until it is dropped, as of a
     /// server whose supervisor is slow.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

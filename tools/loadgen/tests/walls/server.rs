@@ -13,7 +13,7 @@ use corecast::upgrade::accept_key;
 use corecast::ws::{Decoder, Event, Input, Role, Rules, encode_frame};
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// What a server process says before its address.
+/// The words of a server process before its address.
 pub const LISTENING: &str = "listening on ";
 
 /// How long a server without descriptors waits before it accepts again.
@@ -110,7 +110,7 @@ pub fn listen(backlog: i32) -> TcpListener {
     socket.into()
 }
 
-/// Where a listener is reached.
+/// The URL of a listener.
 pub fn url(listener: &TcpListener) -> String {
     let port = listener.local_addr().unwrap().port();
     format!("ws://127.0.0.1:{port}/")
@@ -191,7 +191,7 @@ pub fn reset(stream: TcpStream) {
     let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
 }
 
-/// Says nothing for longer than anybody waits.
+/// Sends nothing for longer than any test waits.
 pub fn keep_silent(stream: TcpStream) {
     thread::sleep(Duration::from_secs(10));
     drop(stream);

@@ -7,7 +7,7 @@ use crate::contestant::Contestant;
 use crate::hold::Held;
 use crate::reading::{Reading, Summary, sizes};
 
-/// What of a run's charts shows how it went at this size.
+/// The charts of a run that show how it went at this size.
 const OF_A_RUN: [&str; 5] = ["openings", "messages", "cpu", "memory", "server"];
 
 /// The charts of one run.

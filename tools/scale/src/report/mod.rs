@@ -1,8 +1,8 @@
-//! What was measured, for people: tables in Markdown and charts as SVG files.
+//! The results, for people: tables in Markdown and charts as SVG files.
 //!
-//! Readings and what was held go in; [`tables`] and [`charts`] come out and are
-//! put where a document says, so that it never shows other figures than those of
-//! the files.
+//! Readings and the results of holding go in; [`tables`] and [`charts`] come out
+//! and are put where a document says, so that it never shows other figures than
+//! those of the files.
 
 pub mod charts;
 #[cfg(test)]

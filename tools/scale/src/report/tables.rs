@@ -15,7 +15,7 @@ pub fn markdown(readings: &[Reading], helds: &[Held]) -> String {
     tables.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
-/// What a connection and a delivery cost at each size.
+/// The costs of a connection and a delivery at each size.
 fn costs(readings: &[Reading]) -> Option<String> {
     let mut text = "| Connections | rounds | opened per second | server B | load B | kernel B, both ends | \
                     µs a delivery | deliveries per second and core | ÷ those of the floor | last subscriber |\n\
@@ -49,7 +49,7 @@ fn costs(readings: &[Reading]) -> Option<String> {
     (!readings.is_empty()).then_some(text)
 }
 
-/// What went on while connections were held.
+/// The results of holding connections.
 fn held(helds: &[Held]) -> Option<String> {
     let mut text =
         "| Connections | opened per second | held for | deliveries, each once and in order | \
@@ -83,7 +83,7 @@ fn held(helds: &[Held]) -> Option<String> {
     (!helds.is_empty()).then_some(text)
 }
 
-/// Where the kernel's memory is at the largest size where that was seen.
+/// The kernel's memory by cache, at the largest size for which it was seen.
 fn caches(readings: &[Reading]) -> Option<String> {
     let caches_of = |contestant: Contestant, size: u64| {
         let of_size = |reading: &&Reading| {

@@ -1,9 +1,9 @@
-//! What two runs do not have in common.
+//! The scenarios, contestants and conditions that two runs do not share.
 
 use super::named;
 use crate::results::{Contest, Results};
 
-/// What only one of the two has, a sentence each.
+/// The scenarios and contestants that only one of the two has, a sentence each.
 pub(super) fn unmatched(old: &Results, new: &Results) -> Vec<String> {
     let mut unmatched = only_in(new, old, "new");
     unmatched.extend(only_in(old, new, "old"));
@@ -29,7 +29,7 @@ fn only_in(results: &Results, other: &Results, which: &str) -> Vec<String> {
     sentences
 }
 
-/// The names of those who have at least one reading.
+/// The names of the contestants that have at least one reading.
 fn measured(contest: &Contest) -> impl Iterator<Item = &str> {
     let entries = contest.entries.iter();
     let measured = entries.filter(|entry| entry.rounds.iter().any(Option::is_some));
@@ -39,7 +39,7 @@ fn measured(contest: &Contest) -> impl Iterator<Item = &str> {
 /// Shows something of a run.
 type Show = fn(&Results) -> String;
 
-/// What must be the same in both, and how it is shown.
+/// The conditions that must be the same in both, and how each is shown.
 const CONDITIONS: [(&str, Show); 10] = [
     ("processor", |run| run.host.cpu.clone()),
     ("number of cores", |run| run.host.cores.to_string()),

@@ -1,4 +1,4 @@
-//! What changed between two runs.
+//! The changes between two runs.
 //!
 //! Two runs never have the same machine: its speed drifts by more than what a
 //! change to the server does. Therefore rates and CPU times are judged as ratios
@@ -7,8 +7,8 @@
 //!
 //! # Invariants worth naming
 //!
-//! - Only the server and its variants are judged. What the others did is shown,
-//!   because it tells what the machine did.
+//! - Only the server and its variants are judged. The results of the others are
+//!   shown, because they tell what the machine did.
 //! - A figure has changed for worse or better when its median moved by more than
 //!   5 % *and* the ranges of the two runs have nothing in common.
 //! - A rate that the load held back is not judged; its CPU time is.
@@ -23,12 +23,12 @@ use crate::results::{Contest, Entry, Latency, Results, Role, Spread};
 /// A median that moved less than this has not changed.
 const TOLERANCE: f64 = 0.05;
 
-/// What two runs have in common, and what not.
+/// The figures that two runs share, and the differences between the runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// The figures that both have, in the order of the new run.
     pub changes: Vec<Change>,
-    /// What only one run has, a sentence each.
+    /// The scenarios and contestants that only one run has, a sentence each.
     pub unmatched: Vec<String>,
     /// Why the two may not be comparable, a sentence each.
     pub warnings: Vec<String>,
@@ -41,17 +41,17 @@ pub struct Change {
     pub contest: String,
     /// The contestant's name.
     pub contestant: String,
-    /// What was measured.
+    /// The measured quantity.
     pub quantity: Quantity,
     /// The figure in the old run.
     pub old: Spread,
     /// The figure in the new run.
     pub new: Spread,
-    /// Whether that is good; `None` for what is only shown.
+    /// Whether that is good; `None` for a figure that is only shown.
     pub judgement: Option<Judgement>,
 }
 
-/// What is compared.
+/// A quantity that is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
     /// Messages per second.
@@ -84,7 +84,7 @@ pub enum Judgement {
     Regressed,
 }
 
-/// What changed from `old` to `new`.
+/// The changes from `old` to `new`.
 pub fn compare(old: &Results, new: &Results) -> Comparison {
     let mut comparison = Comparison {
         changes: Vec::new(),
@@ -141,12 +141,12 @@ fn changes(old: (&Contest, &Entry), new: (&Contest, &Entry)) -> Vec<Change> {
 }
 
 impl Comparison {
-    /// What became worse.
+    /// The changes for the worse.
     pub fn regressions(&self) -> impl Iterator<Item = &Change> {
         self.judged(Judgement::Regressed)
     }
 
-    /// What became better.
+    /// The changes for the better.
     pub fn improvements(&self) -> impl Iterator<Item = &Change> {
         self.judged(Judgement::Improved)
     }
@@ -176,7 +176,7 @@ impl Quantity {
     ];
 
     /// The figure of an entry, unless it has none. A floor is not compared with
-    /// floors, and what another machine did is not compared at all.
+    /// floors, and the figures of another machine are not compared at all.
     fn of(self, (contest, entry): (&Contest, &Entry)) -> Option<Spread> {
         if entry.role == Role::Printed {
             return None;

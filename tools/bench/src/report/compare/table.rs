@@ -19,7 +19,7 @@ struct Row<'a> {
 
 impl Comparison {
     /// The comparison for a terminal: every figure of the new run divided by that
-    /// of the old, then what became better or worse.
+    /// of the old, then the changes for the better or the worse.
     pub fn table(&self) -> String {
         self.to_string()
     }
@@ -67,7 +67,8 @@ impl Row<'_> {
             (Judgement::Unclear, "unclear"),
             (Judgement::Same, "same"),
         ];
-        // What is clear says more than what is not, and both more than nothing.
+        // A clear judgement says more than an unclear one, and either more than
+        // none.
         let clear = words[..2].iter().filter(|(judgement, _)| has(*judgement));
         let clear: Vec<_> = clear.map(|(_, word)| *word).collect();
         if !clear.is_empty() {

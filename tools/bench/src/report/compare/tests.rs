@@ -1,4 +1,4 @@
-//! What counts as a change, and what is only said.
+//! The differences that count as a change, and those that are only mentioned.
 
 use super::*;
 use crate::report::sample::{contest, entry, memory, results, sample_results, window};

@@ -6,7 +6,7 @@ use crate::report::facts::{self, bytes, part, ratio, thousands};
 use crate::report::svg::{Axis, Chart, Mark, Row, Shape};
 use crate::results::{Contest, Entry, Latency, Role, Spread};
 
-/// The class that colours what an entry of this role did.
+/// The class that colours the figures of an entry of this role.
 pub(super) fn class(role: Role) -> &'static str {
     match role {
         Role::Server => "server",
@@ -19,7 +19,7 @@ pub(super) fn class(role: Role) -> &'static str {
     }
 }
 
-/// What the server and the baseline reach in each scenario that has a floor.
+/// The results of the server and the baseline in each scenario that has a floor.
 pub(super) fn overview(contests: &[Contest]) -> Option<String> {
     let rows: Vec<Row> = contests.iter().filter_map(compared_with_floor).collect();
     let chart = chart(
@@ -81,7 +81,7 @@ fn times_floor(contest: &Contest, entry: &Entry, floor: &Entry) -> Option<(Sprea
     Some((rate, ratio(rate.median)))
 }
 
-/// What each contestant did per second.
+/// The rate of each contestant.
 pub(super) fn rates(contest: &Contest) -> Option<String> {
     let rows = contest.entries.iter().filter_map(|entry| {
         let figure = entry.rate()?;
@@ -137,7 +137,8 @@ pub(super) fn latencies(contest: &Contest) -> Option<String> {
             shape: Shape::Tail,
             ..bar(entry, p99)
         };
-        // What waited in a full generator waited for it, not for the server.
+        // A message that waited in a full generator waited for it, not for the
+        // server.
         let bound = if entry.is_client_bound() { "≤ " } else { "" };
         let [p50_shown, p99_shown] = [p50, p99].map(|it| format!("{bound}{}", time(it.median)));
         let label = format!("p50 {p50_shown} · p99 {p99_shown}");
@@ -151,7 +152,7 @@ pub(super) fn latencies(contest: &Contest) -> Option<String> {
     Some(chart.svg())
 }
 
-/// What an idle session takes of each contestant's memory.
+/// The memory that an idle session takes of each contestant.
 pub(super) fn memory(contest: &Contest) -> Option<String> {
     let baseline = contest.baseline();
     let rows = contest.entries.iter().filter_map(|entry| {

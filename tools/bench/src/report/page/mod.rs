@@ -73,7 +73,7 @@ fn title_and_name(contest: &Contest) -> String {
     format!("{} – {}", contest.title, contest.name)
 }
 
-/// What was to be reached and what was, and what went wrong.
+/// The goals, the figures that were reached, and the failures.
 fn verdict(results: &Results, html: &mut String) -> std::fmt::Result {
     let judged = facts::judged(results);
     let missed = judged.iter().any(|goal| goal.verdict.met == Some(false));
@@ -128,7 +128,7 @@ fn goals(judged: &[Judged<'_>]) -> String {
     )
 }
 
-/// What makes figures doubtful, who did not take part, and what was skipped.
+/// The doubts about the figures, the absent contestants, and the skipped scenarios.
 fn remarks(results: &Results, html: &mut String) -> std::fmt::Result {
     let doubts = facts::doubts(results);
     if doubts.is_empty() && results.absent.is_empty() && results.skipped.is_empty() {
@@ -152,7 +152,7 @@ fn remarks(results: &Results, html: &mut String) -> std::fmt::Result {
     )
 }
 
-/// The colours of those who took part.
+/// The colours of the contestants.
 fn legend(results: &Results, html: &mut String) -> std::fmt::Result {
     const ROLES: [(Role, &str); 7] = [
         (Role::Server, "the server"),

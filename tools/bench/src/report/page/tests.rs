@@ -1,4 +1,4 @@
-//! What the page must show, and what it must not do.
+//! The contents that the page must have, and those that it must not have.
 
 use super::page;
 use crate::Cause;

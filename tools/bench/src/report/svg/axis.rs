@@ -12,9 +12,9 @@ const LINEAR: f64 = 100.0;
 /// that its bar is not nothing.
 const ROOM: f64 = 5.0;
 
-/// Where a figure stands.
+/// The position of a figure.
 pub(in crate::report) struct Axis {
-    /// What it measures, with its unit, and whether it is logarithmic.
+    /// The quantity that it measures, with its unit, and whether it is logarithmic.
     pub title: String,
     range: Range<f64>,
     ticks: Vec<f64>,
@@ -69,7 +69,7 @@ impl Axis {
         }
     }
 
-    /// How far along the axis each tick stands, from 0 to 1, and what is there.
+    /// How far along the axis each tick stands, from 0 to 1, and its label.
     pub(super) fn ticks(&self) -> impl Iterator<Item = (f64, String)> + '_ {
         let ticks = self.ticks.iter();
         ticks.map(|&tick| (self.share(tick), (self.label)(tick)))

@@ -1,7 +1,7 @@
 //! Horizontal bar charts as SVG.
 //!
-//! A bar is a rectangle with a name before it and a figure behind it. Written
-//! as such it takes its colours from the classes that the page's style sheet
+//! A bar is a rectangle with a name before it and a figure after it. Written as
+//! such it takes its colours from the classes that the page's style sheet
 //! knows; the load generator's plotters knows neither rows of text nor classes,
 //! so that using it here would take more code and not less. Ticks and palette
 //! are the load generator's.
@@ -23,7 +23,8 @@ const ROW: f64 = 26.0;
 const TOP: f64 = 6.0;
 /// Room below them, for the axis and its title.
 const BOTTOM: f64 = 46.0;
-/// What a character takes at most on average, in the page's font of 13 pixels.
+/// An upper bound of the average width of a character, in the page's font of 13
+/// pixels.
 const CHARACTER: f64 = 7.2;
 /// Space between texts and figures.
 const GAP: f64 = 8.0;
@@ -32,28 +33,28 @@ const MAX_NAME: usize = 46;
 
 /// A chart of rows over a common axis.
 pub(super) struct Chart {
-    /// What it shows, for those who cannot see it.
+    /// Its description for readers who cannot see it.
     pub title: String,
     pub axis: Axis,
-    /// Draws a line there: what the figures are compared with.
+    /// Draws a line there, at the value the figures are compared with.
     pub line_at: Option<f64>,
     pub rows: Vec<Row>,
 }
 
-/// What is compared.
+/// One of the things compared.
 pub(super) struct Row {
     pub name: String,
     /// The class of the name.
     pub class: &'static str,
     pub marks: Vec<Mark>,
-    /// Stands behind the row, in words.
+    /// Stands after the row, in words.
     pub label: String,
 }
 
 /// A figure in a row.
 pub(super) struct Mark {
     pub shape: Shape,
-    /// Says whose figure it is: the page's style sheet has its colour.
+    /// The owner of the figure: the page's style sheet has its colour.
     pub class: &'static str,
     pub figure: Spread,
 }
@@ -69,7 +70,7 @@ pub(super) enum Shape {
     Dot,
 }
 
-/// Where things stand from left to right.
+/// The horizontal positions.
 struct Columns {
     /// The end of the names and the beginning of the axis.
     start: f64,
@@ -132,7 +133,7 @@ impl Chart {
                 svg,
                 "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\"/>"
             )?;
-            // Where ticks are dense, some have no label.
+            // If ticks are dense, some have no label.
             let half = label.chars().count() as f64 * CHARACTER / 2.0;
             if x - half < free {
                 continue;
@@ -247,7 +248,7 @@ impl Chart {
 }
 
 impl Columns {
-    /// What stands so far along the axis.
+    /// The position of this share of the axis.
     fn x(&self, share: f64) -> f64 {
         self.start + (self.end - self.start) * share
     }

@@ -19,7 +19,7 @@ const TRIED: u64 = 16;
 /// How long one of them may take.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What bounds tracked connections.
+/// The bounds of tracked connections.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// The table; `None` where the kernel has none.
@@ -141,7 +141,7 @@ fn are_tracked(root: &Root) -> Reading<bool> {
     let after = count()?;
     for stream in &held {
         // Reset, not closed: nothing is left that would keep a port for a minute.
-        // Where this is refused, it does.
+        // If this is refused, the port is kept.
         let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
     }
     // Others may open and close meanwhile, but hardly half as many.

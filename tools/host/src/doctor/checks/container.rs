@@ -1,5 +1,5 @@
-//! What a container, a unit or the host allows a process besides memory:
-//! threads and processor time.
+//! The bounds that a container, a unit or the host sets for a process besides
+//! memory: threads and processor time.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ const CONCERN: &str = "container";
 /// thread, signals, the control plane, watching, and the kernel's workers.
 const OTHERS: u64 = 8;
 
-/// What bounds threads and processor time.
+/// The bounds of threads and processor time.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Threads of the host.
@@ -23,7 +23,7 @@ pub struct Facts {
     pub pids: Option<(u64, u64, String)>,
     /// Hundredths of a core the group may have, with the file.
     pub cpu: Option<(u64, String)>,
-    /// What kind of container this looks like.
+    /// The kind of container that this looks like.
     pub container: Option<&'static str>,
     /// Whether the process is a server that runs.
     pub running: bool,

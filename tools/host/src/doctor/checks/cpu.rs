@@ -8,7 +8,7 @@ const ONLINE: &str = "/sys/devices/system/cpu/online";
 const ISOLATED: &str = "/sys/devices/system/cpu/isolated";
 const NODES: &str = "/sys/devices/system/node/online";
 
-/// What is known of the processors.
+/// The known facts about the processors.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Cores that are on.

@@ -1,8 +1,8 @@
 //! Descriptors and files: each connection is one of both at each end.
 //!
 //! `RLIMIT_NOFILE` bounds a *table* of descriptors. Each shard has a table of
-//! its own, and so has each thread of the load generator: what counts is the
-//! limit times the shards.
+//! its own, and so has each thread of the load generator: the number that
+//! counts is the limit times the shards.
 
 use crate::doctor::check::{FILES_CONF, UNIT};
 use crate::doctor::running::own_descriptors;
@@ -14,7 +14,7 @@ const CONCERN: &str = "descriptors";
 /// The number of `CAP_SYS_ADMIN`.
 const SYS_ADMIN: u32 = 21;
 
-/// What bounds descriptors and files.
+/// The bounds of descriptors and files.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Of this process, which a server started from here would inherit.
@@ -321,7 +321,7 @@ fn of_tables(check: Check, limit: u64, asked: &Asked) -> Check {
         "{shards}, {} of it for other things; the kernel deals connections out unevenly",
         others(asked.shards)
     );
-    // Not by what is needed, which is rounded up: the wall itself still fits.
+    // Not by the number needed, which is rounded up: the wall itself still fits.
     let verdict = match reach >= asked.connections {
         true => Verdict::Fits,
         false => Verdict::TooLow,

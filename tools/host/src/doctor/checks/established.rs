@@ -9,7 +9,7 @@ const CONCERN: &str = "sockets";
 /// more of the server's time (docs/road-to-2-million.md).
 const UNNOTICED: u64 = 2;
 
-/// What is known of the table.
+/// The known facts about the table.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// The table itself.

@@ -7,10 +7,10 @@ use crate::{Reading, Root, Settings};
 
 const CONCERN: &str = "listen";
 
-/// What bounds the queues.
+/// The bounds of the queues.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// What the server asks for, on each shard.
+    /// The backlog that the server asks for, on each shard.
     pub backlog: u64,
     /// Connections that may wait to be accepted, on each listener.
     pub somaxconn: Reading<u64>,

@@ -1,6 +1,7 @@
-//! Memory: the host's, the control group's, and what the kernel allows TCP.
+//! Memory: the host's, the control group's, and the part that the kernel allows
+//! TCP.
 //!
-//! What a connection takes is measured, not guessed: [`crate::budget`].
+//! The memory of a connection is measured, not guessed: [`crate::budget`].
 
 use crate::doctor::check::{MEMORY_CONF, UNIT};
 use crate::doctor::{Amount, Asked, Check, Stops, Verdict};
@@ -9,12 +10,12 @@ use crate::{Group, Memory, Reading, Root, TcpMemory, page_bytes};
 
 const CONCERN: &str = "memory";
 
-/// What bounds memory.
+/// The bounds of memory.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// Of the host, in bytes: all, and what can still be had.
+    /// Of the host, in bytes: all, and the part that can still be had.
     pub host: Reading<(u64, u64)>,
-    /// Of the control group, in bytes: the limit, what is used, and the file.
+    /// Of the control group, in bytes: the limit, the use, and the file.
     pub group: Option<(u64, u64, String)>,
     /// Of the buffers of all TCP sockets.
     pub tcp_mem: Reading<TcpMemory>,

@@ -1,5 +1,5 @@
-//! The checks, one file per concern: its facts, how they are read, and what
-//! they mean for what is asked.
+//! The checks, one file per concern: its facts, how they are read, and the
+//! checks that follow from them for a load.
 
 pub mod conntrack;
 pub mod container;
@@ -16,8 +16,8 @@ pub mod uring;
 use super::{Asked, Check, Running, Told};
 use crate::Root;
 
-/// Every check, in the order in which a connection meets the limits. `told` is what
-/// only the server's own code can say.
+/// Every check, in the order in which a connection meets the limits. `told` has the
+/// facts that only the server's own code knows.
 pub fn all(root: &Root, asked: &Asked, running: Option<&Running>, told: &Told) -> Vec<Check> {
     let mut checks = Vec::new();
     let known = told.settings.as_ref().unwrap_or(&told.defaults);

@@ -1,6 +1,6 @@
-//! Network cards: whether what arrives is dealt out to the cores of the shards.
-//! Interfaces without a device behind them have no queues to deal out, and
-//! nothing is said about them.
+//! Network cards: whether arriving packets are spread over the cores of the
+//! shards. Interfaces without a device behind them have no queues to deal out,
+//! and nothing is said about them.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,12 @@ const CONCERN: &str = "network";
 pub struct Card {
     /// Its name.
     pub name: String,
-    /// Queues for what arrives.
+    /// Queues for arriving packets.
     pub receive_queues: u64,
     /// Of those, how many the kernel deals out further in software.
     pub steered_queues: u64,
-    /// Where each of its interrupts goes; `None` for one that cannot be read.
+    /// The cores that each of its interrupts goes to; `None` for one that
+    /// cannot be read.
     pub interrupts: Vec<Option<BTreeSet<u32>>>,
 }
 
@@ -58,7 +59,7 @@ impl Facts {
         if !asked.role.serves() {
             return Vec::new();
         }
-        // What arrives is worked on by cores, of which shards may share one.
+        // Arriving packets are worked on by cores, of which shards may share one.
         let busy = match self.cores {
             0 => asked.shards,
             cores => asked.shards.min(cores),
@@ -143,8 +144,8 @@ impl Card {
             ))
     }
 
-    /// Where the card's interrupts go; nothing to say of a card that has none of
-    /// its own to place.
+    /// The check of the card's interrupts; none for a card that has none of its
+    /// own to place.
     fn interrupts(&self, busy: u64, shards: &BTreeSet<u32>) -> Option<Check> {
         if self.interrupts.is_empty() || self.receive_queues < 2 || busy < 2 {
             return None;

@@ -13,10 +13,10 @@ const CONCERN: &str = "ports";
 
 /// The widest range that leaves the privileged ports alone.
 const WIDEST: (u64, u64) = (1_024, 65_535);
-/// The ports of a client on a host that nobody has tuned.
+/// The ports of a client on a host that was not tuned.
 const USUAL: u64 = 28_232;
 
-/// What bounds ports.
+/// The bounds of ports.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Those the server listens on.
@@ -106,7 +106,8 @@ impl Facts {
         check.verdict(Verdict::Fits, sum)
     }
 
-    /// The server's own ports should not be given to somebody's connection.
+    /// The server's own ports should not be given to a connection of another
+    /// process.
     fn reserved(&self) -> Check {
         let check = Check::sysctl(CONCERN, "net.ipv4.ip_local_reserved_ports");
         let (range, reserved) = match (&self.range, &self.reserved) {
@@ -202,7 +203,7 @@ fn from_more(sources: u64) -> String {
     }
 }
 
-/// What ports mean where only the server is.
+/// The check of ports on a host with the server alone.
 fn of_a_server(check: Check, pairs: u64, asked: &Asked) -> Check {
     let reach = pairs.saturating_mul(USUAL);
     if asked.sources > 1 && reach < asked.connections {

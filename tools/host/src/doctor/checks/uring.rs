@@ -1,4 +1,5 @@
-//! io_uring: whether a ring can really be had, and what a kernel of this age gives.
+//! io_uring: whether a ring can really be had, and which features a kernel of
+//! this age has.
 
 use crate::doctor::check::UNIT;
 use crate::doctor::running::status;
@@ -15,17 +16,17 @@ const BEST: (u64, u64) = (6, 1);
 /// Locked memory that a shard's rings take on a kernel which counts it.
 const RING_BYTES: u64 = 1 << 20;
 
-/// What io_uring depends on.
+/// The facts that io_uring depends on.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// Whose limits and filter they are: a process id, or `self`.
+    /// The process with these limits and this filter: a process id, or `self`.
     pub process: String,
     /// The kernel's release, with its two first numbers.
     pub release: Reading<(String, (u64, u64))>,
     /// Whether a ring with all a shard needs was set up and entered; else the
     /// server's own words why not.
     pub ring: Reading<Result<(), String>>,
-    /// 0: everybody may; 1: those of a group; 2: nobody.
+    /// 0: all processes may; 1: those of a group; 2: none.
     pub disabled: Reading<u64>,
     /// Bytes that may be locked (`RLIMIT_MEMLOCK`, soft).
     pub memlock: Reading<u64>,
@@ -34,7 +35,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them. `ring` is what came of trying one.
+    /// Reads them. `ring` is the result of trying one.
     pub fn read(root: &Root, process: &str, ring: &Reading<Result<(), String>>) -> Facts {
         Facts {
             process: process.to_owned(),

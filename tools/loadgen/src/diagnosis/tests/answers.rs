@@ -1,4 +1,4 @@
-//! What was answered, or not, where nothing on this host explains it.
+//! Answers, or their absence, that nothing on this host explains.
 
 use super::*;
 use crate::outcome::Severity::Failure;

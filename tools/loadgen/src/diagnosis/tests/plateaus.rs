@@ -154,7 +154,7 @@ fn one_pinned_core_can_be_shared_too() {
     expect(&evidence, Limit, &["share 1 full core "], &[]);
 }
 
-/// What the server takes of its own core is not missing from another's.
+/// The server's time on its own core is not missing from another's.
 #[test]
 fn a_server_on_another_core_shares_nothing() {
     let evidence = at_maximum(|e| {

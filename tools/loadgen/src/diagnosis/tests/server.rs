@@ -68,7 +68,7 @@ fn a_server_that_ended_explains_its_lost_connections() {
     );
 }
 
-/// Its processor time ended with it, so that nothing follows from what is seen.
+/// Its processor time ended with it, so that nothing follows from its figures.
 #[test]
 fn a_server_that_ended_bounds_no_rate() {
     let evidence = but(|e| {

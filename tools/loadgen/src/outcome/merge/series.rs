@@ -75,8 +75,8 @@ pub(super) fn join(runs: &[Run]) -> Vec<Sample> {
 }
 
 /// One run's series on the grid. Counts are divided among the intervals that a
-/// sample reaches into, so that none is lost; what is held at the end of an
-/// interval is what was seen last, and nothing once the run is over.
+/// sample reaches into, so that none is lost; the level at the end of an
+/// interval is the one seen last, and nothing once the run is over.
 fn lay_out(run: &Run, grid: Grid) -> Vec<Sample> {
     let mut series: Vec<Sample> = (0..grid.count)
         .map(|index| {
@@ -94,7 +94,7 @@ fn lay_out(run: &Run, grid: Grid) -> Vec<Sample> {
         let end = run.offset + sample.at;
         let start = end - sample.seconds;
         let (first, last) = (grid.index(start.max(0.0)), grid.index(end));
-        // Until this sample ends, what was seen last is what was seen before.
+        // Until this sample ends, the level last seen is that of the sample before.
         for interval in series.iter_mut().take(last).skip(next) {
             hold(interval, held);
         }
@@ -118,7 +118,7 @@ fn lay_out(run: &Run, grid: Grid) -> Vec<Sample> {
     series
 }
 
-/// Adds what happened in a sample between two points of it, each from 0 to 1.
+/// Adds the events in a sample between two points of it, each from 0 to 1.
 fn add_part(interval: &mut Sample, sample: &Sample, from: f64, to: f64) {
     // Rounding the ends, not the parts, lets the parts add up to the whole.
     let part =

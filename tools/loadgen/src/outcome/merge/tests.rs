@@ -174,7 +174,7 @@ fn runs_that_did_not_overlap_have_the_larger_peak_and_a_note() {
     let note = joined.findings.last().unwrap();
     assert_eq!(note.severity, Severity::Note);
     assert!(note.what.contains("60.0 s apart"), "{}", note.what);
-    // Without series nobody knows: an upper bound.
+    // Without series the maximum is not known: an upper bound.
     let bare = |mut run: Outcome| {
         run.series.clear();
         run

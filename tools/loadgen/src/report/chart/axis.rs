@@ -1,4 +1,4 @@
-//! Where an axis begins and ends, and what stands at its ticks.
+//! The beginning and the end of an axis, and the labels of its ticks.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 use crate::report::ticks::{from_zero, logarithmic};
 use crate::report::units::grouped;
 
-/// What a value axis measures.
+/// The quantity of a value axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     /// A plain number, from zero.
@@ -96,7 +96,7 @@ impl Axis {
         }
     }
 
-    /// What a time axis measures, with its unit.
+    /// The title of a time axis, with its unit.
     pub(super) fn time_title(&self) -> &'static str {
         match self.scale {
             Scale::Time(60.0) => "minutes since the start",
@@ -137,7 +137,7 @@ impl Ranged for Axis {
 }
 
 impl ValueFormatter<f64> for Axis {
-    /// What stands at a tick.
+    /// The label of a tick.
     fn format_ext(&self, value: &f64) -> String {
         let micros = value.round();
         match self.scale {

@@ -16,7 +16,7 @@ use crate::report::units::micros;
 const BARS_PER_DECADE: u32 = 20;
 /// Height of a row of labels.
 const ROW_HEIGHT: u32 = 19;
-/// What a character of a label takes at most.
+/// The greatest width of a character of a label.
 const CHARACTER_WIDTH: u32 = 9;
 
 /// A bar: from and to in microseconds, and its share of all in per cent.

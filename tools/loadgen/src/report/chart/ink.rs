@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use plotters::style::RGBColor;
 
-/// What something is drawn with.
+/// The ink of one part of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ink {
     /// Labels and titles.

@@ -21,7 +21,7 @@ pub(super) use ink::style as ink_style;
 pub struct Chart {
     /// A name that is unique among the charts of a run and fit for an HTML `id`.
     pub id: String,
-    /// What it shows, as plain text.
+    /// Its title, as plain text.
     pub title: String,
     /// An `<svg>` element to stand in an HTML page.
     pub svg: String,
@@ -46,9 +46,9 @@ impl Chart {
     }
 }
 
-/// A chart of how figures grow with the size of what they are measured on, such
-/// as connections; `value_title` says what they are. Each line has a label and
-/// points of size and figure. `None` without any figure.
+/// A chart of how figures grow with the size of the load, such as connections;
+/// `value_title` names them. Each line has a label and points of size and
+/// figure. `None` without any figure.
 pub fn growth(
     [id, title]: [&str; 2],
     [size_title, value_title]: [&str; 2],

@@ -2,7 +2,8 @@
 
 use crate::outcome::Sample;
 
-/// Joins neighbours until at most `max` samples are left; see [`Sample::joined`].
+/// Joins adjacent samples until at most `max` samples are left; see
+/// [`Sample::joined`].
 pub(super) fn thin(series: &[Sample], max: usize) -> Vec<Sample> {
     let group = series.len().div_ceil(max.max(1)).max(1);
     series.chunks(group).map(Sample::joined).collect()

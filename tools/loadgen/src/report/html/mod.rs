@@ -11,13 +11,13 @@ use super::chart::ink_style;
 /// A whole page, which loads nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'a> {
-    /// What the page is about, as plain text.
+    /// The subject of the page, as plain text.
     pub title: &'a str,
     /// The program that made it.
     pub program: &'a str,
     /// Style rules after those that all pages share.
     pub style: &'a str,
-    /// What stands in `<body>`: trusted HTML.
+    /// The contents of `<body>`: trusted HTML.
     pub body: &'a str,
 }
 

@@ -1,4 +1,5 @@
-//! Who is to come when, as the engine wants to know it.
+//! The order and the times of the users' arrivals, in the form that the engine
+//! needs.
 
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use crate::script::Script;
 /// A script's users for the engine. The rest of a
 /// [`Plan`](crate::engine::Plan) for a script is: `opens_first` is `false`, as
 /// everybody begins on arrival; `measured` is the script's `duration`, and there
-/// is no warm-up; and what answers may take is what they take at the end, so
-/// `patience` is the timeout.
+/// is no warm-up; and answers have the same time at the end as during the run,
+/// so `patience` is the timeout.
 #[derive(Debug, Clone)]
 pub struct Crowd {
     /// How many come in all. How many of them are there at one time depends on
@@ -20,7 +21,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// The users of a script, who come at the same times again with the same
+    /// The users of a script, which come at the same times again with the same
     /// seed. They are counted one by one; those who would come after the
     /// script's end are not. There are at most one more than a `u32` counts,
     /// which is all the engine can tell apart.

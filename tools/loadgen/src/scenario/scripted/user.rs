@@ -1,4 +1,4 @@
-//! What one user remembers.
+//! The state of one user.
 
 use std::collections::VecDeque;
 
@@ -25,7 +25,7 @@ pub struct User {
     early: Option<Box<Early>>,
 }
 
-/// What a user waits for. Times are nanoseconds of the run.
+/// The event that a user waits for. Times are nanoseconds of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
     /// Nothing: it has not begun, or does nothing any more.
@@ -75,7 +75,7 @@ impl User {
         cx.wake_at(until);
     }
 
-    /// Sees to it that the user is woken by then. Most answers come in time, so
+    /// Makes sure that the user is woken by then. Most answers come in time, so
     /// a timer for each of them would be one to throw away: one that fires
     /// before sets the next.
     pub(super) fn set_alarm(&mut self, deadline: u64, cx: &mut Context<'_>) {

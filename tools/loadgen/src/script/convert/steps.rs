@@ -29,7 +29,7 @@ pub(super) fn program(steps: Vec<Spanned<RawStep>>, may_last: bool) -> Converted
     Ok(compiler.program)
 }
 
-/// What is known about steps that have been compiled.
+/// The properties of steps that have been compiled.
 #[derive(Debug, Clone, Copy, Default)]
 struct Block {
     /// How many steps a user takes in it, without the endless ones.

@@ -9,7 +9,7 @@ fn error(text: &str) -> String {
     }
 }
 
-/// What is said about a session with these lines, which start at line 7.
+/// The error for a session with these lines, which start at line 7.
 fn session_error(lines: &str) -> String {
     error(&format!("{HEAD}{lines}"))
 }

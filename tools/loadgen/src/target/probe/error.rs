@@ -1,4 +1,4 @@
-//! What one connection has found in the way.
+//! The obstacle that one connection has found.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ const QUOTED: usize = 120;
 /// Why the probe found no WebSocket server.
 #[derive(Debug)]
 pub enum ProbeError {
-    /// Nobody listens there.
+    /// No process listens there.
     Refused {
         /// The server's address.
         address: SocketAddr,
@@ -41,7 +41,7 @@ pub enum ProbeError {
     Source {
         /// The source address.
         source: IpAddr,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
     /// The connection stood, but the request was not answered in time.
@@ -76,36 +76,36 @@ pub enum ProbeError {
     NotHttp {
         /// The server's address.
         address: SocketAddr,
-        /// The beginning of what it sent, readable.
+        /// The beginning of its answer, readable.
         beginning: String,
     },
     /// The server answered 101, but not as RFC 6455 wants it.
     NotWebSocket {
         /// The server's address.
         address: SocketAddr,
-        /// What is wrong with its answer.
+        /// The fault of its answer.
         problem: ClientError,
     },
     /// The server opened the connection without the subprotocol it was offered.
     Subprotocol {
         /// The server's address.
         address: SocketAddr,
-        /// What was offered.
+        /// The subprotocol that was offered.
         offered: String,
-        /// What it selected.
+        /// The subprotocol that it selected.
         selected: Option<String>,
     },
     /// Another error of the operating system.
     Os {
         /// The server's address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
 }
 
 impl ProbeError {
-    /// What an error while connecting stands for.
+    /// The meaning of an error while connecting.
     pub(super) fn of_connect(address: SocketAddr, timeout: Duration, cause: io::Error) -> Self {
         match cause.kind() {
             io::ErrorKind::ConnectionRefused => ProbeError::Refused { address },
@@ -115,12 +115,12 @@ impl ProbeError {
             | io::ErrorKind::NetworkDown => ProbeError::Unreachable { address },
             io::ErrorKind::PermissionDenied => ProbeError::Forbidden { address },
             _ if is_blackhole(&cause) => ProbeError::Unreachable { address },
-            // It was accepted, and gone before anybody looked.
+            // The connection was accepted, and gone before the first look.
             _ => ProbeError::of_stream(address, cause),
         }
     }
 
-    /// What an error while waiting for the answer stands for.
+    /// The meaning of an error while waiting for the answer.
     pub(super) fn of_stream(address: SocketAddr, cause: io::Error) -> Self {
         match cause.kind() {
             io::ErrorKind::ConnectionReset
@@ -130,7 +130,7 @@ impl ProbeError {
         }
     }
 
-    /// What an answer that is not HTTP, or not all of it, stands for.
+    /// The meaning of an answer that is not HTTP, or not all of it.
     pub(super) fn of_garbage(address: SocketAddr, received: &[u8]) -> Self {
         match received {
             // An alert or a handshake record of any version (RFC 8446 §5.1).
@@ -161,7 +161,7 @@ fn quote(text: &str) -> String {
     quoted
 }
 
-/// What a status most likely means for somebody who wants to open a WebSocket.
+/// The most likely meaning of a status for an attempt to open a WebSocket.
 fn hint(status: u16, body: &str) -> &'static str {
     match status {
         400 if body.contains("HTTPS") => "this port speaks TLS; use one that does not",

@@ -31,7 +31,7 @@ fn read_request(stream: &mut TcpStream) -> Vec<u8> {
     request
 }
 
-/// What the probe says about a server that reads the request and sends this.
+/// The probe's complaint about a server that reads the request and sends this.
 fn complaint(answer: &'static [u8]) -> String {
     let (target, served) = server(move |mut stream| {
         read_request(&mut stream);

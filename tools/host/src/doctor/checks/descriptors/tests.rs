@@ -1,4 +1,5 @@
-//! Each limit of descriptors and files alone, as facts and what is made of them.
+//! Each limit of descriptors and files alone, as facts and the checks made from
+//! them.
 
 use super::*;
 use crate::Unread;
@@ -155,7 +156,7 @@ fn the_generator_takes_more_threads_before_it_gives_up() {
     let more = of_client(200_000, 20_000);
     assert_eq!(more.verdict, Verdict::Advice);
     assert!(more.why.contains("11 threads on 2 cores"), "{}", more.why);
-    // Above what leaves something to spare, and below the wall itself.
+    // Above the number that leaves something to spare, and below the wall itself.
     assert_eq!(of_client(400, 100).verdict, Verdict::Advice);
     let wall = of_client(1_333, 100);
     assert_eq!(wall.verdict, Verdict::TooLow);
