@@ -5,6 +5,7 @@ mod support;
 
 mod built_in_settings;
 mod embedding;
+mod example_publishers;
 mod example_rooms;
 mod handler_panics;
 mod publisher;
