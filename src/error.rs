@@ -26,6 +26,11 @@ pub enum StartError {
         /// The kernel's error.
         error: io::Error,
     },
+    /// Another server listens on the address, and sharing it was not asked for.
+    Shared {
+        /// The address.
+        address: SocketAddr,
+    },
     /// The control plane cannot listen on its address.
     Admin(io::Error),
     /// Descriptors or memory ran out.
@@ -52,6 +57,12 @@ impl fmt::Display for StartError {
                     listen_remedy(error, *address)
                 )
             }
+            StartError::Shared { address } => write!(
+                f,
+                "another server listens on {address} already, and each would get a part of the \
+                 connections; stop it ('ss -ltnp' names it), choose another port, or start this \
+                 one beside it with --share-port"
+            ),
             StartError::Admin(error) => write!(f, "the control plane cannot start: {error}"),
             StartError::Descriptors(error) => write!(
                 f,

@@ -244,6 +244,22 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// Checks that no other server listens on the address of an endpoint.
+    ///
+    /// # Errors
+    /// The first address on which one does.
+    pub(crate) fn refuse_neighbours(&self, endpoints: &[Endpoint]) -> Result<(), StartError> {
+        let mut endpoints = endpoints.iter().zip(self.have_neighbours());
+        match endpoints.find(|(_, is_shared)| *is_shared) {
+            Some((endpoint, _)) => Err(StartError::Shared {
+                address: endpoint.address,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
 impl SeenEndpoint {
     /// Whether another server listens on the same address, so that the kernel gives it
     /// the connections that arrive when we are gone. Where the kernel's list cannot be

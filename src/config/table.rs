@@ -47,6 +47,13 @@ settings! {
             cfg!(feature = "control").then(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
             AddressOrOff, Restart, relation validate::admin_is_no_listener;
 
+        /// Start although another server listens on the same address, which then gets a part of the
+        /// connections; refused otherwise.
+        ///
+        /// A process that takes over from another with SIGUSR2 needs no permission.
+        share_port: bool = false;
+            Switch, Restart;
+
         /// Connections that may wait to be accepted, on each shard; net.core.somaxconn caps it.
         backlog: u32 = 65_535;
             Count(from(1, 1 << 24)), Restart;

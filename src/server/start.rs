@@ -54,6 +54,10 @@ impl Server {
         let wakers = wakers(self.config.shards)?;
         let listeners = Listeners::open(&self.config.listen, self.config.shards, old_listeners)?;
         let endpoints = listeners.endpoints();
+        let seen = listeners.seen();
+        if !self.config.share_port {
+            seen.refuse_neighbours(&endpoints)?;
+        }
 
         // The one outsider is all publishers together.
         let (ends, outside) = mesh::connect(&wakers, 1, self.config.ring_capacity);
@@ -64,7 +68,7 @@ impl Server {
             lifecycle: Arc::new(Lifecycle::new()),
             failed: Arc::default(),
             ended: wakers.iter().map(|_| AtomicBool::new(false)).collect(),
-            seen: Arc::new(listeners.seen()),
+            seen: Arc::new(seen),
             wakers,
             live: Latest::new(LiveSettings::new(&self.config)?),
             renewals: Renewals(self.routes.iter().filter_map(|r| r.renew.clone()).collect()),

@@ -164,7 +164,16 @@ fn a_neighbour_counts_where_it_listens() {
         let mut at_shared = Client::open(shared);
         let mut at_own = Client::open(own);
         old.wait_for("accepted", 2);
-        let _new = Server::spawn(serve(driver).args(["--listen", &shared.to_string()]));
+        let mut beside = serve(driver);
+        beside.args(["--listen", &shared.to_string()]);
+        let (code, _, said) = run(&mut beside);
+        assert_eq!(code, 1, "{said}");
+        let words = format!("another server listens on {shared} already");
+        assert!(
+            said.contains(&words) && said.contains("--share-port"),
+            "{said}"
+        );
+        let _new = Server::spawn(beside.arg("--share-port"));
         old.signal(libc::SIGTERM);
         wait_until("it drains", || old.stats()["phase"] == "draining");
 

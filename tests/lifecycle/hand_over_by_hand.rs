@@ -22,7 +22,7 @@ const REPLACEMENTS: usize = 3;
 fn start(driver: &str, address: SocketAddr) -> Server {
     let mut command = corecast();
     command
-        .args(["serve", "--listen", &address.to_string()])
+        .args(["serve", "--listen", &address.to_string(), "--share-port"])
         .args(["--admin", "127.0.0.1:0", "--shards", "2"])
         .args(["--driver", driver, "--drain-timeout", "1s"]);
     Server::spawn(&mut command)
