@@ -16,6 +16,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
@@ -24,6 +26,9 @@ use crate::error::StartError;
 use crate::link::ListenSocket;
 use crate::server::DescriptorTables;
 use crate::sys;
+
+/// How long the kernel may list the sockets of a process that has ended.
+const LAST_OF_THE_KILLED: Duration = Duration::from_secs(5);
 
 /// The listening sockets of a server's endpoints.
 #[derive(Debug)]
@@ -245,18 +250,32 @@ impl Seen {
 }
 
 impl Seen {
-    /// Checks that no other server listens on the address of an endpoint.
+    /// Checks that no other server listens on the address of an endpoint. One that was
+    /// killed a moment ago is waited for: io_uring lets go of its sockets only after
+    /// the process has ended.
     ///
     /// # Errors
     /// The first address on which one does.
     pub(crate) fn refuse_neighbours(&self, endpoints: &[Endpoint]) -> Result<(), StartError> {
-        let mut endpoints = endpoints.iter().zip(self.have_neighbours());
-        match endpoints.find(|(_, is_shared)| *is_shared) {
-            Some((endpoint, _)) => Err(StartError::Shared {
-                address: endpoint.address,
-            }),
-            None => Ok(()),
+        let until = Instant::now() + LAST_OF_THE_KILLED;
+        let shared = || {
+            let mut endpoints = endpoints.iter().zip(self.have_neighbours());
+            endpoints.find_map(|(endpoint, is_shared)| is_shared.then_some(endpoint.address))
+        };
+        let mut is_told = false;
+        while let Some(address) = shared() {
+            if Instant::now() >= until {
+                return Err(StartError::Shared { address });
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::info!(
+                    "another server listens on {address}; waiting {LAST_OF_THE_KILLED:?} for it \
+                     to end"
+                );
+            }
+            thread::sleep(Duration::from_millis(20));
         }
+        Ok(())
     }
 }
 
