@@ -173,7 +173,8 @@ fn a_new_process_on_the_same_port_steers_alike() {
     let start = || {
         let mut command = corecast();
         command
-            .args(["serve", "--listen", &address, "--admin", "127.0.0.1:0"])
+            .args(["serve", "--listen", &address, "--share-port"])
+            .args(["--admin", "127.0.0.1:0"])
             .args(options(cores, "2", "cpu"));
         Server::spawn(&mut command)
     };
