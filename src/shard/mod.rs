@@ -278,7 +278,7 @@ impl Shard {
     /// a handshake that was silent for long.
     pub(crate) fn is_full(&mut self) -> bool {
         self.serving.publishing.hub.is_overloaded()
-            || !self.entrance.handshakes.have_room(Instant::now())
+            || !self.entrance.handshakes.have_room(Instant::now)
     }
 
     /// Does something for one session, unless it is gone, and ends it if that says

@@ -12,7 +12,7 @@ use crate::source::{Admission, Finding, SourceRefusal, proxy_protocol};
 use crate::upgrade::{self, HttpError, Kind, Method, Parsed, Refusal, Request, Response};
 
 /// When a client that was refused for want of room may come back.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The answer to the bytes of an opening handshake.
 pub(super) enum Answer {
@@ -164,24 +164,14 @@ impl Entrance {
         Answer::Respond(self.refusal(request, arrival.peer, client, error))
     }
 
-    /// Refuses a connection whose request has not come in time. One that asked for
-    /// nothing is closed without a word: a browser that connects before it has
-    /// something to ask would take the words for the answer to its next request.
-    pub(super) fn give_up_waiting(&self, bytes: &[u8], arrival: &Arrival) -> Answer {
+    /// Refuses a connection whose request is not waited for any longer. A connection
+    /// that asked for nothing is closed without a response: a browser that connects
+    /// before it has a request would take it for the answer to the request that follows.
+    pub(super) fn end_early(&self, bytes: &[u8], arrival: &Arrival, error: HttpError) -> Answer {
         if bytes.len() > arrival.prefix {
-            return self.refuse(bytes, arrival, HttpError::Timeout);
+            return self.refuse(bytes, arrival, error);
         }
-        self.metrics.refuse(RefusalReason::Timeout);
-        Answer::Respond(Vec::new())
-    }
-
-    /// Refuses a connection whose place another one needs.
-    pub(super) fn turn_out(&self, bytes: &[u8], arrival: &Arrival) -> Answer {
-        if bytes.len() > arrival.prefix {
-            let retry_after = RETRY_AFTER;
-            return self.refuse(bytes, arrival, HttpError::CrowdedOut { retry_after });
-        }
-        self.metrics.refuse(RefusalReason::CrowdedOut);
+        self.metrics.refuse(error.reason());
         Answer::Respond(Vec::new())
     }
 

@@ -8,13 +8,14 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::answer::{Answer, Arrival};
+use super::answer::{Answer, Arrival, RETRY_AFTER};
 use super::in_flight::Early;
 use crate::link::{Link, PendingLink, Read};
 use crate::metrics::RefusalReason;
 use crate::runtime::tasks::spawn;
 use crate::runtime::time::timeout;
 use crate::shard::Shard;
+use crate::upgrade::HttpError;
 
 /// Reads of 4 KiB a refused client may still cause.
 const MAX_DISCARDS: usize = 256;
@@ -167,17 +168,17 @@ async fn complete(
     };
     let deadline = Instant::now() + timeout;
     loop {
-        match place.wait(deadline, link.readable()).await {
-            Ok(()) => {}
-            Err(Waited::TooLong) => {
-                let entrance = &place.shard.borrow().entrance;
-                return Ok(entrance.give_up_waiting(request, arrival));
-            }
-            Err(Waited::Early(Early::GivesWay)) => {
-                let entrance = &place.shard.borrow().entrance;
-                return Ok(entrance.turn_out(request, arrival));
-            }
+        let late = match place.wait(deadline, link.readable()).await {
+            Ok(()) => None,
+            Err(Waited::TooLong) => Some(HttpError::Timeout),
+            Err(Waited::Early(Early::GivesWay)) => Some(HttpError::CrowdedOut {
+                retry_after: RETRY_AFTER,
+            }),
             Err(Waited::Early(Early::GivenUp)) => return Ok(Answer::Wait),
+        };
+        if let Some(error) = late {
+            let entrance = &place.shard.borrow().entrance;
+            return Ok(entrance.end_early(request, arrival, error));
         }
         match link.read(&mut chunk[..most])? {
             Read::Bytes { len, .. } => {

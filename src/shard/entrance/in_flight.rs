@@ -74,8 +74,8 @@ impl Handshakes {
 
     /// Whether there is a place for another one, which one that is there may have to
     /// give way for.
-    pub(in crate::shard) fn have_room(&mut self, now: Instant) -> bool {
-        self.len() < self.max || self.make_room(now)
+    pub(in crate::shard) fn have_room(&mut self, now: impl FnOnce() -> Instant) -> bool {
+        self.len() < self.max || self.make_room(now())
     }
 
     /// Has the one that was silent for longest give way; false where all were heard
@@ -203,16 +203,16 @@ mod tests {
         let after = |ms| began + Duration::from_millis(ms);
         let mut handshakes = three();
         for ms in [0, 10, 20] {
-            assert!(handshakes.have_room(after(ms)));
+            assert!(handshakes.have_room(|| after(ms)));
             handshakes.begin(after(ms));
         }
         assert!(
-            !handshakes.have_room(after(900)),
+            !handshakes.have_room(|| after(900)),
             "all were heard of lately"
         );
         handshakes.heard(0, after(900));
-        assert!(!handshakes.have_room(after(1_005)));
-        assert!(handshakes.have_room(after(1_010)));
+        assert!(!handshakes.have_room(|| after(1_005)));
+        assert!(handshakes.have_room(|| after(1_010)));
         assert_eq!(giving_way(&mut handshakes), [1]);
         assert_eq!(
             handshakes.ends_early(1, Waker::noop()),
@@ -222,12 +222,12 @@ mod tests {
 
         // Its place is taken before it is gone, and is not given away twice.
         handshakes.begin(after(1_010));
-        assert!(!handshakes.have_room(after(1_015)));
-        assert!(handshakes.have_room(after(1_020)));
+        assert!(!handshakes.have_room(|| after(1_015)));
+        assert!(handshakes.have_room(|| after(1_020)));
         assert_eq!(giving_way(&mut handshakes), [1, 2]);
         handshakes.end(1);
         handshakes.end(2);
-        assert!(handshakes.have_room(after(1_021)));
+        assert!(handshakes.have_room(|| after(1_021)));
         assert_eq!(handshakes.len(), 2);
     }
 
@@ -237,10 +237,10 @@ mod tests {
         let mut handshakes = three();
         (0..3).for_each(|place| assert_eq!(handshakes.begin(began), place));
         handshakes.refused(2, began);
-        assert!(handshakes.have_room(began));
+        assert!(handshakes.have_room(|| began));
         assert_eq!(giving_way(&mut handshakes), [2]);
         handshakes.begin(began);
-        assert!(!handshakes.have_room(began));
+        assert!(!handshakes.have_room(|| began));
     }
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
         handshakes.end(0);
         let later = began + 2 * GRACE;
         assert_eq!(handshakes.begin(later), 0);
-        assert!(handshakes.have_room(later));
+        assert!(handshakes.have_room(|| later));
         assert_eq!(giving_way(&mut handshakes), [1]);
     }
 

@@ -79,7 +79,7 @@ struct Member {
 }
 
 fn serve(stream: TcpStream, room: &Room, lie: Lie) {
-    // Whatever breaks, the connection is over; the test looks at the
+    // Any failure ends the connection; the test looks at the
     // generator's counts.
     let _ = converse(&stream, room, lie);
     let _ = stream.shutdown(Shutdown::Both);
