@@ -27,8 +27,7 @@ use crate::hub::{Question, ShardMessage};
 use crate::mesh::{OutsideEnd, Refused};
 use crate::metrics::ShardMetrics;
 use crate::participant::Participant;
-use crate::publication::{Publication, Topic};
-use crate::ws::PreparedFrame;
+use crate::publication::{Content, Publication, Topic};
 
 /// Publishes to the sessions of a running server, from any thread.
 ///
@@ -155,8 +154,12 @@ impl Publisher {
     ///
     /// # Errors
     /// When there is no room, or the server has stopped.
-    pub fn try_publish(&self, topic: &Topic, message: PreparedFrame) -> Result<(), PublishError> {
-        let message = self.publication(topic, message);
+    pub fn try_publish(
+        &self,
+        topic: &Topic,
+        content: impl Into<Content>,
+    ) -> Result<(), PublishError> {
+        let message = self.publication(topic, content.into());
         let mut turn = self.0.turn();
         let result = match turn.line.is_empty() {
             true => turn.try_send(&message),
@@ -174,12 +177,12 @@ impl Publisher {
     ///
     /// # Errors
     /// When the server has stopped.
-    pub fn publish(
+    pub fn publish<C: Into<Content>>(
         &self,
         topic: &Topic,
-        message: PreparedFrame,
-    ) -> impl Future<Output = Result<(), Stopped>> + Send + use<> {
-        InLine::new(Arc::clone(&self.0), self.publication(topic, message))
+        content: C,
+    ) -> impl Future<Output = Result<(), Stopped>> + Send + use<C> {
+        InLine::new(Arc::clone(&self.0), self.publication(topic, content.into()))
     }
 
     /// How many sessions are subscribed to a topic, on all shards.
@@ -215,10 +218,10 @@ impl Publisher {
         waiting.into_iter().for_each(|waker| waker.wake());
     }
 
-    fn publication(&self, topic: &Topic, message: PreparedFrame) -> ShardMessage {
+    fn publication(&self, topic: &Topic, content: Content) -> ShardMessage {
         ShardMessage::Publish(Arc::new(Publication {
             topic: topic.clone(),
-            message,
+            content,
             origin: Participant::Outside,
         }))
     }

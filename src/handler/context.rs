@@ -7,6 +7,7 @@ use crate::hub::{Hub, Subscriptions, Topic};
 use crate::link::Answers;
 use crate::participant::ShardId;
 use crate::plane::SessionKey;
+use crate::publication::{Content, Form};
 use crate::ws::{CloseCode, Message, OpCode, PreparedFrame};
 
 /// Stands for a session where there is none: in a tick and in a notice.
@@ -141,27 +142,40 @@ impl Context<'_> {
         self.answer(|answers| answers.prepared(frame));
     }
 
-    /// Sends a frame to every subscriber of a topic, on every shard, this
-    /// session included if it is one. It is read no further while publications
+    /// Publishes to every subscriber of a topic, on every shard, this session included
+    /// if it is one: a [`PreparedFrame`], or a [`Content`] that says more. It is read no further while publications
     /// are backed up.
-    pub fn publish(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+    pub fn publish(&mut self, topic: &Topic, content: impl Into<Content>) -> Published {
         self.if_room(!self.hub.is_congested(), |ctx| {
-            ctx.hub.publish(topic, frame, None);
+            ctx.hub.publish(topic, content, None);
         })
     }
 
     /// Like [`publish`](Context::publish), but not to this session.
-    pub fn publish_to_others(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+    pub fn publish_to_others(&mut self, topic: &Topic, content: impl Into<Content>) -> Published {
         self.if_room(!self.hub.is_congested(), |ctx| {
-            ctx.hub.publish(topic, frame, Some(ctx.session.index));
+            ctx.hub.publish(topic, content, Some(ctx.session.index));
         })
     }
 
-    /// Sends a frame to every subscriber of a topic on this shard, and to none
+    /// Publishes to every subscriber of a topic on this shard, and to none
     /// on others.
-    pub fn publish_here(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+    pub fn publish_here(&mut self, topic: &Topic, content: impl Into<Content>) -> Published {
         self.if_room(self.hub.has_room_here(), |ctx| {
-            ctx.hub.publish_here(topic, frame);
+            ctx.hub.publish_here(topic, content);
+        })
+    }
+
+    /// Sends a frame to those subscribers of a topic on this shard that get its
+    /// publications in this form.
+    pub(crate) fn publish_here_in(
+        &mut self,
+        topic: &Topic,
+        form: Form,
+        frame: PreparedFrame,
+    ) -> Published {
+        self.if_room(self.hub.has_room_here(), |ctx| {
+            ctx.hub.publish_here_in(topic, form, frame);
         })
     }
 
@@ -211,6 +225,19 @@ impl Context<'_> {
             && self
                 .hub
                 .subscribe(self.session.index, self.subscriptions, topic)
+    }
+
+    /// The same for another form of the topic's publications than their data.
+    pub(crate) fn subscribe_in(&mut self, topic: &Topic, form: Form) -> bool {
+        self.answers.is_some()
+            && self
+                .hub
+                .subscribe_in(self.session.index, self.subscriptions, topic, form)
+    }
+
+    /// Whether a session of this shard gets the publications to a topic in this form.
+    pub(crate) fn has_form_here(&self, topic: &str, form: Form) -> bool {
+        self.hub.has_form_here(topic, form)
     }
 
     /// Takes this session out of a topic. Returns `false` if it was not in it.

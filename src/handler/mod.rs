@@ -43,6 +43,7 @@ pub(crate) mod built_in;
 mod chat;
 mod context;
 mod echo;
+mod forms;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gated;
@@ -55,6 +56,7 @@ pub use chat::{Chat, ChatPerPath};
 pub(crate) use context::NO_SESSION;
 pub use context::{Context, Published};
 pub use echo::Echo;
+pub(crate) use forms::write_form;
 pub use phoenix::{
     Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession, Version as PhoenixVersion,
 };

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::subscribers::{SubscriberTable, TopicId};
-use crate::publication::Run;
+use crate::publication::{Form, Run};
 use crate::ws::PreparedFrame;
 
 /// Frames that wait together are joined up to this size. A larger run would
@@ -65,12 +65,8 @@ impl FanOutQueue {
         self.pending += 1;
         let len = message.len();
         self.pending_bytes += len;
-        match self.waiting.back_mut() {
-            Some(last)
-                if last.topic == topic
-                    && last.except == except
-                    && last.bytes + len <= MAX_RUN_BYTES =>
-            {
+        match self.last_of(table, topic) {
+            Some(last) if last.except == except && last.bytes + len <= MAX_RUN_BYTES => {
                 last.messages.push(message);
                 last.bytes += len;
             }
@@ -84,6 +80,22 @@ impl FanOutQueue {
                 });
             }
         }
+    }
+
+    /// The publications that a publication to `topic` may join: the last that wait, or
+    /// those before it that it passes by because only other forms of its topic, and so
+    /// other sessions, are waiting behind them.
+    #[inline]
+    fn last_of(&mut self, table: &SubscriberTable, topic: TopicId) -> Option<&mut Waiting> {
+        for waiting in self.waiting.iter_mut().rev().take(Form::COUNT) {
+            if waiting.topic == topic {
+                return Some(waiting);
+            }
+            if !table.is_same_topic(waiting.topic, topic) {
+                break;
+            }
+        }
+        None
     }
 
     /// Makes up to `budget` deliveries.
@@ -142,6 +154,8 @@ mod tests {
 
     const SESSIONS: u32 = 12;
     const TOPICS: usize = 3;
+    /// Each session gets its publications in one of these.
+    const FORMS: [Form; 2] = [Form::Data, Form::PhoenixV2];
 
     #[derive(Debug, Clone)]
     enum Operation {
@@ -215,7 +229,7 @@ mod tests {
             for operation in operations {
                 match operation {
                     Operation::Subscribe(s, t) => {
-                        let new = table.subscribe(s, &mut own[s as usize], &topics[t]);
+                        let new = table.subscribe(s, &mut own[s as usize], &topics[t], FORMS[s as usize % 2]);
                         prop_assert_eq!(new, oracle.members.insert((s, t)));
                     }
                     Operation::Unsubscribe(s, t) => {
@@ -233,8 +247,8 @@ mod tests {
                         number += 1;
                         let mut payload = vec![t as u8];
                         payload.extend_from_slice(&number.to_be_bytes());
-                        if let Some(topic) = table.find(&topics[t]) {
-                            queue.push(&mut table, topic, PreparedFrame::binary(&payload), except);
+                        for form in table.forms(&topics[t]).collect::<Vec<_>>() {
+                            queue.push(&mut table, form, PreparedFrame::binary(&payload), except);
                         }
                         for (s, _) in oracle.members.iter().filter(|(s, topic)| *topic == t && Some(*s) != except) {
                             oracle.due.entry((*s, t)).or_default().push(number);
@@ -258,15 +272,43 @@ mod tests {
         let mut table = SubscriberTable::default();
         let mut queue = FanOutQueue::default();
         let mut own = Subscriptions::default();
-        table.subscribe(7, &mut own, &topic);
-        let id = table.find(&topic).unwrap();
+        table.subscribe(7, &mut own, &topic, Form::Data);
+        let id = table.first_form(topic.as_str()).unwrap();
         for i in 0..16u8 {
             queue.push(&mut table, id, PreparedFrame::binary(&[i]), None);
         }
+        assert_eq!(runs(&mut queue, &mut table), [(7, 16)]);
+    }
+
+    /// Subscribers of one form hear nothing of the frames for another, and those do not
+    /// part what waits together.
+    #[test]
+    fn publications_in_several_forms_leave_together_too() {
+        let [topic, other] = ["t", "u"].map(Topic::new);
+        let mut table = SubscriberTable::default();
+        let mut queue = FanOutQueue::default();
+        let mut own = [Subscriptions::default(); 3];
+        table.subscribe(0, &mut own[0], &topic, FORMS[0]);
+        table.subscribe(1, &mut own[1], &topic, FORMS[1]);
+        table.subscribe(2, &mut own[2], &other, FORMS[0]);
+        let mut push = |topic| {
+            for form in table.forms(topic).collect::<Vec<_>>() {
+                queue.push(&mut table, form, PreparedFrame::text("m"), None);
+            }
+        };
+        for topic in [&topic, &topic, &other, &topic] {
+            push(topic);
+        }
+        let expected = [(0, 2), (1, 2), (2, 1), (0, 1), (1, 1)];
+        assert_eq!(runs(&mut queue, &mut table), expected);
+    }
+
+    /// Runs all fan-outs: which session got how many messages at once.
+    fn runs(queue: &mut FanOutQueue, table: &mut SubscriberTable) -> Vec<(u32, u32)> {
         let mut runs = Vec::new();
-        queue.run(&mut table, 100, |session, run| {
+        queue.run(table, 100, |session, run| {
             runs.push((session, run.messages()))
         });
-        assert_eq!(runs, [(7, 16)]);
+        runs
     }
 }

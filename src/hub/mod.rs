@@ -42,7 +42,7 @@ use crate::mesh::ShardEnd;
 use crate::metrics::ShardMetrics;
 use crate::participant::Participant;
 pub use crate::publication::Topic;
-use crate::publication::{Publication, Run};
+use crate::publication::{Content, Form, Publication, Run, WriteForm};
 use crate::ws::PreparedFrame;
 use topics::{Arriving, Topics};
 
@@ -81,15 +81,38 @@ impl Hub {
         }
     }
 
+    /// How publications are written for subscribers in another form than that in which
+    /// they were published.
+    pub(crate) fn write_forms_with(&mut self, write: WriteForm) {
+        self.topics.write_forms_with(write);
+    }
+
     /// The topic of this name, if it has subscribers on this shard, with which the
     /// caller shares its memory then.
     pub fn topic_here(&self, name: &str) -> Option<Topic> {
         self.topics.table.topic(name).cloned()
     }
 
-    /// Enters a session into a topic. Returns `false` if it was in it already.
+    /// Whether a session of this shard gets the publications to a topic in this form.
+    pub fn has_form_here(&self, topic: &str, form: Form) -> bool {
+        self.topics.has_form(topic, form)
+    }
+
+    /// Enters a session into a topic, whose publications it gets as their data. Returns
+    /// `false` if it was in it already.
     pub fn subscribe(&mut self, session: u32, own: &mut Subscriptions, topic: &Topic) -> bool {
-        self.topics.table.subscribe(session, own, topic)
+        self.subscribe_in(session, own, topic, Form::Data)
+    }
+
+    /// The same for another form of the publications.
+    pub fn subscribe_in(
+        &mut self,
+        session: u32,
+        own: &mut Subscriptions,
+        topic: &Topic,
+        form: Form,
+    ) -> bool {
+        self.topics.table.subscribe(session, own, topic, form)
     }
 
     /// Takes a session out of a topic. Returns `false` if it was not in it.
@@ -104,20 +127,21 @@ impl Hub {
 
     /// Publishes to the subscribers of a topic on all shards, except, if
     /// given, one session of this shard.
-    pub fn publish(&mut self, topic: &Topic, message: PreparedFrame, except: Option<u32>) {
+    pub fn publish(&mut self, topic: &Topic, content: impl Into<Content>, except: Option<u32>) {
+        let content = content.into();
         self.metrics.publications.add(1);
         let origin = self.origin();
         if !self.mesh.has_peers() {
             return self.topics.take(Arriving {
                 topic,
-                message: Cow::Owned(message),
+                content: Cow::Owned(content),
                 origin,
                 except,
             });
         }
         let publication = Arc::new(Publication {
             topic: topic.clone(),
-            message,
+            content,
             origin,
         });
         self.topics.take(Arriving {
@@ -129,14 +153,21 @@ impl Hub {
     }
 
     /// Publishes to the subscribers of a topic on this shard only.
-    pub fn publish_here(&mut self, topic: &Topic, message: PreparedFrame) {
+    pub fn publish_here(&mut self, topic: &Topic, content: impl Into<Content>) {
         self.metrics.publications.add(1);
         self.topics.take(Arriving {
             topic,
-            message: Cow::Owned(message),
+            content: Cow::Owned(content.into()),
             origin: self.origin(),
             except: None,
         });
+    }
+
+    /// Sends a frame to those subscribers of a topic on this shard that get its
+    /// publications in this form.
+    pub fn publish_here_in(&mut self, topic: &Topic, form: Form, frame: PreparedFrame) {
+        self.metrics.publications.add(1);
+        self.topics.take_for_form(topic, form, frame);
     }
 
     /// Tells the handlers of a route on all other shards something, in order
@@ -424,7 +455,7 @@ mod tests {
         let mut publish = |number: u8| {
             let publication = Publication {
                 topic: Topic::new("t"),
-                message: PreparedFrame::binary(&[number]),
+                content: PreparedFrame::binary(&[number]).into(),
                 origin: Participant::Outside,
             };
             outside[0]

@@ -14,6 +14,16 @@ impl Topic {
         Topic(name.into())
     }
 
+    /// The beginning of the names that built-in handlers have for topics of their own, such
+    /// as the audience of a path. Clients can neither join these nor publish to them by
+    /// name.
+    pub const RESERVED: &'static str = "corecast:";
+
+    /// Whether a name is one of those.
+    pub fn is_reserved(name: &str) -> bool {
+        name.starts_with(Topic::RESERVED)
+    }
+
     /// Its name.
     pub fn as_str(&self) -> &str {
         &self.0

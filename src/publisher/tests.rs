@@ -9,6 +9,7 @@ use std::thread;
 use super::*;
 use crate::mesh::{ShardEnd, ShardWaker, connect};
 use crate::sys::EventFd;
+use crate::ws::PreparedFrame;
 
 type End = ShardEnd<ShardMessage>;
 
@@ -35,7 +36,11 @@ fn number(message: &ShardMessage) -> u32 {
         panic!("not a publication: {message:?}");
     };
     assert_eq!(publication.origin, Participant::Outside);
-    u32::from_be_bytes(publication.message.payload()[..].try_into().unwrap())
+    u32::from_be_bytes(
+        publication.content.frame().payload()[..]
+            .try_into()
+            .unwrap(),
+    )
 }
 
 /// Takes up to `budget` publications.

@@ -87,6 +87,11 @@ impl PreparedFrame {
         self.0.slice(self.header().1..)
     }
 
+    /// The same, borrowed.
+    pub(crate) fn payload_bytes(&self) -> &[u8] {
+        &self.0[self.header().1..]
+    }
+
     /// The header, and its length.
     fn header(&self) -> (FrameHeader, usize) {
         match FrameHeader::parse(&self.0) {

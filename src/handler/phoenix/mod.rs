@@ -10,9 +10,9 @@
 //!
 //! # Invariants worth naming
 //!
-//! - A publication is written at most once for each version of the protocol,
-//!   and only for versions that a session of this process has spoken. Each
-//!   version has a topic of its own in the hub.
+//! - A push is written once, in the version of the session it comes from; for the other
+//!   one, and for other protocols, the hub of each shard writes it where a session there
+//!   has subscribed in that form.
 //! - A binary push goes to sessions of version 2 only: version 1 cannot say it.
 //! - References go back with the type they came with.
 //! - A session's entry in a topic is 24 bytes here and 24 in the hub.
@@ -33,7 +33,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -51,7 +50,7 @@ use crate::access::{TopicRule, Verifier};
 use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError};
 use crate::latest::{Latest, View};
 use crate::presence::{Change, Presences};
-use crate::publication::Topic;
+use crate::publication::{Content, Form, Topic};
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message, PreparedFrame};
 
@@ -69,7 +68,7 @@ const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
 /// use corecast::handler::{Phoenix, PhoenixConfig};
 /// use corecast::server::Server;
 ///
-/// let phoenix = Phoenix::new("live", &PhoenixConfig::default())?;
+/// let phoenix = Phoenix::new(&PhoenixConfig::default())?;
 /// let server = Server::new(Config::default())?
 ///     .route("/live/websocket", move || phoenix.handler())?;
 /// # let _ = server;
@@ -83,10 +82,6 @@ struct Shared {
     access: Arc<Latest<Access>>,
     /// Which clients may push on this route at most.
     publish: PublishPolicy,
-    /// The prefix of the topics' names in the hub, for each version.
-    prefixes: [String; 2],
-    /// The versions that any session has spoken.
-    spoken: [AtomicBool; 2],
 }
 
 /// The rights of sessions, from their next join on.
@@ -114,30 +109,23 @@ impl Access {
 }
 
 impl Phoenix {
-    /// Channels whose topics are their own: those of another `name` do not hear
-    /// of them.
+    /// Channels over the topics of the server, which have one name space: a publication
+    /// by another handler or a [`Publisher`](crate::publisher::Publisher) to the topic
+    /// `room:lobby` reaches the clients that have joined `room:lobby`.
     ///
     /// # Errors
     /// When a setting cannot stand, or the key for tokens cannot be read.
-    pub fn new(name: &str, config: &PhoenixConfig) -> Result<Self, ConfigError> {
-        let made = config
-            .check()
-            .and_then(|()| Phoenix::make(name, config, None));
+    pub fn new(config: &PhoenixConfig) -> Result<Self, ConfigError> {
+        let made = config.check().and_then(|()| Phoenix::make(config, None));
         made.map_err(|TableError { path, problem }| {
             ConfigError::new(format!("phoenix.{path}"), problem)
         })
     }
 
-    fn make(
-        name: &str,
-        config: &PhoenixConfig,
-        publish: Option<PublishPolicy>,
-    ) -> Result<Self, TableError> {
+    fn make(config: &PhoenixConfig, publish: Option<PublishPolicy>) -> Result<Self, TableError> {
         Ok(Phoenix(Arc::new(Shared {
             access: Latest::new(Access::new(config)?),
             publish: publish.unwrap_or_default(),
-            prefixes: [format!("phoenix1:{name}:"), format!("phoenix2:{name}:")],
-            spoken: Default::default(),
         })))
     }
 
@@ -171,7 +159,6 @@ impl Phoenix {
             presences: Presences::default(),
             unsaid: VecDeque::new(),
             next_presence: RandomState::new().hash_one(()),
-            name: String::new(),
             text: String::new(),
         }
     }
@@ -187,7 +174,7 @@ impl BuiltIn for Phoenix {
     }
 
     fn factory(route: &RouteSetting, settings: &PhoenixConfig) -> Result<RouteFactory, TableError> {
-        let phoenix = Phoenix::make(&route.path, settings, route.publish)?;
+        let phoenix = Phoenix::make(settings, route.publish)?;
         let renewed = phoenix.clone();
         let mut factory = RouteFactory::new(move || phoenix.handler());
         factory.renew = Some(Arc::new(move |config| {
@@ -207,12 +194,10 @@ pub struct PhoenixHandler {
     /// The members of each topic, on all shards.
     presences: Presences,
     /// Encoded differences that found no room yet: of one topic at most.
-    unsaid: VecDeque<(Topic, PreparedFrame)>,
+    unsaid: VecDeque<(Topic, Form, PreparedFrame)>,
     /// The reference of the next presence. It begins at random, so that neither
     /// another shard nor the next run gives the same.
     next_presence: u64,
-    /// A topic's name in the hub, while one is looked for.
-    name: String,
     /// The message being written.
     text: String,
 }
@@ -255,11 +240,6 @@ impl Handler for PhoenixHandler {
 
     fn open(&mut self, request: &Request, _ctx: &mut Context<'_>) -> PhoenixSession {
         let version = Version::asked_for(request).unwrap_or(Version::V1);
-        let spoken = &self.shared.spoken[version.index()];
-        // Written once; read for each publication.
-        if !spoken.load(Ordering::Relaxed) {
-            spoken.store(true, Ordering::SeqCst);
-        }
         self.access.refresh();
         let verifier = self.access.verifier.as_ref();
         PhoenixSession {
@@ -358,6 +338,17 @@ impl PhoenixHandler {
             .for_each(|change| self.presences.apply(change));
         ctx.tell_others(changes);
     }
+}
+
+/// Writes a publication for sessions of the version whose form it is.
+pub(super) fn write_form(
+    version: Version,
+    topic: &str,
+    content: &Content,
+    out: &mut String,
+) -> Option<PreparedFrame> {
+    outgoing::publication(version, topic, content.event(), content.data(), out)
+        .map(|(frame, _)| frame)
 }
 
 /// The token a client connects with: the socket's param, or what it offers as a

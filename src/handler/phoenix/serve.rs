@@ -1,7 +1,5 @@
 //! The effects of a message.
 
-use std::sync::atomic::Ordering;
-
 use super::answer::Denied;
 use super::channels::{Channel, May};
 use super::incoming::{Incoming, Payload};
@@ -13,6 +11,7 @@ use super::{PhoenixHandler, PhoenixSession};
 use crate::access::Claims;
 use crate::config::{JoinPolicy, PublishPolicy};
 use crate::handler::Context;
+use crate::publication::{Content, Data, Topic};
 
 /// Longest name of a topic that may be joined, in bytes.
 const MAX_TOPIC_BYTES: usize = 1_024;
@@ -37,11 +36,10 @@ impl PhoenixHandler {
         if message.topic == SYSTEM_TOPIC && message.event == "heartbeat" {
             return self.reply(session.version, Reference::None, message, Ok(()), ctx);
         }
-        self.set_name(session.version, &message.topic);
         if message.event == "phx_join" {
             return self.join(session, message, ctx);
         }
-        let Some(channel) = session.channels.get(&self.name) else {
+        let Some(channel) = session.channels.get(&message.topic) else {
             return self.serve_unjoined(session, message, ctx);
         };
         // Said to a join that is over; its answer would confuse the next one.
@@ -87,14 +85,14 @@ impl PhoenixHandler {
         ctx: &mut Context<'_>,
     ) {
         self.access.refresh();
-        let before = session.channels.remove(&self.name);
+        let before = session.channels.remove(&message.topic);
         let granted = self.may_join(session, message, ctx);
         if let Ok(Grant { may, .. }) = granted {
             let topic = match &before {
                 Some(before) => before.topic.clone(),
                 None => {
-                    let topic = ctx.topic(&self.name);
-                    ctx.subscribe(&topic);
+                    let topic = ctx.topic(&message.topic);
+                    ctx.subscribe_in(&topic, session.version.form());
                     topic
                 }
             };
@@ -132,7 +130,7 @@ impl PhoenixHandler {
         let mut rules = self.access.rules.iter();
         let rule = rules
             .find(|rule| rule.pattern.matches(topic))
-            .filter(|_| topic != SYSTEM_TOPIC)
+            .filter(|_| topic != SYSTEM_TOPIC && !Topic::is_reserved(topic))
             .ok_or(Denied::UnmatchedTopic)?;
         if topic.len() > MAX_TOPIC_BYTES {
             return Err(Denied::TopicTooLong);
@@ -196,7 +194,7 @@ impl PhoenixHandler {
         message: &Incoming<'_>,
         ctx: &mut Context<'_>,
     ) {
-        let Some(left) = session.channels.remove(&self.name) else {
+        let Some(left) = session.channels.remove(&message.topic) else {
             return;
         };
         ctx.unsubscribe(&left.topic);
@@ -214,39 +212,36 @@ impl PhoenixHandler {
         message: &Incoming<'_>,
         ctx: &mut Context<'_>,
     ) {
-        let Incoming {
-            topic,
-            event,
-            payload,
-            ..
-        } = message;
-        for to in Version::ALL {
-            if !self.is_spoken(to) {
-                continue;
-            }
-            let Some(frame) = outgoing::broadcast(to, topic, event, *payload, &mut self.text)
-            else {
-                continue;
-            };
-            if to != version {
-                self.set_name(to, topic);
-                let topic = ctx.topic(&self.name);
-                ctx.publish(&topic, frame);
-            } else if channel.may.hear_itself {
-                ctx.publish(channel.topic, frame);
-            } else {
-                ctx.publish_to_others(channel.topic, frame);
-            }
-        }
+        let data = match message.payload {
+            Payload::Json(json) => Data::Json(json.get()),
+            Payload::Binary(bytes) => Data::Binary(bytes),
+        };
+        let written = outgoing::publication(
+            version,
+            &message.topic,
+            &message.event,
+            data,
+            &mut self.text,
+        );
+        let Some((frame, place)) = written else {
+            debug_assert!(false, "what came in a version can be said in it");
+            return;
+        };
+        let content = Content::in_form(version.form(), frame, place, data);
+        let content = content.with_event(&message.event);
+        match channel.may.hear_itself {
+            true => ctx.publish(channel.topic, content),
+            false => ctx.publish_to_others(channel.topic, content),
+        };
     }
 
     /// Tells the subscribers on this shard which members came and went since the last
     /// time, as far as there is room; the rest with the next tick.
     pub(super) fn say_what_changed(&mut self, ctx: &mut Context<'_>) {
         loop {
-            while let Some((topic, frame)) = self.unsaid.pop_front() {
-                if ctx.publish_here(&topic, frame.clone()).is_full() {
-                    return self.unsaid.push_front((topic, frame));
+            while let Some((topic, form, frame)) = self.unsaid.pop_front() {
+                if ctx.publish_here_in(&topic, form, frame.clone()).is_full() {
+                    return self.unsaid.push_front((topic, form, frame));
                 }
             }
             let Some((topic, difference)) = self.presences.take_difference() else {
@@ -258,31 +253,19 @@ impl PhoenixHandler {
 
     /// Writes a difference for each version that is spoken in its topic here.
     fn write_difference(&mut self, topic: &str, difference: &str, ctx: &Context<'_>) {
-        let Ok(payload) = serde_json::from_str(difference) else {
-            debug_assert!(false, "a difference is JSON");
+        let Some(here) = ctx.topic_here(topic) else {
             return;
         };
         for version in Version::ALL {
-            self.set_name(version, topic);
-            let Some(here) = ctx.topic_here(&self.name) else {
+            let form = version.form();
+            if !ctx.has_form_here(topic, form) {
                 continue;
-            };
-            let (event, payload) = ("presence_diff", Payload::Json(payload));
-            let frame = outgoing::broadcast(version, topic, event, payload, &mut self.text);
-            self.unsaid.extend(frame.map(|frame| (here, frame)));
+            }
+            let (event, data) = ("presence_diff", Data::Json(difference));
+            let written = outgoing::publication(version, topic, event, data, &mut self.text);
+            let unsaid = written.map(|(frame, _)| (here.clone(), form, frame));
+            self.unsaid.extend(unsaid);
         }
-    }
-
-    /// Whether a session of this process has ever spoken this version.
-    fn is_spoken(&self, version: Version) -> bool {
-        self.shared.spoken[version.index()].load(Ordering::Relaxed)
-    }
-
-    /// Notes what a topic is called in the hub.
-    fn set_name(&mut self, version: Version, topic: &str) {
-        self.name.clear();
-        self.name.push_str(&self.shared.prefixes[version.index()]);
-        self.name.push_str(topic);
     }
 }
 
