@@ -263,6 +263,10 @@ settings! {
         /// Whether a GET of `/healthz` is answered with 200, for load balancers.
         health_page: bool = true;
 
+        /// The rights of clients on topics: the tables `[token]` and `[[topics]]`. It is made
+        /// from an [`AccessSettings`](crate::access::AccessSettings).
+        access: UnreadTable = UnreadTable::default();
+
         /// The settings of built-in handlers, by their names: the tables `[handlers.NAME]`,
         /// which each handler reads itself.
         handlers: BTreeMap<String, UnreadTable> = BTreeMap::new();

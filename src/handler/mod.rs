@@ -50,6 +50,7 @@ mod gated;
 mod phoenix;
 mod policy;
 mod route;
+mod topics;
 
 pub use broadcast::{Broadcast, BroadcastPerPath};
 pub use chat::{Chat, ChatPerPath};
