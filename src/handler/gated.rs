@@ -175,6 +175,15 @@ impl<H: Publishes> Handler for Gated<H> {
         self.handler.notice(notice, ctx);
     }
 
+    fn visit(
+        &mut self,
+        (state, _): &mut Self::State,
+        content: &(dyn Any + Send + Sync),
+        ctx: &mut Context<'_>,
+    ) {
+        self.handler.visit(state, content, ctx);
+    }
+
     fn tick(&mut self, ctx: &mut Context<'_>) {
         self.handler.tick(ctx);
     }

@@ -110,6 +110,17 @@ pub trait Handler: 'static {
     /// a publication may find no room ([`Published`]).
     fn notice(&mut self, _notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {}
 
+    /// A session is called upon from elsewhere: by a handler ([`Context::visit`]) or by
+    /// another thread ([`Publisher::visit`](crate::publisher::Publisher::visit)). `ctx` is
+    /// the session's own. By default nothing happens.
+    fn visit(
+        &mut self,
+        _state: &mut Self::State,
+        _content: &(dyn Any + Send + Sync),
+        _ctx: &mut Context<'_>,
+    ) {
+    }
+
     /// As much time has passed as the [`policy`](Handler::policy) says
     /// ([`RoutePolicy::tick_interval`]), or more: it is left out while publications are
     /// backed up. `ctx` is of no session, as in [`notice`](Handler::notice), so a tick

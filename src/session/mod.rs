@@ -36,6 +36,7 @@
 //!   [`Reading::Due`]; it is never forgotten.
 
 mod close;
+mod errand;
 mod publishing;
 mod rates;
 mod receive;

@@ -179,9 +179,13 @@ impl Publishing {
         }
         self.hub.receive();
         while let Some(notice) = self.hub.next_notice() {
-            self.call(notice.route, |route, ctx| {
-                route.notice(&*notice.content, ctx)
-            });
+            let routes = match notice.route {
+                Some(route) => route..route + 1,
+                None => 0..self.routes.len() as u16,
+            };
+            for route in routes {
+                self.call(route, |route, ctx| route.notice(&*notice.content, ctx));
+            }
         }
     }
 

@@ -164,7 +164,7 @@ impl SessionMut<'_> {
     }
 
     /// Remembers a session that must not publish until there is room.
-    fn wait_for_room(&mut self) {
+    pub(super) fn wait_for_room(&mut self) {
         let publishing = &mut self.serving.publishing;
         let session = &mut *self.at.entry;
         if session.is_open() && session.wait() == Wait::No && publishing.hub.is_congested() {

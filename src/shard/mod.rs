@@ -96,6 +96,7 @@ impl Shard {
         self.resume_paused();
         let more_ready = self.serve_ready()?;
         self.serving.publishing.receive();
+        self.follow_orders();
         self.fan_out(now);
         self.serving.publishing.hub.flush_mesh();
         self.resume_waiting();
@@ -131,6 +132,13 @@ impl Shard {
                 EndReason::SlowConsumer => session.close_slow_consumer(),
                 _ => session.vanish(),
             });
+        }
+    }
+
+    /// Does what was ordered for sessions, of which some may be gone.
+    fn follow_orders(&mut self) {
+        while let Some((key, order)) = self.serving.publishing.hub.next_order() {
+            self.attend(key, |session| session.run_errand(&order.errand));
         }
     }
 

@@ -10,3 +10,4 @@ mod example_rooms;
 mod handler_panics;
 mod publisher;
 mod publisher_full;
+mod session_orders;
