@@ -131,6 +131,9 @@ labelled! {
     DropReason {
         /// The subscriber's send queue was full and its route says drop.
         SlowConsumer => "slow_consumer",
+        /// A newer publication of the same key took its place before it could leave, as
+        /// its route says for slow consumers.
+        Conflated => "conflated",
         /// The subscriber was closed or gone before they left.
         Closed => "closed",
     }

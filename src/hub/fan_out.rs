@@ -17,7 +17,22 @@ struct Waiting {
     topic: TopicId,
     except: Option<u32>,
     messages: Vec<PreparedFrame>,
+    /// The keys of the messages, if any has one.
+    keys: Vec<u64>,
     bytes: usize,
+}
+
+impl Waiting {
+    #[inline]
+    fn push(&mut self, message: PreparedFrame, key: u64) {
+        self.bytes += message.len();
+        // Those without a key before the first with one, and after it.
+        if key != 0 || !self.keys.is_empty() {
+            self.keys.resize(self.messages.len(), 0);
+            self.keys.push(key);
+        }
+        self.messages.push(message);
+    }
 }
 
 /// The fan-out under way. How far it is stands in its topic.
@@ -60,6 +75,7 @@ impl FanOutQueue {
         table: &mut SubscriberTable,
         topic: TopicId,
         message: PreparedFrame,
+        key: u64,
         except: Option<u32>,
     ) {
         self.pending += 1;
@@ -67,17 +83,19 @@ impl FanOutQueue {
         self.pending_bytes += len;
         match self.last_of(table, topic) {
             Some(last) if last.except == except && last.bytes + len <= MAX_RUN_BYTES => {
-                last.messages.push(message);
-                last.bytes += len;
+                last.push(message, key);
             }
             _ => {
                 table.topic_mut(topic).queued += 1;
-                self.waiting.push_back(Waiting {
+                let mut waiting = Waiting {
                     topic,
                     except,
-                    messages: vec![message],
-                    bytes: len,
-                });
+                    messages: Vec::with_capacity(1),
+                    keys: Vec::new(),
+                    bytes: 0,
+                };
+                waiting.push(message, key);
+                self.waiting.push_back(waiting);
             }
         }
     }
@@ -107,7 +125,8 @@ impl FanOutQueue {
     ) {
         while budget > 0 {
             if self.running.is_none() {
-                self.running = self.waiting.pop_front().map(start);
+                let next = self.waiting.pop_front();
+                self.running = next.map(|waiting| start(waiting, table));
             }
             let Some(running) = &self.running else { return };
             let topic = table.topic_mut(running.topic);
@@ -134,11 +153,12 @@ impl FanOutQueue {
 }
 
 /// Joins what has waited together into one run of bytes.
-fn start(waiting: Waiting) -> Running {
+fn start(waiting: Waiting, table: &SubscriberTable) -> Running {
+    let topic = table.topic_ref(waiting.topic).serial;
     Running {
         topic: waiting.topic,
         except: waiting.except,
-        run: Rc::new(Run::join(waiting.messages)),
+        run: Rc::new(Run::join(waiting.messages).of_topic(topic, waiting.keys)),
         bytes: waiting.bytes,
     }
 }
@@ -248,7 +268,7 @@ mod tests {
                         let mut payload = vec![t as u8];
                         payload.extend_from_slice(&number.to_be_bytes());
                         for form in table.forms(&topics[t]).collect::<Vec<_>>() {
-                            queue.push(&mut table, form, PreparedFrame::binary(&payload), except);
+                            queue.push(&mut table, form, PreparedFrame::binary(&payload), 0, except);
                         }
                         for (s, _) in oracle.members.iter().filter(|(s, topic)| *topic == t && Some(*s) != except) {
                             oracle.due.entry((*s, t)).or_default().push(number);
@@ -275,7 +295,7 @@ mod tests {
         table.subscribe(7, &mut own, &topic, Form::Data);
         let id = table.first_form(topic.as_str()).unwrap();
         for i in 0..16u8 {
-            queue.push(&mut table, id, PreparedFrame::binary(&[i]), None);
+            queue.push(&mut table, id, PreparedFrame::binary(&[i]), 0, None);
         }
         assert_eq!(runs(&mut queue, &mut table), [(7, 16)]);
     }
@@ -293,7 +313,7 @@ mod tests {
         table.subscribe(2, &mut own[2], &other, FORMS[0]);
         let mut push = |topic| {
             for form in table.forms(topic).collect::<Vec<_>>() {
-                queue.push(&mut table, form, PreparedFrame::text("m"), None);
+                queue.push(&mut table, form, PreparedFrame::text("m"), 0, None);
             }
         };
         for topic in [&topic, &topic, &other, &topic] {

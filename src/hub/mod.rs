@@ -43,6 +43,7 @@ use crate::metrics::ShardMetrics;
 use crate::participant::{Participant, ShardId};
 use crate::plane::SessionKey;
 pub use crate::publication::Topic;
+pub(crate) use crate::publication::TopicSerial;
 use crate::publication::{Content, Form, Publication, Run, WriteForm};
 use crate::ws::PreparedFrame;
 use topics::{Arriving, Topics};
@@ -122,6 +123,11 @@ impl Hub {
     /// Takes a session out of a topic. Returns `false` if it was not in it.
     pub fn unsubscribe(&mut self, own: &mut Subscriptions, topic: &Topic) -> bool {
         self.topics.table.unsubscribe(own, topic)
+    }
+
+    /// Whether a session is in this topic.
+    pub(crate) fn is_in(&self, own: &Subscriptions, topic: TopicSerial) -> bool {
+        self.topics.table.is_in(own, topic)
     }
 
     /// Takes a session out of all its topics.

@@ -105,11 +105,13 @@ impl Topics {
         let Arriving {
             content, except, ..
         } = arriving;
+        let key = content.key();
         let message = match content {
             Cow::Owned(content) => content.into_frame(),
             Cow::Borrowed(content) => content.frame().clone(),
         };
-        self.queue.push(&mut self.table, first, message, except);
+        self.queue
+            .push(&mut self.table, first, message, key, except);
     }
 
     /// The same where not all subscribers get the frame as it came.
@@ -130,7 +132,8 @@ impl Topics {
                 false => (self.forms.write)(form, topic.as_str(), &content, &mut self.forms.text),
             };
             if let Some(message) = message {
-                self.queue.push(&mut self.table, id, message, except);
+                let key = content.key();
+                self.queue.push(&mut self.table, id, message, key, except);
             }
         }
     }
@@ -138,7 +141,7 @@ impl Topics {
     /// Takes in a frame for those of this shard's subscribers that get this form.
     pub(super) fn take_for_form(&mut self, topic: &Topic, form: Form, frame: PreparedFrame) {
         if let Some(id) = self.in_form(topic.as_str(), form) {
-            self.queue.push(&mut self.table, id, frame, None);
+            self.queue.push(&mut self.table, id, frame, 0, None);
         }
     }
 

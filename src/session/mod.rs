@@ -37,6 +37,7 @@
 
 mod close;
 mod errand;
+mod latest;
 mod publishing;
 mod rates;
 mod receive;

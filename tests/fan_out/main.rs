@@ -5,6 +5,7 @@ mod support;
 
 mod audiences;
 mod back_pressure;
+mod latest;
 mod notices;
 mod order;
 mod pipelining;
