@@ -14,6 +14,7 @@ mod token;
 mod token;
 mod token_setting;
 mod topic_pattern;
+mod topic_rates;
 mod topic_rule;
 
 pub(crate) use rules::{Access, May};
@@ -21,4 +22,5 @@ pub use settings::AccessSettings;
 pub(crate) use token::{Claims, Verifier};
 pub use token_setting::{TokenKey, TokenSetting};
 pub use topic_pattern::TopicPattern;
+pub(crate) use topic_rates::TopicRates;
 pub use topic_rule::TopicRule;

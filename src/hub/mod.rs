@@ -26,6 +26,7 @@
 
 mod fan_out;
 mod message;
+mod resample;
 mod subscribers;
 mod topics;
 
@@ -34,10 +35,12 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use message::{Errand, Notice, Order, Question, ShardMessage};
 pub use subscribers::{SubscriberTable, Subscriptions};
 
+use crate::access::TopicRates;
 use crate::mesh::ShardEnd;
 use crate::metrics::ShardMetrics;
 use crate::participant::{Participant, ShardId};
@@ -270,6 +273,24 @@ impl Hub {
     /// Another participant has said that it put something on its ring to this shard.
     pub fn expect_incoming(&mut self) {
         self.incoming = true;
+    }
+
+    /// Limits topics to other rates from now on.
+    pub(crate) fn set_rates(&mut self, rates: TopicRates) {
+        self.topics.set_rates(rates);
+    }
+
+    /// Publishes what was held until now for topics with a limited rate.
+    #[inline]
+    pub(crate) fn pass_due(&mut self, now: Instant) {
+        if self.topics.next_tick().is_some_and(|tick| tick <= now) {
+            self.topics.pass_due(now);
+        }
+    }
+
+    /// When that has to be done next.
+    pub(crate) fn next_tick(&self) -> Option<Instant> {
+        self.topics.next_tick()
     }
 
     /// Makes up to `budget` deliveries, each by a call of `deliver` with the

@@ -61,12 +61,24 @@ struct Subscription {
     next: u32,
 }
 
+/// Whether a topic passes publications on as they come; kept in its first entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// As they come.
+    None,
+    /// Its rate is limited.
+    Rate,
+    /// To be looked for.
+    Unknown,
+}
+
 /// The subscribers to a topic in one form.
 #[derive(Debug)]
 pub(super) struct TopicEntry {
     name: Topic,
     pub(super) serial: TopicSerial,
     pub(super) form: Form,
+    pub(super) limit: Limit,
     /// The next form of the same topic.
     next_form: TopicId,
     pub(super) subscribers: Vec<Subscriber>,
@@ -194,6 +206,13 @@ impl SubscriberTable {
         name(a) == name(b)
     }
 
+    /// Has the limits of all topics looked for again.
+    pub(super) fn forget_limits(&mut self) {
+        self.topics
+            .iter_mut()
+            .for_each(|(_, entry)| entry.limit = Limit::Unknown);
+    }
+
     #[inline]
     pub(super) fn topic_ref(&self, id: TopicId) -> &TopicEntry {
         &self.topics[id as usize]
@@ -238,6 +257,7 @@ impl SubscriberTable {
             name: first_entry.map_or(topic, |entry| &entry.name).clone(),
             serial: TopicSerial(self.next_serial),
             form,
+            limit: Limit::Unknown,
             next_form: first_entry.map_or(END, |entry| entry.next_form),
             subscribers: Vec::new(),
             visited: 0,

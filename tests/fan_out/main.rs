@@ -6,6 +6,7 @@ mod support;
 mod audiences;
 mod back_pressure;
 mod latest;
+mod max_rate;
 mod notices;
 mod order;
 mod pipelining;

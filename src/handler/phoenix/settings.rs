@@ -59,6 +59,12 @@ impl Settings for PhoenixConfig {
                 ),
             ));
         }
+        if let Some(place) = self.topics.iter().position(|rule| rule.max_rate.is_some()) {
+            return Err(TableError::new(
+                &format!("topics[{place}].max_rate"),
+                "a topic's rate counts for all protocols; write the rule in [[topics]]",
+            ));
+        }
         let own = AccessSettings {
             token: self.token.clone().or_else(|| access.token.clone()),
             ..self.own_access()
