@@ -11,6 +11,12 @@ use crate::ws::PreparedFrame;
 /// not leave in one send anyway.
 const MAX_RUN_BYTES: usize = 64 * 1024;
 
+/// Fan-outs that wait, and deliveries that they take, with which publishers are to wait.
+/// Publications to one topic join the last that waits, so only different topics, or large
+/// messages, come to so many.
+const LONG_QUEUE: usize = 4;
+const LONG_DELIVERIES: usize = if cfg!(test) { 2_000 } else { 2 << 20 };
+
 /// Publications of one topic that wait for their fan-out together.
 #[derive(Debug)]
 struct Waiting {
@@ -20,6 +26,8 @@ struct Waiting {
     /// The keys of the messages, if any has one.
     keys: Vec<u64>,
     bytes: usize,
+    /// Deliveries that its fan-out takes, as of when it came to wait.
+    deliveries: usize,
 }
 
 impl Waiting {
@@ -42,6 +50,7 @@ struct Running {
     except: Option<u32>,
     run: Rc<Run>,
     bytes: usize,
+    deliveries: usize,
 }
 
 /// All fan-outs of a shard: one under way, the others waiting in order.
@@ -51,6 +60,8 @@ pub(super) struct FanOutQueue {
     waiting: VecDeque<Waiting>,
     pending: usize,
     pending_bytes: usize,
+    /// Deliveries of all fan-outs that are not over.
+    pending_deliveries: usize,
 }
 
 impl FanOutQueue {
@@ -62,6 +73,12 @@ impl FanOutQueue {
     /// Their bytes.
     pub(super) fn pending_bytes(&self) -> usize {
         self.pending_bytes
+    }
+
+    /// Whether so many fan-outs to so many subscribers are waiting that what comes behind
+    /// them would wait for seconds.
+    pub(super) fn is_long(&self) -> bool {
+        self.waiting.len() >= LONG_QUEUE && self.pending_deliveries >= LONG_DELIVERIES
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -86,13 +103,17 @@ impl FanOutQueue {
                 last.push(message, key);
             }
             _ => {
-                table.topic_mut(topic).queued += 1;
+                let entry = table.topic_mut(topic);
+                entry.queued += 1;
+                let deliveries = entry.subscribers.len();
+                self.pending_deliveries += deliveries;
                 let mut waiting = Waiting {
                     topic,
                     except,
                     messages: Vec::with_capacity(1),
                     keys: Vec::new(),
                     bytes: 0,
+                    deliveries,
                 };
                 waiting.push(message, key);
                 self.waiting.push_back(waiting);
@@ -145,6 +166,7 @@ impl FanOutQueue {
                 topic.queued -= 1;
                 self.pending -= running.run.messages() as usize;
                 self.pending_bytes -= running.bytes;
+                self.pending_deliveries -= running.deliveries;
                 table.remove_if_unused(running.topic);
                 self.running = None;
             }
@@ -160,6 +182,7 @@ fn start(waiting: Waiting, table: &SubscriberTable) -> Running {
         except: waiting.except,
         run: Rc::new(Run::join(waiting.messages).of_topic(topic, waiting.keys)),
         bytes: waiting.bytes,
+        deliveries: waiting.deliveries,
     }
 }
 
@@ -281,6 +304,7 @@ mod tests {
             run(&mut queue, &mut table, &mut oracle, usize::MAX / 2);
             prop_assert!(queue.is_empty());
             prop_assert_eq!(queue.pending(), 0);
+            prop_assert_eq!((queue.pending_bytes(), queue.pending_deliveries), (0, 0));
             prop_assert!(oracle.due.values().all(Vec::is_empty), "lost: {:?}", oracle.due);
             table.check_invariants();
         }
@@ -321,6 +345,39 @@ mod tests {
         }
         let expected = [(0, 2), (1, 2), (2, 1), (0, 1), (1, 1)];
         assert_eq!(runs(&mut queue, &mut table), expected);
+    }
+
+    /// Publications to many topics with many subscribers make the queue long, those to one
+    /// topic never.
+    #[test]
+    fn only_fan_outs_that_cannot_be_joined_make_the_queue_long() {
+        const TOPICS: usize = LONG_QUEUE + 1;
+        let subscribers = LONG_DELIVERIES / TOPICS + 1;
+        let topics: Vec<Topic> = (0..TOPICS).map(|i| Topic::new(format!("t{i}"))).collect();
+        let mut table = SubscriberTable::default();
+        let mut own = vec![Subscriptions::default(); subscribers];
+        for topic in &topics {
+            for (session, own) in own.iter_mut().enumerate() {
+                table.subscribe(session as u32, own, topic, Form::Data);
+            }
+        }
+        let ids: Vec<_> = topics
+            .iter()
+            .map(|topic| table.first_form(topic.as_str()).unwrap())
+            .collect();
+        let mut queue = FanOutQueue::default();
+        let frame = PreparedFrame::text("m");
+        for _ in 0..1_000 {
+            queue.push(&mut table, ids[0], frame.clone(), 0, None);
+        }
+        assert!(!queue.is_long());
+        for id in &ids {
+            assert!(!queue.is_long());
+            queue.push(&mut table, *id, frame.clone(), 0, None);
+        }
+        assert!(queue.is_long());
+        queue.run(&mut table, subscribers, |_, _| {});
+        assert!(!queue.is_long(), "it goes on");
     }
 
     /// Runs all fan-outs: which session got how many messages at once.

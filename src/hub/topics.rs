@@ -254,10 +254,10 @@ impl Topics {
         self.max_pending.saturating_mul(BYTES_PER_PENDING)
     }
 
-    /// How many more may be taken in. None, however few there are, when as many
+    /// How many more may be taken in, none while a long queue of fan-outs waits. None, however few there are, when as many
     /// bytes are pending as may be.
     pub(super) fn room(&self) -> usize {
-        if self.queue.pending_bytes() >= self.max_pending_bytes() {
+        if self.queue.pending_bytes() >= self.max_pending_bytes() || self.queue.is_long() {
             return 0;
         }
         self.max_pending.saturating_sub(self.queue.pending())
