@@ -193,23 +193,26 @@ impl Context<'_> {
     /// [number](Context::session_id). It comes after what its handler has sent before,
     /// and in no order with publications. A session that is over gets nothing; one that
     /// reads too slowly is treated as a slow consumer.
-    pub fn send_to(&mut self, session: u128, frame: PreparedFrame) {
-        self.order(session, Errand::Send(frame));
+    pub fn send_to(&mut self, session: u128, frame: PreparedFrame) -> Published {
+        self.order(session, Errand::Send(frame))
     }
 
     /// Closes any session of the server, by its [number](Context::session_id).
-    pub fn close_session(&mut self, session: u128, code: CloseCode, reason: &str) {
-        self.order(session, Errand::Close(code, reason.to_owned()));
+    pub fn close_session(&mut self, session: u128, code: CloseCode, reason: &str) -> Published {
+        self.order(session, Errand::Close(code, reason.to_owned()))
     }
 
     /// Has the handler of any session of the server called for it: its
     /// [`Handler::visit`](super::Handler::visit) gets the content.
-    pub fn visit(&mut self, session: u128, content: impl Any + Send + Sync) {
-        self.order(session, Errand::Visit(Box::new(content)));
+    pub fn visit(&mut self, session: u128, content: impl Any + Send + Sync) -> Published {
+        self.order(session, Errand::Visit(Box::new(content)))
     }
 
-    fn order(&mut self, session: u128, errand: Errand) {
-        self.hub.order(Order { session, errand });
+    /// Gives an order, which takes room on the rings as a publication does.
+    fn order(&mut self, session: u128, errand: Errand) -> Published {
+        self.if_room(!self.hub.is_congested(), |ctx| {
+            ctx.hub.order(Order { session, errand });
+        })
     }
 
     /// Publishes for a session, which is held back if there is no room, or if there

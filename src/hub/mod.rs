@@ -227,7 +227,12 @@ impl Hub {
         }
     }
 
-    /// The next order about a session of this shard: its key, and what is to be done.
+    /// Orders about sessions of this shard that are to be followed.
+    pub(crate) fn orders(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// The next of them: the session's key, and what is to be done.
     pub(crate) fn next_order(&mut self) -> Option<(SessionKey, Arc<Order>)> {
         let order = self.orders.pop_front()?;
         Some((SessionKey::from_bits(order.session as u64), order))

@@ -138,10 +138,13 @@ impl Shard {
         }
     }
 
-    /// Does what was ordered for sessions, of which some may be gone.
+    /// Does what was ordered for sessions, of which some may be gone. What that orders in
+    /// turn is for the next turn.
     fn follow_orders(&mut self) {
-        while let Some((key, order)) = self.serving.publishing.hub.next_order() {
-            self.attend(key, |session| session.run_errand(&order.errand));
+        for _ in 0..self.serving.publishing.hub.orders() {
+            if let Some((key, order)) = self.serving.publishing.hub.next_order() {
+                self.attend(key, |session| session.run_errand(&order.errand));
+            }
         }
     }
 

@@ -36,8 +36,9 @@ impl Handler for Desk {
         match what {
             "close" => ctx.close_session(session, CloseCode::POLICY, "asked to"),
             "visit" => ctx.visit(session, "from a session"),
+            "echo" => ctx.visit(session, "again and again"),
             what => ctx.send_to(session, PreparedFrame::text(what)),
-        }
+        };
     }
 
     fn visit(
@@ -53,6 +54,7 @@ impl Handler for Desk {
         ctx.send_text(&format!("{visits} {text}"));
         match text {
             "subscribe" => _ = ctx.subscribe(&Topic::new("t")),
+            "again and again" => _ = ctx.visit(ctx.session_id(), "again and again"),
             "panic" => panic!("as it was told to"),
             "close" => ctx.close(CloseCode::NORMAL, "closed by a visit"),
             _ => {}
@@ -146,4 +148,27 @@ fn a_visit_may_end_its_session_and_no_other() {
     let [(mut c, number), _] = sessions(&server);
     wait(publisher.send_to(number, PreparedFrame::text("alive"))).unwrap();
     assert_eq!(c.read_text(), "alive");
+}
+
+/// A session that has itself visited for ever keeps no other from being served.
+#[test]
+fn orders_that_order_do_not_hold_up_the_shard() {
+    let server = start();
+    let [(mut a, a_number), (b, _)] = sessions(&server);
+    let mut other = loop {
+        let mut client = Client::connect(server.local_addr(), "/desk");
+        let number: u128 = client.read_text().parse().unwrap();
+        if number >> 64 == a_number >> 64 {
+            break (client, number);
+        }
+    };
+    a.send_text(&format!("{a_number} echo"));
+    assert_eq!(a.read_text(), "1 again and again");
+    for _ in 0..10 {
+        other.0.send_text(&format!("{} hello", other.1));
+        assert_eq!(other.0.read_text(), "hello");
+    }
+    // It has not read all the while; in the end it is a slow consumer or gone.
+    drop(a);
+    drop(b);
 }
