@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use corecast_host::number;
+use corecast_kit::sys;
 
-use crate::error::During;
+use crate::During;
+use crate::Result;
 use crate::floor::Floor;
 use crate::load::{Opcode, Peer, Protocol, Window};
 use crate::scenario::Set;
-use crate::{Result, sys};
 
 /// Measures a WebSocket server next to the floors of this kernel.
 #[derive(Debug, Parser)]

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use corecast_kit::During;
 use serde::{Deserialize, Serialize};
 
 use crate::cases::CaseId;
 use crate::configuration::Configuration;
-use crate::error::During;
 use crate::suite::Suite;
 use crate::{Error, Result};
 

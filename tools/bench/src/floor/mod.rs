@@ -10,7 +10,6 @@ mod accept;
 mod buffer_ring;
 mod echo;
 mod epoll;
-mod outgoing;
 mod sendloop;
 mod uring;
 
@@ -19,14 +18,13 @@ use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 
 use clap::ValueEnum;
-
-use crate::error::During;
-use crate::{Result, sys};
-
+use corecast_kit::sys;
 use uring::Sends;
 
+use crate::During;
+use crate::Result;
+
 pub use accept::{RESPONSE, SAMPLE_ACCEPT, SAMPLE_KEY};
-pub use outgoing::Outgoing;
 pub use sendloop::GREETING;
 
 /// Bytes a floor reads at a time, which stay in the core's cache.

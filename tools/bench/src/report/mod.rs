@@ -27,6 +27,6 @@ mod table;
 
 pub use compare::{Change, Comparison, Judgement, Quantity, compare};
 pub use json::{json, read_json};
-pub use markdown::{MarkerMissing, markdown, quote_in};
+pub use markdown::markdown;
 pub use page::page;
 pub use table::table;

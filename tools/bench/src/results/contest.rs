@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Goal, IdleSample, Reading, Sample, Spread};
-use crate::error::Cause;
+use crate::Cause;
 
 /// The kind of a contestant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,8 @@ mod table;
 
 use std::time::Duration;
 
-use corecast_load::report::units::grouped;
+use corecast_kit::process::Pages;
+use corecast_kit::units::grouped;
 
 use crate::contestant::{Field, SPARE_FILES};
 use crate::floor::Floor;
@@ -15,7 +16,6 @@ use crate::load::idle::Idle;
 use crate::load::lobby::{Joins, Lobby};
 use crate::load::part_load::PartLoad;
 use crate::load::{Peer, Window};
-use crate::process::Pages;
 use crate::results::Goal;
 use crate::tool::ToolLoad;
 

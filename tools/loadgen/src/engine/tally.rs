@@ -122,16 +122,3 @@ impl Tally {
             .collect()
     }
 }
-
-impl Deliveries {
-    /// Adds another count.
-    pub fn add(&mut self, other: &Deliveries) {
-        self.publications += other.publications;
-        self.expected += other.expected;
-        self.received += other.received;
-        self.lost += other.lost;
-        self.reordered += other.reordered;
-        self.duplicated += other.duplicated;
-        self.corrupt += other.corrupt;
-    }
-}

@@ -4,9 +4,10 @@
 
 use std::fmt::Write as _;
 
-use super::chart::charts;
+use corecast_kit::chart::charts;
+use corecast_kit::html::{Document, escape, figure, list, table};
+
 use super::facts::{self, LATENCY_HEADINGS};
-use super::html::{Document, escape, figure, list, table};
 use super::units::{date, duration, grouped, memory};
 use crate::cause::Cause;
 use crate::outcome::Outcome;

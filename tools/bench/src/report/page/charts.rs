@@ -1,6 +1,6 @@
 //! The charts of the page.
 
-use corecast_load::report::units::{grouped, micros, significant};
+use corecast_kit::units::{grouped, micros, significant};
 
 use crate::report::facts::{self, bytes, part, ratio, thousands};
 use crate::report::svg::{Axis, Chart, Mark, Row, Shape};

@@ -5,8 +5,8 @@ mod tables;
 
 use std::fmt::Write as _;
 
-use corecast_load::report::html::{Document, escape, figure, list};
-use corecast_load::report::units::grouped;
+use corecast_kit::html::{Document, escape, figure, list};
+use corecast_kit::units::grouped;
 
 use super::facts::{self, Judged};
 use super::figures;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use corecast_load::report::html::escape;
+use corecast_kit::html::escape;
 
 use crate::report::grid::Grid;
 

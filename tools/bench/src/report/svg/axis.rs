@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use corecast_load::report::ticks;
+use corecast_kit::chart::ticks;
 
 use crate::results::Spread;
 

@@ -10,7 +10,7 @@ mod axis;
 
 use std::fmt::Write as _;
 
-use corecast_load::report::html::escape;
+use corecast_kit::html::escape;
 
 use crate::results::Spread;
 pub(super) use axis::Axis;
