@@ -136,7 +136,8 @@ impl FloorArgs {
 }
 
 /// The kernel interface the server is told to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Driver {
     /// The server decides.
     Auto,
@@ -149,11 +150,7 @@ pub enum Driver {
 impl Driver {
     /// The word the server understands.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Driver::Auto => "auto",
-            Driver::Uring => "uring",
-            Driver::Epoll => "epoll",
-        }
+        self.into()
     }
 }
 

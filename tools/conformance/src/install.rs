@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use corecast_kit::During;
 use corecast_kit::process::{Place, Process};
+use strum::IntoEnumIterator;
 
 use crate::installed::Installed;
 use crate::python::Places;
@@ -38,7 +39,7 @@ pub fn install(
         Some(suite) => vec![suite],
         None => {
             why = "the original".to_owned();
-            Suite::ALL.to_vec()
+            Suite::iter().collect()
         }
     };
     let (last, better) = suites.split_last().expect("there is a suite");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use corecast_kit::During;
 use corecast_kit::process::{Place, Process};
+use strum::IntoEnumIterator;
 
 use crate::cli::RunOptions;
 use crate::configuration::Configuration;
@@ -42,7 +43,7 @@ pub fn run(options: &RunOptions) -> Result<bool> {
     let is_picked = |one: &Configuration| {
         options.only.is_empty() || options.only.iter().any(|only| only.picks(*one))
     };
-    let picked: Vec<Configuration> = Configuration::ALL.into_iter().filter(is_picked).collect();
+    let picked: Vec<Configuration> = Configuration::iter().filter(is_picked).collect();
     let mut failed = Vec::new();
     for (index, &configuration) in picked.iter().enumerate() {
         println!("[{}/{}] {configuration}", index + 1, picked.len());

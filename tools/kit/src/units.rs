@@ -20,6 +20,24 @@ pub fn significant(figure: f64) -> String {
     }
 }
 
+/// Without digits that say nothing: `0.5`, `2`, `1,000`.
+pub fn plain(figure: f64) -> String {
+    if figure >= 100.0 {
+        return grouped(figure.round() as u64);
+    }
+    let text = format!("{figure:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A round time on an axis, given in microseconds: `50 µs`, `2 ms`.
+pub fn tick_micros(micros: f64) -> String {
+    match micros.round() {
+        micros if micros < 1e3 => format!("{} µs", plain(micros)),
+        micros if micros < 1e6 => format!("{} ms", plain(micros / 1e3)),
+        micros => format!("{} s", plain(micros / 1e6)),
+    }
+}
+
 /// A time given in microseconds: `85 µs`, `1.23 ms`, `2.50 s`.
 pub fn micros(micros: u64) -> String {
     match micros {

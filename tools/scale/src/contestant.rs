@@ -13,8 +13,11 @@ use crate::cli::Setup;
 /// A measured contestant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Contestant {
     /// `corecast serve`.
+    #[strum(serialize = "corecast")]
     Server,
     /// A loop of sends on as many threads.
     Floor,
@@ -23,10 +26,7 @@ pub enum Contestant {
 impl Contestant {
     /// The word in tables.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Contestant::Server => "corecast",
-            Contestant::Floor => "floor",
-        }
+        self.into()
     }
 
     /// Starts it with so many threads.

@@ -37,7 +37,8 @@ const EVENT_BATCH: usize = 1024;
 const LISTENER: u64 = u64::MAX;
 
 /// Which floor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Floor {
     /// TCP echo on edge-triggered epoll.
     Epoll,
@@ -54,13 +55,7 @@ pub enum Floor {
 impl Floor {
     /// The word used on the command line and in the report.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Floor::Epoll => "epoll",
-            Floor::Uring => "uring",
-            Floor::UringQueued => "uring-queued",
-            Floor::Sendloop => "sendloop",
-            Floor::Accept => "accept",
-        }
+        self.into()
     }
 
     /// Whether it cannot run where io_uring is forbidden.

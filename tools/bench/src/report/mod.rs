@@ -22,7 +22,6 @@ mod markdown;
 mod page;
 #[cfg(test)]
 pub(crate) mod sample;
-mod svg;
 mod table;
 
 pub use compare::{Change, Comparison, Judgement, Quantity, compare};

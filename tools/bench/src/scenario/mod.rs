@@ -20,7 +20,8 @@ use crate::results::Goal;
 use crate::tool::ToolLoad;
 
 /// The sets a run can measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Set {
     /// The scenarios that tell servers apart, in a few minutes.
     Standard,
@@ -33,11 +34,7 @@ pub enum Set {
 impl Set {
     /// The word on the command line and in the report.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Set::Standard => "standard",
-            Set::Full => "full",
-            Set::Seeds => "seeds",
-        }
+        self.into()
     }
 }
 

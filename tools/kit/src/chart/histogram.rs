@@ -1,23 +1,19 @@
 //! How often something took how long.
 
-use plotters::prelude::*;
-use plotters::style::text_anchor::HPos;
-
 use super::Chart;
 use super::axis::{Axis, Unit};
-use super::ink::Ink;
-use super::lines::{
-    AXIS_HEIGHT, AXIS_WIDTH, Area, Failure, HEIGHT, LABEL_WIDTH, WIDTH, framed, svg, text,
-};
+use super::lines::Frame;
+use super::palette::line_class;
+use super::svg::{Anchor, Svg};
 use crate::outcome::Latency;
 use crate::units::micros;
 
 /// Bars per power of ten.
 const BARS_PER_DECADE: u32 = 20;
 /// Height of a row of labels.
-const ROW_HEIGHT: u32 = 19;
+const ROW_HEIGHT: f64 = 19.0;
 /// The greatest width of a character of a label.
-const CHARACTER_WIDTH: u32 = 9;
+const CHARACTER_WIDTH: f64 = 8.0;
 
 /// A bar: from and to in microseconds, and its share of all in per cent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,10 +24,32 @@ struct Bar {
 }
 
 /// The distribution over a logarithmic axis of time, its percentiles marked.
-pub(super) fn histogram(id: String, title: String, latency: &Latency) -> Option<Chart> {
+pub(super) fn histogram(id: String, title: String, latency: &Latency) -> Chart {
     let bars = bars(latency);
-    let svg = svg(&id, &title, |area| draw(area, &bars, latency))?;
-    Some(Chart { id, title, svg })
+    let start = bars.first().map_or(1.0, |bar| bar.from.max(1.0));
+    let end = bars.last().map_or(10.0, |bar| bar.to);
+    let highest = bars.iter().map(|bar| bar.share).fold(0.0, f64::max);
+    let time = Axis::of_values(Unit::Micros, start..end).titled("time taken (logarithmic)");
+    let shares = Axis::of_values(Unit::Share, 0.0..highest).titled("share of all");
+    let mut frame = Frame::new(0.0, time, shares);
+    let marks = marks(latency, &frame);
+    let rows = 1 + marks.iter().map(|mark| mark.row).max().unwrap_or(0);
+    frame.top = 8.0 + f64::from(rows) * ROW_HEIGHT;
+
+    let mut svg = Svg::default();
+    frame.draw(&mut svg);
+    for bar in bars {
+        let corner = frame.place((bar.from, bar.share));
+        svg.rect("bar", corner, frame.place((bar.to, 0.0)));
+    }
+    for (index, mark) in marks.into_iter().enumerate() {
+        let y = frame.top - 10.0 - f64::from(mark.row) * ROW_HEIGHT;
+        let class = format!("line {}", line_class(index + 1));
+        svg.path(&class, &[&[(mark.x, y - 6.0), (mark.x, frame.bottom())]]);
+        svg.text("", Anchor::Start, (mark.x + 5.0, y), &mark.label);
+    }
+    let svg = svg.element(Frame::size(), &title);
+    Chart { id, title, svg }
 }
 
 fn bars(latency: &Latency) -> Vec<Bar> {
@@ -57,47 +75,18 @@ fn bars(latency: &Latency) -> Vec<Bar> {
     bars
 }
 
-fn draw(area: &Area<'_>, bars: &[Bar], latency: &Latency) -> Result<(), Failure> {
-    let start = bars.first().map_or(1.0, |bar| bar.from.max(1.0));
-    let end = bars.last().map_or(10.0, |bar| bar.to);
-    let highest = bars.iter().map(|bar| bar.share).fold(0.0, f64::max);
-    let time = Axis::of_values(Unit::Micros, start..end);
-    let shares = Axis::of_values(Unit::Share, 0.0..highest);
-    let marks = marks(latency, &time);
-    let rows = 1 + marks.iter().map(|mark| mark.row).max().unwrap_or(0);
-
-    let top = 8 + rows * ROW_HEIGHT;
-    let titles = ["time taken (logarithmic)", "share of all"];
-    let mut chart = framed(area, top, [time, shares], titles)?;
-    chart.draw_series(bars.iter().map(|bar| {
-        let corners = [(bar.from, bar.share), (bar.to, 0.0)];
-        Rectangle::new(corners, Ink::Bar.sentinel().filled())
-    }))?;
-
-    let floor = (HEIGHT - AXIS_HEIGHT) as i32;
-    for (index, mark) in marks.into_iter().enumerate() {
-        let (x, y) = (mark.x as i32, (top - 10 - mark.row * ROW_HEIGHT) as i32);
-        let ink = Ink::Line(index + 1).sentinel();
-        let line = PathElement::new(vec![(x, y - 6), (x, floor)], ink.stroke_width(2));
-        area.draw(&line)?;
-        area.draw(&Text::new(mark.label, (x + 5, y), text(HPos::Left)))?;
-    }
-    Ok(())
-}
-
 /// A percentile: where it stands, and in which row above the chart its label does.
 #[derive(Debug)]
 struct Mark {
     label: String,
-    x: u32,
+    x: f64,
     row: u32,
 }
 
 /// The marks, from left to right. A label stands higher than the marks that it
 /// reaches over, so that their lines end below it.
-fn marks(latency: &Latency, time: &Axis) -> Vec<Mark> {
+fn marks(latency: &Latency, frame: &Frame) -> Vec<Mark> {
     let p = latency.percentiles();
-    let width = f64::from(WIDTH - AXIS_WIDTH - LABEL_WIDTH);
     let mut marks: Vec<Mark> = [
         ("median", p.p50),
         ("99 %", p.p99),
@@ -107,14 +96,14 @@ fn marks(latency: &Latency, time: &Axis) -> Vec<Mark> {
     .into_iter()
     .map(|(name, value)| Mark {
         label: format!("{name}: {}", micros(value)),
-        x: AXIS_WIDTH + (width * time.share(value as f64)).round() as u32,
+        x: frame.x(value as f64),
         row: 0,
     })
     .collect();
     for index in (0..marks.len()).rev() {
         let (left, right) = marks.split_at_mut(index + 1);
         let mark = &mut left[index];
-        let end = mark.x + mark.label.chars().count() as u32 * CHARACTER_WIDTH;
+        let end = mark.x + mark.label.chars().count() as f64 * CHARACTER_WIDTH;
         let below = right.iter().filter(|other| other.x < end);
         mark.row = below.map(|other| other.row + 1).max().unwrap_or(0);
     }
@@ -153,7 +142,8 @@ mod tests {
     fn labels_of_marks_do_not_touch() {
         let rows = |latency: &Latency| {
             let time = Axis::of_values(Unit::Micros, 50.0..20_000.0);
-            let marks = marks(latency, &time);
+            let frame = Frame::new(0.0, time.clone(), time);
+            let marks = marks(latency, &frame);
             marks.iter().map(|mark| mark.row).collect::<Vec<_>>()
         };
         assert_eq!(rows(&latency([400; 100])), [3, 2, 1, 0]);
@@ -169,7 +159,7 @@ mod tests {
     #[test]
     fn any_distribution_can_be_drawn() {
         for latency in [latency([]), latency([1]), latency([3_600_000_000; 3])] {
-            let chart = histogram("x".into(), "X".into(), &latency).unwrap();
+            let chart = histogram("x".into(), "X".into(), &latency);
             assert!(chart.svg.contains("median"));
         }
     }

@@ -1,32 +1,25 @@
 //! Lines over the time of a run or over growing sizes, each labelled at its end.
 
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-
 use super::Chart;
 use super::axis::{Axis, Unit};
-use super::ink::{Ink, dress};
+use super::palette::line_class;
+use super::svg::{Anchor, Point, Svg};
 use crate::outcome::Sample;
 
 /// Width of every chart, in the units of its view box: pixels where there is room.
-pub(super) const WIDTH: u32 = 900;
+const WIDTH: f64 = 900.0;
 /// Height of every chart.
-pub(super) const HEIGHT: u32 = 300;
+const HEIGHT: f64 = 300.0;
 /// Room to the left of the figures, for the axis and its title.
-pub(super) const AXIS_WIDTH: u32 = 96;
+const AXIS_WIDTH: f64 = 96.0;
 /// Room to the right of the figures, for labels.
-pub(super) const LABEL_WIDTH: u32 = 132;
+const LABEL_WIDTH: f64 = 132.0;
 /// Room below the figures, for the axis and its title.
-pub(super) const AXIS_HEIGHT: u32 = 50;
+const AXIS_HEIGHT: f64 = 50.0;
 /// Distance of two labels, so that they do not touch.
-const LABEL_HEIGHT: i32 = 19;
-/// plotters writes a font of this size as one of 14 pixels.
-const FONT_SIZE: f64 = 14.0 * 1.24;
-const FONT: &str = "system-ui, sans-serif";
-
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-pub(super) type Failure = DrawingAreaErrorKind<std::io::Error>;
+const LABEL_HEIGHT: f64 = 19.0;
+/// Room above the figures.
+const TOP: f64 = 14.0;
 
 /// Whether a figure can be drawn.
 fn is_usable(figure: f64) -> bool {
@@ -37,7 +30,7 @@ fn is_usable(figure: f64) -> bool {
 pub(super) struct Line {
     label: String,
     /// Points that belong together; between two runs of them nothing was measured.
-    segments: Vec<Vec<(f64, f64)>>,
+    segments: Vec<Vec<Point>>,
 }
 
 impl Line {
@@ -66,7 +59,7 @@ impl Line {
     }
 
     /// A line through points that belong together, in their order.
-    pub(super) fn through(label: &str, points: &[(f64, f64)]) -> Line {
+    fn through(label: &str, points: &[Point]) -> Line {
         let mut points = points.to_vec();
         points.retain(|(size, value)| is_usable(*size) && is_usable(*value));
         Line {
@@ -75,9 +68,27 @@ impl Line {
         }
     }
 
-    fn points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+    fn points(&self) -> impl Iterator<Item = Point> + '_ {
         self.segments.iter().flatten().copied()
     }
+}
+
+/// A chart of how figures grow with the size of the load, such as connections;
+/// `value_title` names them. Each line has a label and points of size and
+/// figure. `None` without any figure.
+pub fn growth(
+    [id, title]: [&str; 2],
+    [size_title, value_title]: [&str; 2],
+    lines: &[(&str, Vec<(f64, f64)>)],
+) -> Option<Chart> {
+    let mut chart = LineChart::new(id, title, value_title, Unit::Count);
+    chart.sizes = Some(size_title.to_owned());
+    let lines = lines.iter();
+    lines
+        .fold(chart, |chart, (label, points)| {
+            chart.line(Line::through(label, points))
+        })
+        .draw()
 }
 
 /// A chart of lines over time, or over sizes.
@@ -103,12 +114,6 @@ impl LineChart {
         }
     }
 
-    /// Has it show figures over sizes of this kind, which grow by factors.
-    pub(super) fn over_sizes(mut self, title: &str) -> LineChart {
-        self.sizes = Some(title.to_owned());
-        self
-    }
-
     /// Adds a line, unless it has no figures.
     pub(super) fn line(mut self, line: Line) -> LineChart {
         if !line.segments.is_empty() {
@@ -122,138 +127,126 @@ impl LineChart {
         if self.lines.is_empty() {
             return None;
         }
-        let svg = svg(&self.id, &self.title, |area| self.draw_on(area))?;
+        let points = || self.lines.iter().flat_map(Line::points);
+        let first = points().map(|point| point.0).fold(f64::MAX, f64::min);
+        let last = points().map(|point| point.0).fold(0.0, f64::max);
+        let low = points().map(|point| point.1).fold(f64::MAX, f64::min);
+        let high = points().map(|point| point.1).fold(0.0, f64::max);
+        let across = match &self.sizes {
+            Some(title) => Axis::of_sizes(first..last).titled(title),
+            None => Axis::of_time(last),
+        };
+        let values = Axis::of_values(self.unit, low..high).titled(&self.value_title);
+        let frame = Frame::new(TOP, across, values);
+        let mut svg = Svg::default();
+        frame.draw(&mut svg);
+
+        let mut labels = Vec::new();
+        // The first line is solid and lies below: where another coincides with
+        // it, both show.
+        for (index, line) in self.lines.iter().enumerate() {
+            let class = line_class(index);
+            for segment in &line.segments {
+                let segment: Vec<Point> = segment.iter().map(|at| frame.place(*at)).collect();
+                if segment.len() > 1 {
+                    svg.path(&format!("line {class}"), &[&segment]);
+                }
+                if segment.len() == 1 || self.sizes.is_some() {
+                    for at in segment {
+                        svg.circle(&format!("dot {class}"), at, 3);
+                    }
+                }
+            }
+            let end = line.points().last().map(|last| frame.place(last).1);
+            labels.extend(end.map(|y| (y, index)));
+        }
+        let x = WIDTH - LABEL_WIDTH + 10.0;
+        for (y, index) in spread(labels, TOP..frame.bottom()) {
+            let class = format!("line {}", line_class(index));
+            svg.path(&class, &[&[(x, y), (x + 28.0, y)]]);
+            svg.text("", Anchor::Start, (x + 34.0, y), &self.lines[index].label);
+        }
+        let svg = svg.element((WIDTH, HEIGHT), &self.title);
         Some(Chart {
             id: self.id,
             title: self.title,
             svg,
         })
     }
-
-    fn draw_on(&self, area: &Area<'_>) -> Result<(), Failure> {
-        let points = || self.lines.iter().flat_map(Line::points);
-        let first = points().map(|point| point.0).fold(f64::MAX, f64::min);
-        let last = points().map(|point| point.0).fold(0.0, f64::max);
-        let low = points().map(|point| point.1).fold(f64::MAX, f64::min);
-        let high = points().map(|point| point.1).fold(0.0, f64::max);
-        let across = match self.sizes {
-            Some(_) => Axis::of_sizes(first..last),
-            None => Axis::of_time(last),
-        };
-        let title = self
-            .sizes
-            .as_deref()
-            .unwrap_or(across.time_title())
-            .to_owned();
-        let values = Axis::of_values(self.unit, low..high);
-
-        let mut chart = framed(area, 14, [across, values], [&title, &self.value_title])?;
-
-        let mut labels = Vec::new();
-        // The first line is solid and lies below: where another coincides with
-        // it, both show.
-        for (index, line) in self.lines.iter().enumerate() {
-            let ink = Ink::Line(index).sentinel();
-            for segment in &line.segments {
-                if let [alone] = segment[..] {
-                    chart.draw_series([Circle::new(alone, 4, ink.filled())])?;
-                } else {
-                    chart.draw_series([PathElement::new(segment.clone(), ink.stroke_width(2))])?;
-                    if self.sizes.is_some() {
-                        let dots = segment.iter().map(|at| Circle::new(*at, 3, ink.filled()));
-                        chart.draw_series(dots)?;
-                    }
-                }
-            }
-            if let Some(last) = line.points().last() {
-                let (_, y) = chart.backend_coord(&last);
-                labels.push((y, index));
-            }
-        }
-        let x = WIDTH as i32 - LABEL_WIDTH as i32 + 10;
-        for (y, index) in spread(labels, 14..(HEIGHT - AXIS_HEIGHT) as i32) {
-            let ink = Ink::Line(index).sentinel();
-            let stroke = PathElement::new(vec![(x, y), (x + 28, y)], ink.stroke_width(2));
-            area.draw(&stroke)?;
-            let label = self.lines[index].label.clone();
-            area.draw(&Text::new(label, (x + 34, y), text(HPos::Left)))?;
-        }
-        Ok(())
-    }
 }
 
 /// Moves labels apart that would touch, in the order in which they stand.
-fn spread(mut labels: Vec<(i32, usize)>, within: std::ops::Range<i32>) -> Vec<(i32, usize)> {
-    labels.sort();
+fn spread(mut labels: Vec<(f64, usize)>, within: std::ops::Range<f64>) -> Vec<(f64, usize)> {
+    labels.sort_by(|one, other| one.0.total_cmp(&other.0));
     let mut free = within.start;
     for (y, _) in &mut labels {
-        *y = (*y).max(free);
+        *y = y.max(free);
         free = *y + LABEL_HEIGHT;
     }
     let mut free = within.end;
     for (y, _) in labels.iter_mut().rev() {
-        *y = (*y).min(free);
+        *y = y.min(free);
         free = *y - LABEL_HEIGHT;
     }
     labels
 }
 
-/// The style of a label that is anchored there.
-pub(super) fn text(anchor: HPos) -> TextStyle<'static> {
-    (FONT, FONT_SIZE)
-        .into_font()
-        .color(&Ink::Text.sentinel())
-        .pos(Pos::new(anchor, VPos::Center))
+/// The place of the figures between the axes.
+pub(super) struct Frame {
+    pub(super) top: f64,
+    across: Axis,
+    values: Axis,
 }
 
-/// The axes, their titles and the grid: horizontal first, then vertical.
-pub(super) fn framed<'a>(
-    area: &Area<'a>,
-    margin_top: u32,
-    [horizontal, vertical]: [Axis; 2],
-    [horizontal_title, vertical_title]: [&str; 2],
-) -> Result<ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>, Failure> {
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(margin_top)
-        .margin_right(LABEL_WIDTH)
-        .x_label_area_size(AXIS_HEIGHT)
-        .y_label_area_size(AXIS_WIDTH)
-        .build_cartesian_2d(horizontal, vertical)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .bold_line_style(Ink::Grid.sentinel())
-        .light_line_style(TRANSPARENT)
-        .axis_style(Ink::Axis.sentinel())
-        .label_style(text(HPos::Center))
-        .axis_desc_style(text(HPos::Center))
-        .x_desc(horizontal_title)
-        .y_desc(vertical_title)
-        .draw()?;
-    Ok(chart)
-}
-
-/// An `<svg>` element with what `draw` draws, fit to stand in a page. A chart
-/// that cannot be drawn is left out: the figures are in the tables all the same.
-pub(super) fn svg(
-    id: &str,
-    title: &str,
-    draw: impl FnOnce(&Area<'_>) -> Result<(), Failure>,
-) -> Option<String> {
-    let mut drawn = String::new();
-    {
-        let area = SVGBackend::with_string(&mut drawn, (WIDTH, HEIGHT)).into_drawing_area();
-        draw(&area).ok()?;
-        area.present().ok()?;
+impl Frame {
+    pub(super) fn new(top: f64, across: Axis, values: Axis) -> Frame {
+        Frame {
+            top,
+            across,
+            values,
+        }
     }
-    // The backend's own opening tag has a fixed size and an `xmlns`.
-    let (_, content) = drawn.split_once('>')?;
-    let title = crate::html::escape(title);
-    Some(format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"{id}-title\">\
-         <title id=\"{id}-title\">{title}</title>{}",
-        dress(content).trim()
-    ))
+
+    pub(super) fn size() -> Point {
+        (WIDTH, HEIGHT)
+    }
+
+    pub(super) fn bottom(&self) -> f64 {
+        HEIGHT - AXIS_HEIGHT
+    }
+
+    pub(super) fn x(&self, value: f64) -> f64 {
+        AXIS_WIDTH + (WIDTH - LABEL_WIDTH - AXIS_WIDTH) * self.across.share(value)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        self.bottom() - (self.bottom() - self.top) * self.values.share(value)
+    }
+
+    pub(super) fn place(&self, (across, value): Point) -> Point {
+        (self.x(across), self.y(value))
+    }
+
+    /// The axes, their titles and the grid.
+    pub(super) fn draw(&self, svg: &mut Svg) {
+        let (left, right) = (AXIS_WIDTH, WIDTH - LABEL_WIDTH);
+        let (top, bottom) = (self.top, self.bottom());
+        for (share, label) in self.values.ticks() {
+            let y = bottom - (bottom - top) * share;
+            svg.path("grid", &[&[(left, y), (right, y)]]);
+            svg.path("axis", &[&[(left - 5.0, y), (left, y)]]);
+            svg.text("tick", Anchor::End, (left - 10.0, y), &label);
+        }
+        for (share, label) in self.across.ticks() {
+            let x = left + (right - left) * share;
+            svg.path("axis", &[&[(x, bottom), (x, bottom + 5.0)]]);
+            svg.text("tick", Anchor::Middle, (x, bottom + 15.0), &label);
+        }
+        svg.path("axis", &[&[(left, top), (left, bottom), (right, bottom)]]);
+        let middle = ((left + right) / 2.0, bottom + 38.0);
+        svg.text("title", Anchor::Middle, middle, &self.across.title);
+        svg.text_upwards("title", (18.0, (top + bottom) / 2.0), &self.values.title);
+    }
 }
 
 #[cfg(test)]
@@ -262,15 +255,13 @@ mod tests {
 
     #[test]
     fn labels_move_apart_and_keep_their_order() {
-        let labels = spread(vec![(100, 0), (101, 1), (99, 2), (300, 3)], 14..260);
-        assert_eq!(labels, [(99, 2), (118, 0), (137, 1), (260, 3)]);
-        let crowded = spread((0..6).map(|index| (260, index)).collect(), 14..260);
-        assert!(
-            crowded
-                .windows(2)
-                .all(|pair| pair[1].0 - pair[0].0 >= LABEL_HEIGHT)
-        );
-        assert_eq!(crowded.last(), Some(&(260, 5)));
+        let labels = vec![(100.0, 0), (101.0, 1), (99.0, 2), (300.0, 3)];
+        let wanted = [(99.0, 2), (118.0, 0), (137.0, 1), (260.0, 3)];
+        assert_eq!(spread(labels, 14.0..260.0), wanted);
+        let crowded = spread((0..6).map(|index| (260.0, index)).collect(), 14.0..260.0);
+        let mut pairs = crowded.windows(2);
+        assert!(pairs.all(|pair| pair[1].0 - pair[0].0 >= LABEL_HEIGHT));
+        assert_eq!(crowded.last(), Some(&(260.0, 5)));
     }
 
     #[test]
@@ -286,5 +277,18 @@ mod tests {
             line.segments,
             [vec![(0.0, 0.0), (1.0, 1.0)], vec![(3.0, 3.0), (4.0, 4.0)]]
         );
+    }
+
+    #[test]
+    fn growth_is_drawn_over_sizes_and_stands_alone() {
+        let points = vec![(1e4, 4.0), (1e6, 8.0), (2e6, f64::NAN)];
+        let titles = [["cost", "Cost & size"], ["connections", "µs"]];
+        let chart = growth(titles[0], titles[1], &[("server", points)]).unwrap();
+        assert_eq!(chart.svg.matches("<circle").count(), 2, "{}", chart.svg);
+        let file = chart.file();
+        assert!(file.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox="));
+        assert!(file.contains("Cost &amp; size") && file.contains("--line-0:#0067a8;"));
+        let nothing = growth(titles[0], titles[1], &[("nothing", Vec::new())]);
+        assert_eq!(nothing, None);
     }
 }

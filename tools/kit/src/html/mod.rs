@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::chart::ink_style;
+use crate::chart;
 
 /// A whole page, which loads nothing.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +29,11 @@ impl Document<'_> {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
              <title>{} – {}</title>\n\
-             <style>\n:root{{{}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}\n{}{}</style>\n\
+             <style>\n{}{}{}</style>\n\
              </head>\n<body>\n{}</body>\n</html>\n",
             escape(self.title),
             escape(self.program),
-            ink_style(false),
-            ink_style(true),
+            chart::style(),
             include_str!("page.css"),
             self.style,
             self.body,

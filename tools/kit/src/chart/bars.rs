@@ -1,19 +1,11 @@
-//! Horizontal bar charts as SVG.
+//! Horizontal bars and dots: a comparison.
 //!
-//! A bar is a rectangle with a name before it and a figure after it. Written as
-//! such it takes its colours from the classes that the page's style sheet
-//! knows; the load generator's plotters knows neither rows of text nor classes,
-//! so that using it here would take more code and not less. Ticks and palette
-//! are the load generator's.
+//! A bar is a rectangle with a name before it and a figure after it. The owner of
+//! the figure is a class, for which the page has a colour.
 
-mod axis;
-
-use std::fmt::Write as _;
-
-use corecast_kit::html::escape;
-
-use crate::results::Spread;
-pub(super) use axis::Axis;
+use super::axis::Axis;
+use super::svg::{Anchor, Svg};
+use crate::spread::Spread;
 
 /// Width of every chart, in the units of its view box: pixels where there is room.
 const WIDTH: f64 = 920.0;
@@ -32,36 +24,42 @@ const GAP: f64 = 8.0;
 const MAX_NAME: usize = 46;
 
 /// A chart of rows over a common axis.
-pub(super) struct Chart {
+pub struct BarChart {
     /// Its description for readers who cannot see it.
     pub title: String,
+    /// The axis of all rows.
     pub axis: Axis,
     /// Draws a line there, at the value the figures are compared with.
     pub line_at: Option<f64>,
+    /// The rows, from above.
     pub rows: Vec<Row>,
 }
 
 /// One of the things compared.
-pub(super) struct Row {
+pub struct Row {
+    /// Its name.
     pub name: String,
     /// The class of the name.
     pub class: &'static str,
+    /// Its figures.
     pub marks: Vec<Mark>,
     /// Stands after the row, in words.
     pub label: String,
 }
 
 /// A figure in a row.
-pub(super) struct Mark {
+pub struct Mark {
+    /// How it is drawn.
     pub shape: Shape,
     /// The owner of the figure: the page's style sheet has its colour.
     pub class: &'static str,
+    /// Its median and range.
     pub figure: Spread,
 }
 
 /// How a figure is drawn; its range is a whisker over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub enum Shape {
     /// A bar from the beginning of the axis.
     Bar,
     /// A wide, pale bar behind another.
@@ -78,30 +76,18 @@ struct Columns {
     end: f64,
 }
 
-impl Chart {
+impl BarChart {
     /// An `<svg>` element to stand in the page.
-    pub(super) fn svg(&self) -> String {
-        let mut svg = String::new();
-        // Writing to a string does not fail.
-        let _ = self.write(&mut svg);
-        svg
-    }
-
-    fn write(&self, svg: &mut String) -> std::fmt::Result {
+    pub fn svg(&self) -> String {
         let columns = self.columns();
         let bottom = TOP + ROW * self.rows.len() as f64;
-        write!(
-            svg,
-            "<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"{}\">",
-            bottom + BOTTOM,
-            escape(&self.description())
-        )?;
-        self.write_axis(svg, &columns, bottom)?;
+        let mut svg = Svg::default();
+        self.draw_axis(&mut svg, &columns, bottom);
         for (index, row) in self.rows.iter().enumerate() {
             let middle = TOP + ROW * (index as f64 + 0.5);
-            self.write_row(svg, &columns, row, middle)?;
+            self.draw_row(&mut svg, &columns, row, middle);
         }
-        write!(svg, "</svg>")
+        svg.element((WIDTH, bottom + BOTTOM), &self.description())
     }
 
     /// The whole chart in words.
@@ -126,60 +112,32 @@ impl Chart {
         }
     }
 
-    fn write_axis(&self, svg: &mut String, columns: &Columns, bottom: f64) -> std::fmt::Result {
+    fn draw_axis(&self, svg: &mut Svg, columns: &Columns, bottom: f64) {
         let mut free = 0.0;
         for (x, label) in self.axis.ticks().map(|(at, label)| (columns.x(at), label)) {
-            write!(
-                svg,
-                "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\"/>"
-            )?;
+            svg.path("grid", &[&[(x, TOP), (x, bottom)]]);
             // If ticks are dense, some have no label.
             let half = label.chars().count() as f64 * CHARACTER / 2.0;
             if x - half < free {
                 continue;
             }
             free = x + half + GAP;
-            write!(
-                svg,
-                "<text class=\"tick\" x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                bottom + 17.0,
-                escape(&label)
-            )?;
+            svg.text("tick", Anchor::Middle, (x, bottom + 12.5), &label);
         }
         let (start, end) = (columns.start, columns.end);
-        write!(
-            svg,
-            "<line class=\"axis\" x1=\"{start:.1}\" y1=\"{bottom}\" x2=\"{end:.1}\" y2=\"{bottom}\"/>\
-             <text class=\"title\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            (start + end) / 2.0,
-            bottom + 37.0,
-            escape(&self.axis.title)
-        )?;
+        svg.path("axis", &[&[(start, bottom), (end, bottom)]]);
+        let middle = ((start + end) / 2.0, bottom + 32.5);
+        svg.text("title", Anchor::Middle, middle, &self.axis.title);
         if let Some(value) = self.line_at {
             let x = columns.x(self.axis.share(value));
-            write!(
-                svg,
-                "<line class=\"line\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\"/>"
-            )?;
+            svg.path("reference", &[&[(x, TOP), (x, bottom)]]);
         }
-        Ok(())
     }
 
-    fn write_row(
-        &self,
-        svg: &mut String,
-        columns: &Columns,
-        row: &Row,
-        middle: f64,
-    ) -> std::fmt::Result {
-        write!(
-            svg,
-            "<text class=\"name {}\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            row.class,
-            columns.start - GAP,
-            middle + 4.5,
-            escape(&shortened(&row.name))
-        )?;
+    fn draw_row(&self, svg: &mut Svg, columns: &Columns, row: &Row, middle: f64) {
+        let class = format!("name {}", row.class);
+        let name = shortened(&row.name);
+        svg.text(&class, Anchor::End, (columns.start - GAP, middle), &name);
         let mut reach = columns.start;
         for (index, mark) in row.marks.iter().enumerate() {
             let y = match mark.shape {
@@ -187,63 +145,37 @@ impl Chart {
                 Shape::Dot => middle + 8.0 * (index as f64 - (row.marks.len() - 1) as f64 / 2.0),
                 Shape::Bar | Shape::Tail => middle,
             };
-            let end = self.write_mark(svg, columns, mark, y)?;
+            let end = self.draw_mark(svg, columns, mark, y);
             reach = match mark.shape {
                 // Labels of dots stand below each other, and not on the line.
                 Shape::Dot => columns.end,
                 Shape::Bar | Shape::Tail => reach.max(end),
             };
         }
-        write!(
-            svg,
-            "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            reach + GAP,
-            middle + 4.5,
-            escape(&row.label)
-        )
+        svg.text("label", Anchor::Start, (reach + GAP, middle), &row.label);
     }
 
     /// Draws a figure and returns how far to the right it reaches.
-    fn write_mark(
-        &self,
-        svg: &mut String,
-        columns: &Columns,
-        mark: &Mark,
-        y: f64,
-    ) -> Result<f64, std::fmt::Error> {
+    fn draw_mark(&self, svg: &mut Svg, columns: &Columns, mark: &Mark, y: f64) -> f64 {
         let x = |value| columns.x(self.axis.share(value));
         let Spread { median, min, max } = mark.figure;
         let (low, middle, high) = (x(min), x(median), x(max));
-        let class = mark.class;
+        let (kind, half) = match mark.shape {
+            Shape::Bar => ("bar", 7.0),
+            Shape::Tail => ("tail", 9.0),
+            Shape::Dot => ("dot", 4.0),
+        };
+        let class = format!("{kind} {}", mark.class);
         match mark.shape {
-            Shape::Bar | Shape::Tail => {
-                let (kind, height) = match mark.shape {
-                    Shape::Tail => ("tail", 18.0),
-                    _ => ("bar", 14.0),
-                };
-                write!(
-                    svg,
-                    "<rect class=\"{kind} {class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
-                     height=\"{height}\"/>",
-                    columns.start,
-                    y - height / 2.0,
-                    (middle - columns.start).max(0.0),
-                )?;
-            }
-            Shape::Dot => write!(
-                svg,
-                "<circle class=\"dot {class}\" cx=\"{middle:.1}\" cy=\"{y:.1}\" r=\"4\"/>"
-            )?,
+            Shape::Dot => svg.circle(&class, (middle, y), 4),
+            _ => svg.rect(&class, (columns.start, y - half), (middle, y + half)),
         }
         if high - low >= 1.0 {
-            let (top, bottom) = (y - 3.5, y + 3.5);
-            write!(
-                svg,
-                "<path class=\"whisker\" d=\"M{low:.1} {top:.1}V{bottom:.1}M{low:.1} {y:.1}\
-                 H{high:.1}M{high:.1} {top:.1}V{bottom:.1}\"/>"
-            )?;
+            let end = |x| [(x, y - 3.5), (x, y + 3.5)];
+            let parts: [&[_]; 3] = [&end(low), &[(low, y), (high, y)], &end(high)];
+            svg.path("whisker", &parts);
         }
-        Ok(high.max(middle))
+        high.max(middle)
     }
 }
 
@@ -265,12 +197,12 @@ fn shortened(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn chart(rows: Vec<Row>) -> Chart {
+    fn chart(rows: Vec<Row>) -> BarChart {
         let figures = rows
             .iter()
             .flat_map(|row| &row.marks)
             .map(|mark| mark.figure);
-        Chart {
+        BarChart {
             title: "Rates".into(),
             axis: Axis::of(figures, "per second", |value| format!("{value}")),
             line_at: None,
