@@ -18,10 +18,24 @@ pub fn open_files_limit() -> u64 {
 /// # Errors
 /// If this process may not.
 pub fn raise_open_files() -> io::Result<u64> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let current = maximum;
-    setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
-    Ok(open_files_limit())
+    let limit = open_files_limit();
+    limit_open_files(limit)?;
+    Ok(limit)
+}
+
+/// Sets the limit of open files, the hard one too. Allocates nothing, so it may run
+/// between fork and exec.
+///
+/// # Errors
+/// If it is above the hard limit and this process may not raise that.
+pub fn limit_open_files(count: u64) -> io::Result<()> {
+    // The kernel's way to write that there is no limit.
+    let limit = (count != u64::MAX).then_some(count);
+    let limit = Rlimit {
+        current: limit,
+        maximum: limit,
+    };
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
 /// Pins the calling thread, and what it starts from now on, to some cores.
