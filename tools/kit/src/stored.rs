@@ -1,8 +1,6 @@
 //! The documents that tools keep as JSON, with the number of their format, and
 //! read again.
 
-use std::fmt;
-
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -18,53 +16,31 @@ pub struct Kind {
 }
 
 /// The reason why a text is not such a document.
-#[derive(Debug)]
-pub struct ReadError {
-    wanted: Kind,
-    fault: Fault,
-}
-
-#[derive(Debug)]
-enum Fault {
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
     /// It is not JSON at all.
-    NotJson(serde_json::Error),
+    #[error("this is not JSON: {0}")]
+    NotJson(#[source] serde_json::Error),
     /// It is JSON, but has no `format`.
-    Foreign,
+    #[error("this is JSON, but no {} of {}: it has no 'format'", .0.name, .0.tool)]
+    Foreign(Kind),
     /// It was written by another version of the tool, in this format.
-    OtherFormat(u32),
+    #[error("this has format {other}; this version of {} reads {}s in format {}",
+        .wanted.tool, .wanted.name, .wanted.format)]
+    OtherFormat {
+        /// The kind that was wanted.
+        wanted: Kind,
+        /// The format that was found.
+        other: u32,
+    },
     /// It has the right format, but a field is missing or of another kind.
-    Damaged(serde_json::Error),
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Kind { name, tool, format } = self.wanted;
-        match &self.fault {
-            Fault::NotJson(error) => write!(f, "this is not JSON: {error}"),
-            Fault::Foreign => {
-                write!(
-                    f,
-                    "this is JSON, but no {name} of {tool}: it has no 'format'"
-                )
-            }
-            Fault::OtherFormat(other) => write!(
-                f,
-                "this has format {other}; this version of {tool} reads {name}s in format {format}"
-            ),
-            Fault::Damaged(error) => {
-                write!(f, "this {name} of {tool} is damaged, or is none: {error}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ReadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.fault {
-            Fault::NotJson(error) | Fault::Damaged(error) => Some(error),
-            Fault::Foreign | Fault::OtherFormat(_) => None,
-        }
-    }
+    #[error("this {} of {} is damaged, or is none: {source}", .wanted.name, .wanted.tool)]
+    Damaged {
+        /// The kind that was wanted.
+        wanted: Kind,
+        /// The first fault.
+        source: serde_json::Error,
+    },
 }
 
 /// Reads a document of the kind `wanted`.
@@ -78,15 +54,16 @@ pub fn read<T: DeserializeOwned>(text: &str, wanted: Kind) -> Result<T, ReadErro
     struct Head {
         format: u32,
     }
-    let because = |fault| ReadError { wanted, fault };
-    let value: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| because(Fault::NotJson(error)))?;
-    let head = Head::deserialize(&value).map_err(|_| because(Fault::Foreign))?;
+    let value: serde_json::Value = serde_json::from_str(text).map_err(ReadError::NotJson)?;
+    let head = Head::deserialize(&value).map_err(|_| ReadError::Foreign(wanted))?;
     if head.format != wanted.format {
-        return Err(because(Fault::OtherFormat(head.format)));
+        return Err(ReadError::OtherFormat {
+            wanted,
+            other: head.format,
+        });
     }
     // Again from the text, so that an error names its line.
-    serde_json::from_str(text).map_err(|error| because(Fault::Damaged(error)))
+    serde_json::from_str(text).map_err(|source| ReadError::Damaged { wanted, source })
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The statistics of a corecast server, at `/stats` of its admin address.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -53,9 +52,10 @@ pub struct ServerStats {
 }
 
 /// Why a server's numbers could not be had.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatsError {
     /// No answer came.
+    #[error("{url} does not answer: {reason}")]
     Unanswered {
         /// The URL that was asked.
         url: String,
@@ -63,6 +63,7 @@ pub enum StatsError {
         reason: String,
     },
     /// The answer was not 200.
+    #[error("{url} answers with HTTP {status}")]
     Status {
         /// The URL that was asked.
         url: String,
@@ -70,6 +71,7 @@ pub enum StatsError {
         status: u16,
     },
     /// The answer is not what a corecast says.
+    #[error("{url} is not the /stats of a corecast server: {reason}")]
     Shape {
         /// The URL that was asked.
         url: String,
@@ -77,20 +79,6 @@ pub enum StatsError {
         reason: String,
     },
 }
-
-impl fmt::Display for StatsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StatsError::Unanswered { url, reason } => write!(f, "{url} does not answer: {reason}"),
-            StatsError::Status { url, status } => write!(f, "{url} answers with HTTP {status}"),
-            StatsError::Shape { url, reason } => {
-                write!(f, "{url} is not the /stats of a corecast server: {reason}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for StatsError {}
 
 impl StatsClient {
     /// Asks at `url`, such as `http://127.0.0.1:9090`; `/stats` is added when

@@ -12,7 +12,6 @@ mod series;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::{
     Connections, Deliveries, FORMAT, Finding, Latency, Messages, Outcome, Resources,
@@ -26,16 +25,9 @@ const APART_SHARE: f64 = 0.05;
 const APART_SECONDS: f64 = 2.0;
 
 /// Why runs cannot be joined.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct MergeError(pub String);
-
-impl fmt::Display for MergeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for MergeError {}
 
 /// Joins runs of several machines that went on at the same time.
 ///
