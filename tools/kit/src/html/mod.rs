@@ -45,6 +45,7 @@ impl Document<'_> {
             }
         }
         .into_string()
+            + "\n"
     }
 }
 
