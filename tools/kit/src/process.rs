@@ -22,8 +22,10 @@ use crate::host::is_listening;
 use crate::wait::poll;
 use crate::{During, Error, Result, sys};
 
-/// Time a server has to listen. A suite of test cases loads these first.
-const START: Duration = Duration::from_secs(60);
+/// Time a server has to listen.
+const START: Duration = Duration::from_secs(20);
+/// Time for a program that says where it listens: a suite loads its cases first.
+const LONG_START: Duration = Duration::from_secs(60);
 /// Time a child has to end when asked, before it is made to.
 const END: Duration = Duration::from_secs(2);
 /// Time between the last of its connections and the end of its process.
@@ -153,7 +155,7 @@ impl Process {
     /// As [`Process::start`]; or it ends, or does not listen in time.
     pub fn serve(command: &mut Command, place: Place<'_>, address: SocketAddr) -> Result<Process> {
         let process = Process::start(command, place)?;
-        process.wait_until("listen on its port", || {
+        process.wait_until(START, ["listen on its port", "listened"], || {
             is_listening(address.port()).then_some(())
         })?;
         Ok(process)
@@ -240,7 +242,8 @@ impl Process {
     ///
     /// It ends, or says nothing of the kind.
     pub fn address_after(&self, words: &str) -> Result<SocketAddr> {
-        self.wait_until("say where it listens", || {
+        let verbs = ["say where it listens", "said where it listens"];
+        self.wait_until(LONG_START, verbs, || {
             let written = self.written(0);
             let rest = written.split(words).nth(1)?;
             // Cut in the middle of a line, the address would be a wrong one.
@@ -255,17 +258,29 @@ impl Process {
     ///
     /// The process ends, or the address accepts no connection.
     pub fn accepts_at(&self, address: SocketAddr) -> Result<()> {
-        self.wait_until("accept connections", || {
+        let verbs = ["accept connections", "accepted connections"];
+        self.wait_until(LONG_START, verbs, || {
             TcpStream::connect(address).ok().map(drop)
         })
     }
 
-    fn wait_until<T>(&self, what: &str, mut seen: impl FnMut() -> Option<T>) -> Result<T> {
-        let outcome = poll(START, || match seen() {
-            Some(value) => Some(Ok(value)),
-            None => self.still_runs().err().map(Err),
+    /// Waits for a sign that it has done something: a verb in the present and the past.
+    fn wait_until<T>(
+        &self,
+        limit: Duration,
+        [does, did]: [&str; 2],
+        mut seen: impl FnMut() -> Option<T>,
+    ) -> Result<T> {
+        let outcome = poll(limit, || {
+            if let Some(value) = seen() {
+                return Some(Ok(value));
+            }
+            let status = self.ended().ok()??;
+            Some(Err(
+                self.complaint(&format!("ended before it {did} ({status})"))
+            ))
         });
-        outcome.unwrap_or_else(|| Err(self.complaint(&format!("does not {what} after {START:?}"))))
+        outcome.unwrap_or_else(|| Err(self.complaint(&format!("does not {does} after {limit:?}"))))
     }
 
     /// Adds to a failed measurement how the process fared: whether it ended,
