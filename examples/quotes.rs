@@ -79,7 +79,8 @@ fn publish_quotes(publisher: &Publisher, topic: &Topic) {
         );
         match publisher.try_publish(topic, PreparedFrame::text(&quote)) {
             Ok(()) | Err(PublishError::Full) => {}
-            Err(PublishError::Stopped) => return,
+            // The server has stopped.
+            Err(_) => return,
         }
         planned += INTERVAL;
         thread::sleep(planned.saturating_duration_since(Instant::now()));

@@ -106,7 +106,7 @@ impl Handler for Rooms {
                 let line = format!("{}: {text}", guest.name);
                 ctx.publish(&guest.room, PreparedFrame::text(&line));
             }
-            Message::Binary(_) => ctx.close(CloseCode::UNSUPPORTED, "rooms speak text"),
+            Message::Binary(_) => ctx.close(CloseCode::UNSUPPORTED_DATA, "rooms speak text"),
         }
     }
 

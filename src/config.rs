@@ -19,7 +19,6 @@ mod unread;
 mod validate;
 
 use std::borrow::Cow;
-use std::fmt;
 
 pub use choice::{
     ClientAddress, Driver, JoinPolicy, OverRatePolicy, PublishPolicy, SlowConsumerPolicy, Steer,
@@ -77,7 +76,9 @@ impl RouteSetting {
 }
 
 /// A setting that cannot stand: its name, the fault, and what is allowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("{}: {problem}", typed(option))]
 pub struct ConfigError {
     /// The setting's key as in the file, or the option's name as on the command
     /// line without dashes; with dots where it is in the file only.
@@ -96,15 +97,11 @@ impl ConfigError {
     }
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let problem = &self.problem;
-        // A setting that is only in the file has no flag.
-        match self.option.contains('.') {
-            true => write!(f, "{}: {problem}", self.option),
-            false => write!(f, "--{}: {problem}", self.option.replace('_', "-")),
-        }
+/// The name of a setting as it is typed: a flag, if it has one. A setting with dots is
+/// in the file only.
+fn typed(option: &str) -> Cow<'_, str> {
+    match option.contains('.') {
+        true => option.into(),
+        false => format!("--{}", option.replace('_', "-")).into(),
     }
 }
-
-impl std::error::Error for ConfigError {}

@@ -65,7 +65,7 @@ use crate::ws::PreparedFrame;
 ///     move || match publisher.try_publish(&prices, PreparedFrame::text("42")) {
 ///         Ok(()) => println!("on its way to all who have subscribed"),
 ///         Err(PublishError::Full) => println!("the shards cannot keep up"),
-///         Err(PublishError::Stopped) => println!("there is nobody any more"),
+///         Err(error) => println!("{error}"),
 ///     }
 /// });
 ///
@@ -98,40 +98,25 @@ struct Turn {
 }
 
 /// Why a publication was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PublishError {
     /// A shard cannot keep up, or others wait for room already. Publish it again
     /// later, or let it be.
+    #[error(
+        "no room for a publication: a shard has as many pending as --ring-capacity allows; \
+         publish more slowly, or wait for room with 'publish'"
+    )]
     Full,
     /// The server has stopped.
+    #[error("{}", Stopped)]
     Stopped,
 }
 
-impl fmt::Display for PublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PublishError::Full => f.write_str(
-                "no room for a publication: a shard has as many pending as --ring-capacity \
-                 allows; publish more slowly, or wait for room with 'publish'",
-            ),
-            PublishError::Stopped => Stopped.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for PublishError {}
-
 /// The server has stopped, so that no shard is left to publish to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nothing can be published because the server has stopped")]
 pub struct Stopped;
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing can be published because the server has stopped")
-    }
-}
-
-impl std::error::Error for Stopped {}
 
 impl From<Stopped> for PublishError {
     fn from(_: Stopped) -> Self {

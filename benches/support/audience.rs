@@ -31,7 +31,7 @@ pub fn hub(end: ShardEnd<ShardMessage>) -> (Hub, Arc<ShardMetrics>) {
 
 /// A stand-in for a session: an entry of the same size in the shard's table, which each
 /// delivery has to look at.
-#[derive(Clone, Default)]
+#[derive(Default)]
 #[repr(align(8))]
 struct Listener {
     received: u64,
@@ -54,7 +54,7 @@ impl Audience {
         let mut audience = Audience {
             hub,
             topic: Topic::new("/broadcast"),
-            listeners: vec![Listener::default(); subscribers],
+            listeners: (0..subscribers).map(|_| Listener::default()).collect(),
             slice: Config::default().fan_out_slice,
         };
         for session in 0..subscribers {

@@ -167,11 +167,13 @@ pub struct Change {
 }
 
 /// Why there is nothing to run.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// The command line does not parse, or asked for help or the version.
+    #[error(transparent)]
     Usage(clap::Error),
     /// A setting cannot stand.
+    #[error("{name}: {problem}")]
     Setting {
         /// The option as it was written, wherever that was.
         name: String,
@@ -207,17 +209,6 @@ impl CliError {
         }
     }
 }
-
-impl fmt::Display for CliError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CliError::Usage(error) => error.fmt(f),
-            CliError::Setting { name, problem } => write!(f, "{name}: {problem}"),
-        }
-    }
-}
-
-impl Error for CliError {}
 
 /// Reads this process's command line and environment. On a mistake, and for
 /// `--help` and `--version`, it prints what there is to say and exits. Of

@@ -8,6 +8,7 @@ macro_rules! choice {
     }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[non_exhaustive]
         pub enum $name { $($(#[$doc])* $variant,)+ }
 
         impl $name {

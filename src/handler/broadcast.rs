@@ -102,7 +102,10 @@ impl Publishes for BroadcastPerPath {
 /// lost. So the client is told by the end of its session.
 fn deny(ctx: &mut Context<'_>) {
     ctx.count_denied();
-    ctx.close(CloseCode::POLICY, "publishing is not allowed here");
+    ctx.close(
+        CloseCode::POLICY_VIOLATION,
+        "publishing is not allowed here",
+    );
 }
 
 /// A route with `broadcast`. The prefixes of topics keep them apart from those of

@@ -38,6 +38,7 @@
 //!   now are queued, and its session is not read until the queue is short.
 //! - A panic ends the session that was being served, with 1011, and no other.
 
+mod acceptance;
 mod broadcast;
 pub(crate) mod built_in;
 mod chat;
@@ -50,6 +51,7 @@ mod phoenix;
 mod policy;
 mod route;
 
+pub use acceptance::Acceptance;
 pub use broadcast::{Broadcast, BroadcastPerPath};
 pub use chat::{Chat, ChatPerPath};
 pub(crate) use context::NO_SESSION;
@@ -119,15 +121,9 @@ pub trait Handler: 'static {
     }
 }
 
-/// How an opening handshake is answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Acceptance {
-    /// The subprotocol the session will speak: one of those the client offered.
-    pub subprotocol: Option<String>,
-}
-
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ended {
     /// The cause of the end.
     pub reason: EndReason,

@@ -189,7 +189,7 @@ mod tests {
             let topics: Vec<Topic> = (0..TOPICS).map(|i| Topic::new(format!("t{i}"))).collect();
             let mut table = SubscriberTable::default();
             let mut queue = FanOutQueue::default();
-            let mut own = vec![Subscriptions::default(); SESSIONS as usize];
+            let mut own: Vec<_> = (0..SESSIONS).map(|_| Subscriptions::default()).collect();
             let mut oracle = Oracle::default();
             let mut number = 0u32;
 

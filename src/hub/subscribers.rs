@@ -24,8 +24,10 @@ pub(super) type TopicId = u32;
 
 const END: u32 = u32::MAX;
 
-/// A session's own end of its subscriptions: the head of their list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A session's own end of its subscriptions: the head of their list. There is one of
+/// it: a copy that is kept beyond [`SubscriberTable::leave_all`] would name the
+/// subscriptions of others.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Subscriptions(u32);
 
 impl Default for Subscriptions {
@@ -36,7 +38,7 @@ impl Default for Subscriptions {
 
 impl Subscriptions {
     /// Whether the session is in no topic.
-    pub fn is_empty(self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0 == END
     }
 }
@@ -80,7 +82,7 @@ impl SubscriberTable {
     /// Enters `session` into `topic`. Returns `false` if it was in it already.
     pub fn subscribe(&mut self, session: u32, own: &mut Subscriptions, topic: &Topic) -> bool {
         let id = match self.find(topic) {
-            Some(id) if self.find_subscription(*own, id).is_some() => return false,
+            Some(id) if self.find_subscription(own, id).is_some() => return false,
             Some(id) => id,
             None => self.create(topic),
         };
@@ -104,7 +106,7 @@ impl SubscriberTable {
     pub fn unsubscribe(&mut self, own: &mut Subscriptions, topic: &Topic) -> bool {
         let Some(found) = self
             .find(topic)
-            .and_then(|id| self.find_subscription(*own, id))
+            .and_then(|id| self.find_subscription(own, id))
         else {
             return false;
         };
@@ -182,7 +184,7 @@ impl SubscriberTable {
     }
 
     /// The session's subscription to this topic, found along its list.
-    fn find_subscription(&self, own: Subscriptions, topic: TopicId) -> Option<u32> {
+    fn find_subscription(&self, own: &Subscriptions, topic: TopicId) -> Option<u32> {
         let mut at = own.0;
         while at != END {
             let subscription = &self.subscriptions[at as usize];

@@ -1,9 +1,8 @@
 //! How a handler says no.
 
-use std::fmt;
-
 /// A handler's refusal to open a session, sent in place of the 101.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}", self.sent_status())]
 pub struct Refusal {
     /// The status code. Outside 400..=599 it is sent as 403, so that no
     /// refusal can be taken for an acceptance.
@@ -34,14 +33,6 @@ impl Refusal {
         }
     }
 }
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.sent_status(), self.reason)
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests {

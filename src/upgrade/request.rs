@@ -17,6 +17,7 @@ use crate::source::canonical_address;
 
 /// The methods that get past [`parse`](super::parse).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Method {
     /// `GET`.
     Get,

@@ -42,12 +42,10 @@ impl Handler for Room {
         match request.param("name") {
             Some("mallory") => Err(Refusal::new(402, "Pay first.")),
             Some("eve") => Err(Refusal::forbidden("Not you.")),
-            _ => Ok(Acceptance {
-                subprotocol: request
-                    .header("sec-websocket-protocol")
-                    .filter(|offered| offered.contains("room.v2"))
-                    .map(|_| "room.v2".to_owned()),
-            }),
+            _ => {
+                let offered = request.subprotocols().find(|name| *name == "room.v2");
+                Ok(Acceptance::new().subprotocol(offered))
+            }
         }
     }
 
@@ -57,7 +55,7 @@ impl Handler for Room {
         let name = request.param("name").unwrap_or_default().to_owned();
         if name == "shy" {
             ctx.send_text("bye already");
-            ctx.close(CloseCode::POLICY, "too shy");
+            ctx.close(CloseCode::POLICY_VIOLATION, "too shy");
         }
         (name, 0)
     }

@@ -121,7 +121,7 @@ impl Guest {
 
     fn leave(mut self) {
         let mut out = Vec::new();
-        encode_masked_close(&mut out, CloseCode::NORMAL, "", [1, 2, 3, 4]);
+        encode_masked_close(&mut out, CloseCode::NORMAL_CLOSURE, "", [1, 2, 3, 4]);
         self.socket
             .write_all(&out)
             .expect("the socket takes a frame");

@@ -37,7 +37,7 @@ impl Handler for Fragile {
         ctx.send(message);
         assert!(message != Message::Text("panic"), "as told");
         if message == Message::Text("close and panic") {
-            ctx.close(corecast::ws::CloseCode::NORMAL, "");
+            ctx.close(corecast::ws::CloseCode::NORMAL_CLOSURE, "");
         }
     }
 

@@ -247,10 +247,8 @@ impl Handler for PhoenixHandler {
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         Version::asked_for(request)?;
         // The other one that is offered carries a token, and must not be answered.
-        let offered = request.subprotocols().any(|name| name == SUBPROTOCOL);
-        Ok(Acceptance {
-            subprotocol: offered.then(|| SUBPROTOCOL.to_owned()),
-        })
+        let offered = request.subprotocols().find(|name| *name == SUBPROTOCOL);
+        Ok(Acceptance::new().subprotocol(offered))
     }
 
     fn open(&mut self, request: &Request, _ctx: &mut Context<'_>) -> PhoenixSession {

@@ -101,7 +101,7 @@ impl Handler for SimulatedHandler {
                     topic: number(1) as u8,
                 });
             }
-            "close" => ctx.close(CloseCode::NORMAL, "as asked"),
+            "close" => ctx.close(CloseCode::NORMAL_CLOSURE, "as asked"),
             "panic" => std::panic::panic_any("planned: as asked"),
             other => panic!("unknown: {other}"),
         }

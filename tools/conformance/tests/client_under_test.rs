@@ -28,13 +28,13 @@ impl Handler for Fuzzer {
         match path.as_str() {
             "/getCaseCount" => {
                 ctx.send_text("2");
-                ctx.close(CloseCode::NORMAL, "");
+                ctx.close(CloseCode::NORMAL_CLOSURE, "");
             }
             "/runCase" => {
                 ctx.send_text("Hello, Wörld");
                 ctx.send_binary(&[0; 70_000]);
             }
-            _ => ctx.close(CloseCode::NORMAL, ""),
+            _ => ctx.close(CloseCode::NORMAL_CLOSURE, ""),
         }
         let query = request.query().unwrap_or_default();
         self.heard.send(format!("{path} {query}")).unwrap();
@@ -45,7 +45,7 @@ impl Handler for Fuzzer {
         let what = match message {
             Message::Text(text) => text.to_owned(),
             Message::Binary(bytes) => {
-                ctx.close(CloseCode::NORMAL, "");
+                ctx.close(CloseCode::NORMAL_CLOSURE, "");
                 format!("{} bytes", bytes.len())
             }
         };

@@ -30,9 +30,7 @@ impl Handler for Strict {
             return Err(Refusal::new(400, "no subprotocol"));
         }
         self.0.lock().unwrap().insert(request.path().to_owned());
-        Ok(Acceptance {
-            subprotocol: Some("chat.v2".to_owned()),
-        })
+        Ok(Acceptance::new().subprotocol("chat.v2"))
     }
 
     fn open(&mut self, _request: &Request, _ctx: &mut Context<'_>) {}

@@ -41,11 +41,8 @@ impl Handler for Witness {
     type State = Seen;
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
-        let subprotocol = request
-            .subprotocols()
-            .find(|name| *name == "chat.v2")
-            .map(str::to_owned);
-        Ok(Acceptance { subprotocol })
+        let offered = request.subprotocols().find(|name| *name == "chat.v2");
+        Ok(Acceptance::new().subprotocol(offered))
     }
 
     fn open(&mut self, request: &Request, _ctx: &mut Context<'_>) -> Seen {
