@@ -93,7 +93,7 @@ test: test-clients ## Run all tests of the workspace and print a summary
 	exit $$status
 
 # The library without features: it serves, its examples compile, and tokens are refused.
-SMALL := $(CARGO) test --package corecast --no-default-features
+SMALL := $(CARGO) test --package corecast --no-default-features --features internals
 SMALL_LIBRARY := { $(SMALL) --test library && $(SMALL) --doc && $(SMALL) --lib access::token; }
 
 # The conventional server has a workspace and a lock file of its own, so that

@@ -15,15 +15,11 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corecast::config::{Config, SlowConsumerPolicy};
-use corecast::error::StartError;
-use corecast::handler::{Context, Handler};
-use corecast::hub::Topic;
-use corecast::publisher::{PublishError, Publisher};
-use corecast::server::{RunningServer, Server};
-use corecast::sys::StopSignals;
-use corecast::upgrade::Request;
-use corecast::ws::{Message, PreparedFrame};
+use corecast::config::SlowConsumerPolicy;
+use corecast::{
+    Config, Context, Handler, Message, PreparedFrame, PublishError, Publisher, Request,
+    RunningServer, Server, StartError, StopSignals, Topic,
+};
 
 /// Time between two quotes.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -46,12 +42,9 @@ impl Handler for Quotes {
 /// # Errors
 /// As [`Server::start`].
 pub fn start(address: SocketAddr) -> Result<RunningServer, StartError> {
-    let config = Config {
-        listen: vec![address.into()],
-        admin: None,
-        slow_consumer: SlowConsumerPolicy::Drop,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen([address.into()])
+        .slow_consumer(SlowConsumerPolicy::Drop);
     let topic = Topic::new("quotes");
     let handlers = topic.clone();
     let make = move || Quotes(handlers.clone());

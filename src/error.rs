@@ -4,9 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::config::ConfigError;
-use crate::router::RouteError;
-use crate::runtime::Unavailable;
-use crate::upgrade::OriginError;
+#[doc(inline)]
+pub use crate::plane::uring::Unavailable as UringUnavailable;
+#[doc(inline)]
+pub use crate::router::RouteError;
+#[doc(inline)]
+pub use crate::runtime::Unavailable;
+#[doc(inline)]
+pub use crate::upgrade::OriginError;
 
 /// Why a server could not start: what failed, the likely cause, and what to do, in one
 /// sentence. The kernel's error, where there is one, is part of the sentence, and as a

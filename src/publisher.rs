@@ -43,18 +43,9 @@ use crate::ws::PreparedFrame;
 /// waits.
 ///
 /// ```
-/// use corecast::config::Config;
-/// use corecast::hub::Topic;
-/// use corecast::publisher::PublishError;
-/// use corecast::server::Server;
-/// use corecast::ws::PreparedFrame;
+/// use corecast::{Config, PreparedFrame, PublishError, Server, Topic};
 ///
-/// let config = Config {
-///     listen: vec!["127.0.0.1:0".parse()?],
-///     admin: None,
-///     shards: 2,
-///     ..Config::default()
-/// };
+/// let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(2);
 /// let server = Server::new(config)?.start()?;
 /// let prices = Topic::new("prices");
 ///

@@ -44,16 +44,10 @@ impl fmt::Debug for Renewals {
 /// there are none by default, and those that are added here.
 ///
 /// ```
-/// use corecast::config::Config;
 /// use corecast::handler::Echo;
-/// use corecast::server::Server;
+/// use corecast::{Config, Server};
 ///
-/// let config = Config {
-///     listen: vec!["127.0.0.1:0".parse()?],
-///     admin: None,
-///     shards: 1,
-///     ..Config::default()
-/// };
+/// let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(1);
 /// let server = Server::new(config)?.route("/parrot", || Echo)?.start()?;
 /// println!("ws://{}/parrot", server.local_addr());
 /// server.handle().drain();
@@ -149,11 +143,8 @@ impl Server {
     /// channel to a thread that does the work.
     ///
     /// ```
-    /// # use corecast::config::Config;
-    /// # use corecast::server::Server;
-    /// # let config = Config {
-    /// #     listen: vec!["127.0.0.1:0".parse()?], admin: None, shards: 1, ..Config::default()
-    /// # };
+    /// # use corecast::{Config, Server};
+    /// # let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(1);
     /// let server = Server::new(config)?;
     /// // SAFETY: the built-in handlers use no descriptors at all.
     /// let server = unsafe { server.with_a_descriptor_table_per_shard() };
@@ -259,18 +250,11 @@ impl ServerHandle {
     /// open; where a rate has changed, each session may use a whole burst again.
     ///
     /// ```
-    /// use corecast::config::Config;
-    /// use corecast::server::Server;
+    /// use corecast::{Config, Server};
     ///
-    /// let mut config = Config {
-    ///     listen: vec!["127.0.0.1:0".parse()?],
-    ///     admin: None,
-    ///     shards: 1,
-    ///     ..Config::default()
-    /// };
+    /// let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(1);
     /// let server = Server::new(config.clone())?.start()?;
-    /// config.max_message_rate = 100;
-    /// server.handle().reload(&config)?;
+    /// server.handle().reload(&config.max_message_rate(100))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -318,6 +302,15 @@ pub struct RunningServer {
     _control: Control,
 }
 
+impl fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningServer")
+            .field("endpoints", &self.endpoints)
+            .field("driver", &self.driver)
+            .finish_non_exhaustive()
+    }
+}
+
 impl RunningServer {
     /// The address the shards listen on, its port resolved; the first where there are
     /// several.
@@ -329,15 +322,11 @@ impl RunningServer {
     /// ports resolved.
     ///
     /// ```
-    /// use corecast::config::Config;
-    /// use corecast::server::Server;
+    /// use corecast::{Config, Server};
     ///
-    /// let config = Config {
-    ///     listen: vec!["127.0.0.1:0".parse()?, "127.0.0.2:0".parse()?],
-    ///     admin: None,
-    ///     shards: 1,
-    ///     ..Config::default()
-    /// };
+    /// let config = Config::new()
+    ///     .listen(["127.0.0.1:0".parse()?, "127.0.0.2:0".parse()?])
+    ///     .shards(1);
     /// let server = Server::new(config)?.start()?;
     /// assert_eq!(server.local_addrs().len(), 2);
     /// assert_eq!(server.local_addrs()[0], server.local_addr());

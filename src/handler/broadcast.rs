@@ -43,9 +43,8 @@ impl Handler for Broadcast {
 /// `/rooms/garage`.
 ///
 /// ```
-/// use corecast::config::Config;
 /// use corecast::handler::BroadcastPerPath;
-/// use corecast::server::Server;
+/// use corecast::{Config, Server};
 ///
 /// let server = Server::new(Config::default())?
 ///     .route("/rooms/{room}", || BroadcastPerPath::new("rooms:"))?;

@@ -23,10 +23,7 @@ pub(crate) const NO_SESSION: SessionKey = SessionKey {
 /// no session that could be held, and a handler that must not lose anything looks:
 ///
 /// ```
-/// # use corecast::handler::{Context, Handler};
-/// # use corecast::hub::Topic;
-/// # use corecast::upgrade::Request;
-/// # use corecast::ws::{Message, PreparedFrame};
+/// # use corecast::{Context, Handler, Message, PreparedFrame, Request, Topic};
 /// # struct Clock { topic: Topic, unsaid: Vec<PreparedFrame> }
 /// # impl Handler for Clock {
 /// #     type State = ();

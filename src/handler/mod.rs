@@ -6,9 +6,7 @@
 //! joins topics and closes.
 //!
 //! ```
-//! use corecast::handler::{Context, Handler};
-//! use corecast::upgrade::Request;
-//! use corecast::ws::Message;
+//! use corecast::{Context, Handler, Message, Request};
 //!
 //! /// Answers every text in capitals and counts per session.
 //! struct Shout;

@@ -8,7 +8,7 @@ use crate::metrics::RefusalReason;
 ///
 /// Each variant fixes the status, a sentence for the response's body that says
 /// what was wrong and what to do, and the reason under which it is counted.
-/// [`parse`](super::parse) finds the faults that lie in the bytes; the variants
+/// `parse` finds the faults that lie in the bytes; the variants
 /// it never returns (marked *by the server*) are for its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}", self.status(), self.message())]

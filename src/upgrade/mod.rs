@@ -2,7 +2,7 @@
 //! [`Response`] back (RFC 6455 §4.2, RFC 9110, RFC 9112).
 //!
 //! Sans-IO: the caller owns the socket, the buffer and the clock. It appends
-//! what it read and calls [`parse`]; `Ok(None)` means *read more*. From a
+//! what it read and calls `parse`; `Ok(None)` means *read more*. From a
 //! [`Parsed`] request it finds the route ([`crate::router`]), asks the
 //! [`OriginPolicy`] and the handler, and encodes one [`Response`].
 //!
@@ -31,7 +31,7 @@
 //!   however many reads it took to arrive.
 //! - **Every fault has one variant.** [`HttpError`] is what the peer sees
 //!   (status, sentence, headers) and what the metrics count. When a request
-//!   has several faults, [`parse`] names the first in its documented order.
+//!   has several faults, `parse` names the first in its documented order.
 //! - **Bytes after [`Parsed::consumed`] are frames already.** A client may send them
 //!   right after its request; the caller keeps them for the decoder.
 //! - **Every plain answer ends the connection** (`Connection: close`). A

@@ -9,7 +9,7 @@ use super::header::MAX_CONTROL_PAYLOAD_BYTES;
 /// registry of IANA (*WebSocket Close Code Number Registry*).
 ///
 /// ```
-/// use corecast::ws::CloseCode;
+/// use corecast::CloseCode;
 ///
 /// assert_eq!(CloseCode::GOING_AWAY.as_u16(), 1001);
 /// // 4000 to 4999 are an application's own, and 1006 is never sent.

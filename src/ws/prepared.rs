@@ -13,7 +13,8 @@ use super::header::{FrameHeader, OpCode};
 /// [`payload`](PreparedFrame::payload) that it lends out.
 ///
 /// ```
-/// use corecast::ws::{OpCode, PreparedFrame};
+/// use corecast::ws::OpCode;
+/// use corecast::PreparedFrame;
 ///
 /// let frame = PreparedFrame::text("Hello");
 /// assert_eq!(frame.as_bytes(), b"\x81\x05Hello");

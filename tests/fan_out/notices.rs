@@ -93,14 +93,11 @@ impl Handler for Gossip {
 }
 
 fn start(driver: Driver, interval: Option<Duration>) -> RunningServer {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        driver,
-        ring_capacity: 2,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2)
+        .driver(driver)
+        .ring_capacity(2);
     let server = Server::new(config).unwrap();
     let server = server
         .route("/gossip", move || Gossip::new("gossip", interval))

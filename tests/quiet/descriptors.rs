@@ -48,13 +48,10 @@ impl Handler for Logging {
 }
 
 fn server(driver: &str, log: &Log, threads: &Threads) -> Server {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        driver: driver.parse::<Driver>().unwrap(),
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2)
+        .driver(driver.parse::<Driver>().unwrap());
     let (log, threads) = (Arc::clone(log), Arc::clone(threads));
     let make = move || Logging {
         log: Arc::clone(&log),

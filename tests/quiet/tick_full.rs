@@ -58,14 +58,11 @@ impl Handler for Counter {
 fn what_a_tick_has_no_room_for_is_not_lost() {
     let _alone = crate::alone();
     for driver in [Driver::Auto, Driver::Epoll] {
-        let config = Config {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            admin: None,
-            shards: 1,
-            driver,
-            ring_capacity: RING_CAPACITY,
-            ..Config::default()
-        };
+        let config = Config::new()
+            .listen(["127.0.0.1:0".parse().unwrap()])
+            .shards(1)
+            .driver(driver)
+            .ring_capacity(RING_CAPACITY);
         let counter = || Counter {
             topic: Topic::new("numbers"),
             next: 0,

@@ -65,9 +65,8 @@ const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
 /// Phoenix Channels on one route: what the handlers of its shards share.
 ///
 /// ```
-/// use corecast::config::Config;
 /// use corecast::handler::{Phoenix, PhoenixConfig};
-/// use corecast::server::Server;
+/// use corecast::{Config, Server};
 ///
 /// let phoenix = Phoenix::new("live", &PhoenixConfig::default())?;
 /// let server = Server::new(Config::default())?

@@ -59,12 +59,9 @@ impl Handler for Fuzzer {
 fn every_case_is_echoed_and_the_report_asked_for() {
     for max_read_bytes in [64 * 1024, 1] {
         let (sender, heard) = mpsc::channel();
-        let config = Config {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            admin: None,
-            shards: 1,
-            ..Config::default()
-        };
+        let config = Config::new()
+            .listen(["127.0.0.1:0".parse().unwrap()])
+            .shards(1);
         let mut server = Server::new(config).unwrap();
         for path in ["/getCaseCount", "/runCase", "/updateReports"] {
             let sender = sender.clone();

@@ -70,13 +70,10 @@ struct Host {
 
 impl Host {
     fn start() -> Host {
-        let config = Config {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            admin: None,
-            shards: 1,
-            routes: RouteSetting::demo(),
-            ..Config::default()
-        };
+        let config = Config::new()
+            .listen(["127.0.0.1:0".parse().unwrap()])
+            .shards(1)
+            .routes(RouteSetting::demo());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let witnessed = Arc::clone(&seen);
         let server = Server::new(config)
