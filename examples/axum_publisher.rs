@@ -30,6 +30,7 @@ struct Topics;
 
 impl Handler for Topics {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&topic(request.param("topic").unwrap_or_default()));

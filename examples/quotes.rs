@@ -29,6 +29,7 @@ struct Quotes(Topic);
 
 impl Handler for Quotes {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.0);

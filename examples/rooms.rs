@@ -74,6 +74,7 @@ fn checked(what: &str, name: &str) -> Result<String, String> {
 
 impl Handler for Rooms {
     type State = Guest;
+    type Notice = ();
 
     /// A client that the rooms cannot serve gets a status and a sentence, not a
     /// session.

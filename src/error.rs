@@ -11,7 +11,7 @@ pub use crate::router::RouteError;
 #[doc(inline)]
 pub use crate::runtime::Unavailable;
 #[doc(inline)]
-pub use crate::upgrade::OriginError;
+pub use crate::upgrade::{HeaderError, OriginError};
 
 /// Why a server could not start: what failed, the likely cause, and what to do, in one
 /// sentence. The kernel's error, where there is one, is part of the sentence, and as a

@@ -16,6 +16,7 @@
 //!
 //! impl Handler for Rooms {
 //!     type State = Topic;
+//!     type Notice = ();
 //!
 //!     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Topic {
 //!         let room = Topic::new(format!("room:{}", request.param("room").unwrap_or("lobby")));
@@ -210,7 +211,9 @@ pub use config::{Config, ConfigError, Endpoint};
 #[doc(inline)]
 pub use error::StartError;
 #[doc(inline)]
-pub use handler::{Acceptance, Context, Ended, Handler, Published, RoutePolicy};
+pub use handler::{
+    Acceptance, Context, Ended, Handler, Published, RouteContext, RoutePolicy, SessionId,
+};
 #[doc(inline)]
 pub use metrics::EndReason;
 #[doc(inline)]
@@ -228,7 +231,7 @@ pub use shutdown::Phase;
 #[doc(inline)]
 pub use sys::{Signal, StopSignals};
 #[doc(inline)]
-pub use upgrade::{Method, Params, Refusal, Request};
+pub use upgrade::{Method, Params, Refusal, Reply, Request};
 #[doc(inline)]
 pub use ws::{CloseCode, Message, PreparedFrame};
 

@@ -17,7 +17,7 @@ use self::control_plane::Control;
 use self::shards::Shards;
 use crate::config::{Config, Endpoint};
 use crate::error::StartError;
-use crate::handler::{Handler, Renew, RouteFactory, TakeUp, built_in};
+use crate::handler::{Context, Function, Handler, Renew, RouteFactory, TakeUp, built_in};
 use crate::handover::{HandOverSockets, Inherited};
 use crate::latest::Latest;
 use crate::listeners::Seen;
@@ -29,6 +29,7 @@ use crate::publisher::Publisher;
 use crate::router::Router;
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::upgrade::{ListedRoute, Pages, home_page};
+use crate::ws::Message;
 
 /// How the handlers of all routes take up other settings.
 #[derive(Clone)]
@@ -109,6 +110,30 @@ impl Server {
     ) -> Result<Self, StartError> {
         self.add_route(path, RouteFactory::new(make))?;
         Ok(self)
+    }
+
+    /// Serves a path with a function that is called with each message. Each shard has a
+    /// copy of it, which it calls from one thread only.
+    ///
+    /// ```
+    /// use corecast::{Config, Server};
+    ///
+    /// let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(1);
+    /// let server = Server::new(config)?
+    ///     .route_fn("/echo", |message, ctx| ctx.send(message))?
+    ///     .start()?;
+    /// # server.handle().drain();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the path is not one, or conflicts with another route's.
+    pub fn route_fn(
+        self,
+        path: &str,
+        message: impl FnMut(Message<'_>, &mut Context<'_>) + Clone + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        self.route(path, move || Function(message.clone()))
     }
 
     /// Takes over from the process that `inherited` comes from: its listeners

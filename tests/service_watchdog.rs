@@ -21,6 +21,7 @@ struct Stuck(Arc<AtomicBool>);
 
 impl Handler for Stuck {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, _: &mut Context<'_>) {}
 

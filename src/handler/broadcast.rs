@@ -28,6 +28,7 @@ impl Broadcast {
 
 impl Handler for Broadcast {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _request: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.topic);
@@ -69,6 +70,7 @@ impl BroadcastPerPath {
 impl Handler for BroadcastPerPath {
     /// The path's topic, its name shared with all of its sessions on the shard.
     type State = Topic;
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         accept_naming_path(request)

@@ -36,28 +36,35 @@
 //!   right after its request; the caller keeps them for the decoder.
 //! - **Every plain answer ends the connection** (`Connection: close`). A
 //!   connection carries one request; there is nothing to smuggle a second in.
-//! - **No byte of a request comes back in a response**, except a subprotocol
-//!   the handler chose, and that must be a token.
+//! - **No byte of a request comes back in a response**, except what the handler puts
+//!   there: a subprotocol, which must be a token, headers, which cannot leave their
+//!   line, and the body of a refusal or reply.
 
+mod acceptance;
 pub mod client;
 mod error;
+mod headers;
 mod origin;
 mod page;
 mod parse;
 #[cfg(test)]
 mod properties;
 mod refusal;
+mod reply;
 mod request;
 mod response;
 mod target;
 #[cfg(test)]
 mod tests;
 
+pub use acceptance::Acceptance;
 pub use error::HttpError;
+pub use headers::HeaderError;
 pub use origin::{OriginError, OriginPolicy};
 pub use page::{ListedRoute, Page, Pages, home_page};
 pub use parse::{Kind, MAX_HEADERS, Parsed, is_head, parse};
 pub use refusal::Refusal;
+pub use reply::Reply;
 pub use request::{Method, Params, Request};
 pub use response::Response;
 pub(crate) use target::{decode_segment, routing_pattern};

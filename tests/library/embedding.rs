@@ -31,6 +31,7 @@ struct Room {
 impl Handler for Room {
     /// The name, and the messages heard from it.
     type State = (String, u32);
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         match request.param("name") {
@@ -244,6 +245,7 @@ struct Hose {
 
 impl Handler for Hose {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.topic);

@@ -21,6 +21,7 @@ impl Handler for Fragile {
     // Without data on purpose: such states are interchangeable, and a session
     // that never got one must not take another's with it.
     type State = ();
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<corecast::handler::Acceptance, Refusal> {
         assert!(request.param("where") != Some("accept"), "as told");

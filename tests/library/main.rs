@@ -8,5 +8,6 @@ mod embedding;
 mod example_publishers;
 mod example_rooms;
 mod handler_panics;
+mod plain_requests;
 mod publisher;
 mod publisher_full;

@@ -27,6 +27,7 @@ struct Listener {
 
 impl Handler for Listener {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.topic);

@@ -28,6 +28,7 @@ struct Blocker {
 
 impl Handler for Blocker {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.topic);

@@ -24,6 +24,7 @@ struct Mirror;
 
 impl Handler for Mirror {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) {
         ctx.send_text(&format!("{} via {}", request.client(), request.peer().ip()));

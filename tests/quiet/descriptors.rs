@@ -33,6 +33,7 @@ struct Logging {
 
 impl Handler for Logging {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, _: &mut Context<'_>) {
         let thread = Path::new("/proc").join(fs::read_link("/proc/thread-self").unwrap());

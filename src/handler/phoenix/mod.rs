@@ -28,7 +28,6 @@ mod serve;
 mod settings;
 mod version;
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -46,7 +45,7 @@ pub use version::Version;
 
 use super::built_in::{BuiltIn, Settings};
 use super::gated::check_token;
-use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
+use super::{Acceptance, Context, Ended, Handler, RouteContext, RouteFactory, RoutePolicy};
 use crate::access::{TopicRule, Verifier};
 use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError};
 use crate::latest::{Latest, View};
@@ -236,8 +235,13 @@ impl fmt::Debug for PhoenixSession {
     }
 }
 
+/// The members that have come and gone on one shard, for the handlers on the others.
+#[derive(Debug)]
+pub struct PresenceChanges(Vec<Change>);
+
 impl Handler for PhoenixHandler {
     type State = PhoenixSession;
+    type Notice = PresenceChanges;
 
     /// As Plug does: phoenix.js asks for `/socket//websocket` where its endpoint
     /// ends in a slash.
@@ -299,16 +303,15 @@ impl Handler for PhoenixHandler {
         }
     }
 
-    fn tick(&mut self, ctx: &mut Context<'_>) {
+    fn tick(&mut self, ctx: &mut RouteContext<'_>) {
         self.say_what_changed(ctx);
     }
 
-    fn notice(&mut self, notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {
-        if let Some(changes) = notice.downcast_ref::<Vec<Change>>() {
-            changes
-                .iter()
-                .for_each(|change| self.presences.apply(change));
-        }
+    fn notice(&mut self, notice: &PresenceChanges, _ctx: &mut RouteContext<'_>) {
+        let PresenceChanges(changes) = notice;
+        changes
+            .iter()
+            .for_each(|change| self.presences.apply(change));
     }
 }
 
@@ -353,7 +356,7 @@ impl PhoenixHandler {
         changes
             .iter()
             .for_each(|change| self.presences.apply(change));
-        ctx.tell_others(changes);
+        ctx.tell_others::<Self>(PresenceChanges(changes));
     }
 }
 

@@ -12,7 +12,7 @@ use super::version::Version;
 use super::{PhoenixHandler, PhoenixSession};
 use crate::access::Claims;
 use crate::config::{JoinPolicy, PublishPolicy};
-use crate::handler::Context;
+use crate::handler::{Context, RouteContext};
 
 /// Longest name of a topic that may be joined, in bytes.
 const MAX_TOPIC_BYTES: usize = 1_024;
@@ -242,7 +242,7 @@ impl PhoenixHandler {
 
     /// Tells the subscribers on this shard which members came and went since the last
     /// time, as far as there is room; the rest with the next tick.
-    pub(super) fn say_what_changed(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn say_what_changed(&mut self, ctx: &mut RouteContext<'_>) {
         loop {
             while let Some((topic, frame)) = self.unsaid.pop_front() {
                 if ctx.publish_here(&topic, frame.clone()).is_full() {
@@ -257,7 +257,7 @@ impl PhoenixHandler {
     }
 
     /// Writes a difference for each version that is spoken in its topic here.
-    fn write_difference(&mut self, topic: &str, difference: &str, ctx: &Context<'_>) {
+    fn write_difference(&mut self, topic: &str, difference: &str, ctx: &RouteContext<'_>) {
         let Ok(payload) = serde_json::from_str(difference) else {
             debug_assert!(false, "a difference is JSON");
             return;

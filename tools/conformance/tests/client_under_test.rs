@@ -22,6 +22,7 @@ struct Fuzzer {
 
 impl Handler for Fuzzer {
     type State = String;
+    type Notice = ();
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> String {
         let path = request.path().to_owned();

@@ -29,6 +29,7 @@ struct Stalling(Arc<AtomicU64>);
 
 impl Handler for Stalling {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _request: &Request, _ctx: &mut Context<'_>) {}
 

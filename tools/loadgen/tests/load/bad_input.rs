@@ -158,6 +158,7 @@ struct Doorkeeper;
 
 impl Handler for Doorkeeper {
     type State = ();
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         let number: u32 = request.param("number").unwrap_or_default().parse().unwrap();

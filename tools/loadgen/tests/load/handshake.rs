@@ -21,6 +21,7 @@ struct Strict(Paths);
 
 impl Handler for Strict {
     type State = ();
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         if request.header("x-token") != Some("abc") {

@@ -39,6 +39,7 @@ struct Witness(Arc<Mutex<Vec<Seen>>>);
 
 impl Handler for Witness {
     type State = Seen;
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         let offered = request.subprotocols().find(|name| *name == "chat.v2");
