@@ -206,15 +206,11 @@ pub mod upgrade;
 #[doc(hidden)]
 pub mod ws;
 
-#[doc(inline)]
 pub use config::{Config, ConfigError, Endpoint};
-#[doc(inline)]
 pub use error::StartError;
-#[doc(inline)]
 pub use handler::{
     Acceptance, Context, Ended, Handler, Published, RouteContext, RoutePolicy, SessionId,
 };
-#[doc(inline)]
 pub use metrics::EndReason;
 #[doc(inline)]
 pub use participant::ShardId;

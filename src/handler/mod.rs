@@ -58,9 +58,10 @@ pub use chat::{Chat, ChatPerPath};
 pub use context::Context;
 pub use echo::Echo;
 pub(crate) use function::Function;
-pub use phoenix::{
-    Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession, Version as PhoenixVersion,
-};
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub use phoenix::Version as PhoenixVersion;
+pub use phoenix::{Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession};
 pub use policy::RoutePolicy;
 #[cfg(test)]
 pub(crate) use route::Registered;

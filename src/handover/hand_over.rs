@@ -74,6 +74,7 @@ enum State {
 
 /// How a hand-over was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Begun {
     /// A new process is being started.
     Now,
@@ -84,6 +85,7 @@ pub enum Begun {
 
 /// How a server was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stopped {
     /// It drains from now on.
     Now,

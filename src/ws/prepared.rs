@@ -79,6 +79,7 @@ impl PreparedFrame {
     }
 
     /// Whether the message is text or binary.
+    #[doc(hidden)]
     pub fn opcode(&self) -> OpCode {
         self.header().0.opcode
     }

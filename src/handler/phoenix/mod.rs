@@ -236,6 +236,7 @@ impl fmt::Debug for PhoenixSession {
 }
 
 /// The members that have come and gone on one shard, for the handlers on the others.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct PresenceChanges(Vec<Change>);
 
