@@ -93,8 +93,8 @@ test: test-clients ## Run all tests of the workspace and print a summary
 	exit $$status
 
 # The library without features: it serves, its examples compile, and tokens are refused.
-SMALL := $(CARGO) test --package corecast --no-default-features --features internals
-SMALL_LIBRARY := { $(SMALL) --test library && $(SMALL) --doc && $(SMALL) --lib access::token; }
+SMALL := $(CARGO) test --package corecast --no-default-features --features internals,testing
+SMALL_LIBRARY := { $(SMALL) --test library --test testing && $(SMALL) --doc && $(SMALL) --lib access::token; }
 
 # The conventional server has a workspace and a lock file of its own, so that
 # its dependencies stay out of the product's.
@@ -162,7 +162,7 @@ PUBLIC_API := $(TARGET)/public-api.txt
 LIST_PUBLIC_API = if ! $(CARGO) +nightly --version >/dev/null 2>&1; then \
 		echo '$@: SKIPPED, the face of the library is not looked at: rustdoc writes JSON on a nightly toolchain only; install one with: rustup toolchain install nightly --profile minimal' >&2; exit 0; fi; \
 	CARGO_TARGET_DIR=$(TARGET)/public-api $(CARGO) +nightly rustdoc --quiet --package corecast --lib \
-		--no-default-features --features log,service -- -Zunstable-options --output-format json --cap-lints allow && \
+		--no-default-features --features log,service,testing -- -Zunstable-options --output-format json --cap-lints allow && \
 	$(CARGO) run --quiet --package corecast-public-api -- $(TARGET)/public-api/doc/corecast.json >$(PUBLIC_API)
 
 .PHONY: public-api

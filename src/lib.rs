@@ -79,6 +79,7 @@
 //! | `internals` | The inside of the library for the tools of its repository: benchmarks, load generator, fuzz targets. No promise goes with it, and it is not in this documentation. |
 //! | `log` | `log`: a log on standard error that never waits for its reader. Without it events go to the [`tracing`] subscriber of your program, if it has one. |
 //! | `service` | `service`, which tells a service manager such as systemd how the server is, and `handover::HandOver`, with which a new process takes the place of this one. |
+//! | `testing` | `testing`, which calls a handler without a server: for the tests of your own handlers, as a dependency for development. |
 //! | `tokens` | Signed tokens (JWT) that say which topics of Phoenix Channels a session may join. Without it a configuration that names a key is refused. |
 
 #![cfg_attr(
@@ -121,6 +122,8 @@ pub mod service;
 mod session;
 mod shard;
 mod steer;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 // The modules that this project's own tools look into: public, though hidden, with the
 // feature `internals`, and without a promise.

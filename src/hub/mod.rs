@@ -97,6 +97,12 @@ impl Hub {
         self.topics.table.unsubscribe(own, topic)
     }
 
+    /// The topics that a session is in.
+    #[cfg(feature = "testing")]
+    pub(crate) fn topics_of(&self, own: &Subscriptions) -> impl Iterator<Item = &Topic> {
+        self.topics.table.topics_of(own)
+    }
+
     /// Takes a session out of all its topics.
     pub fn leave_all(&mut self, own: &mut Subscriptions) {
         self.topics.table.leave_all(own);

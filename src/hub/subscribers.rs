@@ -133,6 +133,15 @@ impl SubscriberTable {
         }
     }
 
+    /// The topics that a session is in.
+    #[cfg(feature = "testing")]
+    pub(super) fn topics_of(&self, own: &Subscriptions) -> impl Iterator<Item = &Topic> {
+        let first = self.subscriptions.get(own.0 as usize);
+        let all =
+            std::iter::successors(first, |before| self.subscriptions.get(before.next as usize));
+        all.map(|subscription| &self.topics[subscription.topic as usize].name)
+    }
+
     /// The topic of this name, if it exists.
     pub fn topic(&self, name: &str) -> Option<&Topic> {
         self.names.get_key_value(name).map(|(topic, _)| topic)
