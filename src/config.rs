@@ -65,6 +65,14 @@ impl Config {
         self
     }
 
+    /// The rights of clients on topics, whichever protocol they speak; an
+    /// [`AccessSettings`](crate::access::AccessSettings).
+    #[must_use]
+    pub fn access(mut self, access: impl Into<UnreadTable>) -> Self {
+        self.access = access.into();
+        self
+    }
+
     /// The settings of a built-in handler, which count for all of its routes: the table
     /// `[handlers.NAME]` of the program's file, which the handler reads itself.
     #[must_use]
@@ -132,6 +140,7 @@ impl RouteSetting {
             RouteSetting::new("/ws", "chat"),
             RouteSetting::new("/ws/{user_id}", "chat"),
             RouteSetting::new("/socket/websocket", "phoenix"),
+            RouteSetting::new("/topics/{topic}", "topics"),
         ]
     }
 }

@@ -220,7 +220,7 @@ pub use participant::ShardId;
 #[doc(inline)]
 pub use plane::ResolvedDriver;
 #[doc(inline)]
-pub use publication::Topic;
+pub use publication::{Content, Data, Topic};
 #[doc(inline)]
 pub use publisher::{PublishError, Publisher, Stopped};
 #[doc(inline)]

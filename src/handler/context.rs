@@ -1,11 +1,13 @@
 //! The operations open to a handler.
 
+use std::any::Any;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::hub::{Hub, Subscriptions, Topic};
+use crate::hub::{Errand, Hub, Order, Subscriptions, Topic};
 use crate::link::Answers;
 use crate::participant::ShardId;
 use crate::plane::SessionKey;
+use crate::publication::{Content, Form};
 use crate::ws::{CloseCode, Message, OpCode, PreparedFrame};
 
 use super::{Handler, SessionId};
@@ -128,8 +130,8 @@ impl Context<'_> {
         self.answer(|answers| answers.prepared(frame));
     }
 
-    /// Sends a frame to every subscriber of a topic, on every shard, this session
-    /// included if it is one.
+    /// Publishes to every subscriber of a topic, on every shard, this session included
+    /// if it is one: a [`PreparedFrame`], or a [`Content`] that says more.
     ///
     /// It is always accepted: this session is read no further while publications are
     /// backed up.
@@ -140,9 +142,9 @@ impl Context<'_> {
     ///     ctx.publish(room, PreparedFrame::new(message));
     /// }
     /// ```
-    pub fn publish(&mut self, topic: &Topic, frame: PreparedFrame) {
+    pub fn publish(&mut self, topic: &Topic, content: impl Into<Content>) {
         self.published = true;
-        self.hub.publish(topic, frame, None);
+        self.hub.publish(topic, content, None);
     }
 
     /// Like [`publish`](Context::publish), but not to this session.
@@ -154,12 +156,12 @@ impl Context<'_> {
     ///     ctx.publish_to_others(room, PreparedFrame::text(&format!("{guest} has come in")));
     /// }
     /// ```
-    pub fn publish_to_others(&mut self, topic: &Topic, frame: PreparedFrame) {
+    pub fn publish_to_others(&mut self, topic: &Topic, content: impl Into<Content>) {
         self.published = true;
-        self.hub.publish(topic, frame, Some(self.session.index));
+        self.hub.publish(topic, content, Some(self.session.index));
     }
 
-    /// Sends a frame to every subscriber of a topic on this shard, and to none
+    /// Publishes to every subscriber of a topic on this shard, and to none
     /// on others.
     ///
     /// ```
@@ -169,9 +171,56 @@ impl Context<'_> {
     ///     ctx.publish_here(topic, PreparedFrame::text(&text));
     /// }
     /// ```
-    pub fn publish_here(&mut self, topic: &Topic, frame: PreparedFrame) {
+    pub fn publish_here(&mut self, topic: &Topic, content: impl Into<Content>) {
         self.published = true;
-        self.hub.publish_here(topic, frame);
+        self.hub.publish_here(topic, content);
+    }
+
+    /// Sends a message to any session of the server, by its
+    /// [number](Context::session_id). It comes after what its handler has sent before,
+    /// and in no order with publications. A session that is over gets nothing; one that
+    /// reads too slowly is treated as a slow consumer.
+    ///
+    /// ```
+    /// # use corecast::{Context, PreparedFrame, SessionId};
+    /// fn whisper(to: SessionId, text: &str, ctx: &mut Context<'_>) {
+    ///     ctx.send_to(to, PreparedFrame::text(text));
+    /// }
+    /// ```
+    pub fn send_to(&mut self, session: SessionId, frame: PreparedFrame) {
+        self.order(session, Errand::Send(frame));
+    }
+
+    /// Closes any session of the server, by its [number](Context::session_id).
+    ///
+    /// ```
+    /// # use corecast::{CloseCode, Context, SessionId};
+    /// fn replace(before: SessionId, ctx: &mut Context<'_>) {
+    ///     ctx.close_session(before, CloseCode::new(4001).unwrap(), "logged in elsewhere");
+    /// }
+    /// ```
+    pub fn close_session(&mut self, session: SessionId, code: CloseCode, reason: &str) {
+        self.order(session, Errand::Close(code, reason.to_owned()));
+    }
+
+    /// Has the handler of any session of the server called for it: its
+    /// [`Handler::visit`] gets the content.
+    ///
+    /// ```
+    /// # use corecast::{Context, SessionId};
+    /// struct Credit(u64);
+    ///
+    /// fn pay(to: SessionId, amount: u64, ctx: &mut Context<'_>) {
+    ///     ctx.visit(to, Credit(amount));
+    /// }
+    /// ```
+    pub fn visit(&mut self, session: SessionId, content: impl Any + Send + Sync) {
+        self.order(session, Errand::Visit(Box::new(content)));
+    }
+
+    fn order(&mut self, session: SessionId, errand: Errand) {
+        let session = session.as_u128();
+        self.hub.order(Order { session, errand });
     }
 
     /// Tells the handlers of this route on all other shards something: their
@@ -272,6 +321,14 @@ impl Context<'_> {
                 .subscribe(self.session.index, self.subscriptions, topic)
     }
 
+    /// The same for another form of the topic's publications than their data.
+    pub(crate) fn subscribe_in(&mut self, topic: &Topic, form: Form) -> bool {
+        self.answers.is_some()
+            && self
+                .hub
+                .subscribe_in(self.session.index, self.subscriptions, topic, form)
+    }
+
     /// Takes this session out of a topic. Returns `false` if it was not in it. A session
     /// that ends leaves all its topics by itself.
     ///
@@ -311,7 +368,7 @@ impl Context<'_> {
     /// }
     /// ```
     pub fn session_id(&self) -> SessionId {
-        SessionId(u128::from(self.shard.0) << 64 | u128::from(self.session.to_bits()))
+        SessionId::new(self.shard, self.session)
     }
 
     /// The shard this session lives on.

@@ -42,6 +42,7 @@ pub(crate) mod built_in;
 mod chat;
 mod context;
 mod echo;
+mod forms;
 mod function;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -51,12 +52,14 @@ mod policy;
 mod route;
 mod route_context;
 mod session_id;
+mod topics;
 
 pub use crate::upgrade::Acceptance;
 pub use broadcast::{Broadcast, BroadcastPerPath};
 pub use chat::{Chat, ChatPerPath};
 pub use context::Context;
 pub use echo::Echo;
+pub(crate) use forms::write_form;
 pub(crate) use function::Function;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -68,6 +71,8 @@ pub(crate) use route::Registered;
 pub(crate) use route::{Renew, Route, RouteFactory, TakeUp, guarded};
 pub use route_context::{Published, RouteContext};
 pub use session_id::SessionId;
+
+use std::any::Any;
 
 use crate::metrics::EndReason;
 use crate::upgrade::{Refusal, Reply, Request};
@@ -147,6 +152,17 @@ pub trait Handler: 'static {
     /// for what is published here in turn. No session is served, so `ctx` cannot send; a
     /// publication on all shards may find no room ([`Published`]).
     fn notice(&mut self, _notice: &Self::Notice, _ctx: &mut RouteContext<'_>) {}
+
+    /// A session is called upon from elsewhere: by a handler ([`Context::visit`]) or by
+    /// another thread ([`Publisher::visit`](crate::publisher::Publisher::visit)). `ctx` is
+    /// the session's own. By default nothing happens.
+    fn visit(
+        &mut self,
+        _state: &mut Self::State,
+        _content: &(dyn Any + Send + Sync),
+        _ctx: &mut Context<'_>,
+    ) {
+    }
 
     /// As much time has passed as the [`policy`](Handler::policy) says
     /// ([`RoutePolicy::tick_interval`]), or more: it is left out while publications are

@@ -29,7 +29,9 @@ pub(crate) trait Route {
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> u32;
     fn message(&mut self, slot: u32, message: Message<'_>, ctx: &mut Context<'_>);
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>);
-    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut RouteContext<'_>);
+    /// Whether the notice was of the handler's type, which is called then.
+    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut RouteContext<'_>) -> bool;
+    fn visit(&mut self, slot: u32, content: &(dyn Any + Send + Sync), ctx: &mut Context<'_>);
     fn tick(&mut self, ctx: &mut RouteContext<'_>);
     fn policy(&self) -> RoutePolicy;
 }
@@ -76,11 +78,16 @@ impl<H: Handler> Route for Registered<H> {
         }
     }
 
-    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut RouteContext<'_>) {
-        match notice.downcast_ref() {
-            Some(notice) => self.handler.notice(notice, ctx),
-            // It was told with `tell_others::<Another>`.
-            None => tracing::error!("a notice is not of the type that its handler takes"),
+    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut RouteContext<'_>) -> bool {
+        let notice = notice.downcast_ref();
+        notice
+            .map(|notice| self.handler.notice(notice, ctx))
+            .is_some()
+    }
+
+    fn visit(&mut self, slot: u32, content: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
+        if let Some(state) = self.states.get_mut(slot) {
+            self.handler.visit(state, content, ctx);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::hub::{Hub, Topic};
 use crate::participant::ShardId;
+use crate::publication::{Content, Form};
 use crate::ws::PreparedFrame;
 
 use super::Handler;
@@ -76,9 +77,9 @@ impl RouteContext<'_> {
     ///     !published.is_full()
     /// }
     /// ```
-    pub fn publish(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+    pub fn publish(&mut self, topic: &Topic, content: impl Into<Content>) -> Published {
         self.if_room(!self.hub.is_congested(), |ctx| {
-            ctx.hub.publish(topic, frame, None);
+            ctx.hub.publish(topic, content, None);
         })
     }
 
@@ -93,10 +94,28 @@ impl RouteContext<'_> {
     ///     !ctx.publish_here(lobby, PreparedFrame::text(&shard)).is_full()
     /// }
     /// ```
-    pub fn publish_here(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+    pub fn publish_here(&mut self, topic: &Topic, content: impl Into<Content>) -> Published {
         self.if_room(self.hub.has_room_here(), |ctx| {
-            ctx.hub.publish_here(topic, frame);
+            ctx.hub.publish_here(topic, content);
         })
+    }
+
+    /// Sends a frame to those subscribers of a topic on this shard that get its
+    /// publications in this form.
+    pub(crate) fn publish_here_in(
+        &mut self,
+        topic: &Topic,
+        form: Form,
+        frame: PreparedFrame,
+    ) -> Published {
+        self.if_room(self.hub.has_room_here(), |ctx| {
+            ctx.hub.publish_here_in(topic, form, frame);
+        })
+    }
+
+    /// Whether a session of this shard gets the publications to a topic in this form.
+    pub(crate) fn has_form_here(&self, topic: &str, form: Form) -> bool {
+        self.hub.has_form_here(topic, form)
     }
 
     /// Tells the handlers of this route on all other shards something: their

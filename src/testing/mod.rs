@@ -51,18 +51,18 @@ pub use heard::Heard;
 pub use request::TestRequest;
 
 use self::session::Session;
-use crate::handler::{Context, Ended, Handler, RouteContext};
-use crate::hub::{Hub, ShardMessage};
+use crate::handler::{Context, Ended, Handler, RouteContext, SessionId, write_form};
+use crate::hub::{Errand, Hub, Order, ShardMessage};
 use crate::link::Answers;
 use crate::mesh::{OutsideEnd, ShardEnd, ShardWaker, connect};
 use crate::metrics::{EndReason, ShardMetrics};
 use crate::participant::Participant;
 use crate::plane::SessionKey;
-use crate::publication::{Publication, Topic};
+use crate::publication::{Content, Publication, Topic};
 use crate::router::Router;
 use crate::sys::EventFd;
 use crate::upgrade::{Refusal, Reply, Request};
-use crate::ws::{CloseCode, Message, PreparedFrame};
+use crate::ws::{CloseCode, Message};
 
 /// Messages on a ring, and publications pending on a shard, before publishers feel it:
 /// the defaults of a server.
@@ -76,7 +76,7 @@ pub struct TestRoute<H: Handler> {
     sessions: Vec<Session<H::State>>,
     /// A participant that has no sessions and sees all that is published.
     witness: ShardEnd<ShardMessage>,
-    published: Vec<(Topic, PreparedFrame)>,
+    published: Vec<(Topic, Content)>,
     outside: OutsideEnd<ShardMessage>,
 }
 
@@ -90,6 +90,15 @@ struct Shard<H> {
 /// Names a session of a [`TestRoute`], also when it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TestSession(usize);
+
+impl TestSession {
+    fn key(self) -> SessionKey {
+        SessionKey {
+            index: self.0 as u32,
+            generation: 0,
+        }
+    }
+}
 
 impl<H: Handler> TestRoute<H> {
     /// A route with this pattern, whose handler is made once for each shard.
@@ -116,9 +125,11 @@ impl<H: Handler> TestRoute<H> {
         let witness = ends.pop().expect("it was asked for");
         let shards = ends.into_iter().map(|end| {
             let metrics = Arc::new(ShardMetrics::default());
+            let mut hub = Hub::new(end, RING_CAPACITY, Arc::clone(&metrics));
+            hub.write_forms_with(write_form);
             Shard {
                 handler: make(),
-                hub: Hub::new(end, RING_CAPACITY, Arc::clone(&metrics)),
+                hub,
                 metrics,
                 answers: Vec::new(),
             }
@@ -226,6 +237,11 @@ impl<H: Handler> TestRoute<H> {
     /// A session ends for this reason, as if the client or the server had ended it.
     /// Nothing happens if it is over.
     pub fn end(&mut self, session: TestSession, reason: EndReason, code: Option<CloseCode>) {
+        self.tell_end(session, reason, code);
+        self.settle();
+    }
+
+    fn tell_end(&mut self, session: TestSession, reason: EndReason, code: Option<CloseCode>) {
         let kept = &mut self.sessions[session.0];
         let Some(state) = kept.state.take() else {
             return;
@@ -236,7 +252,6 @@ impl<H: Handler> TestRoute<H> {
             ctx.mute();
             handler.close(state, Ended { reason, code }, ctx);
         });
-        self.settle();
     }
 
     /// Lets time pass: each shard's handler has a tick.
@@ -248,10 +263,10 @@ impl<H: Handler> TestRoute<H> {
     }
 
     /// Publishes as a [`Publisher`](crate::Publisher) does.
-    pub fn publish(&mut self, topic: &Topic, frame: PreparedFrame) {
+    pub fn publish(&mut self, topic: &Topic, content: impl Into<Content>) {
         let publication = Publication {
             topic: topic.clone(),
-            message: frame,
+            content: content.into(),
             origin: Participant::Outside,
         };
         let message = ShardMessage::Publish(Arc::new(publication));
@@ -272,6 +287,12 @@ impl<H: Handler> TestRoute<H> {
         closed.map(|(code, reason)| (*code, reason.as_str()))
     }
 
+    /// The number of a session, as its handler sees it.
+    pub fn session_id(&self, session: TestSession) -> SessionId {
+        let shard = self.shards[self.sessions[session.0].shard].hub.mesh().id();
+        SessionId::new(shard, session.key())
+    }
+
     /// The names of the topics that a session is in, sorted.
     pub fn topics(&self, session: TestSession) -> Vec<String> {
         let kept = &self.sessions[session.0];
@@ -283,7 +304,7 @@ impl<H: Handler> TestRoute<H> {
 
     /// What the handlers have published on all shards since this was last asked, whether
     /// or not a session heard it.
-    pub fn published(&mut self) -> Vec<(Topic, PreparedFrame)> {
+    pub fn published(&mut self) -> Vec<(Topic, Content)> {
         std::mem::take(&mut self.published)
     }
 
@@ -311,10 +332,7 @@ impl<H: Handler> TestRoute<H> {
         let shard = &mut self.shards[kept.shard];
         let outlet = &mut kept.outlet;
         let answers = Answers::new(outlet, &mut shard.answers, &shard.metrics, 0);
-        let key = SessionKey {
-            index: session.0 as u32,
-            generation: 0,
-        };
+        let key = session.key();
         let (hub, subscriptions) = (&mut shard.hub, &mut kept.subscriptions);
         let mut ctx = Context::new(key, 0, hub, subscriptions, Some(answers));
         let result = call(&mut shard.handler, kept.state.as_mut(), &mut ctx);
@@ -331,12 +349,45 @@ impl<H: Handler> TestRoute<H> {
     fn end_if_closed(&mut self, session: TestSession) {
         let code = self.closed(session).map(|(code, _)| code);
         if code.is_some() {
-            self.end(session, EndReason::HandlerClosed, code);
+            self.tell_end(session, EndReason::HandlerClosed, code);
+            self.settle();
         }
     }
 
-    /// Delivers and tells until nothing is left.
+    /// Delivers, tells and does what was ordered until nothing is left.
     fn settle(&mut self) {
+        let mut orders = Vec::new();
+        while self.deliver(&mut orders) {
+            for (key, order) in orders.drain(..) {
+                self.follow(TestSession(key.index as usize), &order);
+            }
+        }
+    }
+
+    /// Does what was ordered for a session from elsewhere, if there is such a session.
+    fn follow(&mut self, session: TestSession, order: &Order) {
+        let kept = self.sessions.get_mut(session.0);
+        let Some(kept) = kept.filter(|kept| kept.state.is_some()) else {
+            return;
+        };
+        match &order.errand {
+            Errand::Send(frame) => kept.receive(frame.as_bytes()),
+            Errand::Close(code, reason) => kept.closed = Some((*code, reason.clone())),
+            Errand::Visit(content) => self.call(session, |handler, state, ctx| {
+                if let Some(state) = state {
+                    handler.visit(state, &**content, ctx);
+                }
+            }),
+        }
+        let code = self.closed(session).map(|(code, _)| code);
+        if code.is_some() {
+            self.tell_end(session, EndReason::HandlerClosed, code);
+        }
+    }
+
+    /// Delivers and tells what is on its way, and collects orders. Whether there was
+    /// anything.
+    fn deliver(&mut self, orders: &mut Vec<(SessionKey, Arc<Order>)>) -> bool {
         let TestRoute {
             shards,
             sessions,
@@ -344,33 +395,31 @@ impl<H: Handler> TestRoute<H> {
             published,
             ..
         } = self;
-        let mut is_busy = true;
-        while is_busy {
-            is_busy = false;
-            for Shard { handler, hub, .. } in &mut *shards {
-                hub.flush_mesh();
-                hub.expect_incoming();
-                hub.receive();
-                while let Some(notice) = hub.next_notice() {
-                    let content = notice.content.downcast_ref();
-                    let content = content.expect("a notice is told with tell_others::<Self>");
-                    handler.notice(content, &mut RouteContext::new(0, hub));
-                    is_busy = true;
-                }
-                is_busy |= hub.has_work() || hub.mesh().backlogged() > 0;
-                hub.run_slice(usize::MAX, |session, run| {
-                    sessions[session as usize].receive(run.as_bytes());
-                });
-                hub.flush_mesh();
+        let mut is_busy = false;
+        for Shard { handler, hub, .. } in &mut *shards {
+            hub.flush_mesh();
+            hub.expect_incoming();
+            hub.receive();
+            while let Some(notice) = hub.next_notice() {
+                let content = notice.content.downcast_ref();
+                let content = content.expect("a notice is told with tell_others::<Self>");
+                handler.notice(content, &mut RouteContext::new(0, hub));
+                is_busy = true;
             }
-            let taken = witness.receive(usize::MAX, |message| {
-                if let ShardMessage::Publish(publication) = message
-                    && publication.origin != Participant::Outside
-                {
-                    published.push((publication.topic.clone(), publication.message.clone()));
-                }
+            is_busy |= hub.has_work() || hub.mesh().backlogged() > 0;
+            hub.run_slice(usize::MAX, |session, run| {
+                sessions[session as usize].receive(run.as_bytes());
             });
-            is_busy |= taken > 0;
+            orders.extend(std::iter::from_fn(|| hub.next_order()));
+            hub.flush_mesh();
         }
+        let taken = witness.receive(usize::MAX, |message| {
+            if let ShardMessage::Publish(publication) = message
+                && publication.origin != Participant::Outside
+            {
+                published.push((publication.topic.clone(), publication.content.clone()));
+            }
+        });
+        is_busy || taken > 0 || !orders.is_empty()
     }
 }

@@ -8,6 +8,8 @@ mod embedding;
 mod example_publishers;
 mod example_rooms;
 mod handler_panics;
+mod latest_of_each_key;
 mod plain_requests;
 mod publisher;
 mod publisher_full;
+mod session_orders;
