@@ -5,13 +5,14 @@
 //! How: `corecast::testing` with a handler that uses everything there is. It has a
 //! program of its own because it needs a feature that the server has not.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use corecast::testing::{Heard, TestRequest, TestRoute, TestSession};
 use corecast::{
     Acceptance, CloseCode, Context, Data, EndReason, Ended, Handler, Message, PreparedFrame,
-    Refusal, Reply, Request, RouteContext, RoutePolicy, Topic,
+    Refusal, Reply, Request, RouteContext, RoutePolicy, SessionId, Topic,
 };
 
 /// A room per path. The handlers on all shards know how many guests all have had.
@@ -59,6 +60,15 @@ impl Handler for Rooms {
         match message {
             Message::Text("guests") => ctx.send_text(&self.guests.to_string()),
             Message::Text("go") => ctx.close(CloseCode::NORMAL_CLOSURE, "as you wish"),
+            Message::Text(text) if text.starts_with("to ") => {
+                let mut words = text.split(' ').skip(1);
+                let session: SessionId = words.next().unwrap().parse().unwrap();
+                match words.next().unwrap() {
+                    "close" => ctx.close_session(session, CloseCode::FORBIDDEN, "out"),
+                    "visit" => ctx.visit(session, guest.name.clone()),
+                    text => ctx.send_to(session, PreparedFrame::text(text)),
+                }
+            }
             Message::Text("all") => {
                 ctx.subscribe(&Topic::new("all"));
             }
@@ -78,6 +88,11 @@ impl Handler for Rooms {
             PreparedFrame::text(&format!("{} is gone", guest.name)),
         );
         self.ends.push((guest.name, ended.reason, ended.code));
+    }
+
+    fn visit(&mut self, guest: &mut Guest, from: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
+        let from: &String = from.downcast_ref().unwrap();
+        ctx.send_text(&format!("{}, {from} calls", guest.name));
     }
 
     fn notice(&mut self, (): &(), _ctx: &mut RouteContext<'_>) {
@@ -130,7 +145,7 @@ fn sessions_on_all_shards_hear_each_other_in_order() {
     assert_eq!(published.len(), 3 + 3_000, "and three greetings");
     let (topic, frame) = &published[4];
     assert_eq!(topic, &Topic::new("kitchen"));
-    assert_eq!(frame.data(), Data::Text("1"));
+    assert_eq!(frame.data(), Data::Json("1"));
 }
 
 #[test]
@@ -185,6 +200,33 @@ fn ends_are_told_once() {
     assert_eq!(route.handler(1).ends.len(), 1);
     let late = catch_unwind(AssertUnwindSafe(|| route.text(ann, "still here")));
     assert!(late.is_err(), "a session that is over says nothing");
+}
+
+#[test]
+fn a_session_is_reached_from_any_other() {
+    let mut route = route(2);
+    let [ann, ben] = ann_and_ben(&mut route);
+    for (from, to, name) in [(ann, ben, "ann"), (ben, ann, "ben"), (ann, ann, "ann")] {
+        let number = route.session_id(to);
+        route.text(from, &format!("to {number} hello"));
+        route.text(from, &format!("to {number} visit"));
+        let heard = route.heard(to);
+        assert_eq!(heard[0], "hello");
+        assert!(
+            format!("{heard:?}").contains(&format!("{name} calls")),
+            "{heard:?}"
+        );
+    }
+    let number = route.session_id(ben);
+    route.text(ann, &format!("to {number} close"));
+    assert_eq!(route.closed(ben), Some((CloseCode::FORBIDDEN, "out")));
+    assert_eq!(route.handler(1).ends[0].1, EndReason::HandlerClosed);
+    assert_eq!(route.heard(ann), ["ben is gone"]);
+    // It is over, and so is what is said to it.
+    for number in [number, SessionId::from(7)] {
+        route.text(ann, &format!("to {number} hello"));
+    }
+    assert!(route.heard(ben).is_empty());
 }
 
 #[test]
