@@ -279,7 +279,7 @@ fuzz_target!(|case: Case| {
         .into_iter()
         .map(|end| Shard {
             hub: Hub::new(end, max_pending, Arc::new(ShardMetrics::default())),
-            sessions: vec![Subscriptions::default(); usize::from(SESSIONS)],
+            sessions: (0..SESSIONS).map(|_| Subscriptions::default()).collect(),
             published: 0,
             told: 0,
             heard: vec![0; count],
