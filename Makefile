@@ -93,8 +93,8 @@ test: test-clients ## Run all tests of the workspace and print a summary
 	exit $$status
 
 # The library without features: it serves, its examples compile, and tokens are refused.
-SMALL := $(CARGO) test --package corecast --no-default-features
-SMALL_LIBRARY := { $(SMALL) --test library && $(SMALL) --doc && $(SMALL) --lib access::token; }
+SMALL := $(CARGO) test --package corecast --no-default-features --features internals,testing
+SMALL_LIBRARY := { $(SMALL) --test library --test testing && $(SMALL) --doc && $(SMALL) --lib access::token; }
 
 # The conventional server has a workspace and a lock file of its own, so that
 # its dependencies stay out of the product's.
@@ -142,17 +142,37 @@ test-clients: ## Install the clients and requests of others that the tests use i
 	else echo 'test-clients: pip failed: the test with requests of others will be skipped'; fi
 
 .PHONY: lint
-lint: ## Check formatting, clippy and the documentation; any warning fails
+lint: ## Check formatting, clippy, the documentation and the library's face; any warning fails
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package corecast --no-default-features --all-targets -- -D warnings
 	$(MAKE) --no-print-directory features links
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+	$(MAKE) --no-print-directory public-api-check
 	$(BASELINE_CARGO) fmt --check
 	$(BASELINE_CARGO) clippy --all-targets -- -D warnings
 	cd tools/fuzz && $(CARGO) fmt --check
 	RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=$(TARGET)/fuzzing \
 		$(CARGO) clippy --package corecast --lib --no-default-features --features cli,tokens -- -D warnings
+
+# The face of the library: what an embedder can name. Rustdoc writes its JSON on a
+# nightly toolchain only; without one nothing is compared, and a line says so. Of the
+# features, those that show something are on.
+PUBLIC_API := $(TARGET)/public-api.txt
+LIST_PUBLIC_API = if ! $(CARGO) +nightly --version >/dev/null 2>&1; then \
+		echo '$@: SKIPPED, the face of the library is not looked at: rustdoc writes JSON on a nightly toolchain only; install one with: rustup toolchain install nightly --profile minimal' >&2; exit 0; fi; \
+	CARGO_TARGET_DIR=$(TARGET)/public-api $(CARGO) +nightly rustdoc --quiet --package corecast --lib \
+		--no-default-features --features log,service,testing -- -Zunstable-options --output-format json --cap-lints allow && \
+	$(CARGO) run --quiet --package corecast-public-api -- $(TARGET)/public-api/doc/corecast.json >$(PUBLIC_API)
+
+.PHONY: public-api
+public-api: ## Write docs/public-api.txt, every public item of the library, after a change that is meant
+	@$(LIST_PUBLIC_API) && cp $(PUBLIC_API) docs/public-api.txt
+
+.PHONY: public-api-check
+public-api-check:
+	@$(LIST_PUBLIC_API) && { diff --unified=0 docs/public-api.txt $(PUBLIC_API) || { \
+		echo 'public-api-check: the face of the library has changed, as shown above (+ is new). If that is meant, write the list anew with: make public-api' >&2; exit 1; }; }
 
 # The library that others build servers with must not bring dependencies that
 # only our program needs.

@@ -18,7 +18,7 @@ fn join_and_leave(bencher: Bencher<'_, '_>, others: usize) {
     let topics: Vec<Topic> = (0..others)
         .map(|i| Topic::new(format!("room:{i}")))
         .collect();
-    let mut own = vec![Subscriptions::default(); SESSIONS as usize];
+    let mut own: Vec<_> = (0..SESSIONS).map(|_| Subscriptions::default()).collect();
     for topic in &topics {
         for session in 0..SESSIONS {
             table.subscribe(session, &mut own[session as usize], topic, Form::Data);

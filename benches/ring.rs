@@ -17,7 +17,6 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use corecast::config::Config;
 use corecast::hub::{Hub, ShardMessage, Topic};
 use corecast::mesh::ShardEnd;
 use corecast::metrics::ShardMetrics;
@@ -27,7 +26,7 @@ use corecast::ws::PreparedFrame;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use rtrb::{Consumer, Producer, RingBuffer};
-use support::audience::{hub, shards};
+use support::audience::{RING_CAPACITY, hub, shards};
 use support::cores::{Peer, spin_until};
 use support::texts::noise;
 
@@ -46,7 +45,7 @@ fn main() {
 }
 
 fn ring() -> (Producer<usize>, Consumer<usize>) {
-    RingBuffer::new(Config::default().ring_capacity)
+    RingBuffer::new(RING_CAPACITY)
 }
 
 fn mesh() -> [ShardEnd<ShardMessage>; 2] {

@@ -18,14 +18,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{HeaderName, RETRY_AFTER};
 use axum::routing::post;
-use corecast::config::Config;
-use corecast::error::StartError;
-use corecast::handler::{Context, Handler};
-use corecast::hub::Topic;
-use corecast::publisher::{PublishError, Publisher};
-use corecast::server::{RunningServer, Server};
-use corecast::upgrade::Request;
-use corecast::ws::{Message, PreparedFrame};
+use corecast::{
+    Config, Context, Handler, Message, PreparedFrame, PublishError, Publisher, Request,
+    RunningServer, Server, StartError, Topic,
+};
 use tokio::net::TcpListener;
 
 /// A session receives what is published to the topic that its path names. A message of
@@ -34,6 +30,7 @@ struct Topics;
 
 impl Handler for Topics {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&topic(request.param("topic").unwrap_or_default()));
@@ -52,11 +49,7 @@ fn topic(name: &str) -> Topic {
 /// # Errors
 /// As [`Server::start`].
 pub fn websockets(address: SocketAddr) -> Result<RunningServer, StartError> {
-    let config = Config {
-        listen: vec![address.into()],
-        admin: None,
-        ..Config::default()
-    };
+    let config = Config::new().listen([address.into()]);
     Server::new(config)?
         .route("/topics/{topic}", || Topics)?
         .start()

@@ -15,15 +15,11 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corecast::config::{Config, SlowConsumerPolicy};
-use corecast::error::StartError;
-use corecast::handler::{Context, Handler};
-use corecast::hub::Topic;
-use corecast::publisher::{PublishError, Publisher};
-use corecast::server::{RunningServer, Server};
-use corecast::sys::StopSignals;
-use corecast::upgrade::Request;
-use corecast::ws::{Message, PreparedFrame};
+use corecast::config::SlowConsumerPolicy;
+use corecast::{
+    Config, Context, Handler, Message, PreparedFrame, PublishError, Publisher, Request,
+    RunningServer, Server, StartError, StopSignals, Topic,
+};
 
 /// Time between two quotes.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -33,6 +29,7 @@ struct Quotes(Topic);
 
 impl Handler for Quotes {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.0);
@@ -46,12 +43,9 @@ impl Handler for Quotes {
 /// # Errors
 /// As [`Server::start`].
 pub fn start(address: SocketAddr) -> Result<RunningServer, StartError> {
-    let config = Config {
-        listen: vec![address.into()],
-        admin: None,
-        slow_consumer: SlowConsumerPolicy::Drop,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen([address.into()])
+        .slow_consumer(SlowConsumerPolicy::Drop);
     let topic = Topic::new("quotes");
     let handlers = topic.clone();
     let make = move || Quotes(handlers.clone());
@@ -79,7 +73,8 @@ fn publish_quotes(publisher: &Publisher, topic: &Topic) {
         );
         match publisher.try_publish(topic, PreparedFrame::text(&quote)) {
             Ok(()) | Err(PublishError::Full) => {}
-            Err(PublishError::Stopped) => return,
+            // The server has stopped.
+            Err(_) => return,
         }
         planned += INTERVAL;
         thread::sleep(planned.saturating_duration_since(Instant::now()));

@@ -22,14 +22,10 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::thread;
 
-use corecast::config::Config;
-use corecast::error::StartError;
-use corecast::handler::{Acceptance, Context, Ended, Handler};
-use corecast::hub::Topic;
-use corecast::server::Server;
-use corecast::sys::StopSignals;
-use corecast::upgrade::{Refusal, Request};
-use corecast::ws::{CloseCode, Message, PreparedFrame};
+use corecast::{
+    Acceptance, CloseCode, Config, Context, Ended, Handler, Message, PreparedFrame, Refusal,
+    Request, Server, StartError, StopSignals, Topic,
+};
 
 const MAX_NAME_CHARS: usize = 32;
 const MAX_TEXT_BYTES: usize = 2_000;
@@ -78,6 +74,7 @@ fn checked(what: &str, name: &str) -> Result<String, String> {
 
 impl Handler for Rooms {
     type State = Guest;
+    type Notice = ();
 
     /// A client that the rooms cannot serve gets a status and a sentence, not a
     /// session.
@@ -106,7 +103,7 @@ impl Handler for Rooms {
                 let line = format!("{}: {text}", guest.name);
                 ctx.publish(&guest.room, PreparedFrame::text(&line));
             }
-            Message::Binary(_) => ctx.close(CloseCode::UNSUPPORTED, "rooms speak text"),
+            Message::Binary(_) => ctx.close(CloseCode::UNSUPPORTED_DATA, "rooms speak text"),
         }
     }
 
@@ -117,11 +114,7 @@ impl Handler for Rooms {
 
 /// A server with rooms and nothing else.
 pub fn server(listen: SocketAddr) -> Result<Server, StartError> {
-    let config = Config {
-        listen: vec![listen.into()],
-        admin: None,
-        ..Config::default()
-    };
+    let config = Config::new().listen([listen.into()]);
     Server::new(config)?.route("/rooms/{room}", || Rooms)
 }
 

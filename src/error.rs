@@ -1,86 +1,92 @@
 //! Why a server could not start.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
 use crate::config::ConfigError;
-use crate::router::RouteError;
-use crate::runtime::Unavailable;
+#[doc(inline)]
+pub use crate::plane::uring::Unavailable as UringUnavailable;
+#[doc(inline)]
+pub use crate::router::RouteError;
+#[doc(inline)]
+pub use crate::runtime::Unavailable;
+#[doc(inline)]
+pub use crate::upgrade::{HeaderError, OriginError};
 
-/// Why a server could not start: what failed, the likely cause, and what to do.
-#[derive(Debug)]
+/// Why a server could not start: what failed, the likely cause, and what to do, in one
+/// sentence. The kernel's error, where there is one, is part of the sentence, and as a
+/// value the [`source`](std::error::Error::source).
+///
+/// ```
+/// use std::error::Error;
+/// use std::io;
+///
+/// use corecast::{Config, Server};
+///
+/// let elsewhere = ["192.0.2.1:8080".parse()?];
+/// let error = Server::new(Config::new().listen(elsewhere).shards(1))?.start().unwrap_err();
+/// assert!(error.to_string().contains("not one of this host's"));
+/// let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+/// assert_eq!(cause.unwrap().kind(), io::ErrorKind::AddrNotAvailable);
+/// # Ok::<(), Box<dyn Error>>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// A setting cannot stand.
-    Config(ConfigError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A route cannot stand.
-    Route(RouteError),
+    #[error(transparent)]
+    Route(#[from] RouteError),
     /// An allowed origin is not one.
-    Origin(String),
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     /// io_uring or epoll cannot be had.
-    Driver(Unavailable),
+    #[error(transparent)]
+    Driver(#[from] Unavailable),
     /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}; {}", listen_remedy(error, *address))]
+    #[non_exhaustive]
     Listen {
         /// The address.
         address: SocketAddr,
         /// The kernel's error.
+        #[source]
         error: io::Error,
     },
     /// Another server listens on the address, and sharing it was not asked for.
+    #[error(
+        "another server listens on {address} already, and each would get a part of the \
+         connections; stop it ('ss -ltnp' names it), choose another port, or start this one \
+         beside it with --share-port"
+    )]
+    #[non_exhaustive]
     Shared {
         /// The address.
         address: SocketAddr,
     },
     /// The control plane cannot listen on its address.
-    Admin(io::Error),
+    #[error("the control plane cannot start: {0}")]
+    Admin(#[source] io::Error),
     /// Descriptors or memory ran out.
-    Descriptors(io::Error),
+    #[error(
+        "descriptors or memory ran out at start: {0}; raise the limit with 'ulimit -n' \
+         (LimitNOFILE= in a unit)"
+    )]
+    Descriptors(#[source] io::Error),
     /// A thread could not be started.
-    Thread(io::Error),
+    #[error(
+        "a thread could not be started: {0}; raise the limit on threads with 'ulimit -u' \
+         (TasksMax= in a unit, pids.max of a container), or use fewer --shards"
+    )]
+    Thread(#[source] io::Error),
     /// The process that this one was to replace goes on itself.
-    OldProcess(io::Error),
+    #[error("the process that this one was to replace goes on itself: {0}")]
+    OldProcess(#[source] io::Error),
     /// A shard ended before it ran.
+    #[error("a shard ended before it ran; its log says why")]
     ShardLost,
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Config(error) => error.fmt(f),
-            StartError::Route(error) => error.fmt(f),
-            StartError::Origin(problem) => f.write_str(problem),
-            StartError::Driver(unavailable) => unavailable.fmt(f),
-            StartError::Listen { address, error } => {
-                write!(
-                    f,
-                    "cannot listen on {address}: {error}; {}",
-                    listen_remedy(error, *address)
-                )
-            }
-            StartError::Shared { address } => write!(
-                f,
-                "another server listens on {address} already, and each would get a part of the \
-                 connections; stop it ('ss -ltnp' names it), choose another port, or start this \
-                 one beside it with --share-port"
-            ),
-            StartError::Admin(error) => write!(f, "the control plane cannot start: {error}"),
-            StartError::Descriptors(error) => write!(
-                f,
-                "descriptors or memory ran out at start: {error}; raise the limit with 'ulimit -n' \
-                 (LimitNOFILE= in a unit)"
-            ),
-            StartError::Thread(error) => write!(
-                f,
-                "a thread could not be started: {error}; raise the limit on threads with 'ulimit -u' \
-                 (TasksMax= in a unit, pids.max of a container), or use fewer --shards"
-            ),
-            StartError::OldProcess(error) => write!(
-                f,
-                "the process that this one was to replace goes on itself: {error}"
-            ),
-            StartError::ShardLost => f.write_str("a shard ended before it ran; its log says why"),
-        }
-    }
 }
 
 fn listen_remedy(error: &io::Error, address: SocketAddr) -> String {
@@ -96,25 +102,5 @@ fn listen_remedy(error: &io::Error, address: SocketAddr) -> String {
             "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher --listen port".to_owned()
         }
         _ => "choose another --listen address".to_owned(),
-    }
-}
-
-impl std::error::Error for StartError {}
-
-impl From<ConfigError> for StartError {
-    fn from(error: ConfigError) -> Self {
-        StartError::Config(error)
-    }
-}
-
-impl From<RouteError> for StartError {
-    fn from(error: RouteError) -> Self {
-        StartError::Route(error)
-    }
-}
-
-impl From<Unavailable> for StartError {
-    fn from(unavailable: Unavailable) -> Self {
-        StartError::Driver(unavailable)
     }
 }

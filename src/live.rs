@@ -36,8 +36,7 @@ impl LiveSettings {
     /// When an allowed origin is none.
     pub(crate) fn new(config: &Config) -> Result<Self, StartError> {
         Ok(LiveSettings {
-            origins: OriginPolicy::new(&config.allowed_origins)
-                .map_err(|error| StartError::Origin(error.to_string()))?,
+            origins: OriginPolicy::new(&config.allowed_origins)?,
             sources: Sources::new(source_limits(config)),
             rates: RateLimits::new(config),
             topic_rates: TopicRates::new(&AccessSettings::of(config)?),

@@ -6,14 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use corecast::cli::{self, Command, ServeOptions};
-use corecast::config::{Config, Endpoint};
-use corecast::error::StartError;
 use corecast::handover::{HandOver, Inherited, Origin};
-use corecast::log;
 use corecast::orders::Orders;
-use corecast::server::Server;
 use corecast::service::Service;
-use corecast::sys::{self, StopSignals};
+use corecast::{Endpoint, Server, StartError, StopSignals, log, sys};
 use corecast_host::plan::{Plan, Question};
 use corecast_host::{Root, Settings};
 
@@ -50,7 +46,7 @@ fn print(text: &str) -> ExitCode {
 
 /// Prints the budget; the exit code says whether what was given is enough.
 fn plan(question: &Question, json: bool) -> ExitCode {
-    let plan = Plan::of(question, &Settings::from(&Config::default()));
+    let plan = Plan::of(question, &Settings::from(&ServeOptions::default().config));
     let text = if json { plan.json() } else { plan.table() };
     match print(&text) {
         ExitCode::SUCCESS if !plan.problems.is_empty() => ExitCode::FAILURE,
@@ -92,15 +88,10 @@ fn serve(options: ServeOptions) -> ExitCode {
     };
     let service = Service::from_environment();
     let has_old_process = inherited.has_old_process();
-    let (demo, home_page) = (options.demo, options.config.home_page);
-    let shards = options.config.shards;
-    // Each wait of a drain may follow the other; the rest is for the last steps.
-    let drain_time = options.config.drain_timeout
-        + options
-            .config
-            .close_timeout
-            .max(options.config.write_stall_timeout)
-        + Duration::from_secs(10);
+    let (demo, home_page) = (options.demo, options.has_home_page());
+    let shards = options.shards();
+    // The rest is for the last steps.
+    let drain_time = options.drain_time() + Duration::from_secs(10);
     for note in &options.notes {
         tracing::warn!("{note}");
     }

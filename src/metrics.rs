@@ -16,7 +16,7 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// Adds `n`. Only the owning shard may call this.
     #[inline]
-    pub fn add(&self, n: u64) {
+    pub(crate) fn add(&self, n: u64) {
         self.0.store(
             self.0.load(Ordering::Relaxed).wrapping_add(n),
             Ordering::Relaxed,
@@ -37,7 +37,7 @@ pub struct Gauge(AtomicU64);
 impl Gauge {
     /// Replaces the value. Only the owning shard may call this.
     #[inline]
-    pub fn set(&self, value: u64) {
+    pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
 
@@ -53,6 +53,7 @@ macro_rules! labelled {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident => $label:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum $name { $($(#[$doc])* $variant,)+ }
 
         impl $name {
@@ -142,6 +143,7 @@ labelled! {
 /// Everything one shard counts. Two shards' metrics never share a cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
+#[non_exhaustive]
 pub struct ShardMetrics {
     /// Sessions open now.
     pub sessions: Gauge,
@@ -219,17 +221,17 @@ pub struct ShardMetrics {
 
 impl ShardMetrics {
     /// Counts a connection that never became a session.
-    pub fn refuse(&self, reason: RefusalReason) {
+    pub(crate) fn refuse(&self, reason: RefusalReason) {
         self.refused[reason as usize].add(1);
     }
 
     /// Counts a session's end.
-    pub fn end(&self, reason: EndReason) {
+    pub(crate) fn end(&self, reason: EndReason) {
         self.ended[reason as usize].add(1);
     }
 
     /// Counts the close code a peer gave.
-    pub fn peer_close_code(&self, code: u16) {
+    pub(crate) fn peer_close_code(&self, code: u16) {
         let last = self.peer_close_codes.len() - 1;
         let index = usize::from(code)
             .checked_sub(1000)
@@ -238,7 +240,7 @@ impl ShardMetrics {
     }
 
     /// Counts deliveries that were not made.
-    pub fn drop_deliveries(&self, reason: DropReason, n: u64) {
+    pub(crate) fn drop_deliveries(&self, reason: DropReason, n: u64) {
         self.dropped[reason as usize].add(n);
     }
 }

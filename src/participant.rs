@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One pinned core with its thread, runtime, listener and sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ShardId(pub u16);
+pub struct ShardId(pub(crate) u16);
 
 impl ShardId {
     /// The shard's place among all shards.

@@ -24,6 +24,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::line::{InLine, Line};
+use crate::handler::SessionId;
 use crate::hub::{Errand, Notice, Order, Question, ShardMessage};
 use crate::mesh::{OutsideEnd, Refused};
 use crate::metrics::ShardMetrics;
@@ -44,18 +45,9 @@ use crate::ws::{CloseCode, PreparedFrame};
 /// waits.
 ///
 /// ```
-/// use corecast::config::Config;
-/// use corecast::hub::Topic;
-/// use corecast::publisher::PublishError;
-/// use corecast::server::Server;
-/// use corecast::ws::PreparedFrame;
+/// use corecast::{Config, PreparedFrame, PublishError, Server, Topic};
 ///
-/// let config = Config {
-///     listen: vec!["127.0.0.1:0".parse()?],
-///     admin: None,
-///     shards: 2,
-///     ..Config::default()
-/// };
+/// let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(2);
 /// let server = Server::new(config)?.start()?;
 /// let prices = Topic::new("prices");
 ///
@@ -66,7 +58,7 @@ use crate::ws::{CloseCode, PreparedFrame};
 ///     move || match publisher.try_publish(&prices, PreparedFrame::text("42")) {
 ///         Ok(()) => println!("on its way to all who have subscribed"),
 ///         Err(PublishError::Full) => println!("the shards cannot keep up"),
-///         Err(PublishError::Stopped) => println!("there is nobody any more"),
+///         Err(error) => println!("{error}"),
 ///     }
 /// });
 ///
@@ -99,40 +91,25 @@ struct Turn {
 }
 
 /// Why a publication was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PublishError {
     /// A shard cannot keep up, or others wait for room already. Publish it again
     /// later, or let it be.
+    #[error(
+        "no room for a publication: a shard has as many pending as --ring-capacity allows; \
+         publish more slowly, or wait for room with 'publish'"
+    )]
     Full,
     /// The server has stopped.
+    #[error("{}", Stopped)]
     Stopped,
 }
 
-impl fmt::Display for PublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PublishError::Full => f.write_str(
-                "no room for a publication: a shard has as many pending as --ring-capacity \
-                 allows; publish more slowly, or wait for room with 'publish'",
-            ),
-            PublishError::Stopped => Stopped.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for PublishError {}
-
 /// The server has stopped, so that no shard is left to publish to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nothing can be published because the server has stopped")]
 pub struct Stopped;
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing can be published because the server has stopped")
-    }
-}
-
-impl std::error::Error for Stopped {}
 
 impl From<Stopped> for PublishError {
     fn from(_: Stopped) -> Self {
@@ -187,9 +164,9 @@ impl Publisher {
         self.in_line(self.publication(topic, content.into()))
     }
 
-    /// Tells the handlers of all routes something, on all shards: their
-    /// [`Handler::notice`](crate::handler::Handler::notice) is called with it, in order
-    /// with what is published here.
+    /// Tells the handlers of all routes something, on all shards:
+    /// [`Handler::notice`](crate::handler::Handler::notice) of those whose `Notice` it is
+    /// is called with it, in order with what is published here.
     ///
     /// # Errors
     /// When the server has stopped.
@@ -213,7 +190,7 @@ impl Publisher {
     /// When the server has stopped.
     pub fn send_to(
         &self,
-        session: u128,
+        session: SessionId,
         frame: PreparedFrame,
     ) -> impl Future<Output = Result<(), Stopped>> + Send + use<> {
         self.order(session, Errand::Send(frame))
@@ -226,7 +203,7 @@ impl Publisher {
     /// When the server has stopped.
     pub fn close_session(
         &self,
-        session: u128,
+        session: SessionId,
         code: CloseCode,
         reason: &str,
     ) -> impl Future<Output = Result<(), Stopped>> + Send + use<> {
@@ -240,13 +217,14 @@ impl Publisher {
     /// When the server has stopped.
     pub fn visit<T: Any + Send + Sync>(
         &self,
-        session: u128,
+        session: SessionId,
         content: T,
     ) -> impl Future<Output = Result<(), Stopped>> + Send + use<T> {
         self.order(session, Errand::Visit(Box::new(content)))
     }
 
-    fn order(&self, session: u128, errand: Errand) -> InLine {
+    fn order(&self, session: SessionId, errand: Errand) -> InLine {
+        let session = session.as_u128();
         self.in_line(ShardMessage::Order(Arc::new(Order { session, errand })))
     }
 

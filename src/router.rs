@@ -16,8 +16,6 @@
 //! - Params are decoded after the path is taken apart, so an encoded slash is
 //!   text (`/ws/a%2Fb` has the user id `a/b`) and never a separator.
 
-use std::fmt;
-
 use crate::upgrade::{Params, Request, decode_segment, routing_pattern};
 
 /// Values by path pattern.
@@ -203,14 +201,17 @@ pub(crate) fn params_of(pattern: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Why a pattern was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RouteError {
     /// It does not start with `/`.
+    #[error("the route '{pattern}' must start with '/'")]
     NoSlash {
         /// The pattern given.
         pattern: String,
     },
     /// Another pattern matches the same paths.
+    #[error("the route '{pattern}' matches the same paths as '{with}'; keep one of them")]
     Conflict {
         /// The pattern given.
         pattern: String,
@@ -218,6 +219,7 @@ pub enum RouteError {
         with: String,
     },
     /// Its braces make no sense.
+    #[error("the route '{pattern}' is malformed: {problem}")]
     Malformed {
         /// The pattern given.
         pattern: String,
@@ -240,25 +242,6 @@ impl RouteError {
         RouteError::Malformed { pattern, problem }
     }
 }
-
-impl fmt::Display for RouteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RouteError::NoSlash { pattern } => {
-                write!(f, "the route '{pattern}' must start with '/'")
-            }
-            RouteError::Conflict { pattern, with } => write!(
-                f,
-                "the route '{pattern}' matches the same paths as '{with}'; keep one of them"
-            ),
-            RouteError::Malformed { pattern, problem } => {
-                write!(f, "the route '{pattern}' is malformed: {problem}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for RouteError {}
 
 #[cfg(test)]
 mod tests {

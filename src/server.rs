@@ -17,7 +17,7 @@ use self::control_plane::Control;
 use self::shards::Shards;
 use crate::config::{Config, Endpoint};
 use crate::error::StartError;
-use crate::handler::{Handler, Renew, RouteFactory, TakeUp, built_in};
+use crate::handler::{Context, Function, Handler, Renew, RouteFactory, TakeUp, built_in};
 use crate::handover::{HandOverSockets, Inherited};
 use crate::latest::Latest;
 use crate::listeners::Seen;
@@ -29,6 +29,7 @@ use crate::publisher::Publisher;
 use crate::router::Router;
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::upgrade::{ListedRoute, Pages, home_page};
+use crate::ws::Message;
 
 /// How the handlers of all routes take up other settings.
 #[derive(Clone)]
@@ -44,16 +45,10 @@ impl fmt::Debug for Renewals {
 /// there are none by default, and those that are added here.
 ///
 /// ```
-/// use corecast::config::Config;
 /// use corecast::handler::Echo;
-/// use corecast::server::Server;
+/// use corecast::{Config, Server};
 ///
-/// let config = Config {
-///     listen: vec!["127.0.0.1:0".parse()?],
-///     admin: None,
-///     shards: 1,
-///     ..Config::default()
-/// };
+/// let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(1);
 /// let server = Server::new(config)?.route("/parrot", || Echo)?.start()?;
 /// println!("ws://{}/parrot", server.local_addr());
 /// server.handle().drain();
@@ -117,6 +112,30 @@ impl Server {
         Ok(self)
     }
 
+    /// Serves a path with a function that is called with each message. Each shard has a
+    /// copy of it, which it calls from one thread only.
+    ///
+    /// ```
+    /// use corecast::{Config, Server};
+    ///
+    /// let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(1);
+    /// let server = Server::new(config)?
+    ///     .route_fn("/echo", |message, ctx| ctx.send(message))?
+    ///     .start()?;
+    /// # server.handle().drain();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the path is not one, or conflicts with another route's.
+    pub fn route_fn(
+        self,
+        path: &str,
+        message: impl FnMut(Message<'_>, &mut Context<'_>) + Clone + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        self.route(path, move || Function(message.clone()))
+    }
+
     /// Takes over from the process that `inherited` comes from: its listeners
     /// where they are at the configured addresses, and its place once this
     /// server could serve.
@@ -149,11 +168,8 @@ impl Server {
     /// channel to a thread that does the work.
     ///
     /// ```
-    /// # use corecast::config::Config;
-    /// # use corecast::server::Server;
-    /// # let config = Config {
-    /// #     listen: vec!["127.0.0.1:0".parse()?], admin: None, shards: 1, ..Config::default()
-    /// # };
+    /// # use corecast::{Config, Server};
+    /// # let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(1);
     /// let server = Server::new(config)?;
     /// // SAFETY: the built-in handlers use no descriptors at all.
     /// let server = unsafe { server.with_a_descriptor_table_per_shard() };
@@ -259,18 +275,11 @@ impl ServerHandle {
     /// open; where a rate has changed, each session may use a whole burst again.
     ///
     /// ```
-    /// use corecast::config::Config;
-    /// use corecast::server::Server;
+    /// use corecast::{Config, Server};
     ///
-    /// let mut config = Config {
-    ///     listen: vec!["127.0.0.1:0".parse()?],
-    ///     admin: None,
-    ///     shards: 1,
-    ///     ..Config::default()
-    /// };
+    /// let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(1);
     /// let server = Server::new(config.clone())?.start()?;
-    /// config.max_message_rate = 100;
-    /// server.handle().reload(&config)?;
+    /// server.handle().reload(&config.max_message_rate(100))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -318,6 +327,15 @@ pub struct RunningServer {
     _control: Control,
 }
 
+impl fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningServer")
+            .field("endpoints", &self.endpoints)
+            .field("driver", &self.driver)
+            .finish_non_exhaustive()
+    }
+}
+
 impl RunningServer {
     /// The address the shards listen on, its port resolved; the first where there are
     /// several.
@@ -329,15 +347,11 @@ impl RunningServer {
     /// ports resolved.
     ///
     /// ```
-    /// use corecast::config::Config;
-    /// use corecast::server::Server;
+    /// use corecast::{Config, Server};
     ///
-    /// let config = Config {
-    ///     listen: vec!["127.0.0.1:0".parse()?, "127.0.0.2:0".parse()?],
-    ///     admin: None,
-    ///     shards: 1,
-    ///     ..Config::default()
-    /// };
+    /// let config = Config::new()
+    ///     .listen(["127.0.0.1:0".parse()?, "127.0.0.2:0".parse()?])
+    ///     .shards(1);
     /// let server = Server::new(config)?.start()?;
     /// assert_eq!(server.local_addrs().len(), 2);
     /// assert_eq!(server.local_addrs()[0], server.local_addr());

@@ -14,6 +14,7 @@ use crate::config::MAX_ENDPOINTS;
 /// The phase of the server. The order of the variants is the order of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Phase {
     /// Shards are being started; connections may not be served yet.
     Starting,

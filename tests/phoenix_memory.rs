@@ -60,14 +60,11 @@ const EACH: usize = 100;
 const DEPTH: usize = 8;
 
 fn server() -> RunningServer {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 1,
-        driver: Driver::Epoll,
-        routes: RouteSetting::demo(),
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(1)
+        .driver(Driver::Epoll)
+        .routes(RouteSetting::demo());
     Server::new(config).unwrap().start().unwrap()
 }
 

@@ -12,12 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corecast::config::Config;
-use corecast::handler::{Context, Handler};
-use corecast::server::Server;
 use corecast::service::Service;
-use corecast::upgrade::Request;
-use corecast::ws::Message;
+use corecast::{Config, Context, Handler, Message, Request, Server};
 use support::client::Client;
 
 /// A handler that never comes back from a message.
@@ -25,6 +21,7 @@ struct Stuck(Arc<AtomicBool>);
 
 impl Handler for Stuck {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, _: &mut Context<'_>) {}
 
@@ -63,12 +60,9 @@ fn a_stuck_shard_silences_the_server() {
         std::env::set_var("NOTIFY_SOCKET", &path);
         std::env::set_var("WATCHDOG_USEC", "2000000");
     }
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2);
     let release = Arc::new(AtomicBool::new(false));
     let for_handler = Arc::clone(&release);
     let server = Server::new(config)

@@ -3,13 +3,17 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corecast::config::Config;
 use corecast::hub::{Hub, ShardMessage, Subscriptions, Topic};
 use corecast::mesh::{self, ShardEnd, ShardWaker};
 use corecast::metrics::ShardMetrics;
 use corecast::publication::Run;
 use corecast::sys::EventFd;
 use corecast::ws::PreparedFrame;
+
+/// Messages that each ring holds, and deliveries between two looks at the sockets: the
+/// defaults of a server.
+pub const RING_CAPACITY: usize = 1_024;
+const FAN_OUT_SLICE: usize = 256;
 
 /// The ends of the rings between so many shards, as a server would connect them,
 /// which also has a ring to each from its publishers outside.
@@ -18,20 +22,19 @@ pub fn shards<M: Clone>(count: usize) -> Vec<ShardEnd<M>> {
         .map(|_| EventFd::new().expect("a descriptor is free"))
         .map(|event| Arc::new(ShardWaker::new(Arc::new(event))))
         .collect();
-    let (ends, _) = mesh::connect(&wakers, 1, Config::default().ring_capacity);
+    let (ends, _) = mesh::connect(&wakers, 1, RING_CAPACITY);
     ends
 }
 
 /// A shard's hub at its end of the rings, without subscribers, and what it counts.
 pub fn hub(end: ShardEnd<ShardMessage>) -> (Hub, Arc<ShardMetrics>) {
     let metrics = Arc::new(ShardMetrics::default());
-    let max_pending = Config::default().ring_capacity;
-    (Hub::new(end, max_pending, Arc::clone(&metrics)), metrics)
+    (Hub::new(end, RING_CAPACITY, Arc::clone(&metrics)), metrics)
 }
 
 /// A stand-in for a session: an entry of the same size in the shard's table, which each
 /// delivery has to look at.
-#[derive(Clone, Default)]
+#[derive(Default)]
 #[repr(align(8))]
 struct Listener {
     received: u64,
@@ -54,8 +57,8 @@ impl Audience {
         let mut audience = Audience {
             hub,
             topic: Topic::new("/broadcast"),
-            listeners: vec![Listener::default(); subscribers],
-            slice: Config::default().fan_out_slice,
+            listeners: (0..subscribers).map(|_| Listener::default()).collect(),
+            slice: FAN_OUT_SLICE,
         };
         for session in 0..subscribers {
             assert!(audience.join(session));

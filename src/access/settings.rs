@@ -10,17 +10,20 @@ use crate::config::{UnreadTable, UnreadValue};
 ///
 /// ```
 /// use corecast::access::{AccessSettings, TopicRule};
-/// use corecast::config::{Config, PublishPolicy};
+/// use corecast::Config;
+/// use corecast::config::PublishPolicy;
 ///
 /// let mut news = TopicRule::new("news:*".parse()?);
 /// news.publish = PublishPolicy::Nobody;
-/// let access = AccessSettings { topics: vec![news], ..AccessSettings::default() };
-/// let config = Config { access: access.into(), ..Config::default() };
+/// let mut access = AccessSettings::default();
+/// access.topics.push(news);
+/// let config = Config::new().access(access);
 /// # let _ = config;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct AccessSettings {
     /// The tokens that may be asked for.
     pub token: Option<TokenSetting>,

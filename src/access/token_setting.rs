@@ -9,6 +9,7 @@ use crate::config::{TokenAlgorithm, UnreadTable, UnreadValue, parsed};
 
 /// Which tokens are taken for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TokenSetting {
     /// How they are signed.
     pub algorithm: TokenAlgorithm,
@@ -20,8 +21,21 @@ pub struct TokenSetting {
     pub issuer: Option<String>,
 }
 
+impl TokenSetting {
+    /// Tokens signed so, whoever made them and for whomever they are meant.
+    pub fn new(algorithm: TokenAlgorithm, key: TokenKey) -> Self {
+        TokenSetting {
+            algorithm,
+            key,
+            audience: None,
+            issuer: None,
+        }
+    }
+}
+
 /// The key that signatures are checked with.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TokenKey {
     /// The secret itself, for HS256.
     Secret(String),

@@ -7,6 +7,7 @@ use crate::config::{JoinPolicy, PublishPolicy, UnreadTable, parsed};
 
 /// The rule for the topics of one pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TopicRule {
     /// The topics this is about.
     pub pattern: TopicPattern,

@@ -60,7 +60,7 @@ fn shards(text: &str) -> Result<u64, String> {
     let shards = positive(text)?;
     let config = Config {
         shards: usize::try_from(shards).unwrap_or(usize::MAX),
-        ..Config::default()
+        ..Config::of_program()
     };
     let checked = config.validate().map_err(|error| error.problem);
     checked.map(|()| shards)
@@ -126,7 +126,7 @@ impl DoctorOptions {
             shards,
             open: running.as_ref().map_or(0, Running::sessions),
         };
-        let defaults = Settings::from(&Config::default());
+        let defaults = Settings::from(&Config::of_program());
         let settings = match &running {
             Some(running) => settings_of(root, running.pid),
             None => Ok(defaults.clone()),

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_plan_begins_with_the_servers_defaults() {
-        let defaults = Settings::from(&Config::default());
+        let defaults = Settings::from(&Config::of_program());
         assert_eq!(Question::new(1).ping_interval, Some(defaults.ping_interval));
         assert!(defaults.max_sessions_per_shard >= 1_000_000);
         assert!(defaults.ports.contains(&8080));

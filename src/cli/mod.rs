@@ -36,6 +36,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, FromArgMatches, Parser, Subcommand};
@@ -95,7 +96,7 @@ impl Default for ServeOptions {
                 routes: RouteSetting::demo(),
                 home_page: true,
                 handlers: built_in::check(&Config::default()).unwrap_or_default(),
-                ..Config::default()
+                ..Config::of_program()
             },
             demo: true,
             notes: Vec::new(),
@@ -106,6 +107,22 @@ impl Default for ServeOptions {
 }
 
 impl ServeOptions {
+    /// The number of shards.
+    pub fn shards(&self) -> usize {
+        self.config.shards
+    }
+
+    /// Whether there is a page at `/`.
+    pub fn has_home_page(&self) -> bool {
+        self.config.home_page
+    }
+
+    /// The longest time that a drain takes: each of its waits may follow the other.
+    pub fn drain_time(&self) -> Duration {
+        let config = &self.config;
+        config.drain_timeout + config.close_timeout.max(config.write_stall_timeout)
+    }
+
     /// The settings that differ from those of `before`.
     pub fn changed_from(&self, before: &ServeOptions) -> Vec<Change> {
         let rows = Row::all().filter(|row| row.show(self) != row.show(before));
@@ -171,11 +188,13 @@ pub struct Change {
 }
 
 /// Why there is nothing to run.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// The command line does not parse, or asked for help or the version.
+    #[error(transparent)]
     Usage(clap::Error),
     /// A setting cannot stand.
+    #[error("{name}: {problem}")]
     Setting {
         /// The option as it was written, wherever that was.
         name: String,
@@ -211,17 +230,6 @@ impl CliError {
         }
     }
 }
-
-impl fmt::Display for CliError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CliError::Usage(error) => error.fmt(f),
-            CliError::Setting { name, problem } => write!(f, "{name}: {problem}"),
-        }
-    }
-}
-
-impl Error for CliError {}
 
 /// Reads this process's command line and environment. On a mistake, and for
 /// `--help` and `--version`, it prints what there is to say and exits. Of

@@ -8,6 +8,7 @@ macro_rules! choice {
     }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[non_exhaustive]
         pub enum $name { $($(#[$doc])* $variant,)+ }
 
         impl $name {
@@ -211,7 +212,7 @@ mod tests {
         );
         assert_eq!(
             "wait".parse::<SlowConsumerPolicy>().unwrap_err(),
-            "'wait' is not a slow-consumer policy; use close or drop"
+            "'wait' is not a slow-consumer policy; use close, drop or latest"
         );
     }
 }

@@ -10,7 +10,8 @@ pub const MAX_ENDPOINTS: usize = 32;
 /// An address that a server listens on, and the protocol spoken there.
 ///
 /// ```
-/// use corecast::config::{Endpoint, EndpointKind};
+/// use corecast::config::EndpointKind;
+/// use corecast::Endpoint;
 ///
 /// let endpoint: Endpoint = "[::1]:8080".parse()?;
 /// assert_eq!(endpoint.address.port(), 8080);

@@ -4,7 +4,7 @@
 //! # Invariants worth naming
 //!
 //! - A row is written once, in `config/table.rs` (those of the log in
-//!   `cli/settings.rs`). The field of [`Config`], its default, the flag, the
+//!   `cli/settings.rs`). The field of [`Config`], its setter and default, the flag, the
 //!   variable, the key of the file, `--help`, `--print-config`, the check of the
 //!   range and `docs/options.md` are all made from it.
 //! - A [`Kind`] has accessors of the kind's own type, so reading and showing a
@@ -252,6 +252,40 @@ macro_rules! setting {
     };
 }
 
+/// Makes the function that sets a field, by the kind of the setting.
+macro_rules! setter {
+    ($(#[doc = $doc:literal])+ $field:ident: $type:ty, Addresses) => {
+        $crate::config::setting::setter!(@ $(#[doc = $doc])+ $field: impl IntoIterator<Item = $crate::config::Endpoint>,
+            $field.into_iter().collect());
+    };
+    ($(#[doc = $doc:literal])+ $field:ident: $type:ty, AddressOrOff) => {
+        $crate::config::setting::setter!(@ $(#[doc = $doc])+ $field: std::net::SocketAddr, Some($field));
+    };
+    ($(#[doc = $doc:literal])+ $field:ident: $type:ty, Cpus) => {
+        $crate::config::setting::setter!(@ $(#[doc = $doc])+ $field: impl IntoIterator<Item = usize>,
+            $field.into_iter().collect());
+    };
+    ($(#[doc = $doc:literal])+ $field:ident: $type:ty, Origins) => {
+        $crate::config::setting::setter!(@ $(#[doc = $doc])+ $field: impl IntoIterator<Item = impl Into<String>>,
+            $field.into_iter().map(Into::into).collect());
+    };
+    ($(#[doc = $doc:literal])+ $field:ident: $type:ty, Networks) => {
+        $crate::config::setting::setter!(@ $(#[doc = $doc])+ $field: impl IntoIterator<Item = ipnet::IpNet>,
+            $field.into_iter().collect());
+    };
+    ($(#[doc = $doc:literal])+ $field:ident: $type:ty, $kind:ident) => {
+        $crate::config::setting::setter!(@ $(#[doc = $doc])+ $field: $type, $field);
+    };
+    (@ $(#[doc = $doc:literal])+ $field:ident: $given:ty, $value:expr) => {
+        $(#[doc = $doc])+
+        #[must_use]
+        pub fn $field(mut self, $field: $given) -> Self {
+            self.$field = $value;
+            self
+        }
+    };
+}
+
 /// The first of several expressions.
 macro_rules! first {
     ($first:expr $(, $more:expr)*) => {
@@ -272,7 +306,8 @@ macro_rules! settings {
                     $kind:ident $(($($argument:expr),+))?, $reload:ident
                     $(, key $key:literal)?
                     $(, default $default:literal)?
-                    $(, relation $relation:path)?;
+                    $(, relation $relation:path)?
+                    $(, program $program:expr)?;
             )+
         })+
 
@@ -283,8 +318,20 @@ macro_rules! settings {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq)]
         pub struct $name {
-            $($($(#[doc = $doc])+ pub $field: $type,)+)+
-            $($(#[doc = $also_doc])+ pub $also: $also_type,)+
+            $($($(#[doc = $doc])+ pub(crate) $field: $type,)+)+
+            $($(#[doc = $also_doc])+ pub(crate) $also: $also_type,)+
+        }
+
+        impl $name {
+            $($($crate::config::setting::setter!($(#[doc = $doc])+ $field: $type, $kind);)+)+
+
+            /// The settings that the program begins with where nothing was typed.
+            #[cfg(feature = "cli")]
+            pub(crate) fn of_program() -> Self {
+                let mut settings = $name::default();
+                $($($(settings.$field = $program;)?)+)+
+                settings
+            }
         }
 
         impl Default for $name {
@@ -307,4 +354,4 @@ macro_rules! settings {
     };
 }
 
-pub(crate) use {first, setting, settings};
+pub(crate) use {first, setter, setting, settings};

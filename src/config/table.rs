@@ -5,11 +5,13 @@
 //! ```text
 //! /// The help, as one paragraph. Further paragraphs are for the documentation only.
 //! field: Type = default;
-//!     Kind(range), Live or Restart, key "file-key", default "in words", relation check;
+//!     Kind(range), Live or Restart, key "file-key", default "in words", relation check,
+//!     program value;
 //! ```
 //!
-//! of which the last three are left out where the key is the field's name, where
-//! the default value speaks for itself, and where no other setting matters.
+//! of which the last four are left out where the key is the field's name, where the
+//! default value speaks for itself, where no other setting matters, and where the
+//! program begins with the library's default.
 //! [`Kind`](super::setting::Kind) says which kinds there are. To add a setting, add
 //! a row here and use its field; `make options` writes `docs/options.md` again.
 
@@ -28,9 +30,30 @@ use super::{
 };
 
 settings! {
-    /// A server's settings. Every field has a documented default; see
-    /// [`Config::default`]. Ranges and relations between settings are checked by
-    /// [`Config::validate`].
+    /// A server's settings.
+    ///
+    /// Each has a default, and a function of its name that sets it. By default a server
+    /// listens on 127.0.0.1:8080 with a shard for each core, and serves nothing that was
+    /// not asked for: no route, no page at `/`, no control plane. Ranges and relations
+    /// between settings are checked when a [`Server`](crate::Server) is made, or by
+    /// [`Config::validate`]. Where the text names a flag, such as `--listen`, it means the
+    /// setting that the program has under that name. The page `docs/options.md` of the
+    /// repository lists them all with their defaults and ranges.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use corecast::{Config, Server};
+    ///
+    /// let config = Config::new()
+    ///     .listen(["127.0.0.1:0".parse()?])
+    ///     .shards(2)
+    ///     .allowed_origins(["https://example.com"])
+    ///     .idle_timeout(Duration::from_secs(90));
+    /// let server = Server::new(config)?;
+    /// # drop(server);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub struct Config, SETTINGS;
 
     "Listening" {
@@ -43,9 +66,9 @@ settings! {
         /// Where metrics, health and statistics are served over HTTP, or off.
         ///
         /// Do not expose it: it asks for no password. Not the address of --listen.
-        admin: Option<SocketAddr> =
-            cfg!(feature = "control").then(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
-            AddressOrOff, Restart, relation validate::admin_is_no_listener;
+        admin: Option<SocketAddr> = None;
+            AddressOrOff, Restart, relation validate::admin_is_no_listener,
+            program cfg!(feature = "control").then(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
 
         /// Start although another server listens on the same address, which then gets a part of the
         /// connections; refused otherwise.

@@ -133,7 +133,8 @@ where
 }
 
 /// A fault in a table, and its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}{}{problem}", if path.is_empty() { "" } else { ": " })]
 pub(crate) struct TableError {
     /// The path to it, as in `topics[1].pattern`; empty for the table itself.
     pub(crate) path: String,
@@ -167,17 +168,6 @@ impl TableError {
         TableError { path, ..self }
     }
 }
-
-impl fmt::Display for TableError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.path[..] {
-            "" => f.write_str(&self.problem),
-            path => write!(f, "{path}: {}", self.problem),
-        }
-    }
-}
-
-impl std::error::Error for TableError {}
 
 impl de::Error for TableError {
     fn custom<T: fmt::Display>(problem: T) -> Self {

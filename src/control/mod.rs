@@ -6,7 +6,7 @@
 //! - It cannot stall a shard: all it does to one is to load atomics.
 //! - It is bounded: so many connections, so long for a request's head, so long
 //!   for a connection. Past that a client waits or is cut off, never the server.
-//! - The address is bound before [`spawn`] returns, so that a busy port is an
+//! - The address is bound before a server has started, so that a busy port is an
 //!   error at start-up and not a line in a log.
 
 mod balance;
@@ -118,6 +118,7 @@ impl ControlHandle {
     /// Closes the listener and every connection, and waits for the thread to
     /// end; but not for ever, as a thread that hangs must not keep a server
     /// that has drained.
+    #[cfg(test)]
     pub fn stop(self) {}
 }
 
@@ -150,6 +151,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// The address cannot be bound (the message names it and the remedy), or the
 /// thread or its runtime cannot be had.
+#[cfg(test)]
 pub fn spawn(address: SocketAddr, view: ServerView) -> io::Result<ControlHandle> {
     let mut control = prepare(bind(address)?, view)?;
     control.begin();

@@ -29,6 +29,7 @@ impl Broadcast {
 
 impl Handler for Broadcast {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _request: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.topic);
@@ -44,9 +45,8 @@ impl Handler for Broadcast {
 /// `/rooms/garage`.
 ///
 /// ```
-/// use corecast::config::Config;
 /// use corecast::handler::BroadcastPerPath;
-/// use corecast::server::Server;
+/// use corecast::{Config, Server};
 ///
 /// let server = Server::new(Config::default())?
 ///     .route("/rooms/{room}", || BroadcastPerPath::new("rooms:"))?;
@@ -71,6 +71,7 @@ impl BroadcastPerPath {
 impl Handler for BroadcastPerPath {
     /// The path's topic, its name shared with all of its sessions on the shard.
     type State = Topic;
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         accept_naming_path(request)
@@ -103,7 +104,10 @@ impl Publishes for BroadcastPerPath {
 /// lost. So the client is told by the end of its session.
 fn deny(ctx: &mut Context<'_>) {
     ctx.count_denied();
-    ctx.close(CloseCode::POLICY, "publishing is not allowed here");
+    ctx.close(
+        CloseCode::POLICY_VIOLATION,
+        "publishing is not allowed here",
+    );
 }
 
 /// A route with `broadcast`. The prefixes of topics keep them apart from those of

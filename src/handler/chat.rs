@@ -82,6 +82,7 @@ impl Chat {
 impl Handler for Chat {
     /// The user's name, as a JSON client sees it.
     type State = Box<str>;
+    type Notice = ();
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Box<str> {
         let user_id = welcome(&self.random, request, ctx);
@@ -139,6 +140,7 @@ impl ChatPerPath {
 impl Handler for ChatPerPath {
     /// The path's topic and the user's name.
     type State = (Topic, Box<str>);
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         accept_naming_path(request)

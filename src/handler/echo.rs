@@ -13,6 +13,7 @@ pub struct Echo;
 
 impl Handler for Echo {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _request: &Request, _ctx: &mut Context<'_>) {}
 

@@ -16,10 +16,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::built_in::Settings;
-use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
+use super::{Acceptance, Context, Ended, Handler, RouteContext, RouteFactory, RoutePolicy};
 use crate::access::{AccessSettings, TokenSetting, Verifier};
 use crate::config::{PublishPolicy, RouteSetting, TableError, UnreadTable};
-use crate::upgrade::{Refusal, Request};
+use crate::upgrade::{Refusal, Reply, Request};
 use crate::ws::Message;
 
 /// A handler whose clients publish.
@@ -143,11 +143,16 @@ pub(super) fn token_of(request: &Request) -> Option<String> {
 impl<H: Publishes> Handler for Gated<H> {
     /// The handler's own, and whether the session may publish.
     type State = (H::State, bool);
+    type Notice = H::Notice;
 
     const DROPS_EMPTY_SEGMENTS: bool = H::DROPS_EMPTY_SEGMENTS;
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         self.handler.accept(request)
+    }
+
+    fn get(&mut self, request: &Request) -> Option<Reply> {
+        self.handler.get(request)
     }
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Self::State {
@@ -171,7 +176,7 @@ impl<H: Publishes> Handler for Gated<H> {
         self.handler.close(state, end, ctx);
     }
 
-    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
+    fn notice(&mut self, notice: &H::Notice, ctx: &mut RouteContext<'_>) {
         self.handler.notice(notice, ctx);
     }
 
@@ -184,7 +189,7 @@ impl<H: Publishes> Handler for Gated<H> {
         self.handler.visit(state, content, ctx);
     }
 
-    fn tick(&mut self, ctx: &mut Context<'_>) {
+    fn tick(&mut self, ctx: &mut RouteContext<'_>) {
         self.handler.tick(ctx);
     }
 

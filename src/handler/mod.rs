@@ -6,15 +6,14 @@
 //! joins topics and closes.
 //!
 //! ```
-//! use corecast::handler::{Context, Handler};
-//! use corecast::upgrade::Request;
-//! use corecast::ws::Message;
+//! use corecast::{Context, Handler, Message, Request};
 //!
 //! /// Answers every text in capitals and counts per session.
 //! struct Shout;
 //!
 //! impl Handler for Shout {
 //!     type State = u64;
+//!     type Notice = ();
 //!
 //!     fn open(&mut self, _request: &Request, ctx: &mut Context<'_>) -> u64 {
 //!         ctx.send_text("speak up");
@@ -44,39 +43,53 @@ mod chat;
 mod context;
 mod echo;
 mod forms;
+mod function;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gated;
 mod phoenix;
 mod policy;
 mod route;
+mod route_context;
+mod session_id;
 mod topics;
 
+pub use crate::upgrade::Acceptance;
 pub use broadcast::{Broadcast, BroadcastPerPath};
 pub use chat::{Chat, ChatPerPath};
-pub(crate) use context::NO_SESSION;
-pub use context::{Context, Published};
+pub use context::Context;
 pub use echo::Echo;
 pub(crate) use forms::write_form;
-pub use phoenix::{
-    Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession, Version as PhoenixVersion,
-};
+pub(crate) use function::Function;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub use phoenix::Version as PhoenixVersion;
+pub use phoenix::{Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession};
 pub use policy::RoutePolicy;
 #[cfg(test)]
 pub(crate) use route::Registered;
 pub(crate) use route::{Renew, Route, RouteFactory, TakeUp, guarded};
+pub use route_context::{Published, RouteContext};
+pub use session_id::SessionId;
 
 use std::any::Any;
 
 use crate::metrics::EndReason;
-use crate::upgrade::{Refusal, Request};
+use crate::upgrade::{Refusal, Reply, Request};
 use crate::ws::{CloseCode, Message};
 
 /// The behaviour of a route towards its sessions.
+///
+/// A panic in one of these methods ends the session that is being served, with 1011
+/// (Internal Error), or the request with 500; no other notices.
 pub trait Handler: 'static {
     /// The state the handler keeps for one session. A type without data, such as `()`,
     /// costs no memory.
     type State: 'static;
+
+    /// What the handlers of a route on different shards tell each other
+    /// ([`Context::tell_others`]); `()` where they tell nothing.
+    type Notice: Send + Sync + 'static;
 
     /// Whether a route with this handler is also found by a path with empty
     /// segments, such as `/socket//websocket` and `/socket/websocket/` for
@@ -93,6 +106,37 @@ pub trait Handler: 'static {
         Ok(Acceptance::default())
     }
 
+    /// Answers a plain GET or HEAD of the route's path, one without `Upgrade`, such as a
+    /// browser's or a health check's; `None` for 426 (Upgrade Required). The pages of the
+    /// server itself come first ([`Config::home_page`](crate::Config::home_page) and
+    /// [`Config::health_page`](crate::Config::health_page)).
+    ///
+    /// ```
+    /// use corecast::{Context, Handler, Message, Reply, Request};
+    ///
+    /// /// Echoes, and says so to whoever opens its path in a browser.
+    /// struct Echo;
+    ///
+    /// impl Handler for Echo {
+    ///     type State = ();
+    ///     type Notice = ();
+    ///
+    ///     fn get(&mut self, request: &Request) -> Option<Reply> {
+    ///         let host = request.host();
+    ///         Some(Reply::text(format!("Connect a WebSocket client to ws://{host}/echo.\n")))
+    ///     }
+    ///
+    ///     fn open(&mut self, _request: &Request, _ctx: &mut Context<'_>) {}
+    ///
+    ///     fn message(&mut self, (): &mut (), message: Message<'_>, ctx: &mut Context<'_>) {
+    ///         ctx.send(message);
+    ///     }
+    /// }
+    /// ```
+    fn get(&mut self, _request: &Request) -> Option<Reply> {
+        None
+    }
+
     /// A session has opened. A message sent here arrives before anything else.
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Self::State;
 
@@ -103,12 +147,11 @@ pub trait Handler: 'static {
     /// nowhere, but publishing works.
     fn close(&mut self, _state: Self::State, _end: Ended, _ctx: &mut Context<'_>) {}
 
-    /// The handler of this route on another shard has told all others something
-    /// ([`Context::tell_others`]); it is of the type that was told. The notices of one
-    /// shard arrive in the order told, while there is room on this shard for what is
-    /// published here in turn. `ctx` is of no session: a message sent goes nowhere, and
-    /// a publication may find no room ([`Published`]).
-    fn notice(&mut self, _notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {}
+    /// The handler of this route on another shard has told all others something. The
+    /// notices of one shard arrive in the order told, while there is room on this shard
+    /// for what is published here in turn. No session is served, so `ctx` cannot send; a
+    /// publication on all shards may find no room ([`Published`]).
+    fn notice(&mut self, _notice: &Self::Notice, _ctx: &mut RouteContext<'_>) {}
 
     /// A session is called upon from elsewhere: by a handler ([`Context::visit`]) or by
     /// another thread ([`Publisher::visit`](crate::publisher::Publisher::visit)). `ctx` is
@@ -123,9 +166,8 @@ pub trait Handler: 'static {
 
     /// As much time has passed as the [`policy`](Handler::policy) says
     /// ([`RoutePolicy::tick_interval`]), or more: it is left out while publications are
-    /// backed up. `ctx` is of no session, as in [`notice`](Handler::notice), so a tick
-    /// that publishes much may find no room for the rest.
-    fn tick(&mut self, _ctx: &mut Context<'_>) {}
+    /// backed up. A tick that publishes much may find no room for the rest.
+    fn tick(&mut self, _ctx: &mut RouteContext<'_>) {}
 
     /// The policy that this route asks of the server; asked once per shard.
     fn policy(&self) -> RoutePolicy {
@@ -133,15 +175,9 @@ pub trait Handler: 'static {
     }
 }
 
-/// How an opening handshake is answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Acceptance {
-    /// The subprotocol the session will speak: one of those the client offered.
-    pub subprotocol: Option<String>,
-}
-
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ended {
     /// The cause of the end.
     pub reason: EndReason,

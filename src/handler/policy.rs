@@ -10,8 +10,7 @@ use crate::ws::CloseCode;
 /// ```
 /// use std::time::Duration;
 ///
-/// use corecast::handler::RoutePolicy;
-/// use corecast::ws::CloseCode;
+/// use corecast::{CloseCode, RoutePolicy};
 ///
 /// let policy = RoutePolicy::default()
 ///     .drain_code(CloseCode::SERVICE_RESTART)

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::{Acceptance, Context, Ended, Handler, RoutePolicy};
+use super::{Acceptance, Context, Ended, Handler, RouteContext, RoutePolicy};
 use crate::config::{Config, ConfigError, SlowConsumerPolicy};
-use crate::upgrade::{Refusal, Request};
+use crate::upgrade::{Refusal, Reply, Request};
 use crate::ws::Message;
 
 /// A handler has panicked.
@@ -25,12 +25,14 @@ pub(crate) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panicked> {
 /// A [`Handler`] without its state's type: a session remembers a slot instead.
 pub(crate) trait Route {
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal>;
+    fn get(&mut self, request: &Request) -> Option<Reply>;
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> u32;
     fn message(&mut self, slot: u32, message: Message<'_>, ctx: &mut Context<'_>);
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>);
-    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>);
+    /// Whether the notice was of the handler's type, which is called then.
+    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut RouteContext<'_>) -> bool;
     fn visit(&mut self, slot: u32, content: &(dyn Any + Send + Sync), ctx: &mut Context<'_>);
-    fn tick(&mut self, ctx: &mut Context<'_>);
+    fn tick(&mut self, ctx: &mut RouteContext<'_>);
     fn policy(&self) -> RoutePolicy;
 }
 
@@ -54,6 +56,10 @@ impl<H: Handler> Route for Registered<H> {
         self.handler.accept(request)
     }
 
+    fn get(&mut self, request: &Request) -> Option<Reply> {
+        self.handler.get(request)
+    }
+
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> u32 {
         let state = self.handler.open(request, ctx);
         self.states.insert(state)
@@ -72,8 +78,11 @@ impl<H: Handler> Route for Registered<H> {
         }
     }
 
-    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
-        self.handler.notice(notice, ctx);
+    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut RouteContext<'_>) -> bool {
+        let notice = notice.downcast_ref();
+        notice
+            .map(|notice| self.handler.notice(notice, ctx))
+            .is_some()
     }
 
     fn visit(&mut self, slot: u32, content: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
@@ -82,7 +91,7 @@ impl<H: Handler> Route for Registered<H> {
         }
     }
 
-    fn tick(&mut self, ctx: &mut Context<'_>) {
+    fn tick(&mut self, ctx: &mut RouteContext<'_>) {
         self.handler.tick(ctx);
     }
 

@@ -123,6 +123,7 @@ impl Topics {
 
 impl Handler for Topics {
     type State = (Topic, May);
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         self.access.refresh();
@@ -140,7 +141,7 @@ impl Handler for Topics {
                 (topic, may)
             }
             Err(refusal) => {
-                ctx.close(CloseCode::POLICY, &refusal.reason);
+                ctx.close(CloseCode::POLICY_VIOLATION, &refusal.reason);
                 (topic, May::default())
             }
         }
@@ -155,7 +156,10 @@ impl Handler for Topics {
         if !may.publish {
             // A message that is dropped would look like one that was lost.
             ctx.count_denied();
-            return ctx.close(CloseCode::POLICY, "publishing is not allowed here");
+            return ctx.close(
+                CloseCode::POLICY_VIOLATION,
+                "publishing is not allowed here",
+            );
         }
         match may.hear_itself {
             true => ctx.publish(topic, message),

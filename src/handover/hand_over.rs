@@ -10,7 +10,7 @@
 //! - Words for the log and the service manager come before the drain, because
 //!   a server without sessions has drained, and its process ended, at once.
 
-use std::fmt;
+use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,6 +74,7 @@ enum State {
 
 /// How a hand-over was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Begun {
     /// A new process is being started.
     Now,
@@ -84,6 +85,7 @@ pub enum Begun {
 
 /// How a server was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stopped {
     /// It drains from now on.
     Now,
@@ -94,34 +96,22 @@ pub enum Stopped {
 }
 
 /// Why there is no hand-over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
     /// The server is to stop.
+    #[error("the server is draining")]
     Draining,
     /// Another process has taken over.
+    #[error("process {0} has taken over from this one already; send the signal there")]
     Over(u32),
     /// The new process could not outlive this process, for this reason.
+    #[error("{0}")]
     Guarded(String),
     /// There is no thread for it.
-    Thread(String),
+    #[error("no thread for it: {0}")]
+    Thread(#[source] io::Error),
 }
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refused::Draining => f.write_str("the server is draining"),
-            Refused::Over(new_process) => write!(
-                f,
-                "process {new_process} has taken over from this one already; send the signal there"
-            ),
-            Refused::Guarded(reason) => f.write_str(reason),
-            Refused::Thread(error) => write!(f, "no thread for it: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for Refused {}
 
 impl HandOver {
     /// The hand-overs of a server, of which `service` is to hear.
@@ -197,7 +187,7 @@ impl HandOver {
             });
         thread.map(drop).map_err(|error| {
             let sockets = lock(&parcel).take().expect("no thread has taken it");
-            (sockets, Refused::Thread(error.to_string()))
+            (sockets, Refused::Thread(error))
         })
     }
 

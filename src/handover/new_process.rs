@@ -1,6 +1,5 @@
 //! The old process's side: starting a process beside this one.
 
-use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -15,47 +14,33 @@ use crate::config::show_time;
 use crate::sys;
 
 /// Why a new process did not take over.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HandOverError {
     /// The program could not be started.
+    #[error("the program {} cannot be started: {error}; put an executable file there", program.display())]
     Start {
         /// The file.
         program: PathBuf,
         /// The kernel's error.
+        #[source]
         error: io::Error,
     },
     /// It ended before it was ready.
+    #[error("the new process ended before it was ready{}", status_text(.0))]
     Ended(Option<ExitStatus>),
     /// It was not ready in time.
+    #[error("the new process was not ready within {}", show_time(*.0))]
     TimedOut(Duration),
     /// It was ready, and gone when it was told to serve.
-    Lost(io::Error),
+    #[error("the new process was gone when it should serve: {0}")]
+    Lost(#[source] io::Error),
 }
 
-impl fmt::Display for HandOverError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HandOverError::Start { program, error } => write!(
-                f,
-                "the program {} cannot be started: {error}; put an executable file there",
-                program.display()
-            ),
-            HandOverError::Ended(Some(status)) => {
-                write!(f, "the new process ended before it was ready ({status})")
-            }
-            HandOverError::Ended(None) => f.write_str("the new process ended before it was ready"),
-            HandOverError::TimedOut(limit) => {
-                let limit = show_time(*limit);
-                write!(f, "the new process was not ready within {limit}")
-            }
-            HandOverError::Lost(error) => {
-                write!(f, "the new process was gone when it should serve: {error}")
-            }
-        }
-    }
+/// An exit status in brackets, where it is known.
+fn status_text(status: &Option<ExitStatus>) -> String {
+    status.map_or_else(String::new, |status| format!(" ({status})"))
 }
-
-impl std::error::Error for HandOverError {}
 
 /// A process that is to take over. Dropped before it does, it is ended.
 pub(super) struct NewProcess {

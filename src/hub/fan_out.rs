@@ -246,7 +246,7 @@ mod tests {
             let topics: Vec<Topic> = (0..TOPICS).map(|i| Topic::new(format!("t{i}"))).collect();
             let mut table = SubscriberTable::default();
             let mut queue = FanOutQueue::default();
-            let mut own = vec![Subscriptions::default(); SESSIONS as usize];
+            let mut own: Vec<_> = (0..SESSIONS).map(|_| Subscriptions::default()).collect();
             let mut oracle = Oracle::default();
             let mut number = 0u32;
 
@@ -331,7 +331,7 @@ mod tests {
         let [topic, other] = ["t", "u"].map(Topic::new);
         let mut table = SubscriberTable::default();
         let mut queue = FanOutQueue::default();
-        let mut own = [Subscriptions::default(); 3];
+        let mut own: [_; 3] = std::array::from_fn(|_| Subscriptions::default());
         table.subscribe(0, &mut own[0], &topic, FORMS[0]);
         table.subscribe(1, &mut own[1], &topic, FORMS[1]);
         table.subscribe(2, &mut own[2], &other, FORMS[0]);
@@ -355,7 +355,7 @@ mod tests {
         let subscribers = LONG_DELIVERIES / TOPICS + 1;
         let topics: Vec<Topic> = (0..TOPICS).map(|i| Topic::new(format!("t{i}"))).collect();
         let mut table = SubscriberTable::default();
-        let mut own = vec![Subscriptions::default(); subscribers];
+        let mut own: Vec<_> = (0..subscribers).map(|_| Subscriptions::default()).collect();
         for topic in &topics {
             for (session, own) in own.iter_mut().enumerate() {
                 table.subscribe(session as u32, own, topic, Form::Data);

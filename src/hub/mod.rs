@@ -128,6 +128,12 @@ impl Hub {
         self.topics.table.unsubscribe(own, topic)
     }
 
+    /// The topics that a session is in.
+    #[cfg(feature = "testing")]
+    pub(crate) fn topics_of(&self, own: &Subscriptions) -> impl Iterator<Item = &Topic> {
+        self.topics.table.topics_of(own)
+    }
+
     /// Whether a session is in this topic.
     pub(crate) fn is_in(&self, own: &Subscriptions, topic: TopicSerial) -> bool {
         self.topics.table.is_in(own, topic)

@@ -28,8 +28,10 @@ pub(super) type TopicId = u32;
 
 const END: u32 = u32::MAX;
 
-/// A session's own end of its subscriptions: the head of their list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A session's own end of its subscriptions: the head of their list. There is one of
+/// it: a copy that is kept beyond [`SubscriberTable::leave_all`] would name the
+/// subscriptions of others.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Subscriptions(u32);
 
 impl Default for Subscriptions {
@@ -40,7 +42,7 @@ impl Default for Subscriptions {
 
 impl Subscriptions {
     /// Whether the session is in no topic.
-    pub fn is_empty(self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0 == END
     }
 }
@@ -108,7 +110,7 @@ impl SubscriberTable {
         topic: &Topic,
         form: Form,
     ) -> bool {
-        if self.own_subscription(*own, topic).is_some() {
+        if self.own_subscription(own, topic).is_some() {
             return false;
         }
         let existing = self
@@ -133,7 +135,7 @@ impl SubscriberTable {
 
     /// Takes the session out of `topic`. Returns `false` if it was not in it.
     pub fn unsubscribe(&mut self, own: &mut Subscriptions, topic: &Topic) -> bool {
-        let Some(found) = self.own_subscription(*own, topic) else {
+        let Some(found) = self.own_subscription(own, topic) else {
             return false;
         };
         let next = self.subscriptions[found as usize].next;
@@ -157,6 +159,15 @@ impl SubscriberTable {
             own.0 = self.subscriptions[first as usize].next;
             self.remove(first);
         }
+    }
+
+    /// The topics that a session is in.
+    #[cfg(feature = "testing")]
+    pub(super) fn topics_of(&self, own: &Subscriptions) -> impl Iterator<Item = &Topic> {
+        let first = self.subscriptions.get(own.0 as usize);
+        let all =
+            std::iter::successors(first, |before| self.subscriptions.get(before.next as usize));
+        all.map(|subscription| &self.topics[subscription.topic as usize].name)
     }
 
     /// The topic of this name, if it exists.
@@ -273,7 +284,7 @@ impl SubscriberTable {
     }
 
     /// The session's subscription to this topic, in whichever form.
-    fn own_subscription(&self, own: Subscriptions, topic: &Topic) -> Option<u32> {
+    fn own_subscription(&self, own: &Subscriptions, topic: &Topic) -> Option<u32> {
         let mut forms = self.forms(topic);
         forms.find_map(|id| self.find_subscription(own, id))
     }
@@ -292,7 +303,7 @@ impl SubscriberTable {
     }
 
     /// The session's subscription to this topic, found along its list.
-    fn find_subscription(&self, own: Subscriptions, topic: TopicId) -> Option<u32> {
+    fn find_subscription(&self, own: &Subscriptions, topic: TopicId) -> Option<u32> {
         let mut at = own.0;
         while at != END {
             let subscription = &self.subscriptions[at as usize];

@@ -154,6 +154,7 @@ pub trait Plane {
 
 /// The driver a server will really use, once `auto` is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ResolvedDriver {
     /// io_uring.
     Uring,

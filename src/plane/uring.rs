@@ -14,7 +14,6 @@
 //! - An armed poll keeps its socket open, so a session is only gone for its
 //!   peer once the poll's removal was submitted, at the latest in the next turn.
 
-use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
@@ -116,65 +115,54 @@ pub fn probe() -> Result<(), Unavailable> {
 }
 
 /// io_uring cannot be had on this host.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("io_uring is not available ({error}): {}", remedy(.error))]
 pub struct Unavailable {
+    #[source]
     error: io::Error,
 }
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "io_uring is not available ({}): {}",
-            self.error,
-            self.remedy()
-        )
-    }
-}
-
-impl std::error::Error for Unavailable {}
 
 impl Unavailable {
     /// There was no thread to find out on.
     pub(super) fn no_thread(error: io::Error) -> Self {
         Unavailable { error }
     }
+}
 
-    /// The likely cause and what to do about it.
-    fn remedy(&self) -> &'static str {
-        match self.error.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => {
-                let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
-                    .is_ok_and(|value| value.trim() != "0");
-                if disabled {
-                    "the host has switched it off; run 'sysctl -w kernel.io_uring_disabled=0' or use --driver epoll"
-                } else {
-                    FILTERED
-                }
+/// The likely cause of an error, and what to do about it.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
+                .is_ok_and(|value| value.trim() != "0");
+            if disabled {
+                "the host has switched it off; run 'sysctl -w kernel.io_uring_disabled=0' or use --driver epoll"
+            } else {
+                FILTERED
             }
-            // Podman's profile answers so to each call that it does not allow.
-            Some(libc::ENOSYS) if is_filtered() => FILTERED,
-            Some(libc::ENOSYS) => {
-                "the kernel was built without it or is older than 5.1; use --driver epoll"
-            }
-            Some(libc::EINVAL) => {
-                "the kernel is too old for the rings this server needs (6.1 or newer is best, 5.17 the \
+        }
+        // Podman's profile answers so to each call that it does not allow.
+        Some(libc::ENOSYS) if is_filtered() => FILTERED,
+        Some(libc::ENOSYS) => {
+            "the kernel was built without it or is older than 5.1; use --driver epoll"
+        }
+        Some(libc::EINVAL) => {
+            "the kernel is too old for the rings this server needs (6.1 or newer is best, 5.17 the \
                  oldest that works); use --driver epoll"
-            }
-            Some(libc::ENOMEM) => {
-                "no memory for its rings; on kernels before 5.12 they count against the limit on locked \
+        }
+        Some(libc::ENOMEM) => {
+            "no memory for its rings; on kernels before 5.12 they count against the limit on locked \
                  memory: raise it with 'ulimit -l unlimited' (LimitMEMLOCK=infinity in a unit), or use \
                  fewer --shards, or --driver epoll"
-            }
-            Some(libc::EAGAIN) => {
-                "no thread could be started to try it; raise the limit on threads with 'ulimit -u' \
-                 (TasksMax= in a unit, pids.max of a container)"
-            }
-            Some(libc::EMFILE | libc::ENFILE) => {
-                "descriptors ran out; raise the limit with 'ulimit -n' (LimitNOFILE= in a unit)"
-            }
-            _ => "use --driver epoll",
         }
+        Some(libc::EAGAIN) => {
+            "no thread could be started to try it; raise the limit on threads with 'ulimit -u' \
+                 (TasksMax= in a unit, pids.max of a container)"
+        }
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "descriptors ran out; raise the limit with 'ulimit -n' (LimitNOFILE= in a unit)"
+        }
+        _ => "use --driver epoll",
     }
 }
 

@@ -16,8 +16,7 @@ use crate::ws::{Message, OpCode, PreparedFrame};
 /// say [`Content::EVENT`] then.
 ///
 /// ```
-/// use corecast::publication::{Content, Data};
-/// use corecast::ws::PreparedFrame;
+/// use corecast::{Content, Data, PreparedFrame};
 ///
 /// let price = Content::json(r#"{"price":42}"#).with_event("price");
 /// assert_eq!(price.event(), "price");
@@ -162,6 +161,7 @@ impl Content {
     }
 
     /// The form of that frame.
+    #[doc(hidden)]
     #[inline]
     pub fn form(&self) -> Form {
         self.form

@@ -10,7 +10,7 @@ use crate::ws::PreparedFrame;
 ///
 /// ```
 /// use corecast::publication::Run;
-/// use corecast::ws::PreparedFrame;
+/// use corecast::PreparedFrame;
 ///
 /// let run = Run::join(vec![PreparedFrame::text("a"), PreparedFrame::binary(&[1, 2])]);
 /// assert_eq!(run.as_bytes(), b"\x81\x01a\x82\x02\x01\x02");

@@ -15,7 +15,6 @@ pub mod run;
 pub mod tasks;
 pub mod time;
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -37,24 +36,16 @@ const RUNTIME_ENTRIES: u32 = 1_024;
 const ATTEMPTS: usize = 32;
 
 /// The kernel interface that the host does not give.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unavailable {
     /// io_uring.
+    #[error(transparent)]
     Uring(uring::Unavailable),
     /// epoll.
-    Epoll(io::Error),
+    #[error("epoll is not available: {0}")]
+    Epoll(#[source] io::Error),
 }
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unavailable::Uring(unavailable) => unavailable.fmt(f),
-            Unavailable::Epoll(error) => write!(f, "epoll is not available: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for Unavailable {}
 
 /// Makes the session plane of the calling thread, whose readiness notifies `event`.
 ///

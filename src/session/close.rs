@@ -50,8 +50,8 @@ impl SessionMut<'_> {
     /// The peer broke the protocol: say so, then only get rid of the connection.
     fn fault(&mut self, fault: &ProtocolError) -> Over {
         let reason = match fault.close_code() {
-            CloseCode::INVALID_PAYLOAD => EndReason::InvalidPayload,
-            CloseCode::TOO_BIG => EndReason::TooBig,
+            CloseCode::INVALID_FRAME_PAYLOAD_DATA => EndReason::InvalidPayload,
+            CloseCode::MESSAGE_TOO_BIG => EndReason::TooBig,
             _ => EndReason::ProtocolError,
         };
         if self.at.entry.is_open() {
@@ -67,7 +67,7 @@ impl SessionMut<'_> {
                 let metrics = &self.serving.metrics;
                 metrics.peer_close_code(code.map_or(1005, CloseCode::as_u16));
                 // One without a code is a normal end, and answered as one.
-                let code = code.unwrap_or(CloseCode::NORMAL);
+                let code = code.unwrap_or(CloseCode::NORMAL_CLOSURE);
                 self.say_close(code, "", EndReason::PeerClosed);
                 self.finish(EndReason::PeerClosed)
             }

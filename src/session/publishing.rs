@@ -7,8 +7,8 @@ use super::latest::LatestOnly;
 use super::{Clock, Delivery, Session};
 use crate::config::{Config, SlowConsumerPolicy};
 use crate::fan_out_semaphore::FanOutPermit;
-use crate::handler::{Context, NO_SESSION, Route, RouteFactory, RoutePolicy, guarded};
-use crate::hub::{Hub, Subscriptions};
+use crate::handler::{Route, RouteContext, RouteFactory, RoutePolicy, guarded};
+use crate::hub::Hub;
 use crate::metrics::{DropReason, EndReason, ShardMetrics};
 use crate::plane::SessionKey;
 use crate::table::Table;
@@ -202,19 +202,24 @@ impl Publishing {
                 None => 0..self.routes.len() as u16,
             };
             for route in routes {
-                self.call(route, |route, ctx| route.notice(&*notice.content, ctx));
+                self.call(route, |route, ctx| {
+                    let taken = route.notice(&*notice.content, ctx);
+                    // Another thread's is for those of its type.
+                    if !taken && notice.route.is_some() {
+                        tracing::error!("a handler was told something with another's type");
+                    }
+                });
             }
         }
     }
 
     /// Calls a handler for no session.
-    fn call(&mut self, index: u16, call: impl FnOnce(&mut dyn Route, &mut Context<'_>)) {
+    fn call(&mut self, index: u16, call: impl FnOnce(&mut dyn Route, &mut RouteContext<'_>)) {
         let Publishing { hub, routes, .. } = self;
         let Some(route) = routes.get_mut(usize::from(index)) else {
             return;
         };
-        let mut subscriptions = Subscriptions::default();
-        let mut ctx = Context::new(NO_SESSION, index, hub, &mut subscriptions, None);
+        let mut ctx = RouteContext::new(index, hub);
         // There is no session that could be ended for it.
         if guarded(|| call(&mut *route.route, &mut ctx)).is_err() {
             tracing::error!("a handler has panicked outside of any session");

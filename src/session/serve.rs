@@ -224,7 +224,7 @@ impl SessionMut<'_> {
     /// Closes a session that sends more than its rate.
     pub(super) fn close_over_rate(&mut self) -> Over {
         let text = "more is sent per second than allowed";
-        self.close(CloseCode::POLICY, text, EndReason::OverRate)
+        self.close(CloseCode::POLICY_VIOLATION, text, EndReason::OverRate)
     }
 
     /// Stops reading an open session that has used up its rate. Returns whether it

@@ -34,7 +34,8 @@ pub struct Header {
 }
 
 /// The connection does not begin with a PROXY header that can stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection does not begin with a PROXY protocol header, version 1 or 2")]
 pub struct NotAHeader;
 
 /// Reads the header at the beginning of a connection. `Ok(None)` means that it

@@ -3,7 +3,6 @@
 //! Sans-IO like the server's: write what [`request`] appended, read, and call
 //! [`parse_response`] until it is no longer `Ok(None)`.
 
-use std::fmt;
 use std::mem::MaybeUninit;
 
 use base64::Engine;
@@ -194,13 +193,16 @@ fn parse_opened<'b>(
 }
 
 /// Why a response opened no connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// It is not an HTTP/1 response.
+    #[error("the response is not HTTP/1")]
     Malformed,
     /// Its header block exceeds [`MAX_RESPONSE_BYTES`] or [`MAX_HEADERS`].
+    #[error("the response's header block is too large")]
     TooLarge,
     /// The server refused.
+    #[error("the server answered {status} instead of 101{}{body}", if body.is_empty() { "" } else { ": " })]
     Status {
         /// The status code.
         status: u16,
@@ -208,70 +210,49 @@ pub enum ClientError {
         body: String,
     },
     /// 101 without `Upgrade: websocket`.
+    #[error("the response has no 'Upgrade: websocket'")]
     Upgrade,
     /// 101 without `Connection: upgrade`.
+    #[error("the response has no 'Connection: Upgrade'")]
     Connection,
     /// 101 with an extension in `Sec-WebSocket-Extensions`; none was offered.
+    #[error("the response's Sec-WebSocket-Extensions has '{received}', which was not offered")]
     Extension {
         /// The first one received.
         received: String,
     },
     /// 101 with a missing, repeated or wrong `Sec-WebSocket-Accept`.
+    #[error("{}", accept_fault(received.as_deref()))]
     Accept {
         /// The first one received.
         received: Option<String>,
     },
     /// 101 with a repeated `Sec-WebSocket-Protocol` or one that was not offered,
     /// or without one although something was.
+    #[error("{}", subprotocol_fault(received.as_deref()))]
     Subprotocol {
         /// The first one received.
         received: Option<String>,
     },
 }
 
-impl fmt::Display for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ClientError::Malformed => write!(f, "the response is not HTTP/1"),
-            ClientError::TooLarge => write!(f, "the response's header block is too large"),
-            ClientError::Status { status, body } if body.is_empty() => {
-                write!(f, "the server answered {status} instead of 101")
-            }
-            ClientError::Status { status, body } => {
-                write!(f, "the server answered {status} instead of 101: {body}")
-            }
-            ClientError::Upgrade => write!(f, "the response has no 'Upgrade: websocket'"),
-            ClientError::Connection => write!(f, "the response has no 'Connection: Upgrade'"),
-            ClientError::Extension { received } => write!(
-                f,
-                "the response's Sec-WebSocket-Extensions has '{received}', which was not offered"
-            ),
-            ClientError::Accept { received: None } => {
-                write!(f, "the response has no Sec-WebSocket-Accept")
-            }
-            ClientError::Accept {
-                received: Some(accept),
-            } => write!(
-                f,
-                "the response's Sec-WebSocket-Accept '{accept}' is repeated or does not belong to the key"
-            ),
-            ClientError::Subprotocol { received: None } => {
-                write!(
-                    f,
-                    "the server did not select the subprotocol that was offered"
-                )
-            }
-            ClientError::Subprotocol {
-                received: Some(name),
-            } => write!(
-                f,
-                "the response's Sec-WebSocket-Protocol '{name}' is repeated or was not offered"
-            ),
-        }
+fn accept_fault(received: Option<&str>) -> String {
+    match received {
+        None => "the response has no Sec-WebSocket-Accept".to_owned(),
+        Some(accept) => format!(
+            "the response's Sec-WebSocket-Accept '{accept}' is repeated or does not belong to the key"
+        ),
     }
 }
 
-impl std::error::Error for ClientError {}
+fn subprotocol_fault(received: Option<&str>) -> String {
+    match received {
+        None => "the server did not select the subprotocol that was offered".to_owned(),
+        Some(name) => {
+            format!("the response's Sec-WebSocket-Protocol '{name}' is repeated or was not offered")
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

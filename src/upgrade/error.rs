@@ -1,6 +1,5 @@
 //! Why a request is not answered with what it asked for.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::metrics::RefusalReason;
@@ -9,9 +8,10 @@ use crate::metrics::RefusalReason;
 ///
 /// Each variant fixes the status, a sentence for the response's body that says
 /// what was wrong and what to do, and the reason under which it is counted.
-/// [`parse`](super::parse) finds the faults that lie in the bytes; the variants
+/// `parse` finds the faults that lie in the bytes; the variants
 /// it never returns (marked *by the server*) are for its caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {}", self.status(), self.message())]
 pub enum HttpError {
     /// 400: the request line is not `method SP target SP HTTP-version` (RFC 9112 §3).
     RequestLine,
@@ -274,11 +274,3 @@ impl HttpError {
         }
     }
 }
-
-impl fmt::Display for HttpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.status(), self.message())
-    }
-}
-
-impl std::error::Error for HttpError {}

@@ -2,7 +2,7 @@
 //! [`Response`] back (RFC 6455 §4.2, RFC 9110, RFC 9112).
 //!
 //! Sans-IO: the caller owns the socket, the buffer and the clock. It appends
-//! what it read and calls [`parse`]; `Ok(None)` means *read more*. From a
+//! what it read and calls `parse`; `Ok(None)` means *read more*. From a
 //! [`Parsed`] request it finds the route ([`crate::router`]), asks the
 //! [`OriginPolicy`] and the handler, and encodes one [`Response`].
 //!
@@ -31,33 +31,40 @@
 //!   however many reads it took to arrive.
 //! - **Every fault has one variant.** [`HttpError`] is what the peer sees
 //!   (status, sentence, headers) and what the metrics count. When a request
-//!   has several faults, [`parse`] names the first in its documented order.
+//!   has several faults, `parse` names the first in its documented order.
 //! - **Bytes after [`Parsed::consumed`] are frames already.** A client may send them
 //!   right after its request; the caller keeps them for the decoder.
 //! - **Every plain answer ends the connection** (`Connection: close`). A
 //!   connection carries one request; there is nothing to smuggle a second in.
-//! - **No byte of a request comes back in a response**, except a subprotocol
-//!   the handler chose, and that must be a token.
+//! - **No byte of a request comes back in a response**, except what the handler puts
+//!   there: a subprotocol, which must be a token, headers, which cannot leave their
+//!   line, and the body of a refusal or reply.
 
+mod acceptance;
 pub mod client;
 mod error;
+mod headers;
 mod origin;
 mod page;
 mod parse;
 #[cfg(test)]
 mod properties;
 mod refusal;
+mod reply;
 mod request;
 mod response;
 mod target;
 #[cfg(test)]
 mod tests;
 
+pub use acceptance::Acceptance;
 pub use error::HttpError;
+pub use headers::HeaderError;
 pub use origin::{OriginError, OriginPolicy};
 pub use page::{ListedRoute, Page, Pages, home_page};
 pub use parse::{Kind, MAX_HEADERS, Parsed, is_head, parse};
 pub use refusal::Refusal;
+pub use reply::Reply;
 pub use request::{Method, Params, Request};
 pub use response::Response;
 pub(crate) use target::{decode_segment, routing_pattern};

@@ -1,7 +1,5 @@
 //! Which sites' pages may connect (RFC 6455 §10.2).
 
-use std::fmt;
-
 use super::Request;
 use super::target::is_authority;
 
@@ -65,25 +63,17 @@ impl OriginPolicy {
 }
 
 /// An entry of the list of allowed origins that is not an origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error(
+    "'{origin}' is not an origin; write scheme://host or scheme://host:port as a browser sends \
+     it, without a path, trailing slash, quotes or wildcards, and other letters than ASCII \
+     as xn--, for example https://example.com; or file://, or null"
+)]
 pub struct OriginError {
     /// The entry as given.
     pub origin: String,
 }
-
-impl fmt::Display for OriginError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "'{}' is not an origin; write scheme://host or scheme://host:port as a browser sends \
-             it, without a path, trailing slash, quotes or wildcards, and other letters than ASCII \
-             as xn--, for example https://example.com; or file://, or null",
-            self.origin
-        )
-    }
-}
-
-impl std::error::Error for OriginError {}
 
 /// Lower case, without the scheme's own port. `None` if it is not an origin.
 fn normalize(origin: &str) -> Option<String> {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page<'a> {
     /// The media type, for `Content-Type`.
-    pub content_type: &'static str,
+    pub content_type: &'a str,
     /// The body.
     pub body: &'a str,
     /// The rights of the page in a browser, for `Content-Security-Policy`.

@@ -1,15 +1,18 @@
 //! How a handler says no.
 
-use std::fmt;
+use super::headers::{HeaderError, Headers};
 
 /// A handler's refusal to open a session, sent in place of the 101.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}", self.sent_status())]
+#[non_exhaustive]
 pub struct Refusal {
     /// The status code. Outside 400..=599 it is sent as 403, so that no
     /// refusal can be taken for an acceptance.
     pub status: u16,
     /// The fault and the remedy, for the body. The peer reads it.
     pub reason: String,
+    pub(super) headers: Headers,
 }
 
 impl Refusal {
@@ -18,12 +21,30 @@ impl Refusal {
         Refusal {
             status,
             reason: reason.into(),
+            headers: Headers::default(),
         }
     }
 
     /// A refusal with 403 (Forbidden).
     pub fn forbidden(reason: impl Into<String>) -> Self {
         Refusal::new(403, reason)
+    }
+
+    /// Adds a header to the answer, such as `Retry-After` or `WWW-Authenticate`.
+    ///
+    /// ```
+    /// use corecast::Refusal;
+    ///
+    /// let later = Refusal::new(503, "The room opens at ten.").header("Retry-After", "60")?;
+    /// assert_eq!(later.sent_status(), 503);
+    /// # Ok::<(), corecast::error::HeaderError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When it is malformed, or one that the server writes itself.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, HeaderError> {
+        self.headers.add(name, value)?;
+        Ok(self)
     }
 
     /// The status that is sent.
@@ -34,14 +55,6 @@ impl Refusal {
         }
     }
 }
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.sent_status(), self.reason)
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests {

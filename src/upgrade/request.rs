@@ -15,12 +15,13 @@ use super::target::decode_component;
 use super::{is_token, list};
 use crate::source::canonical_address;
 
-/// The methods that get past [`parse`](super::parse).
+/// The methods of requests that are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Method {
     /// `GET`.
     Get,
-    /// `HEAD`: answer with [`Response::encode_head`](super::Response::encode_head).
+    /// `HEAD`: the answer has no body.
     Head,
 }
 
@@ -198,9 +199,8 @@ impl Request {
         &self.params
     }
 
-    /// Gives the request what its route matched; see
-    /// [`Router::route`](crate::router::Router::route), which does both.
-    pub fn set_params(&mut self, params: Params) {
+    /// Gives the request what its route matched; `Router::route` does both.
+    pub(crate) fn set_params(&mut self, params: Params) {
         self.params = params;
     }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{HttpError, Page, Refusal, is_token};
+use super::headers::Headers;
+use super::{Acceptance, HttpError, Page, Refusal, Reply, is_token};
 
 /// An answer to a request.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +18,17 @@ pub enum Response<'a> {
         /// not a token, because such a header would be malformed.
         subprotocol: Option<&'a str>,
     },
+    /// 101, as a handler wants it.
+    Accepted {
+        /// As above.
+        accept: &'a [u8; 28],
+        /// The handler's consent.
+        acceptance: &'a Acceptance,
+    },
     /// 200.
     Page(Page<'a>),
+    /// A handler's answer to a plain request.
+    Reply(&'a Reply),
     /// The status of the fault, with a body that says what to do.
     Error(HttpError),
     /// A handler's refusal.
@@ -29,8 +39,9 @@ impl Response<'_> {
     /// The status code.
     pub fn status(&self) -> u16 {
         match self {
-            Response::SwitchingProtocols { .. } => 101,
+            Response::SwitchingProtocols { .. } | Response::Accepted { .. } => 101,
             Response::Page(_) => 200,
+            Response::Reply(reply) => reply.sent_status(),
             Response::Error(error) => error.status(),
             Response::Refused(refusal) => refusal.sent_status(),
         }
@@ -46,7 +57,12 @@ impl Response<'_> {
             Response::SwitchingProtocols {
                 accept,
                 subprotocol,
-            } => encode_switching_protocols(accept, *subprotocol, out),
+            } => encode_switching_protocols(accept, *subprotocol, "", out),
+            Response::Accepted { accept, acceptance } => {
+                let subprotocol = acceptance.subprotocol.as_deref();
+                let headers = acceptance.headers.as_str();
+                encode_switching_protocols(accept, subprotocol, headers, out);
+            }
             _ => self.encode_plain(true, out),
         }
     }
@@ -55,7 +71,7 @@ impl Response<'_> {
     /// [`is_head`](super::is_head).
     pub fn encode_head(&self, out: &mut Vec<u8>) {
         match self {
-            Response::SwitchingProtocols { .. } => self.encode(out),
+            Response::SwitchingProtocols { .. } | Response::Accepted { .. } => self.encode(out),
             _ => self.encode_plain(false, out),
         }
     }
@@ -67,12 +83,22 @@ impl Response<'_> {
         let mut page = Page::text("");
         let mut connection = "close";
         let mut extra = String::new();
+        let none = Headers::default();
+        let mut own = &none;
         let body = match self {
             Response::Page(shown) => {
                 page = *shown;
                 Cow::Borrowed(shown.body)
             }
-            Response::Refused(refusal) => Cow::Owned(format!("{}\n", refusal.reason)),
+            Response::Refused(refusal) => {
+                own = &refusal.headers;
+                Cow::Owned(format!("{}\n", refusal.reason))
+            }
+            Response::Reply(reply) => {
+                own = &reply.headers;
+                page.content_type = &reply.content_type;
+                Cow::Borrowed(reply.body.as_str())
+            }
             Response::Error(error) => {
                 match status {
                     405 => extra.push_str("Allow: GET\r\n"),
@@ -93,23 +119,31 @@ impl Response<'_> {
                     error.message()
                 ))
             }
-            Response::SwitchingProtocols { .. } => unreachable!("101 is encoded apart"),
+            Response::SwitchingProtocols { .. } | Response::Accepted { .. } => {
+                unreachable!("101 is encoded apart")
+            }
         };
-        let head = format!(
+        let body_len = body.len();
+        let mut head = format!(
             "HTTP/1.1 {status} {}\r\n\
              Connection: {connection}\r\n\
-             {extra}\
-             Content-Type: {}\r\n\
-             Content-Length: {}\r\n\
-             Content-Security-Policy: {}\r\n\
-             X-Content-Type-Options: nosniff\r\n\
-             Referrer-Policy: no-referrer\r\n\
-             Cache-Control: no-store\r\n\r\n",
+             {extra}{}\
+             Content-Length: {body_len}\r\n",
             phrase(status),
-            page.content_type,
-            body.len(),
-            page.security_policy,
+            own.as_str(),
         );
+        for (name, value) in [
+            ("Content-Type", page.content_type),
+            ("Content-Security-Policy", page.security_policy),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cache-Control", "no-store"),
+        ] {
+            if !own.has(name) {
+                let _ = write!(head, "{name}: {value}\r\n");
+            }
+        }
+        head.push_str("\r\n");
         out.extend_from_slice(head.as_bytes());
         if with_body {
             out.extend_from_slice(body.as_bytes());
@@ -131,7 +165,12 @@ impl<'a> From<&'a Refusal> for Response<'a> {
 
 /// The response every session begins with: one reservation, three copies.
 #[inline]
-fn encode_switching_protocols(accept: &[u8; 28], subprotocol: Option<&str>, out: &mut Vec<u8>) {
+fn encode_switching_protocols(
+    accept: &[u8; 28],
+    subprotocol: Option<&str>,
+    headers: &str,
+    out: &mut Vec<u8>,
+) {
     const BEFORE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
         Upgrade: websocket\r\n\
         Connection: Upgrade\r\n\
@@ -141,12 +180,17 @@ fn encode_switching_protocols(accept: &[u8; 28], subprotocol: Option<&str>, out:
 
     let subprotocol = subprotocol.filter(|name| is_token(name.as_bytes()));
     let protocol_len = subprotocol.map_or(0, |name| PROTOCOL.len() + name.len());
-    out.reserve(BEFORE.len() + accept.len() + protocol_len + END.len());
+    out.reserve(BEFORE.len() + accept.len() + protocol_len + headers.len() + END.len());
     out.extend_from_slice(BEFORE);
     out.extend_from_slice(accept);
     if let Some(name) = subprotocol {
         out.extend_from_slice(PROTOCOL);
         out.extend_from_slice(name.as_bytes());
+    }
+    if !headers.is_empty() {
+        out.extend_from_slice(b"\r\n");
+        // Each of its lines has its end; that of the last is the next two bytes.
+        out.extend_from_slice(headers.trim_end().as_bytes());
     }
     out.extend_from_slice(END);
 }
@@ -161,6 +205,13 @@ fn whole_seconds(time: Duration) -> u64 {
 fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -179,6 +230,7 @@ fn phrase(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
+        ..400 => "Answered",
         _ => "Refused",
     }
 }

@@ -5,35 +5,51 @@ use std::fmt;
 use super::error::ProtocolError;
 use super::header::MAX_CONTROL_PAYLOAD_BYTES;
 
-/// A close code that may appear on the wire (RFC 6455 §7.4).
+/// A close code that may appear on the wire (RFC 6455 §7.4), by its name in the
+/// registry of IANA (*WebSocket Close Code Number Registry*).
+///
+/// ```
+/// use corecast::CloseCode;
+///
+/// assert_eq!(CloseCode::GOING_AWAY.as_u16(), 1001);
+/// // 4000 to 4999 are an application's own, and 1006 is never sent.
+/// assert!(CloseCode::new(4001).is_some());
+/// assert_eq!(CloseCode::new(1006), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// The purpose of the connection is fulfilled.
-    pub const NORMAL: CloseCode = CloseCode(1000);
-    /// The server is going down, or the browser has left the page.
+    /// 1000: the purpose of the connection is fulfilled.
+    pub const NORMAL_CLOSURE: CloseCode = CloseCode(1000);
+    /// 1001: the server is going down, or the browser has left the page.
     pub const GOING_AWAY: CloseCode = CloseCode(1001);
-    /// The other end broke the protocol.
+    /// 1002: the other end broke the protocol.
     pub const PROTOCOL_ERROR: CloseCode = CloseCode(1002);
-    /// A message of a kind this end does not take.
-    pub const UNSUPPORTED: CloseCode = CloseCode(1003);
-    /// A message that is not what its kind says, such as text that is not UTF-8.
-    pub const INVALID_PAYLOAD: CloseCode = CloseCode(1007);
-    /// A message against this end's policy.
-    pub const POLICY: CloseCode = CloseCode(1008);
-    /// A message too big to take.
-    pub const TOO_BIG: CloseCode = CloseCode(1009);
-    /// The client misses an extension the server did not offer.
+    /// 1003: a message of a kind this end does not take.
+    pub const UNSUPPORTED_DATA: CloseCode = CloseCode(1003);
+    /// 1007: a message that is not what its kind says, such as text that is not UTF-8.
+    pub const INVALID_FRAME_PAYLOAD_DATA: CloseCode = CloseCode(1007);
+    /// 1008: a message against this end's policy.
+    pub const POLICY_VIOLATION: CloseCode = CloseCode(1008);
+    /// 1009: a message too big to take.
+    pub const MESSAGE_TOO_BIG: CloseCode = CloseCode(1009);
+    /// 1010: the client misses an extension the server did not offer.
     pub const MANDATORY_EXTENSION: CloseCode = CloseCode(1010);
-    /// This end failed.
+    /// 1011: this end failed.
     pub const INTERNAL_ERROR: CloseCode = CloseCode(1011);
-    /// The server restarts; come back, after a random while.
+    /// 1012: the server restarts; come back, after a random while.
     pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
-    /// The server is overloaded; come back later.
+    /// 1013: the server is overloaded; come back later.
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
-    /// A gateway's upstream failed.
+    /// 1014: a gateway's upstream failed.
     pub const BAD_GATEWAY: CloseCode = CloseCode(1014);
+    /// 3000: the client did not say who it is; HTTP's 401.
+    pub const UNAUTHORIZED: CloseCode = CloseCode(3000);
+    /// 3003: the client may not do this; HTTP's 403.
+    pub const FORBIDDEN: CloseCode = CloseCode(3003);
+    /// 3008: the client took too long; HTTP's 408.
+    pub const TIMEOUT: CloseCode = CloseCode(3008);
 
     /// The code, or `None` if an endpoint must not send it: 1004 to 1006 and 1015
     /// stand for what was never sent, the other gaps are not assigned (§7.4.2).
@@ -112,7 +128,7 @@ mod tests {
         assert_eq!(
             Close::parse(b"\x03\xe8bye"),
             Ok(Some(Close {
-                code: CloseCode::NORMAL,
+                code: CloseCode::NORMAL_CLOSURE,
                 reason: "bye"
             }))
         );

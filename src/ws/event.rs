@@ -26,6 +26,7 @@ impl<'a> Message<'a> {
     }
 
     /// The opcode its first frame carries.
+    #[doc(hidden)]
     #[inline]
     pub fn opcode(&self) -> OpCode {
         match self {

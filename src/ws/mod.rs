@@ -24,7 +24,8 @@
 //! - Bytes are limited, fragments are not: a frame costs nothing once it is read.
 //!
 //! ```
-//! use corecast::ws::{Decoder, Event, Input, Message, OpCode, Role, Rules};
+//! use corecast::ws::{Decoder, Event, Input, OpCode, Role, Rules};
+//! use corecast::Message;
 //!
 //! let rules = Rules { role: Role::Server, max_frame_bytes: 1024, max_message_bytes: 1024 };
 //! let mut received = Vec::new();

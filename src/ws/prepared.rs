@@ -13,7 +13,8 @@ use super::header::{FrameHeader, OpCode};
 /// [`payload`](PreparedFrame::payload) that it lends out.
 ///
 /// ```
-/// use corecast::ws::{OpCode, PreparedFrame};
+/// use corecast::ws::OpCode;
+/// use corecast::PreparedFrame;
 ///
 /// let frame = PreparedFrame::text("Hello");
 /// assert_eq!(frame.as_bytes(), b"\x81\x05Hello");
@@ -83,6 +84,7 @@ impl PreparedFrame {
     }
 
     /// Whether the message is text or binary.
+    #[doc(hidden)]
     pub fn opcode(&self) -> OpCode {
         self.header().0.opcode
     }

@@ -12,17 +12,13 @@ use corecast::config::{Config, RouteSetting};
 use corecast::server::{RunningServer, Server};
 
 fn start(routes: &[(&str, &str)]) -> RunningServer {
-    let mut config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        routes: RouteSetting::demo(),
-        ..Config::default()
-    };
     let settings = routes
         .iter()
         .map(|(path, handler)| RouteSetting::new(path, handler));
-    config.routes.extend(settings);
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2)
+        .routes(RouteSetting::demo().into_iter().chain(settings));
     Server::new(config).unwrap().start().unwrap()
 }
 

@@ -5,13 +5,12 @@
 //! How: the library in this process with a handler that passes on what it is
 //! told to the sessions of its shard.
 
-use std::any::Any;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::support::client::Client;
 use corecast::config::{Config, Driver};
-use corecast::handler::{Context, Handler, RoutePolicy};
+use corecast::handler::{Context, Handler, RouteContext, RoutePolicy};
 use corecast::hub::Topic;
 use corecast::server::{RunningServer, Server};
 use corecast::upgrade::Request;
@@ -39,16 +38,18 @@ impl Gossip {
 
 impl Handler for Gossip {
     type State = ();
+    /// A number, or none for a panic.
+    type Notice = Option<u32>;
 
     fn open(&mut self, _request: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.topic);
-        ctx.send_text(&ctx.shard().0.to_string());
+        ctx.send_text(&ctx.shard().to_string());
     }
 
     fn message(&mut self, (): &mut (), message: Message<'_>, ctx: &mut Context<'_>) {
         match message {
             Message::Text("panic") => {
-                ctx.tell_others("panic");
+                ctx.tell_others::<Self>(None);
             }
             Message::Text("done") => {
                 ctx.publish(&self.topic, PreparedFrame::text("done"));
@@ -56,23 +57,21 @@ impl Handler for Gossip {
             Message::Text(numbers) => {
                 let (from, to) = numbers.split_once(' ').unwrap();
                 for number in from.parse::<u32>().unwrap()..to.parse().unwrap() {
-                    ctx.tell_others(number);
+                    ctx.tell_others::<Self>(Some(number));
                 }
             }
             Message::Binary(_) => {}
         }
     }
 
-    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
-        assert!(!notice.is::<&str>(), "as told");
-        let number = *notice.downcast_ref::<u32>().expect("a number");
+    fn notice(&mut self, notice: &Option<u32>, ctx: &mut RouteContext<'_>) {
+        let number = notice.expect("as told");
         // A client would not notice that all came in another order.
         assert_eq!(number, self.expected, "in order");
         self.expected += 1;
-        assert!(!ctx.subscribe(&self.topic), "there is no session");
-        ctx.send_text("to nobody");
         if number % 100 == 99 {
-            ctx.publish_here(&self.topic, PreparedFrame::text(&number.to_string()));
+            let published = ctx.publish_here(&self.topic, PreparedFrame::text(&number.to_string()));
+            assert!(!published.is_full(), "a notice waits until there is room");
         }
     }
 
@@ -82,25 +81,20 @@ impl Handler for Gossip {
             .map_or(policy, |interval| policy.tick_interval(interval))
     }
 
-    fn tick(&mut self, ctx: &mut Context<'_>) {
+    fn tick(&mut self, ctx: &mut RouteContext<'_>) {
         self.ticks += 1;
-        ctx.publish_here(
-            &self.topic,
-            PreparedFrame::text(&format!("tick {}", self.ticks)),
-        );
+        let tick = PreparedFrame::text(&format!("tick {}", self.ticks));
+        assert!(!ctx.publish_here(&self.topic, tick).is_full());
         assert!(self.ticks != 2, "as told");
     }
 }
 
 fn start(driver: Driver, interval: Option<Duration>) -> RunningServer {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        driver,
-        ring_capacity: 2,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2)
+        .driver(driver)
+        .ring_capacity(2);
     let server = Server::new(config).unwrap();
     let server = server
         .route("/gossip", move || Gossip::new("gossip", interval))

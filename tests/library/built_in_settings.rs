@@ -1,25 +1,20 @@
 //! The settings of built-in handlers as an embedder gives them: a table by the
 //! handler's name, which the handler reads when the server is made.
 
-use std::collections::BTreeMap;
-
 use crate::support::phoenix::{connect, error, hear, join, say};
-use corecast::config::{Config, RouteSetting, UnreadTable, UnreadValue};
-use corecast::server::Server;
+use corecast::config::{RouteSetting, UnreadTable, UnreadValue};
+use corecast::{Config, Server};
 use serde_json::json;
 
 /// A configuration with the demo's routes and one table.
 fn config(handler: &str, key: &str, value: UnreadValue) -> Config {
     let mut table = UnreadTable::default();
     table.set(key, value);
-    Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 1,
-        routes: RouteSetting::demo(),
-        handlers: BTreeMap::from([(handler.to_owned(), table)]),
-        ..Config::default()
-    }
+    Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(1)
+        .routes(RouteSetting::demo())
+        .handler(handler, table)
 }
 
 #[test]
@@ -50,9 +45,7 @@ fn a_table_that_its_handler_does_not_like_is_an_error() {
         let error = made.expect_err("it should be refused").to_string();
         assert!(error.contains(words), "{error}");
     }
-    let mut unknown = config("echo", "loud", true.into());
-    unknown.handlers.clear();
-    unknown.routes.push(RouteSetting::new("/x", "talk"));
+    let unknown = Config::new().routes([RouteSetting::new("/x", "talk")]);
     let error = Server::new(unknown).unwrap_err().to_string();
     assert!(
         error.contains("'talk' (for /x) is not a handler"),

@@ -9,23 +9,17 @@ use std::time::{Duration, Instant};
 
 use crate::support::client::{BINARY, CLOSE, Client, FIN, encode, request, request_with, text};
 use crate::support::{DEADLINE, http, poll_until, wait_until};
-use corecast::config::{Config, Driver, RouteSetting};
-use corecast::handler::{Acceptance, Context, Ended, Handler};
-use corecast::hub::Topic;
-use corecast::metrics::EndReason;
-use corecast::server::Server;
-use corecast::shutdown::Phase;
-use corecast::upgrade::{Refusal, Request};
-use corecast::ws::{CloseCode, Message, PreparedFrame};
+use corecast::config::{Driver, RouteSetting};
+use corecast::{
+    Acceptance, CloseCode, Config, Context, EndReason, Ended, Handler, Message, Phase,
+    PreparedFrame, Refusal, Request, Server, Topic,
+};
 
 fn config() -> Config {
-    Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 1,
-        routes: RouteSetting::demo(),
-        ..Config::default()
-    }
+    Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(1)
+        .routes(RouteSetting::demo())
 }
 
 /// A room with state, subprotocols, refusals and several ways to talk.
@@ -37,17 +31,16 @@ struct Room {
 impl Handler for Room {
     /// The name, and the messages heard from it.
     type State = (String, u32);
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         match request.param("name") {
             Some("mallory") => Err(Refusal::new(402, "Pay first.")),
             Some("eve") => Err(Refusal::forbidden("Not you.")),
-            _ => Ok(Acceptance {
-                subprotocol: request
-                    .header("sec-websocket-protocol")
-                    .filter(|offered| offered.contains("room.v2"))
-                    .map(|_| "room.v2".to_owned()),
-            }),
+            _ => {
+                let offered = request.subprotocols().find(|name| *name == "room.v2");
+                Ok(Acceptance::new().subprotocol(offered))
+            }
         }
     }
 
@@ -57,7 +50,7 @@ impl Handler for Room {
         let name = request.param("name").unwrap_or_default().to_owned();
         if name == "shy" {
             ctx.send_text("bye already");
-            ctx.close(CloseCode::POLICY, "too shy");
+            ctx.close(CloseCode::POLICY_VIOLATION, "too shy");
         }
         (name, 0)
     }
@@ -97,11 +90,7 @@ impl Handler for Room {
 fn a_room_of_ones_own() {
     for driver in [Driver::Auto, Driver::Epoll] {
         let (ends, heard) = channel();
-        let config = Config {
-            driver,
-            shards: 2,
-            ..config()
-        };
+        let config = config().driver(driver).shards(2);
         let server = Server::new(config)
             .unwrap()
             .route("/room/{name}", move || Room {
@@ -203,11 +192,7 @@ fn a_room_of_ones_own() {
 #[test]
 fn dropping_a_server_ends_it() {
     for driver in [Driver::Auto, Driver::Epoll] {
-        let config = Config {
-            driver,
-            shards: 2,
-            ..config()
-        };
+        let config = config().driver(driver).shards(2);
         let server = Server::new(config).unwrap().start().unwrap();
         let address = server.local_addr();
         let handle = server.handle();
@@ -244,12 +229,10 @@ fn a_failed_start_leaves_nothing_behind() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = free.local_addr().unwrap();
     drop(free);
-    let config = Config {
-        listen: vec![listen.into()],
-        admin: Some(taken.local_addr().unwrap()),
-        shards: 2,
-        ..config()
-    };
+    let config = config()
+        .listen([listen.into()])
+        .admin(taken.local_addr().unwrap())
+        .shards(2);
     let error = Server::new(config).unwrap().start().err().unwrap();
     assert!(error.to_string().contains("--admin"), "{error}");
     TcpListener::bind(listen).expect("the shards are gone");
@@ -262,6 +245,7 @@ struct Hose {
 
 impl Handler for Hose {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.topic);
@@ -284,11 +268,9 @@ impl Handler for Hose {
 #[test]
 fn a_slow_consumer_is_closed_between_frames() {
     for driver in [Driver::Auto, Driver::Epoll] {
-        let config = Config {
-            driver,
-            close_timeout: Duration::from_secs(20),
-            ..config()
-        };
+        let config = config()
+            .driver(driver)
+            .close_timeout(Duration::from_secs(20));
         let hose = || Hose {
             topic: Topic::new("hose"),
         };
@@ -322,7 +304,7 @@ fn a_slow_consumer_is_closed_between_frames() {
 #[test]
 fn an_end_behind_much_data_is_found() {
     for driver in [Driver::Auto, Driver::Epoll] {
-        let config = Config { driver, ..config() };
+        let config = config().driver(driver);
         let hose = || Hose {
             topic: Topic::new("hose"),
         };
@@ -362,13 +344,10 @@ fn an_end_behind_much_data_is_found() {
 /// program's replaces one of the same path.
 #[test]
 fn routes_from_both_sides() {
-    let config = Config {
-        routes: vec![
-            RouteSetting::new("/a", "echo"),
-            RouteSetting::new("/b", "echo"),
-        ],
-        ..config()
-    };
+    let config = config().routes([
+        RouteSetting::new("/a", "echo"),
+        RouteSetting::new("/b", "echo"),
+    ]);
     let hose = || Hose {
         topic: Topic::new("x"),
     };
@@ -394,10 +373,7 @@ fn routes_from_both_sides() {
 /// The server serves nothing that its embedder does not ask for.
 #[test]
 fn a_default_configuration_serves_nothing_but_what_is_added() {
-    let config = Config {
-        routes: Config::default().routes,
-        ..config()
-    };
+    let config = config().routes([]);
     let server = Server::new(config).unwrap();
     let server = server.route("/own", || corecast::handler::Echo).unwrap();
     let server = server.start().unwrap();

@@ -6,9 +6,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use corecast::server::{RunningServer, Server};
 use corecast::upgrade::{accept_key, client};
-use corecast::ws::{CloseCode, FrameHeader, OpCode, encode_masked_close, encode_masked_frame};
+use corecast::ws::{FrameHeader, OpCode, encode_masked_close, encode_masked_frame};
+use corecast::{CloseCode, RunningServer, Server};
 
 #[path = "../../examples/rooms.rs"]
 #[allow(dead_code, reason = "its main is not run here")]
@@ -121,7 +121,7 @@ impl Guest {
 
     fn leave(mut self) {
         let mut out = Vec::new();
-        encode_masked_close(&mut out, CloseCode::NORMAL, "", [1, 2, 3, 4]);
+        encode_masked_close(&mut out, CloseCode::NORMAL_CLOSURE, "", [1, 2, 3, 4]);
         self.socket
             .write_all(&out)
             .expect("the socket takes a frame");

@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use crate::support::client::{Client, request, text};
 use crate::support::{http, wait_until};
-use corecast::config::{Config, Driver};
-use corecast::handler::{Context, Ended, Handler};
-use corecast::metrics::{EndReason, RefusalReason, ShardMetrics};
-use corecast::server::{RunningServer, Server};
-use corecast::upgrade::{Refusal, Request};
-use corecast::ws::Message;
+use corecast::config::Driver;
+use corecast::metrics::{RefusalReason, ShardMetrics};
+use corecast::{
+    Config, Context, EndReason, Ended, Handler, Message, Refusal, Request, RunningServer, Server,
+};
 
 /// Panics in the call that the path or the message names.
 struct Fragile;
@@ -22,6 +21,7 @@ impl Handler for Fragile {
     // Without data on purpose: such states are interchangeable, and a session
     // that never got one must not take another's with it.
     type State = ();
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<corecast::handler::Acceptance, Refusal> {
         assert!(request.param("where") != Some("accept"), "as told");
@@ -37,7 +37,7 @@ impl Handler for Fragile {
         ctx.send(message);
         assert!(message != Message::Text("panic"), "as told");
         if message == Message::Text("close and panic") {
-            ctx.close(corecast::ws::CloseCode::NORMAL, "");
+            ctx.close(corecast::ws::CloseCode::NORMAL_CLOSURE, "");
         }
     }
 
@@ -47,13 +47,10 @@ impl Handler for Fragile {
 }
 
 fn start(driver: Driver) -> RunningServer {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 1,
-        driver,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(1)
+        .driver(driver);
     let server = Server::new(config).unwrap();
     server
         .route("/fragile/{where}", || Fragile)
@@ -134,13 +131,10 @@ fn a_handler_that_cannot_be_made() {
     for driver in [Driver::Auto, Driver::Epoll] {
         let (tells, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let config = Config {
-                listen: vec!["127.0.0.1:0".parse().unwrap()],
-                admin: None,
-                shards: 2,
-                driver,
-                ..Config::default()
-            };
+            let config = Config::new()
+                .listen(["127.0.0.1:0".parse().unwrap()])
+                .shards(2)
+                .driver(driver);
             let made_one = AtomicBool::new(false);
             let started = Server::new(config)
                 .unwrap()

@@ -6,13 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use corecast::config::{Config, SlowConsumerPolicy};
-use corecast::handler::{Context, Handler, RoutePolicy};
-use corecast::hub::Topic;
-use corecast::publication::Content;
-use corecast::server::Server;
-use corecast::upgrade::Request;
-use corecast::ws::Message;
+use corecast::config::SlowConsumerPolicy;
+use corecast::{Config, Content, Context, Handler, Message, Request, RoutePolicy, Server, Topic};
 
 use crate::support::client::Client;
 
@@ -21,6 +16,7 @@ struct Prices;
 
 impl Handler for Prices {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&Topic::new("prices"));
@@ -82,12 +78,9 @@ fn read(client: &mut Client, say: &str) -> (BTreeMap<String, usize>, usize) {
 
 #[test]
 fn the_newest_of_each_key_arrives() {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2);
     let server = Server::new(config).unwrap().route("/prices", || Prices);
     let server = server.unwrap().start().unwrap();
     let mut slow = Client::connect_narrow(server.local_addr(), "/prices");

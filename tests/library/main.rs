@@ -9,6 +9,7 @@ mod example_publishers;
 mod example_rooms;
 mod handler_panics;
 mod latest_of_each_key;
+mod plain_requests;
 mod publisher;
 mod publisher_full;
 mod session_orders;

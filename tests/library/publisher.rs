@@ -9,13 +9,11 @@ use std::thread;
 
 use crate::support::client::Client;
 use crate::support::wait_until;
-use corecast::config::{Config, Driver};
-use corecast::handler::{Context, Handler};
-use corecast::hub::Topic;
-use corecast::publisher::{PublishError, Publisher};
-use corecast::server::{RunningServer, Server};
-use corecast::upgrade::Request;
-use corecast::ws::{Message, PreparedFrame};
+use corecast::config::Driver;
+use corecast::{
+    Config, Context, Handler, Message, PreparedFrame, PublishError, Publisher, Request,
+    RunningServer, Server, Topic,
+};
 
 const THREADS: usize = 2;
 const TASKS: usize = 3;
@@ -29,6 +27,7 @@ struct Listener {
 
 impl Handler for Listener {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.topic);
@@ -45,14 +44,11 @@ fn topic() -> Topic {
 }
 
 fn start(driver: Driver, ring_capacity: usize) -> RunningServer {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        driver,
-        ring_capacity,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2)
+        .driver(driver)
+        .ring_capacity(ring_capacity);
     let server = Server::new(config).unwrap();
     let server = server.route("/news", || Listener { topic: topic() });
     server.unwrap().start().unwrap()

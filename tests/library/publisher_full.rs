@@ -11,13 +11,11 @@ use std::time::Duration;
 
 use crate::support::client::Client;
 use crate::support::{DEADLINE, wait_until};
-use corecast::config::{Config, Driver};
-use corecast::handler::{Context, Handler};
-use corecast::hub::Topic;
-use corecast::publisher::{PublishError, Stopped};
-use corecast::server::{RunningServer, Server};
-use corecast::upgrade::Request;
-use corecast::ws::{Message, PreparedFrame};
+use corecast::config::Driver;
+use corecast::{
+    Config, Context, Handler, Message, PreparedFrame, PublishError, Request, RunningServer, Server,
+    Stopped, Topic,
+};
 
 const RING_CAPACITY: usize = 4;
 
@@ -30,6 +28,7 @@ struct Blocker {
 
 impl Handler for Blocker {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, ctx: &mut Context<'_>) {
         ctx.subscribe(&self.topic);
@@ -52,14 +51,11 @@ fn frame(number: usize) -> PreparedFrame {
 }
 
 fn start(driver: Driver, stands_still: Sender<()>, go_on: Receiver<()>) -> RunningServer {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        driver,
-        ring_capacity: RING_CAPACITY,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2)
+        .driver(driver)
+        .ring_capacity(RING_CAPACITY);
     let go_on = Arc::new(Mutex::new(go_on));
     let blocker = move || Blocker {
         topic: topic(),

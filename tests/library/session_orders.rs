@@ -3,13 +3,10 @@
 //!
 //! How: each session is told its own number, and says numbers of others on another shard.
 
-use corecast::config::Config;
-use corecast::handler::{Context, Handler};
-use corecast::hub::Topic;
-use corecast::publisher::Publisher;
-use corecast::server::{RunningServer, Server};
-use corecast::upgrade::Request;
-use corecast::ws::{CloseCode, Message, PreparedFrame};
+use corecast::{
+    CloseCode, Config, Context, Handler, Message, PreparedFrame, Publisher, Request, RunningServer,
+    Server, SessionId, Topic,
+};
 use std::any::Any;
 
 use crate::support::client::Client;
@@ -23,6 +20,7 @@ type Visits = u32;
 
 impl Handler for Desk {
     type State = Visits;
+    type Notice = ();
 
     fn open(&mut self, _: &Request, ctx: &mut Context<'_>) -> Visits {
         ctx.send_text(&ctx.session_id().to_string());
@@ -34,7 +32,7 @@ impl Handler for Desk {
         let (session, what) = text.split_once(' ').expect("a number and a word");
         let session = session.parse().expect("a number");
         match what {
-            "close" => ctx.close_session(session, CloseCode::POLICY, "asked to"),
+            "close" => ctx.close_session(session, CloseCode::POLICY_VIOLATION, "asked to"),
             "visit" => ctx.visit(session, "from a session"),
             "echo" => ctx.visit(session, "again and again"),
             what => ctx.send_to(session, PreparedFrame::text(what)),
@@ -56,30 +54,27 @@ impl Handler for Desk {
             "subscribe" => _ = ctx.subscribe(&Topic::new("t")),
             "again and again" => _ = ctx.visit(ctx.session_id(), "again and again"),
             "panic" => panic!("as it was told to"),
-            "close" => ctx.close(CloseCode::NORMAL, "closed by a visit"),
+            "close" => ctx.close(CloseCode::NORMAL_CLOSURE, "closed by a visit"),
             _ => {}
         }
     }
 }
 
 fn start() -> RunningServer {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2);
     let server = Server::new(config).unwrap();
     server.route("/desk", || Desk).unwrap().start().unwrap()
 }
 
 /// Sessions on each of two shards, with their numbers.
-fn sessions(server: &RunningServer) -> [(Client, u128); 2] {
+fn sessions(server: &RunningServer) -> [(Client, SessionId); 2] {
     let mut found = [None, None];
     while found.iter().any(Option::is_none) {
         let mut client = Client::connect(server.local_addr(), "/desk");
         let number: u128 = client.read_text().parse().unwrap();
-        found[(number >> 64) as usize] = Some((client, number));
+        found[(number >> 64) as usize] = Some((client, SessionId::from(number)));
     }
     found.map(Option::unwrap)
 }
@@ -125,11 +120,12 @@ fn any_thread_reaches_a_session() {
         wait(publisher.publish(&Topic::new("t"), PreparedFrame::text("news"))).unwrap();
         assert_eq!(client.read_text(), "news");
         // Numbers that no session has, of a shard and of none.
-        for nobody in [number + (1 << 32), 7 << 64, u128::MAX] {
+        for nobody in [number.as_u128() + (1 << 32), 7 << 64, u128::MAX] {
+            let nobody = SessionId::from(nobody);
             wait(publisher.send_to(nobody, PreparedFrame::text("lost"))).unwrap();
-            wait(publisher.close_session(nobody, CloseCode::NORMAL, "")).unwrap();
+            wait(publisher.close_session(nobody, CloseCode::NORMAL_CLOSURE, "")).unwrap();
         }
-        wait(publisher.close_session(number, CloseCode::POLICY, "enough")).unwrap();
+        wait(publisher.close_session(number, CloseCode::POLICY_VIOLATION, "enough")).unwrap();
         assert_eq!(client.frame().close_code(), 1008);
     }
 }
@@ -157,8 +153,8 @@ fn orders_that_order_do_not_hold_up_the_shard() {
     let [(mut a, a_number), (b, _)] = sessions(&server);
     let mut other = loop {
         let mut client = Client::connect(server.local_addr(), "/desk");
-        let number: u128 = client.read_text().parse().unwrap();
-        if number >> 64 == a_number >> 64 {
+        let number: SessionId = client.read_text().parse().unwrap();
+        if number.as_u128() >> 64 == a_number.as_u128() >> 64 {
             break (client, number);
         }
     };

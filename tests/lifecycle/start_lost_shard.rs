@@ -32,13 +32,8 @@ fn free_address() -> SocketAddr {
 #[test]
 fn a_handler_that_cannot_be_made_on_one_shard_ends_the_start() {
     for fatal in 0..SHARDS {
-        let config = Config {
-            listen: vec![free_address().into()],
-            admin: None,
-            shards: SHARDS,
-            ..Config::default()
-        };
-        let address = config.listen[0].address;
+        let address = free_address();
+        let config = Config::new().listen([address.into()]).shards(SHARDS);
         let made = Arc::new(AtomicUsize::new(0));
         let make = move || {
             let number = made.fetch_add(1, Ordering::Relaxed);

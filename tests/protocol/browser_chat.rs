@@ -41,14 +41,11 @@ fn two_windows_chat_with_each_other() {
         return skip("puppeteer-core is not installed; run: make test-clients");
     }
 
-    let config = Config {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
-        admin: None,
-        shards: 2,
-        routes: RouteSetting::demo(),
-        home_page: true,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen([SocketAddr::from(([127, 0, 0, 1], 0)).into()])
+        .shards(2)
+        .routes(RouteSetting::demo())
+        .home_page(true);
     let server = Server::new(config)
         .and_then(Server::start)
         .expect("a port that is free can be had");

@@ -85,16 +85,10 @@ fn a_broadcast_on_which_no_client_may_speak_closes_those_that_do() {
 
 #[test]
 fn the_backend_speaks_where_no_client_may() {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        routes: vec![RouteSetting {
-            publish: Some(PublishPolicy::Nobody),
-            ..RouteSetting::new("/news", "broadcast")
-        }],
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2)
+        .routes([RouteSetting::new("/news", "broadcast").publish(PublishPolicy::Nobody)]);
     let server = corecast::server::Server::new(config)
         .unwrap()
         .start()

@@ -24,6 +24,7 @@ struct Mirror;
 
 impl Handler for Mirror {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) {
         ctx.send_text(&format!("{} via {}", request.client(), request.peer().ip()));
@@ -35,14 +36,11 @@ impl Handler for Mirror {
 }
 
 fn config(client_address: ClientAddress) -> Config {
-    Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        client_address,
-        trusted_proxies: vec!["127.0.0.10/32".parse().unwrap()],
-        ..Config::default()
-    }
+    Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2)
+        .client_address(client_address)
+        .trusted_proxies(["127.0.0.10/32".parse().unwrap()])
 }
 
 fn mirror(config: Config) -> RunningServer {
@@ -51,10 +49,7 @@ fn mirror(config: Config) -> RunningServer {
 }
 
 fn start(client_address: ClientAddress, max_connections_per_source: usize) -> RunningServer {
-    mirror(Config {
-        max_connections_per_source,
-        ..config(client_address)
-    })
+    mirror(config(client_address).max_connections_per_source(max_connections_per_source))
 }
 
 fn open(server: &RunningServer, source: Ipv4Addr) -> Client {
@@ -111,12 +106,12 @@ fn an_address_is_one_in_either_form() {
         ("[::]:0", "127.0.0.10/32"),
         ("[::]:0", "::ffff:127.0.0.10/128"),
     ] {
-        let server = mirror(Config {
-            listen: vec![listen.parse().unwrap()],
-            trusted_proxies: vec![network.parse().unwrap()],
-            max_connections_per_source: 1,
-            ..config(ClientAddress::ForwardedFor)
-        });
+        let server = mirror(
+            config(ClientAddress::ForwardedFor)
+                .listen([listen.parse().unwrap()])
+                .trusted_proxies([network.parse().unwrap()])
+                .max_connections_per_source(1),
+        );
         let address = (Ipv4Addr::LOCALHOST, server.local_addr().port()).into();
         let open = |source| Client::open_from(source, address, None).unwrap();
         let mut proxied = open(PROXY);
@@ -278,10 +273,7 @@ fn haproxy_in_front() {
         ),
     ] {
         println!("{lines}");
-        let config = Config {
-            trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
-            ..config(client_address)
-        };
+        let config = config(client_address).trusted_proxies(["127.0.0.1/32".parse().unwrap()]);
         let server = mirror(config);
         let proxy = Haproxy::start(&lines.replace("{}", &server.local_addr().to_string()));
         let mut client = Client::open_from(STRANGER, proxy.address, None).unwrap();
@@ -301,10 +293,10 @@ fn haproxy_in_front() {
 /// The answer to HEAD has no body, also after a PROXY header (RFC 9110 §9.3.2).
 #[test]
 fn a_head_request_that_is_late_gets_no_body() {
-    let server = mirror(Config {
-        handshake_timeout: std::time::Duration::from_millis(300),
-        ..config(ClientAddress::ProxyProtocol)
-    });
+    let server = mirror(
+        config(ClientAddress::ProxyProtocol)
+            .handshake_timeout(std::time::Duration::from_millis(300)),
+    );
     for header in [V1, V2] {
         let mut client = open(&server, PROXY);
         client.send(&[header, b"HEAD / HTTP/1.1\r\nHost: h\r\n"].concat());

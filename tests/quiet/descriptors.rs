@@ -33,6 +33,7 @@ struct Logging {
 
 impl Handler for Logging {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _: &Request, _: &mut Context<'_>) {
         let thread = Path::new("/proc").join(fs::read_link("/proc/thread-self").unwrap());
@@ -48,13 +49,10 @@ impl Handler for Logging {
 }
 
 fn server(driver: &str, log: &Log, threads: &Threads) -> Server {
-    let config = Config {
-        listen: vec!["127.0.0.1:0".parse().unwrap()],
-        admin: None,
-        shards: 2,
-        driver: driver.parse::<Driver>().unwrap(),
-        ..Config::default()
-    };
+    let config = Config::new()
+        .listen(["127.0.0.1:0".parse().unwrap()])
+        .shards(2)
+        .driver(driver.parse::<Driver>().unwrap());
     let (log, threads) = (Arc::clone(log), Arc::clone(threads));
     let make = move || Logging {
         log: Arc::clone(&log),

@@ -28,7 +28,6 @@ mod serve;
 mod settings;
 mod version;
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -45,7 +44,7 @@ pub use version::Version;
 
 use super::built_in::{BuiltIn, Settings};
 use super::gated::check_token;
-use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
+use super::{Acceptance, Context, Ended, Handler, RouteContext, RouteFactory, RoutePolicy};
 use crate::access::{Access, AccessSettings};
 use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError};
 use crate::latest::{Latest, View};
@@ -64,9 +63,8 @@ const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
 /// Phoenix Channels on one route: what the handlers of its shards share.
 ///
 /// ```
-/// use corecast::config::Config;
 /// use corecast::handler::{Phoenix, PhoenixConfig};
-/// use corecast::server::Server;
+/// use corecast::{Config, Server};
 ///
 /// let phoenix = Phoenix::new(&PhoenixConfig::default())?;
 /// let server = Server::new(Config::default())?
@@ -231,8 +229,14 @@ impl fmt::Debug for PhoenixSession {
     }
 }
 
+/// The members that have come and gone on one shard, for the handlers on the others.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct PresenceChanges(Vec<Change>);
+
 impl Handler for PhoenixHandler {
     type State = PhoenixSession;
+    type Notice = PresenceChanges;
 
     /// As Plug does: phoenix.js asks for `/socket//websocket` where its endpoint
     /// ends in a slash.
@@ -241,10 +245,8 @@ impl Handler for PhoenixHandler {
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         Version::asked_for(request)?;
         // The other one that is offered carries a token, and must not be answered.
-        let offered = request.subprotocols().any(|name| name == SUBPROTOCOL);
-        Ok(Acceptance {
-            subprotocol: offered.then(|| SUBPROTOCOL.to_owned()),
-        })
+        let offered = request.subprotocols().find(|name| *name == SUBPROTOCOL);
+        Ok(Acceptance::new().subprotocol(offered))
     }
 
     fn open(&mut self, request: &Request, _ctx: &mut Context<'_>) -> PhoenixSession {
@@ -290,16 +292,15 @@ impl Handler for PhoenixHandler {
         }
     }
 
-    fn tick(&mut self, ctx: &mut Context<'_>) {
+    fn tick(&mut self, ctx: &mut RouteContext<'_>) {
         self.say_what_changed(ctx);
     }
 
-    fn notice(&mut self, notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {
-        if let Some(changes) = notice.downcast_ref::<Vec<Change>>() {
-            changes
-                .iter()
-                .for_each(|change| self.presences.apply(change));
-        }
+    fn notice(&mut self, notice: &PresenceChanges, _ctx: &mut RouteContext<'_>) {
+        let PresenceChanges(changes) = notice;
+        changes
+            .iter()
+            .for_each(|change| self.presences.apply(change));
     }
 }
 
@@ -344,7 +345,7 @@ impl PhoenixHandler {
         changes
             .iter()
             .for_each(|change| self.presences.apply(change));
-        ctx.tell_others(changes);
+        ctx.tell_others::<Self>(PresenceChanges(changes));
     }
 }
 

@@ -9,7 +9,7 @@ use super::reference::Reference;
 use super::version::Version;
 use super::{PhoenixHandler, PhoenixSession};
 use crate::access::{Access, Claims, May};
-use crate::handler::Context;
+use crate::handler::{Context, RouteContext};
 use crate::publication::{Content, Data};
 
 /// The topic of messages about the connection itself. It cannot be joined.
@@ -213,7 +213,7 @@ impl PhoenixHandler {
 
     /// Tells the subscribers on this shard which members came and went since the last
     /// time, as far as there is room; the rest with the next tick.
-    pub(super) fn say_what_changed(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn say_what_changed(&mut self, ctx: &mut RouteContext<'_>) {
         loop {
             while let Some((topic, form, frame)) = self.unsaid.pop_front() {
                 if ctx.publish_here_in(&topic, form, frame.clone()).is_full() {
@@ -228,7 +228,7 @@ impl PhoenixHandler {
     }
 
     /// Writes a difference for each version that is spoken in its topic here.
-    fn write_difference(&mut self, topic: &str, difference: &str, ctx: &Context<'_>) {
+    fn write_difference(&mut self, topic: &str, difference: &str, ctx: &RouteContext<'_>) {
         let Some(here) = ctx.topic_here(topic) else {
             return;
         };

@@ -9,6 +9,7 @@ use crate::handler::built_in::Settings;
 /// The rights of the clients of Phoenix Channels.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PhoenixConfig {
     /// Topics one session may be in at a time.
     pub max_topics_per_socket: usize,

@@ -9,7 +9,7 @@ use crate::handler::guarded;
 use crate::metrics::RefusalReason;
 use crate::session::ShardRoute;
 use crate::source::{Admission, Finding, SourceRefusal, proxy_protocol};
-use crate::upgrade::{self, HttpError, Kind, Method, Parsed, Refusal, Request, Response};
+use crate::upgrade::{self, HttpError, Kind, Method, Parsed, Refusal, Reply, Request, Response};
 
 /// When a client that was refused for want of room may come back.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -128,7 +128,7 @@ impl Entrance {
             parsed.request.set_client(client);
         }
         match parsed.kind {
-            Kind::Plain => self.plain(&parsed.request).map(Answer::Respond),
+            Kind::Plain => self.plain(parsed.request, routes).map(Answer::Respond),
             Kind::WebSocket { accept } => self.accept(parsed, &accept, arrival, routes, vacancy),
         }
     }
@@ -208,23 +208,33 @@ impl Entrance {
         response
     }
 
-    /// Answers a plain request.
-    fn plain(&self, request: &Request) -> Result<Vec<u8>, HttpError> {
-        let path = request.path();
-        let page = self
-            .pages
-            .find(path)
-            .ok_or_else(|| match self.router.find(path) {
-                Some(_) => HttpError::UpgradeRequired,
-                None => HttpError::NotFound,
-            })?;
+    /// Answers a plain request: with a page of the server, or as the handler of its path
+    /// wants it.
+    fn plain(&self, mut request: Request, routes: &mut [ShardRoute]) -> Result<Vec<u8>, HttpError> {
+        if let Some(page) = self.pages.find(request.path()) {
+            return Ok(self.plain_response(&request, Response::Page(page)));
+        }
+        let route = *self.router.route(&mut request).ok_or(HttpError::NotFound)?;
+        let handler = &mut routes[usize::from(route)].route;
+        let reply = guarded(|| handler.get(&request)).unwrap_or_else(|_| Some(failed()));
+        let mut reply = reply.ok_or(HttpError::UpgradeRequired)?;
+        if reply.is_too_large() {
+            let (path, limit) = (request.path(), Reply::MAX_BODY_BYTES);
+            tracing::error!("the reply of the handler of {path} is larger than {limit} bytes");
+            reply = failed();
+        }
+        Ok(self.plain_response(&request, Response::Reply(&reply)))
+    }
+
+    /// Counts a plain request that is answered, and makes its response.
+    fn plain_response(&self, request: &Request, answer: Response<'_>) -> Vec<u8> {
         self.metrics.http_requests.add(1);
         let mut response = Vec::new();
         match request.method() {
-            Method::Head => Response::Page(page).encode_head(&mut response),
-            Method::Get => Response::Page(page).encode(&mut response),
+            Method::Head => answer.encode_head(&mut response),
+            Method::Get => answer.encode(&mut response),
         }
-        Ok(response)
+        response
     }
 
     /// Finds out whether a request may become a session.
@@ -275,12 +285,8 @@ impl Entrance {
                 retry_after: RETRY_AFTER,
             });
         }
-        let subprotocol = acceptance.subprotocol.as_deref();
-        Response::SwitchingProtocols {
-            accept,
-            subprotocol,
-        }
-        .encode(&mut response);
+        let acceptance = &acceptance;
+        Response::Accepted { accept, acceptance }.encode(&mut response);
         Ok(Answer::Open(Box::new(Opening {
             request,
             route,
@@ -289,4 +295,9 @@ impl Entrance {
             admission: arrival.admission.take(),
         })))
     }
+}
+
+/// The reply in place of one that a handler could not make.
+fn failed() -> Reply {
+    Reply::text("The handler failed to answer this request.\n").status(500)
 }

@@ -1,12 +1,11 @@
 //! The handler of the simulation: it does what messages say, and tells the oracle.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::oracle::{Oracle, Scope};
-use crate::handler::{Context, Ended, Handler, RoutePolicy};
+use crate::handler::{Context, Ended, Handler, RouteContext, RoutePolicy};
 use crate::hub::Topic;
 use crate::upgrade::Request;
 use crate::ws::{CloseCode, Message, PreparedFrame};
@@ -31,7 +30,7 @@ pub(super) struct SimulatedHandler {
 }
 
 /// The notice from one shard's handler to those of the others.
-struct Told {
+pub(super) struct Told {
     topic: u8,
 }
 
@@ -57,6 +56,7 @@ impl SimulatedHandler {
 
 impl Handler for SimulatedHandler {
     type State = u64;
+    type Notice = Told;
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> u64 {
         let id = request.param("id").and_then(|id| id.parse().ok()).unwrap();
@@ -97,11 +97,11 @@ impl Handler for SimulatedHandler {
             }
             "tell" => {
                 self.oracle.borrow_mut().told(self.shard);
-                ctx.tell_others(Told {
+                ctx.tell_others::<Self>(Told {
                     topic: number(1) as u8,
                 });
             }
-            "close" => ctx.close(CloseCode::NORMAL, "as asked"),
+            "close" => ctx.close(CloseCode::NORMAL_CLOSURE, "as asked"),
             "panic" => std::panic::panic_any("planned: as asked"),
             other => panic!("unknown: {other}"),
         }
@@ -111,15 +111,14 @@ impl Handler for SimulatedHandler {
         self.oracle.borrow_mut().closed(id, ended.reason);
     }
 
-    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
-        let Told { topic: to } = notice.downcast_ref().expect("what was told");
+    fn notice(&mut self, Told { topic: to }: &Told, ctx: &mut RouteContext<'_>) {
         self.oracle.borrow_mut().heard(self.shard);
         let frame = self.publication(handler_of(self.shard), *to, Scope::Shard(self.shard), 5);
         let published = ctx.publish_here(&topic(*to), frame);
         assert!(!published.is_full(), "a notice waits until there is room");
     }
 
-    fn tick(&mut self, ctx: &mut Context<'_>) {
+    fn tick(&mut self, ctx: &mut RouteContext<'_>) {
         let frame = self.publication(handler_of(self.shard), 0, Scope::All, 20);
         if ctx.publish(&topic(0), frame).is_full() {
             self.oracle.borrow_mut().refused();

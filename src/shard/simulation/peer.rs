@@ -116,7 +116,7 @@ impl Client {
     pub(super) fn close(&mut self, random: &mut Random) {
         if !std::mem::replace(&mut self.sent_close, true) && !self.is_bad {
             let mut bytes = Vec::new();
-            encode_masked_close(&mut bytes, CloseCode::NORMAL, "", mask(random));
+            encode_masked_close(&mut bytes, CloseCode::NORMAL_CLOSURE, "", mask(random));
             self.outbox.push_back(bytes);
         }
     }

@@ -70,7 +70,7 @@ fn a_ping_amid_a_fragmented_message_comes_first() {
 #[test]
 fn close_frames_with_and_without_a_code() {
     let mut out = Vec::new();
-    encode_masked_close(&mut out, CloseCode::NORMAL, "bye", KEY);
+    encode_masked_close(&mut out, CloseCode::NORMAL_CLOSURE, "bye", KEY);
     let said = Owned::Close(Some((1000, "bye".to_owned())));
     assert_eq!(events(&SERVER, &out), [said]);
     assert_eq!(events(&CLIENT, b"\x88\x00"), [Owned::Close(None)]);
@@ -83,7 +83,7 @@ fn what_follows_a_close_frame_stays_in_the_input() {
     let mut decoder = Decoder::new();
     let event = decoder.next(&mut input, &CLIENT);
     let close = Close {
-        code: CloseCode::NORMAL,
+        code: CloseCode::NORMAL_CLOSURE,
         reason: "",
     };
     assert_eq!(event, Ok(Some(Event::Close(Some(close)))));

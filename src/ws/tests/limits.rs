@@ -23,7 +23,10 @@ fn a_frame_at_the_limit_is_allowed_and_one_over_it_is_not() {
         let over = &frame(&TEN, true, opcode, &[b'x'; 11])[..6];
         assert_eq!(error(&TEN, over), Some(ProtocolError::FrameTooBig));
     }
-    assert_eq!(ProtocolError::FrameTooBig.close_code(), CloseCode::TOO_BIG);
+    assert_eq!(
+        ProtocolError::FrameTooBig.close_code(),
+        CloseCode::MESSAGE_TOO_BIG
+    );
 }
 
 #[test]
@@ -49,7 +52,7 @@ fn a_message_at_the_limit_is_allowed_and_one_over_it_is_not() {
     assert_eq!(error(&rules, alone), Some(ProtocolError::MessageTooBig));
     assert_eq!(
         ProtocolError::MessageTooBig.close_code(),
-        CloseCode::TOO_BIG
+        CloseCode::MESSAGE_TOO_BIG
     );
 }
 

@@ -96,14 +96,14 @@ fn close_frames() {
         &reason,
         0,
         InvalidCloseReason,
-        CloseCode::INVALID_PAYLOAD,
+        CloseCode::INVALID_FRAME_PAYLOAD_DATA,
     );
 }
 
 #[test]
 fn text_that_is_not_utf_8() {
     let error = ProtocolError::InvalidText;
-    let code = CloseCode::INVALID_PAYLOAD;
+    let code = CloseCode::INVALID_FRAME_PAYLOAD_DATA;
     // The last byte is the wrong one.
     for payload in [
         &b"abc\xff"[..],

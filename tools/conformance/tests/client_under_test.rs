@@ -22,19 +22,20 @@ struct Fuzzer {
 
 impl Handler for Fuzzer {
     type State = String;
+    type Notice = ();
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> String {
         let path = request.path().to_owned();
         match path.as_str() {
             "/getCaseCount" => {
                 ctx.send_text("2");
-                ctx.close(CloseCode::NORMAL, "");
+                ctx.close(CloseCode::NORMAL_CLOSURE, "");
             }
             "/runCase" => {
                 ctx.send_text("Hello, Wörld");
                 ctx.send_binary(&[0; 70_000]);
             }
-            _ => ctx.close(CloseCode::NORMAL, ""),
+            _ => ctx.close(CloseCode::NORMAL_CLOSURE, ""),
         }
         let query = request.query().unwrap_or_default();
         self.heard.send(format!("{path} {query}")).unwrap();
@@ -45,7 +46,7 @@ impl Handler for Fuzzer {
         let what = match message {
             Message::Text(text) => text.to_owned(),
             Message::Binary(bytes) => {
-                ctx.close(CloseCode::NORMAL, "");
+                ctx.close(CloseCode::NORMAL_CLOSURE, "");
                 format!("{} bytes", bytes.len())
             }
         };
@@ -59,12 +60,9 @@ impl Handler for Fuzzer {
 fn every_case_is_echoed_and_the_report_asked_for() {
     for max_read_bytes in [64 * 1024, 1] {
         let (sender, heard) = mpsc::channel();
-        let config = Config {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            admin: None,
-            shards: 1,
-            ..Config::default()
-        };
+        let config = Config::new()
+            .listen(["127.0.0.1:0".parse().unwrap()])
+            .shards(1);
         let mut server = Server::new(config).unwrap();
         for path in ["/getCaseCount", "/runCase", "/updateReports"] {
             let sender = sender.clone();

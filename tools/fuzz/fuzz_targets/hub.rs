@@ -156,7 +156,8 @@ impl Outsider {
     fn publish(&mut self, topic: u8, is_large: bool, oracle: &mut Oracle) {
         let publication = Publication {
             topic: name(topic),
-            content: PreparedFrame::binary(&payload(topic, self.number, self.accepted, is_large)).into(),
+            content: PreparedFrame::binary(&payload(topic, self.number, self.accepted, is_large))
+                .into(),
             origin: Participant::Outside,
         };
         let message = ShardMessage::Publish(Arc::new(publication));
@@ -279,7 +280,7 @@ fuzz_target!(|case: Case| {
         .into_iter()
         .map(|end| Shard {
             hub: Hub::new(end, max_pending, Arc::new(ShardMetrics::default())),
-            sessions: vec![Subscriptions::default(); usize::from(SESSIONS)],
+            sessions: (0..SESSIONS).map(|_| Subscriptions::default()).collect(),
             published: 0,
             told: 0,
             heard: vec![0; count],

@@ -29,6 +29,7 @@ struct Stalling(Arc<AtomicU64>);
 
 impl Handler for Stalling {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _request: &Request, _ctx: &mut Context<'_>) {}
 
@@ -51,9 +52,7 @@ fn late(latency: &Latency) -> u64 {
 #[test]
 fn a_stall_shows_in_every_message_it_delayed() {
     let served = Arc::new(AtomicU64::new(0));
-    let mut settings = settings();
-    settings.shards = 1;
-    let server = Server::new(settings)
+    let server = Server::new(settings().shards(1))
         .unwrap()
         .route("/stall", move || Stalling(Arc::clone(&served)))
         .unwrap();

@@ -34,7 +34,7 @@ impl<T> Net<T> {
             // The answer to ours; a reset now destroys nothing that matters.
             Stage::Closing => self.remove(key, End::Closed),
             _ => {
-                self.say_close(key, CloseCode::NORMAL);
+                self.say_close(key, CloseCode::NORMAL_CLOSURE);
                 self.remove(key, End::Lost(Cause::Closed(code)));
             }
         }

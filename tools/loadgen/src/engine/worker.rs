@@ -180,7 +180,7 @@ impl<S: Scenario> Worker<S> {
     fn close_some(&mut self) -> bool {
         let mut closed = 0;
         while let Some(&key) = self.net.open.last() {
-            self.net.close(key, CloseCode::NORMAL);
+            self.net.close(key, CloseCode::NORMAL_CLOSURE);
             closed += 1;
             if closed == CLOSINGS_PER_TURN {
                 return true;

@@ -43,7 +43,7 @@ impl Churn {
 
     fn go_on(&mut self, visit: &mut Visit, cx: &mut Context<'_>) {
         if visit.answered >= self.exchanges {
-            return cx.close(CloseCode::NORMAL);
+            return cx.close(CloseCode::NORMAL_CLOSURE);
         }
         let stamp = Stamp {
             planned: cx.now,

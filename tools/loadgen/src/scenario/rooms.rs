@@ -169,7 +169,7 @@ impl Rooms {
                 .lost
                 .entry(Cause::RefusedByApplication)
                 .or_default() += 1;
-            cx.close(CloseCode::NORMAL);
+            cx.close(CloseCode::NORMAL_CLOSURE);
         } else if timed == Timed::Join && !user.joined && cx.phase.is_running() {
             self.settle_in(user, cx);
         } else if timed == Timed::Join {
@@ -234,7 +234,7 @@ impl Scenario for Rooms {
                 user.next_message = planned + self.pause(cx).max(1);
             }
             if user.leaves > 0 && user.leaves <= cx.now {
-                return cx.close(CloseCode::NORMAL);
+                return cx.close(CloseCode::NORMAL_CLOSURE);
             }
         } else {
             (user.next_message, user.leaves) = (0, 0);

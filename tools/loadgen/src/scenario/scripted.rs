@@ -72,7 +72,7 @@ impl Scripted {
         while cx.phase.is_running() {
             let mut cursor = user.cursor;
             let Some(step) = cursor.next(program) else {
-                return cx.close(CloseCode::NORMAL);
+                return cx.close(CloseCode::NORMAL_CLOSURE);
             };
             let has_to_pause = match step {
                 Step::Send { .. } => cx.is_blocked || taken >= STEPS_PER_CALL,
@@ -141,7 +141,7 @@ impl Scripted {
         self.waiting -= 1;
         user.wait = Wait::Nothing;
         *cx.tally.lost.entry(Cause::AnswerTimeout).or_default() += 1;
-        cx.close(CloseCode::NORMAL);
+        cx.close(CloseCode::NORMAL_CLOSURE);
     }
 }
 

@@ -234,7 +234,7 @@ fn is_timeout(error: &io::Error) -> bool {
 /// it does not log an abortion. However this ends, the probe has succeeded.
 fn close(mut stream: TcpStream) {
     let mut frame = Vec::new();
-    encode_masked_close(&mut frame, CloseCode::NORMAL, "", rand::random());
+    encode_masked_close(&mut frame, CloseCode::NORMAL_CLOSURE, "", rand::random());
     if stream.write_all(&frame).is_err() {
         return;
     }

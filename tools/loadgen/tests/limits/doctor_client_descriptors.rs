@@ -14,7 +14,7 @@ use corecast_load::cause::Cause;
 const DESCRIPTORS: u64 = 100;
 
 fn connect(count: u64) -> Run {
-    let server = Corecast::start(|_| {});
+    let server = Corecast::start(|config| config);
     let (url, count) = (server.url("/echo"), count.to_string());
     let words = ["connect", &url, "-c", &count, "--hold", "300ms"];
     load_with(&words, |command| limit_descriptors(command, DESCRIPTORS))

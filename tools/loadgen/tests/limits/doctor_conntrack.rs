@@ -55,7 +55,7 @@ fn a_full_table_keeps_out_what_the_doctor_said() {
         let (limit, predicted) = prediction.wall();
         assert_eq!(limit, LIMIT, "{prediction:#?}");
 
-        let server = Corecast::start(|_| {});
+        let server = Corecast::start(|config| config);
         let url = server.url("/echo");
         let words = ["connect", &url, "-c", "1000", "--hold", "300ms"];
         let run = load(&[&words[..], &["--timeout", "2s"]].concat());

@@ -13,7 +13,7 @@ const HUNDRED_PORTS: &str = "sysctl -w net.ipv4.ip_local_port_range='40000 40099
 const LIMIT: &str = "net.ipv4.ip_local_port_range";
 
 fn connect(count: u64, sources: &str) -> Run {
-    let server = Corecast::start(|_| {});
+    let server = Corecast::start(|config| config);
     let (url, count) = (server.url("/echo"), count.to_string());
     let words = ["connect", &url, "-c", &count, "--hold", "300ms"];
     load(&[&words[..], &["--sources", sources]].concat())

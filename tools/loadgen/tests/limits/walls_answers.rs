@@ -42,7 +42,7 @@ fn refused_with(response: &'static str, cause: Cause, what: &[&str], remedy: &[&
 
 #[test]
 fn a_corecast_with_its_limit_of_sessions() {
-    let server = Corecast::start(|config| config.max_sessions = 4);
+    let server = Corecast::start(|config| config.max_sessions(4));
     let run = connect(&server.url("/echo"));
     let opened = run.outcome().connections.opened;
     // The generator's first try may be a session still.
@@ -274,7 +274,7 @@ fn the_server_is_killed_while_connections_come_and_go() {
 /// Before a run, one connection tries the server.
 #[test]
 fn nothing_to_measure_is_said_before_the_run() {
-    let server = Corecast::start(|config| config.allowed_origins = vec!["http://a.test".into()]);
+    let server = Corecast::start(|config| config.allowed_origins(["http://a.test"]));
     let other_origin = ["--header", "Origin: http://b.test"];
     let url = server.url("/echo");
     load(&[&["connect", &url], &other_origin[..]].concat()).expect_unusable(&["403", "Origin"]);

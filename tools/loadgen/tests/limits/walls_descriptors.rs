@@ -9,7 +9,7 @@ use corecast_load::cause::Cause;
 
 /// Opens 200 connections with tables of so many descriptors.
 fn connect_with(descriptors: u64, options: &[&str]) -> Run {
-    let server = Corecast::start(|_| {});
+    let server = Corecast::start(|config| config);
     let url = server.url("/echo");
     let words = [&["connect", &url, "-c", "200", "--hold", "300ms"], options].concat();
     load_with(&words, |command| limit_descriptors(command, descriptors))

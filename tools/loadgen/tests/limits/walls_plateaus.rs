@@ -209,7 +209,7 @@ fn a_rate_that_a_waiting_server_does_not_reach() {
 #[test]
 fn one_connection_reaches_the_rate() {
     let _alone = alone();
-    let server = Corecast::start(|_| {});
+    let server = Corecast::start(|config| config);
     let url = server.url("/echo");
     let words = [
         "echo",
@@ -244,7 +244,7 @@ fn one_connection_reaches_the_rate() {
 #[test]
 fn a_healthy_run_has_nothing_to_say() {
     let _alone = alone();
-    let server = Corecast::start(|config| config.shards = 2);
+    let server = Corecast::start(|config| config.shards(2));
     let url = server.url("/echo");
     let words = [
         "echo",

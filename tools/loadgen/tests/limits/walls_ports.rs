@@ -11,7 +11,7 @@ const HUNDRED_PORTS: &str = "sysctl -w net.ipv4.ip_local_port_range='40000 40099
 
 /// Opens 150 connections and holds them for a moment.
 fn connect(sources: &str) -> crate::walls::Run {
-    let server = Corecast::start(|_| {});
+    let server = Corecast::start(|config| config);
     let url = server.url("/echo");
     load(&[
         "connect",

@@ -139,9 +139,7 @@ fn a_file_that_cannot_be_written_is_noticed_before_the_run() {
 
 #[test]
 fn a_server_with_no_room_for_all() {
-    let mut settings = settings();
-    settings.max_sessions = 20;
-    let server = Corecast::of(Server::new(settings).unwrap());
+    let server = Corecast::of(Server::new(settings().max_sessions(20)).unwrap());
     let url = server.url("/echo");
     let outcome = load(&format!("connect {url} -c 50 --hold 200ms"))
         .failed(&["30 of 50 connections could not be opened: 30 answered with HTTP 503"]);
@@ -160,6 +158,7 @@ struct Doorkeeper;
 
 impl Handler for Doorkeeper {
     type State = ();
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         let number: u32 = request.param("number").unwrap_or_default().parse().unwrap();

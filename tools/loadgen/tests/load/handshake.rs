@@ -21,6 +21,7 @@ struct Strict(Paths);
 
 impl Handler for Strict {
     type State = ();
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
         if request.header("x-token") != Some("abc") {
@@ -30,9 +31,7 @@ impl Handler for Strict {
             return Err(Refusal::new(400, "no subprotocol"));
         }
         self.0.lock().unwrap().insert(request.path().to_owned());
-        Ok(Acceptance {
-            subprotocol: Some("chat.v2".to_owned()),
-        })
+        Ok(Acceptance::new().subprotocol("chat.v2"))
     }
 
     fn open(&mut self, _request: &Request, _ctx: &mut Context<'_>) {}

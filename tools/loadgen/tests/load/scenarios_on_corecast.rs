@@ -252,6 +252,7 @@ struct Rooms {
 
 impl Handler for Rooms {
     type State = Topic;
+    type Notice = ();
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Topic {
         let room = Topic::new(request.param("room").expect("the route has a room"));
@@ -389,6 +390,7 @@ struct Hoarder(Vec<Vec<u8>>);
 
 impl Handler for Hoarder {
     type State = ();
+    type Notice = ();
 
     fn open(&mut self, _request: &Request, _ctx: &mut Context<'_>) {}
 

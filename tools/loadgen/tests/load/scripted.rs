@@ -39,13 +39,11 @@ struct Witness(Arc<Mutex<Vec<Seen>>>);
 
 impl Handler for Witness {
     type State = Seen;
+    type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
-        let subprotocol = request
-            .subprotocols()
-            .find(|name| *name == "chat.v2")
-            .map(str::to_owned);
-        Ok(Acceptance { subprotocol })
+        let offered = request.subprotocols().find(|name| *name == "chat.v2");
+        Ok(Acceptance::new().subprotocol(offered))
     }
 
     fn open(&mut self, request: &Request, _ctx: &mut Context<'_>) -> Seen {
@@ -73,13 +71,10 @@ struct Host {
 
 impl Host {
     fn start() -> Host {
-        let config = Config {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            admin: None,
-            shards: 1,
-            routes: RouteSetting::demo(),
-            ..Config::default()
-        };
+        let config = Config::new()
+            .listen(["127.0.0.1:0".parse().unwrap()])
+            .shards(1)
+            .routes(RouteSetting::demo());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let witnessed = Arc::clone(&seen);
         let server = Server::new(config)

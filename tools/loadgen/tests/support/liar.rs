@@ -138,7 +138,7 @@ fn converse(mut stream: &TcpStream, room: &Room, lie: Lie) -> std::io::Result<()
         if ended {
             room.lock().unwrap().retain(|member| member.name != path);
             let mut close = Vec::new();
-            encode_close(&mut close, CloseCode::NORMAL, "");
+            encode_close(&mut close, CloseCode::NORMAL_CLOSURE, "");
             return stream.write_all(&close);
         }
     }

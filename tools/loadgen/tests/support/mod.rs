@@ -94,13 +94,11 @@ impl Corecast {
 /// Settings for a server on ports of the kernel's choice.
 pub fn settings() -> Config {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    Config {
-        listen: vec![any.into()],
-        admin: Some(any),
-        shards: 2,
-        routes: RouteSetting::demo(),
-        ..Config::default()
-    }
+    Config::new()
+        .listen([any.into()])
+        .admin(any)
+        .shards(2)
+        .routes(RouteSetting::demo())
 }
 
 /// Waits until something is so, and fails the test if that takes too long.

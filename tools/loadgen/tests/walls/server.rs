@@ -23,17 +23,13 @@ const WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(20);
 pub struct Corecast(Option<RunningServer>);
 
 impl Corecast {
-    pub fn start(change: impl FnOnce(&mut Config)) -> Corecast {
-        let mut config = Config {
-            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()],
-            admin: None,
-            shards: 1,
-            drain_timeout: Duration::ZERO,
-            routes: RouteSetting::demo(),
-            ..Config::default()
-        };
-        change(&mut config);
-        let server = Server::new(config).unwrap().start().unwrap();
+    pub fn start(change: impl FnOnce(Config) -> Config) -> Corecast {
+        let config = Config::new()
+            .listen([SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()])
+            .shards(1)
+            .drain_timeout(Duration::ZERO)
+            .routes(RouteSetting::demo());
+        let server = Server::new(change(config)).unwrap().start().unwrap();
         Corecast(Some(server))
     }
 

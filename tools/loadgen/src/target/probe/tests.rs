@@ -90,7 +90,7 @@ fn a_websocket_server_is_found_and_left_politely() {
     assert_eq!(token.as_deref(), Some("abc"));
     assert_eq!(protocol.as_deref(), Some("chat"));
     assert_eq!(from, source);
-    assert_eq!(code, CloseCode::NORMAL);
+    assert_eq!(code, CloseCode::NORMAL_CLOSURE);
 }
 
 #[test]
