@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use crate::mesh::RoomWaker;
+use crate::mesh::{RoomWaker, Weigh};
 use crate::publication::{Publication, Topic};
 
 /// A message on a ring.
@@ -21,6 +21,16 @@ pub enum ShardMessage {
     Tell(Arc<Notice>),
     /// Say how many local subscribers its topic has.
     Ask(Arc<Question>),
+}
+
+impl Weigh for ShardMessage {
+    fn weight(&self) -> usize {
+        match self {
+            ShardMessage::Publish(publication) => publication.message.len(),
+            // A handler's own, and small.
+            ShardMessage::Tell(_) | ShardMessage::Ask(_) => 0,
+        }
+    }
 }
 
 /// A notice from the handler of a route on one shard to those on all others.
