@@ -251,7 +251,8 @@ settings! {
     "Fan-out" {
         /// Messages each ring between two shards holds.
         ///
-        /// With one place a ring would alternate between full and empty.
+        /// With one place a ring would alternate between full and empty. A ring is also full when
+        /// those in it have 16KiB for each of its places.
         ring_capacity: usize = 1_024;
             Count(from(2, 1 << 20)), Restart;
 
