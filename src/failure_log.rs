@@ -111,6 +111,9 @@ pub(crate) fn ended(reason: EndReason, peer: impl FnOnce() -> Option<SocketAddr>
         EndReason::WriteStalled => "it took nothing for the write stall timeout",
         EndReason::SlowConsumer => "it read more slowly than publications came",
         EndReason::OverRate => "it sent more per second than allowed",
+        EndReason::OverBudget => {
+            "its unfinished message was the largest when they took more than --max-unfinished-bytes"
+        }
         // The ordinary ends.
         EndReason::PeerClosed
         | EndReason::Vanished
@@ -120,9 +123,22 @@ pub(crate) fn ended(reason: EndReason, peer: impl FnOnce() -> Option<SocketAddr>
     let Some(left_out) = ENDS[reason as usize].take(now()) else {
         return;
     };
-    let reason = reason.label();
     let peer = peer().map_or_else(|| "gone".to_owned(), |peer| peer.to_string());
-    tracing::info!(reason, peer, left_out, "a session was ended: {what}");
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                reason = reason.label(),
+                peer,
+                left_out,
+                "a session was ended: {what}"
+            )
+        };
+    }
+    match reason {
+        // A limit of the server begins to turn clients away.
+        EndReason::OverBudget => line!(warn),
+        _ => line!(info),
+    }
 }
 
 /// The request of a client, in the form in which it may be logged.

@@ -24,8 +24,7 @@ use socket2::Socket;
 use crate::config::Endpoint;
 use crate::error::StartError;
 use crate::link::ListenSocket;
-use crate::server::DescriptorTables;
-use crate::sys;
+use crate::sys::{self, DescriptorTables};
 
 /// How long the kernel may list the sockets of a process that has ended.
 const LAST_OF_THE_KILLED: Duration = Duration::from_secs(5);
@@ -108,20 +107,13 @@ impl Listeners {
                 }
             }
         }
-        let parted = match tables {
-            DescriptorTables::Shared => None,
-            // SAFETY: the process owns them, and a shard uses only what it is given
-            // here; the rest was promised when the tables were chosen.
-            DescriptorTables::OnePerShard => match unsafe { sys::part_with(&mine, &others) } {
-                Ok(sockets) => Some(sockets),
-                Err(error) => {
-                    tracing::warn!(
-                        "shard {shard} shares its table of descriptors with the process: {error}"
-                    );
-                    None
-                }
-            },
-        };
+        // The process owns them, and a shard uses only what it is given here.
+        let parted = tables.part(&mine, &others).unwrap_or_else(|error| {
+            tracing::warn!(
+                "shard {shard} shares its table of descriptors with the process: {error}"
+            );
+            None
+        });
         let duplicate = || mine.iter().map(BorrowedFd::try_clone_to_owned).collect();
         let sockets = parted.map_or_else(duplicate, Ok)?;
         let listeners = sockets.into_iter().zip(places);

@@ -122,6 +122,9 @@ labelled! {
         SlowConsumer => "slow_consumer",
         /// It sent more per second than allowed (1008).
         OverRate => "over_rate",
+        /// Its unfinished message was the largest when all of them took more than
+        /// allowed (1013).
+        OverBudget => "over_budget",
         /// The server drained (1001 unless the handler says otherwise).
         Drained => "drained",
     }
@@ -213,6 +216,8 @@ pub struct ShardMetrics {
     pub turns: Counter,
     /// Nanoseconds spent working rather than waiting.
     pub busy_nanos: Counter,
+    /// Memory of messages of which only a part has arrived.
+    pub unfinished_bytes: Gauge,
     /// Times a session was not read for a while because it was over its rate.
     pub rate_pauses: Counter,
     /// Server pings sent to silent sessions.

@@ -28,6 +28,7 @@ use crate::plane::ResolvedDriver;
 use crate::publisher::Publisher;
 use crate::router::Router;
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
+use crate::sys::DescriptorTables;
 use crate::upgrade::{ListedRoute, Pages, home_page};
 use crate::ws::Message;
 
@@ -61,15 +62,6 @@ pub struct Server {
     router: Router<u16>,
     inherited: Inherited,
     descriptor_tables: DescriptorTables,
-}
-
-/// The tables that the descriptors of sessions are in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DescriptorTables {
-    /// The one of the process.
-    Shared,
-    /// Each shard has one of its own.
-    OnePerShard,
 }
 
 impl Server {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use corecast::hub::{Hub, ShardMessage, Subscriptions, Topic};
-use corecast::mesh::{self, ShardEnd, ShardWaker};
+use corecast::mesh::{self, ShardEnd, ShardWaker, Weigh};
 use corecast::metrics::ShardMetrics;
 use corecast::publication::Run;
 use corecast::sys::EventFd;
@@ -17,7 +17,7 @@ const FAN_OUT_SLICE: usize = 256;
 
 /// The ends of the rings between so many shards, as a server would connect them,
 /// which also has a ring to each from its publishers outside.
-pub fn shards<M: Clone>(count: usize) -> Vec<ShardEnd<M>> {
+pub fn shards<M: Clone + Weigh>(count: usize) -> Vec<ShardEnd<M>> {
     let wakers: Vec<_> = (0..count)
         .map(|_| EventFd::new().expect("a descriptor is free"))
         .map(|event| Arc::new(ShardWaker::new(Arc::new(event))))

@@ -49,12 +49,20 @@ fn give_way(config: &mut Config, is_typed: impl Fn(&str) -> bool) {
     if !is_typed("shards") && !config.cpus.is_empty() {
         config.shards = config.cpus.len();
     }
+    if !is_typed("max_message_bytes") && is_typed("max_unfinished_bytes") {
+        let share = config.max_unfinished_bytes / config.shards.max(1);
+        config.max_message_bytes = config.max_message_bytes.min(share);
+    }
     // Of a frame and a message the one that was typed decides about the other.
     if !is_typed("max_message_bytes") && is_typed("max_frame_bytes") {
         config.max_message_bytes = config.max_message_bytes.max(config.max_frame_bytes);
     }
     if !is_typed("max_frame_bytes") {
-        config.max_frame_bytes = config.max_frame_bytes.min(config.max_message_bytes);
+        config.max_frame_bytes = config.max_message_bytes;
+    }
+    if !is_typed("max_unfinished_bytes") {
+        let least = config.max_message_bytes.saturating_mul(config.shards);
+        config.max_unfinished_bytes = config.max_unfinished_bytes.max(least);
     }
     if !is_typed("max_pending_bytes") && is_typed("high_water_mark") {
         config.max_pending_bytes = config.max_pending_bytes.max(config.high_water_mark_bytes);

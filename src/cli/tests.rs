@@ -157,6 +157,8 @@ const EVERY_OPTION_BUT_CPUS: &[&str] = &[
     "1000",
     "--max-message-bytes",
     "1MiB",
+    "--max-unfinished-bytes",
+    "32MiB",
     "--high-water-mark",
     "32KiB",
     "--max-pending-bytes",
@@ -223,6 +225,7 @@ fn every_option() -> ServeOptions {
             max_read_bytes: 2048,
             max_frame_bytes: 1000,
             max_message_bytes: 1 << 20,
+            max_unfinished_bytes: 32 << 20,
             high_water_mark_bytes: 32 << 10,
             max_pending_bytes: 128 << 10,
             slow_consumer: SlowConsumerPolicy::Drop,
@@ -391,6 +394,13 @@ fn a_default_gives_way_to_a_related_setting() {
     assert_eq!(
         (config.max_message_bytes, config.max_pending_bytes),
         (32 << 20, 4 << 20)
+    );
+    let config = served(&["--max-message-bytes", "1GiB", "--shards", "2"], &[]).config;
+    assert_eq!(config.max_unfinished_bytes, 2 << 30);
+    let config = served(&["--max-unfinished-bytes", "64KiB", "--shards", "2"], &[]).config;
+    assert_eq!(
+        (config.max_message_bytes, config.max_frame_bytes),
+        (32 << 10, 32 << 10)
     );
     let config = served(&["--idle-timeout", "10s"], &[]).config;
     assert_eq!(config.ping_interval, Duration::from_secs(5));
@@ -569,7 +579,7 @@ fn the_help_shows_headings_defaults_and_ranges() {
         "Fan-out:",
         "Logging:",
         "[default: 127.0.0.1:8080]",
-        "[default: 16MiB; 125B to 1GiB]",
+        "[default: 256KiB; 125B to 1GiB]",
         "[default: 1m; 0 (off) or 10ms to 7days]",
         "[default: one per core of --cpus; 1 to 1024]",
         "[default: none]",

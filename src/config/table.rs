@@ -144,16 +144,27 @@ settings! {
         max_read_bytes: usize = 64 * 1024;
             Size(from(1, MIB)), Restart;
 
-        /// Payload of one frame; follows --max-message-bytes when that is less.
+        /// Payload of one frame; follows --max-message-bytes.
         ///
         /// At most --max-message-bytes. A control frame may carry 125 bytes, so less would forbid
         /// what RFC 6455 grants.
-        max_frame_bytes: usize = 16 * 1024 * 1024;
+        max_frame_bytes: usize = 256 * 1024;
             Size(from(125, GIB)), Restart, relation validate::frame_fits_in_message;
 
         /// Payload of one message, all its frames together.
-        max_message_bytes: usize = 16 * 1024 * 1024;
+        ///
+        /// By default a quarter of --max-pending-bytes, so that a few of the largest may wait for
+        /// a subscriber before it is a slow consumer.
+        max_message_bytes: usize = 256 * 1024;
             Size(from(125, GIB)), Restart;
+
+        /// Memory of all messages of which only a part has arrived; over it those with the
+        /// largest are closed (1013); one message for each shard when that is more.
+        ///
+        /// Each shard has an equal part of it, which has room for one of --max-message-bytes.
+        max_unfinished_bytes: usize = 256 * 1024 * 1024;
+            Size(from(125, 1024 * GIB)), Restart,
+            relation validate::each_shard_has_room_for_a_message;
 
         /// Outgoing bytes above which a session is not read; follows --max-pending-bytes when that
         /// is less.
@@ -267,7 +278,8 @@ settings! {
     "Fan-out" {
         /// Messages each ring between two shards holds.
         ///
-        /// With one place a ring would alternate between full and empty.
+        /// With one place a ring would alternate between full and empty. A ring is also full when
+        /// those in it have 16KiB for each of its places.
         ring_capacity: usize = 1_024;
             Count(from(2, 1 << 20)), Restart;
 

@@ -115,6 +115,21 @@ pub(super) fn frame_fits_in_message(config: &Config) -> Result<(), String> {
     ))
 }
 
+/// A message that is as large as allowed can arrive in pieces.
+pub(super) fn each_shard_has_room_for_a_message(config: &Config) -> Result<(), String> {
+    let least = config.max_message_bytes.saturating_mul(config.shards);
+    if config.max_unfinished_bytes >= least {
+        return Ok(());
+    }
+    Err(format!(
+        "{} for --shards {} has no room for a message of --max-message-bytes {} on each; allowed: {} or more",
+        show_bytes(config.max_unfinished_bytes as u64),
+        config.shards,
+        show_bytes(config.max_message_bytes as u64),
+        show_bytes(least as u64)
+    ))
+}
+
 /// A session is no longer read before its queue is full.
 pub(super) fn high_water_mark_is_reached(config: &Config) -> Result<(), String> {
     if config.high_water_mark_bytes <= config.max_pending_bytes {
@@ -215,10 +230,28 @@ mod tests {
     fn a_frame_fits_in_a_message() {
         let message = complaint(|config| config.max_message_bytes = 1024);
         assert!(
-            message.starts_with("--max-frame-bytes: a frame of 16MiB"),
+            message.starts_with("--max-frame-bytes: a frame of 256KiB"),
             "{message}"
         );
         assert!(message.contains("--max-message-bytes 1KiB"), "{message}");
+    }
+
+    #[test]
+    fn each_shard_has_room_for_an_unfinished_message() {
+        let shards = |config: &mut Config| {
+            config.shards = 4;
+            config.max_unfinished_bytes = 4 * config.max_message_bytes;
+        };
+        accepted(shards);
+        let message = complaint(|config| {
+            shards(config);
+            config.max_unfinished_bytes -= 1;
+        });
+        assert!(
+            message.starts_with("--max-unfinished-bytes: 1048575B for --shards 4"),
+            "{message}"
+        );
+        assert!(message.ends_with("allowed: 1MiB or more"), "{message}");
     }
 
     #[test]

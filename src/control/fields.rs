@@ -172,6 +172,12 @@ pub(super) static FIELDS: &[Field] = &[
         m.bytes_out.value()
     })
     .measured("sent", Unit::Bytes),
+    gauge(
+        "unfinished_bytes",
+        "Memory of messages of which only a part has arrived.",
+        |m| m.unfinished_bytes.value(),
+    )
+    .measured("unfinished", Unit::Bytes),
     counter("pings", "Pings sent to silent sessions.", |m| {
         m.pings.value()
     }),

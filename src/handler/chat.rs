@@ -60,6 +60,23 @@ impl ServerMessage<'_> {
     }
 }
 
+/// Bytes of the longest name of a user, which goes out with each of their messages.
+const MAX_NAME_BYTES: usize = 256;
+
+/// Accepts a request whose user has a name of a fair length, or none.
+fn accept_name(request: &Request) -> Result<Acceptance, Refusal> {
+    match request.param("user_id").map_or(0, str::len) {
+        0..=MAX_NAME_BYTES => Ok(Acceptance::default()),
+        bytes => Err(Refusal::new(
+            414,
+            format!(
+                "The user_id has {bytes} bytes. It goes out with each message; shorten it to \
+                 {MAX_NAME_BYTES}."
+            ),
+        )),
+    }
+}
+
 /// One chat for all its sessions, whatever their paths.
 pub struct Chat {
     topic: Topic,
@@ -83,6 +100,10 @@ impl Handler for Chat {
     /// The user's name, as a JSON client sees it.
     type State = Box<str>;
     type Notice = ();
+
+    fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
+        accept_name(request)
+    }
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Box<str> {
         let user_id = welcome(&self.random, request, ctx);
@@ -143,6 +164,7 @@ impl Handler for ChatPerPath {
     type Notice = ();
 
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
+        accept_name(request)?;
         accept_naming_path(request)
     }
 

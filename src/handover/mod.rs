@@ -118,12 +118,7 @@ impl Inherited {
         for name in names.to_str().ok_or_else(wrong)?.split_ascii_whitespace() {
             let (what, number) = name.split_once('=').ok_or_else(wrong)?;
             let number: RawFd = number.parse().map_err(|_| wrong())?;
-            if number <= libc::STDERR_FILENO {
-                return Err(wrong());
-            }
-            // SAFETY: they were open before this program began, are taken once,
-            // and each number once, because a second owner would find it closed.
-            let fd = unsafe { sys::take_inherited(number) }.map_err(|_| wrong())?;
+            let fd = sys::take_inherited(number).map_err(|_| wrong())?;
             match what {
                 "link" => inherited.old_process = Some(OldProcess::new(fd)),
                 "admin" => inherited.admin = Some(listener(fd).ok_or_else(wrong)?),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use crate::mesh::RoomWaker;
+use crate::mesh::{RoomWaker, Weigh};
 use crate::publication::{Publication, Topic};
 use crate::ws::{CloseCode, PreparedFrame};
 
@@ -24,6 +24,20 @@ pub enum ShardMessage {
     Order(Arc<Order>),
     /// Say how many local subscribers its topic has.
     Ask(Arc<Question>),
+}
+
+impl Weigh for ShardMessage {
+    fn weight(&self) -> usize {
+        match self {
+            ShardMessage::Publish(publication) => publication.content.frame().len(),
+            ShardMessage::Order(order) => match &order.errand {
+                Errand::Send(frame) => frame.len(),
+                Errand::Close(..) | Errand::Visit(_) => 0,
+            },
+            // A handler's own, and small.
+            ShardMessage::Tell(_) | ShardMessage::Ask(_) => 0,
+        }
+    }
 }
 
 /// A notice from the handler of a route on one shard to those on all others.

@@ -2,13 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd};
 
 use monoio::net::TcpListener;
 use socket2::Socket;
 
 use super::Link;
-use crate::sys;
+use crate::sys::{self, RuntimeSocket};
 
 /// A socket that connections come from.
 pub(crate) struct ListenSocket {
@@ -50,7 +49,7 @@ impl ListenSocket {
     /// # Errors
     /// As [`sys::accept`].
     pub(crate) fn accept(&self, asks_cpu: bool) -> io::Result<Accepted> {
-        let (socket, peer) = sys::accept(&self.fd())?;
+        let (socket, peer) = sys::accept(&self.listener.fd())?;
         Ok(Accepted {
             incoming_cpu: asks_cpu.then(|| socket.incoming_cpu()).flatten(),
             link: Link::plain(socket),
@@ -60,7 +59,7 @@ impl ListenSocket {
 
     /// As [`sys::stop_listening`].
     pub(crate) fn stop(&self) {
-        sys::stop_listening(&self.fd());
+        sys::stop_listening(&self.listener.fd());
     }
 
     /// As [`sys::shut_out`].
@@ -68,11 +67,6 @@ impl ListenSocket {
     /// # Errors
     /// When the kernel has no memory for the filter.
     pub(crate) fn shut_out(&self) -> io::Result<()> {
-        sys::shut_out(&self.fd())
-    }
-
-    fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the listener keeps the descriptor open while it is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.listener.as_raw_fd()) }
+        sys::shut_out(&self.listener.fd())
     }
 }

@@ -1,12 +1,11 @@
 //! A link whose connection is not in the session plane yet.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use monoio::net::TcpStream;
 
 use super::{Link, Read};
-use crate::sys::{self, Socket};
+use crate::sys::{self, RuntimeSocket, Socket};
 
 /// A connection on its way to becoming a session: read and written like a [`Link`],
 /// and waited for on the shard's runtime.
@@ -28,9 +27,7 @@ impl PendingLink {
 
     /// The link of a connection whose handshake is done.
     pub(crate) fn into_link(self) -> Link {
-        // SAFETY: the runtime has just given up the descriptor.
-        let socket = unsafe { OwnedFd::from_raw_fd(self.0.into_raw_fd()) };
-        Link::plain(Socket::new(socket))
+        Link::plain(Socket::new(sys::take_back(self.0)))
     }
 
     /// Waits until there is something to read.
@@ -45,21 +42,16 @@ impl PendingLink {
 
     /// As [`Link::read`].
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<Read> {
-        super::of_plain_bytes(sys::recv(self.fd(), buffer), buffer.len())
+        super::of_plain_bytes(sys::recv(self.0.fd(), buffer), buffer.len())
     }
 
     /// As [`Link::send_bytes`].
     pub(crate) fn send_bytes(&self, bytes: &[u8]) -> io::Result<usize> {
-        super::nothing_if_full(sys::send(self.fd(), bytes))
+        super::nothing_if_full(sys::send(self.0.fd(), bytes))
     }
 
     /// As [`Link::shut_write`].
     pub(crate) fn shut_write(&self) {
-        sys::shutdown_write(self.fd());
-    }
-
-    fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the stream keeps the descriptor open while it is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+        sys::shutdown_write(self.0.fd());
     }
 }

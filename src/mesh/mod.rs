@@ -13,6 +13,8 @@
 //!   messages of one participant arrive at a shard in the order sent.
 //! - Nothing is lost: what a shard finds no room for waits in its backlog, in order,
 //!   and its publishers are not read until the backlog is gone.
+//! - A ring is full by number or by weight, so a shard that lags has no more waiting in
+//!   its rings, however large the messages are.
 //! - A shard is woken at most once per batch; see [`ShardWaker`].
 //! - A producer that found its ring full is told when there is room again, or the
 //!   consumer has ended: it marks the ring starved and tries once more before it
@@ -20,6 +22,7 @@
 //! - The consumer's side never waits for a lock, whichever participant is at the other
 //!   end.
 
+mod load;
 #[cfg(all(test, not(loom)))]
 mod model;
 mod outside;
@@ -30,6 +33,7 @@ mod waker;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use load::Weigh;
 pub use outside::{OutsideEnd, Refused, RoomWaker};
 pub use waker::ShardWaker;
 
@@ -38,7 +42,7 @@ use ring::{Consumer, Producer, ToldOfRoom, ring};
 
 /// Connects shards, one per waker, and so many outsiders with rings of `capacity`
 /// messages, and gives each participant its end.
-pub fn connect<M: Clone>(
+pub fn connect<M: Clone + Weigh>(
     wakers: &[Arc<ShardWaker>],
     outsiders: usize,
     capacity: usize,
@@ -86,7 +90,7 @@ struct Holding<M> {
 
 /// One shard's ends of all its rings. A full ring holds its publishers: the message
 /// waits in a backlog.
-pub struct ShardEnd<M> {
+pub struct ShardEnd<M: Weigh> {
     id: ShardId,
     waker: Arc<ShardWaker>,
     to: Vec<Holding<M>>,
@@ -96,7 +100,7 @@ pub struct ShardEnd<M> {
     pushed: bool,
 }
 
-impl<M: Clone> ShardEnd<M> {
+impl<M: Clone + Weigh> ShardEnd<M> {
     /// The shard that owns this end.
     pub fn id(&self) -> ShardId {
         self.id
@@ -187,6 +191,12 @@ impl<M: Clone> ShardEnd<M> {
 mod tests {
     use super::*;
     use crate::sys::EventFd;
+
+    impl Weigh for u32 {
+        fn weight(&self) -> usize {
+            0
+        }
+    }
 
     fn mesh(shards: usize, capacity: usize) -> Vec<ShardEnd<u32>> {
         connect(&wakers(shards), 0, capacity).0

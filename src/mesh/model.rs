@@ -12,6 +12,7 @@ use std::task::{Wake, Waker};
 
 use proptest::prelude::*;
 
+use super::load::BYTES_PER_PLACE;
 use super::tests::wakers;
 use super::*;
 
@@ -51,6 +52,18 @@ fn operation() -> impl Strategy<Value = Operation> {
 /// A message. Its copies are counted.
 type Message = Arc<usize>;
 
+impl Weigh for Message {
+    fn weight(&self) -> usize {
+        weight(**self)
+    }
+}
+
+/// Of three messages one weighs nothing, one less than a place and one more than the
+/// smallest ring may carry.
+fn weight(message: usize) -> usize {
+    [0, BYTES_PER_PLACE / 2, BYTES_PER_PLACE * 3 / 2][message % 3]
+}
+
 /// Counts how often a task was woken.
 #[derive(Default)]
 struct Task(AtomicUsize);
@@ -83,13 +96,18 @@ impl Edge {
     /// Pushes a message that a shard sends. Returns whether it found room, or no
     /// consumer.
     fn push(&mut self, message: usize, capacity: usize) -> bool {
-        if self.ring.len() < capacity {
+        if self.has_room(capacity) {
             self.ring.push_back(message);
             self.must_notify = true;
             return true;
         }
         self.is_starved = true;
         self.is_abandoned
+    }
+
+    fn has_room(&self, capacity: usize) -> bool {
+        let load: usize = self.ring.iter().map(|message| weight(*message)).sum();
+        self.ring.len() < capacity && load < capacity * BYTES_PER_PLACE
     }
 }
 
@@ -170,7 +188,7 @@ impl Oracle {
             return Err(Refused::Stopped);
         }
         for (shard, edge) in edges.iter_mut().enumerate() {
-            if edge.ring.len() == capacity {
+            if !edge.has_room(capacity) {
                 edge.is_starved = true;
                 if !edge.is_abandoned {
                     return Err(Refused::Full { shard });

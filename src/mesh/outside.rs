@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 
+use super::load::Weigh;
 use super::ring::Producer;
 
 /// An outsider's ends of its rings, one to each shard. A full ring means that its
@@ -34,7 +35,7 @@ pub enum Refused {
     Stopped,
 }
 
-impl<M: Clone> OutsideEnd<M> {
+impl<M: Clone + Weigh> OutsideEnd<M> {
     pub(super) fn new(to: Vec<Producer<M>>, room: Arc<RoomWaker>) -> Self {
         OutsideEnd { to, room }
     }

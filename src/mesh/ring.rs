@@ -3,28 +3,32 @@
 
 use std::sync::Arc;
 
+use super::load::{Pushed, Taken, Weigh, load};
 use super::outside::RoomWaker;
 use super::starved::Starved;
 use super::waker::ShardWaker;
 
 /// Makes a ring to the shard of `consumer`. `producer` is told when there is room
 /// again.
-pub(super) fn ring<M>(
+pub(super) fn ring<M: Weigh>(
     capacity: usize,
     consumer: &Arc<ShardWaker>,
     producer: ToldOfRoom,
 ) -> (Producer<M>, Consumer<M>) {
     let (to, from) = rtrb::RingBuffer::new(capacity);
+    let (pushed, taken) = load(capacity);
     let starved = Arc::new(Starved::new());
     (
         Producer {
             ring: to,
+            load: pushed,
             starved: Arc::clone(&starved),
             consumer: Arc::clone(consumer),
             notify: false,
         },
         Consumer {
             ring: from,
+            load: taken,
             room: Room { starved, producer },
         },
     )
@@ -33,40 +37,52 @@ pub(super) fn ring<M>(
 /// The end that is pushed to.
 pub(super) struct Producer<M> {
     ring: rtrb::Producer<M>,
+    load: Pushed,
     starved: Arc<Starved>,
     consumer: Arc<ShardWaker>,
     /// Something was pushed that the consumer was not yet told of.
     notify: bool,
 }
 
-impl<M> Producer<M> {
+impl<M: Weigh> Producer<M> {
     /// Pushes, or gives the message back with the ring marked starved.
     pub(super) fn push(&mut self, message: M) -> Result<(), M> {
-        let message = match self.ring.push(message) {
-            Ok(()) => {
-                self.notify = true;
-                return Ok(());
-            }
-            Err(rtrb::PushError::Full(message)) => message,
+        let Err(message) = self.try_push(message) else {
+            return Ok(());
         };
         self.starved.mark();
-        match self.ring.push(message) {
-            Ok(()) => {
-                self.notify = true;
-                Ok(())
-            }
+        match self.try_push(message) {
             // A shard that has ended will not read it, nor has it subscribers.
-            Err(rtrb::PushError::Full(_)) if self.is_abandoned() => Ok(()),
-            Err(rtrb::PushError::Full(message)) => Err(message),
+            Err(_) if self.is_abandoned() => Ok(()),
+            tried => tried,
         }
     }
 
+    #[inline]
+    fn try_push(&mut self, message: M) -> Result<(), M> {
+        if self.load.is_full() {
+            return Err(message);
+        }
+        let weight = message.weight();
+        match self.ring.push(message) {
+            Ok(()) => {
+                self.load.add(weight);
+                self.notify = true;
+                Ok(())
+            }
+            Err(rtrb::PushError::Full(message)) => Err(message),
+        }
+    }
+}
+
+impl<M> Producer<M> {
     /// Whether the next push will not be refused. If it would be, the ring is marked
     /// starved.
     pub(super) fn has_room(&self) -> bool {
-        !self.ring.is_full() || {
+        let has_room = || !self.load.is_full() && !self.ring.is_full();
+        has_room() || {
             self.starved.mark();
-            !self.ring.is_full() || self.is_abandoned()
+            has_room() || self.is_abandoned()
         }
     }
 
@@ -84,14 +100,15 @@ impl<M> Producer<M> {
 
 /// The end that is taken from. Dropping it lets go of the messages left in the ring,
 /// and of the producer that waits for room.
-pub(super) struct Consumer<M> {
+pub(super) struct Consumer<M: Weigh> {
     // Before `room`, because fields are dropped in this order: a producer that is told
     // then must find the ring abandoned.
     ring: rtrb::Consumer<M>,
+    load: Taken,
     room: Room,
 }
 
-impl<M> Consumer<M> {
+impl<M: Weigh> Consumer<M> {
     /// Messages in the ring.
     pub(super) fn len(&self) -> usize {
         self.ring.slots()
@@ -104,19 +121,24 @@ impl<M> Consumer<M> {
             let Ok(message) = self.ring.pop() else {
                 break;
             };
+            self.load.add(message.weight());
             deliver(message);
             taken += 1;
         }
         if taken > 0 {
+            self.load.publish();
             self.room.tell_if_starved();
         }
         taken
     }
 }
 
-impl<M> Drop for Consumer<M> {
+impl<M: Weigh> Drop for Consumer<M> {
     fn drop(&mut self) {
-        while self.ring.pop().is_ok() {}
+        while let Ok(message) = self.ring.pop() {
+            self.load.add(message.weight());
+        }
+        self.load.publish();
     }
 }
 

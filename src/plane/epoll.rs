@@ -10,13 +10,17 @@
 //!   long as it has not taken its events.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Plane, Readiness, SessionKey, WATCHED, is_readable};
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+use super::{Plane, Readiness, SessionKey, WATCHED};
 use crate::link::Link;
-use crate::sys::EventFd;
+use crate::sys::{EventFd, is_readable};
 
 /// Events taken from the kernel in one call.
 const BATCH: usize = 1_024;
@@ -29,7 +33,7 @@ const GUEST: u64 = u64::MAX - 2;
 pub struct EpollPlane {
     epoll: OwnedFd,
     /// The events that the kernel gave last, unless a turn has taken them.
-    events: Vec<libc::epoll_event>,
+    events: Vec<Event>,
     /// Whether a wait has filled `events` since the last turn.
     waited: bool,
     guest_is_watched: bool,
@@ -44,92 +48,72 @@ impl EpollPlane {
     /// # Errors
     /// When descriptors or memory run out.
     pub fn new(event: Arc<EventFd>) -> io::Result<Self> {
-        // SAFETY: epoll_create1 takes no pointers.
-        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new and has no other owner.
-        let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
         let plane = EpollPlane {
-            epoll,
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
             events: Vec::with_capacity(BATCH),
             waited: false,
             guest_is_watched: false,
             guest_called: false,
             _event: Arc::clone(&event),
         };
-        plane.control(
-            libc::EPOLL_CTL_ADD,
-            event.as_raw_fd(),
-            (libc::EPOLLIN | libc::EPOLLET) as u32,
-            EVENT,
-        )?;
+        plane.add(&event, EventFlags::IN | EventFlags::ET, EVENT)?;
         Ok(plane)
     }
 
-    fn control(&self, operation: libc::c_int, fd: RawFd, events: u32, data: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events, u64: data };
-        // SAFETY: `event` is valid for the call; the kernel copies it.
-        match unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &mut event) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
+    fn add(&self, fd: impl AsFd, events: EventFlags, data: u64) -> io::Result<()> {
+        Ok(epoll::add(
+            &self.epoll,
+            fd,
+            EventData::new_u64(data),
+            events,
+        )?)
     }
 
-    /// Fills `self.events` with what is ready within so many milliseconds; −1 is for ever.
-    fn take_events(&mut self, limit_ms: libc::c_int) -> io::Result<()> {
-        self.events.clear();
-        // SAFETY: the buffer has room for BATCH events.
-        let taken = unsafe {
-            libc::epoll_wait(
-                self.epoll.as_raw_fd(),
-                self.events.as_mut_ptr(),
-                BATCH as libc::c_int,
-                limit_ms,
-            )
+    /// Fills `self.events` with what is ready within that time; without one it waits
+    /// for as long as it takes.
+    fn take_events(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        // Rounded up: a wait that ends before the time is over would be made again.
+        // Longer than the kernel can be told is for ever.
+        let whole_ms = |limit: Duration| {
+            let limit_ms = limit.as_micros().div_ceil(1_000).min(i32::MAX as u128) as u64;
+            Timespec::try_from(Duration::from_millis(limit_ms)).ok()
         };
-        match usize::try_from(taken) {
-            Ok(taken) => {
-                // SAFETY: the kernel has initialised the first `taken` events.
-                unsafe { self.events.set_len(taken) };
-                Ok(())
-            }
-            Err(_) => match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-                error => Err(error),
-            },
+        let limit = limit.and_then(whole_ms);
+        self.events.clear();
+        match epoll::wait(
+            &self.epoll,
+            spare_capacity(&mut self.events),
+            limit.as_ref(),
+        ) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 }
 
 impl Plane for EpollPlane {
     fn watch(&mut self, link: &Link, key: SessionKey) -> io::Result<()> {
-        let events = WATCHED | libc::EPOLLET as u32;
-        self.control(
-            libc::EPOLL_CTL_ADD,
-            link.as_fd().as_raw_fd(),
-            events,
-            key.to_bits(),
-        )
+        let events = EventFlags::from_bits_retain(WATCHED) | EventFlags::ET;
+        self.add(link, events, key.to_bits())
     }
 
     fn unwatch(&mut self, link: &Link, _key: SessionKey) {
         // Only a socket that was never watched could fail here.
-        let _ = self.control(libc::EPOLL_CTL_DEL, link.as_fd().as_raw_fd(), 0, 0);
+        let _ = epoll::delete(&self.epoll, link);
     }
 
     fn turn(&mut self, ready: &mut Vec<Readiness>) -> io::Result<bool> {
         if !std::mem::take(&mut self.waited) {
-            self.take_events(0)?;
+            self.take_events(Some(Duration::ZERO))?;
         }
         for event in &self.events {
-            match event.u64 {
+            let (data, events) = (event.data, event.flags);
+            match data.u64() {
                 EVENT => {}
                 GUEST => self.guest_called = true,
                 bits => ready.push(Readiness::from_events(
                     SessionKey::from_bits(bits),
-                    event.events,
+                    events.bits(),
                 )),
             }
         }
@@ -137,26 +121,21 @@ impl Plane for EpollPlane {
     }
 
     fn looks_ready(&mut self) -> bool {
-        self.waited || is_readable(self.epoll.as_raw_fd())
+        self.waited || is_readable(&self.epoll)
     }
 
     fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
         if self.waited {
             return Ok(());
         }
-        // Rounded up: a wait that ends before the time is over would be made again.
-        let limit_ms = limit.map_or(-1, |limit| {
-            i32::try_from(limit.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX)
-        });
-        self.take_events(limit_ms)?;
+        self.take_events(limit)?;
         self.waited = true;
         Ok(())
     }
 
     fn await_call(&mut self, guest: BorrowedFd<'_>) -> io::Result<()> {
         if !self.guest_is_watched {
-            let events = libc::EPOLLIN as u32;
-            self.control(libc::EPOLL_CTL_ADD, guest.as_raw_fd(), events, GUEST)?;
+            self.add(guest, EventFlags::IN, GUEST)?;
             self.guest_is_watched = true;
         }
         Ok(())

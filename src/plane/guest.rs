@@ -14,10 +14,9 @@
 //!   that it was the right one (see [`Guest::is_called`]).
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use super::is_readable;
-use crate::sys::EventFd;
+use crate::sys::{EventFd, is_readable};
 
 const ENTER_GETEVENTS: libc::c_uint = 1;
 const REGISTER_EVENTFD: libc::c_uint = 4;
@@ -73,17 +72,15 @@ impl Guest {
 
     /// The descriptor that is readable when the runtime has something to do.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        let fd = match self {
-            Guest::Uring { event, .. } => event.as_raw_fd(),
-            Guest::Epoll { epoll } => *epoll,
-        };
-        // SAFETY: the runtime, which the caller keeps as long as its guest, has it open.
-        unsafe { BorrowedFd::borrow_raw(fd) }
+        match self {
+            Guest::Uring { event, .. } => event.as_fd(),
+            Guest::Epoll { epoll } => self.lend(*epoll),
+        }
     }
 
     /// Whether the runtime has something to do.
     pub fn is_called(&self) -> bool {
-        is_readable(self.descriptor().as_raw_fd())
+        is_readable(&self.descriptor())
     }
 
     /// Before the runtime looks at its completions: lets the kernel run what it
@@ -115,10 +112,16 @@ impl Guest {
                     return Ok(false);
                 }
                 event.drain();
-                Ok(is_readable(*ring))
+                Ok(is_readable(&self.lend(*ring)))
             }
             Guest::Epoll { .. } => Ok(false),
         }
+    }
+
+    /// The descriptor of the runtime's own wait, for a call.
+    fn lend(&self, fd: RawFd) -> BorrowedFd<'_> {
+        // SAFETY: the runtime, which the caller keeps as long as its guest, has it open.
+        unsafe { BorrowedFd::borrow_raw(fd) }
     }
 }
 

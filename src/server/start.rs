@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use super::control_plane::{begin_control, start_control};
 use super::shards::StartingShards;
 use super::starting::{Stage, Starter, StartingShard};
-use super::{DescriptorTables, Renewals, RunningServer, Server, ServerHandle};
+use super::{Renewals, RunningServer, Server, ServerHandle};
 use crate::config::Config;
 use crate::cpus;
 use crate::error::StartError;
@@ -33,7 +33,7 @@ use crate::publisher::Publisher;
 use crate::runtime::Unavailable;
 use crate::shutdown::{Lifecycle, Phase};
 use crate::steer;
-use crate::sys::{self, EventFd};
+use crate::sys::{self, DescriptorTables, EventFd};
 
 impl Server {
     /// Starts all shards and the control plane.

@@ -36,7 +36,7 @@ use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver};
 use crate::runtime::{Runtime, make_plane};
-use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
+use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute, Unfinished};
 use crate::shard::{Deadlines, Entrance, Shard, run};
 use crate::shutdown::Phase;
 use crate::table::{Scratch, Table};
@@ -227,6 +227,7 @@ impl Starter {
                 max_frame_bytes: config.max_frame_bytes,
                 max_message_bytes: config.max_message_bytes,
             },
+            unfinished: Unfinished::new(config.max_unfinished_bytes / config.shards),
             high_water_mark_bytes: config.high_water_mark_bytes,
             clock: Clock::new(now),
             metrics: Arc::clone(&metrics),

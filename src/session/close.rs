@@ -47,6 +47,24 @@ impl SessionMut<'_> {
         self.close(CloseCode::TRY_AGAIN_LATER, text, EndReason::SlowConsumer)
     }
 
+    /// Ends a session for the memory that its unfinished message takes, which is free
+    /// at once: of what the peer still sends nothing is kept.
+    #[cold]
+    pub(crate) fn close_unfinished(&mut self) -> Over {
+        let reason = match self.at.entry.stage {
+            Stage::Open { .. } => {
+                let (code, reason) = (CloseCode::TRY_AGAIN_LATER, EndReason::OverBudget);
+                self.say_close(code, "too many messages are unfinished", reason);
+                reason
+            }
+            Stage::Closing(reason) => reason,
+            Stage::Lingering(_) => return LIVES,
+        };
+        // Nothing tells of bytes that have arrived and were not read.
+        self.at.entry.owe_read();
+        self.enter(Stage::Lingering(reason))
+    }
+
     /// The peer broke the protocol: say so, then only get rid of the connection.
     fn fault(&mut self, fault: &ProtocolError) -> Over {
         let reason = match fault.close_code() {
@@ -147,7 +165,11 @@ impl SessionMut<'_> {
     /// Moves on to a later stage, and serves what is left of the input in it.
     fn enter(&mut self, stage: Stage) -> Over {
         let now_ms = self.serving.clock.now_ms();
+        let was_idle = self.at.entry.decoder.is_idle();
         let held = self.at.entry.enter(stage, now_ms);
+        if !was_idle {
+            self.note_unfinished();
+        }
         self.read_what_is_owed();
         if let Some(mut held) = held {
             let served = held.served;

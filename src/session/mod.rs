@@ -43,11 +43,13 @@ mod rates;
 mod receive;
 mod serve;
 mod serving;
+mod unfinished;
 mod view;
 
 pub(crate) use publishing::{Publishing, ShardRoute};
 pub(crate) use rates::{RateLimits, Rates};
 pub(crate) use serving::{Clock, Serving};
+pub(crate) use unfinished::Unfinished;
 pub(crate) use view::SessionMut;
 
 use std::ops::ControlFlow;
@@ -280,6 +282,10 @@ impl Session {
         self.stage = stage;
         self.since = now_ms;
         self.shut_if_done();
+        if matches!(stage, Stage::Lingering(_)) {
+            // Nothing is decoded any more.
+            self.decoder = Decoder::new();
+        }
         self.held.take()
     }
 
@@ -312,6 +318,12 @@ impl Session {
         }
     }
 
+    /// The memory that it holds for a message in pieces.
+    #[cfg(all(test, not(any(loom, miri))))]
+    pub(crate) fn unfinished_bytes(&self) -> usize {
+        self.decoder.held_bytes()
+    }
+
     /// Checks what the table above says.
     #[cfg(all(test, not(any(loom, miri))))]
     pub(crate) fn check_invariants(&self) {
@@ -322,6 +334,12 @@ impl Session {
                 "a closing session is in a topic"
             );
             assert_eq!(self.slot, Session::NO_SLOT, "a closing session has a state");
+        }
+        if matches!(self.stage, Stage::Lingering(_)) {
+            assert!(
+                self.decoder.is_idle(),
+                "a lingering session holds a message"
+            );
         }
         if let Some(held) = &self.held {
             assert!(held.served < held.bytes.len(), "nothing is held");

@@ -74,6 +74,7 @@ impl SessionMut<'_> {
         let is_open = self.at.entry.is_open();
         let high_water_mark_bytes = self.serving.high_water_mark_bytes;
         let len = bytes.len();
+        let was_idle = self.at.entry.decoder.is_idle();
         let mut input = Input::new(bytes);
         let mut handler = self.handler();
         let flow = handler.receive(&mut input, is_open, high_water_mark_bytes, &mut allowance);
@@ -85,10 +86,15 @@ impl SessionMut<'_> {
         if broken {
             self.vanish()?;
         }
+        if matches!(flow, Flow::Hold) {
+            self.at.entry.decoder.release();
+        }
+        if !(was_idle && self.at.entry.decoder.is_idle()) {
+            self.note_unfinished();
+        }
         match flow {
             Flow::Served => ControlFlow::Continue(None),
             Flow::Hold => {
-                self.at.entry.decoder.release();
                 self.wait_for_room();
                 self.pause_over_rate();
                 ControlFlow::Continue(Some(served))
@@ -104,6 +110,13 @@ impl SessionMut<'_> {
                 ControlFlow::Continue(None)
             }
         }
+    }
+
+    /// Notes the memory that the session holds for a message in pieces.
+    #[cold]
+    pub(super) fn note_unfinished(&mut self) {
+        let bytes = self.at.entry.decoder.held_bytes();
+        self.serving.note_unfinished(self.at.key.index, bytes);
     }
 
     /// Looks through the input of a session that is closing, so that the peer's

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Publishing, Rates};
+use super::{Publishing, Rates, Unfinished};
 use crate::metrics::ShardMetrics;
 use crate::table::Scratch;
 use crate::ws::Rules;
@@ -14,6 +14,7 @@ pub(crate) struct Serving {
     /// The rates at which sessions may send, where they are limited.
     pub(crate) rates: Option<Rates>,
     pub(crate) rules: Rules,
+    pub(crate) unfinished: Unfinished,
     /// Bytes waiting for a session above which it is not read.
     pub(crate) high_water_mark_bytes: usize,
     pub(crate) clock: Clock,
@@ -22,6 +23,16 @@ pub(crate) struct Serving {
     pub(crate) scratch: Scratch,
     /// Encoded answers, for the one session being served.
     pub(crate) answers: Vec<u8>,
+}
+
+impl Serving {
+    /// Notes the memory that the session at this place holds for a message in pieces.
+    #[cold]
+    pub(crate) fn note_unfinished(&mut self, place: u32, bytes: usize) {
+        if let Some(all) = self.unfinished.note(place, bytes) {
+            self.metrics.unfinished_bytes.set(all as u64);
+        }
+    }
 }
 
 /// A shard's clock: set once per turn, good for 49 days between two readings

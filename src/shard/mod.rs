@@ -241,6 +241,7 @@ impl Shard {
                 self.end(key, reason);
             }
         }
+        self.end_largest_unfinished();
         self.drain_some();
     }
 
@@ -314,6 +315,26 @@ impl Shard {
         {
             self.end(key, reason);
         }
+        if self.serving.unfinished.is_over_budget() {
+            self.end_largest_unfinished();
+        }
+    }
+
+    /// Ends the sessions with the largest unfinished messages until the others are
+    /// within the budget.
+    #[cold]
+    fn end_largest_unfinished(&mut self) {
+        while let Some(place) = self.serving.unfinished.first_to_go() {
+            if let Some(at) = self.table.at(place) {
+                let key = at.key;
+                let mut session = SessionMut::new(at, &mut self.serving);
+                if let Over::Break(reason) = session.close_unfinished() {
+                    self.end(key, reason);
+                }
+            }
+            // It holds nothing any more, whatever has become of it.
+            self.serving.note_unfinished(place, 0);
+        }
     }
 
     /// Makes a session of a connection whose handshake is accepted. `early` is what
@@ -349,12 +370,16 @@ impl Shard {
         if let Over::Break(reason) = over {
             self.end(key, reason);
         }
+        self.end_largest_unfinished();
     }
 
     /// Takes a session that is over out of the table and closes its socket.
     fn end(&mut self, key: SessionKey, reason: EndReason) {
         if self.table.remove(key).is_none() {
             return;
+        }
+        if !self.serving.unfinished.is_empty() {
+            self.serving.note_unfinished(key.index, 0);
         }
         self.entrance.forget(key.index);
         self.serving.metrics.end(reason);

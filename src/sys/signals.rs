@@ -7,11 +7,17 @@
 //! - The default action of most others would end the process without a drain or
 //!   a line in the log, so they are ignored. Those that report a fault of the
 //!   program keep their default action, for the sake of the core dump.
+//!
+//! By libc, because rustix has no masks. `signal-hook` would not do: it catches signals
+//! in handlers, which end a shard's wait in the kernel and are lost by the next program
+//! of this process, whereas a mask is inherited: a signal to a new process waits until
+//! that process can answer it.
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 
-use super::check;
+use rustix::process::Pid;
 
 /// A signal with a meaning for a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,17 +53,22 @@ impl Signal {
         Signal::User2,
     ];
 
-    fn number(self) -> libc::c_int {
+    fn named(self) -> rustix::process::Signal {
+        use rustix::process::Signal as Named;
         match self {
-            Signal::Interrupt => libc::SIGINT,
-            Signal::Terminate => libc::SIGTERM,
-            Signal::Quit => libc::SIGQUIT,
-            Signal::PowerFailure => libc::SIGPWR,
-            Signal::ProcessorTime => libc::SIGXCPU,
-            Signal::HangUp => libc::SIGHUP,
-            Signal::User1 => libc::SIGUSR1,
-            Signal::User2 => libc::SIGUSR2,
+            Signal::Interrupt => Named::INT,
+            Signal::Terminate => Named::TERM,
+            Signal::Quit => Named::QUIT,
+            Signal::PowerFailure => Named::POWER,
+            Signal::ProcessorTime => Named::XCPU,
+            Signal::HangUp => Named::HUP,
+            Signal::User1 => Named::USR1,
+            Signal::User2 => Named::USR2,
         }
+    }
+
+    fn number(self) -> libc::c_int {
+        self.named().as_raw()
     }
 
     /// Its name, such as `SIGTERM`.
@@ -108,21 +119,15 @@ impl StopSignals {
     /// as the old process has them, and is to end on these while it reads its
     /// configuration.
     pub fn let_through() {
-        let ending = [Signal::Interrupt, Signal::Terminate, Signal::Quit];
         // Never fails with these arguments.
-        if let Ok(set) = set_of(&ending) {
-            // SAFETY: `set` is initialised, and the old mask is not asked for.
-            unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut()) };
-        }
+        let _ = change_mask(
+            libc::SIG_UNBLOCK,
+            &[Signal::Interrupt, Signal::Terminate, Signal::Quit],
+        );
     }
 
     fn block_these(signals: &[Signal]) -> io::Result<Self> {
-        let set = set_of(signals)?;
-        // SAFETY: `set` is initialised, and the old mask is not asked for.
-        match unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) } {
-            0 => Ok(StopSignals(set)),
-            error => Err(io::Error::from_raw_os_error(error)),
-        }
+        change_mask(libc::SIG_BLOCK, signals).map(StopSignals)
     }
 
     /// Waits for the next one.
@@ -139,16 +144,22 @@ impl StopSignals {
     }
 }
 
-fn set_of(signals: &[Signal]) -> io::Result<libc::sigset_t> {
-    // SAFETY: sigemptyset initialises the set before it is read.
-    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `set` is valid to write to.
-    unsafe { libc::sigemptyset(&mut set) };
-    for signal in signals {
-        // SAFETY: `set` is initialised.
-        check(unsafe { libc::sigaddset(&mut set, signal.number()) })?;
+/// Changes the signals that are held back from the calling thread. Returns those that
+/// were changed as a set.
+fn change_mask(how: libc::c_int, signals: &[Signal]) -> io::Result<libc::sigset_t> {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set, sigaddset takes any signal that has a
+    // name, and the old mask is not asked for.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), signal.number());
+        }
+        match libc::pthread_sigmask(how, set.as_ptr(), std::ptr::null_mut()) {
+            0 => Ok(set.assume_init()),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
     }
-    Ok(set)
 }
 
 /// Signals that have no meaning for a server and whose default action would end
@@ -177,25 +188,35 @@ const STRAY: [libc::c_int; 9] = [
 pub fn ignore_stray_signals() {
     let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
     for number in STRAY.into_iter().chain(real_time) {
-        if disposition(number) == Some(libc::SIG_DFL) {
-            // SAFETY: SIG_IGN is no function; the number is one of a signal
-            // whose action can be set.
-            unsafe { libc::signal(number, libc::SIG_IGN) };
-        }
+        replace_action(number, Action::Default, Action::Ignore);
     }
-    if disposition(libc::SIGCHLD) == Some(libc::SIG_IGN) {
-        // SAFETY: as above, with SIG_DFL.
-        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    replace_action(libc::SIGCHLD, Action::Ignore, Action::Default);
+}
+
+/// An action for a signal that is no function.
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    Default = libc::SIG_DFL as isize,
+    Ignore = libc::SIG_IGN as isize,
+}
+
+/// Sets a signal's action where it is `from`, and leaves any other as it is.
+fn replace_action(number: libc::c_int, from: Action, to: Action) {
+    if action(number) == Some(from as libc::sighandler_t) {
+        // SAFETY: neither action is a function that could be called.
+        unsafe { libc::signal(number, to as libc::sighandler_t) };
     }
 }
 
 /// The action set for a signal; `None` when there is no such signal.
-fn disposition(number: libc::c_int) -> Option<libc::sighandler_t> {
-    // SAFETY: an all-zero sigaction is valid, and is written by the call.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: `action` is valid to write to, and no new action is set.
-    let asked = unsafe { libc::sigaction(number, std::ptr::null(), &mut action) };
-    (asked == 0).then_some(action.sa_sigaction)
+fn action(number: libc::c_int) -> Option<libc::sighandler_t> {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: no new action is set, and all zeros are a valid old one, which the call
+    // writes over.
+    unsafe {
+        let asked = libc::sigaction(number, std::ptr::null(), action.as_mut_ptr());
+        (asked == 0).then_some(action.assume_init().sa_sigaction)
+    }
 }
 
 /// Sends a signal to a process.
@@ -203,10 +224,9 @@ fn disposition(number: libc::c_int) -> Option<libc::sighandler_t> {
 /// # Errors
 /// When there is no such process, or it is not ours.
 pub fn send_signal(process: u32, signal: Signal) -> io::Result<()> {
-    let process =
-        libc::pid_t::try_from(process).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-    // SAFETY: kill takes no pointers.
-    check(unsafe { libc::kill(process, signal.number()) }).map(drop)
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let process = process.ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::kill_process(process, signal.named())?)
 }
 
 #[cfg(test)]
@@ -236,10 +256,10 @@ mod tests {
         // SAFETY: the handler does nothing.
         unsafe { libc::signal(libc::SIGPROF, handler) };
         ignore_stray_signals();
-        assert_eq!(disposition(libc::SIGPROF), Some(handler));
-        assert_eq!(disposition(libc::SIGALRM), Some(libc::SIG_IGN));
-        assert_eq!(disposition(libc::SIGRTMAX()), Some(libc::SIG_IGN));
-        assert_eq!(disposition(libc::SIGTSTP), Some(libc::SIG_DFL));
+        assert_eq!(action(libc::SIGPROF), Some(handler));
+        assert_eq!(action(libc::SIGALRM), Some(libc::SIG_IGN));
+        assert_eq!(action(libc::SIGRTMAX()), Some(libc::SIG_IGN));
+        assert_eq!(action(libc::SIGTSTP), Some(libc::SIG_DFL));
         // SAFETY: raise takes no pointers, and the signal is ignored.
         assert_eq!(unsafe { libc::raise(libc::SIGVTALRM) }, 0);
     }

@@ -34,6 +34,15 @@ impl Decoder {
         self.partial.is_none()
     }
 
+    /// The memory it holds for a frame or message in pieces, in bytes: none while it
+    /// [is idle](Decoder::is_idle).
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| {
+            size_of::<Partial>() + partial.message_capacity()
+        })
+    }
+
     /// The next event, or `None` when all input was read. That an event's bytes
     /// have not all arrived is normal: the next input goes on where this one ended.
     ///

@@ -177,7 +177,7 @@ impl Partial {
         message.push(piece, bound)
     }
 
-    #[cfg(test)]
+    /// Bytes of message that there is room for.
     pub(super) fn message_capacity(&self) -> usize {
         self.message.as_ref().map_or(0, PartialMessage::capacity)
     }

@@ -17,10 +17,11 @@ fn pattern(len: usize, seed: u8) -> Vec<u8> {
     (0..len).map(|i| (i / 7) as u8 ^ seed).collect()
 }
 
-/// The largest message the default limits allow, in one frame and in fragments.
+/// The largest message that is allowed, in one frame and in fragments.
 #[test]
 fn sixteen_mebibytes_both_ways() {
-    on_each_driver(&["--shards", "1"], |server| {
+    let options = ["--shards", "1", "--max-message-bytes", "16MiB"];
+    on_each_driver(&options, |server| {
         let mut client = Client::connect(server.address, "/echo");
         let before = server.resident_bytes();
         for round in 0..2 {

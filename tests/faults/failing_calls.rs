@@ -172,7 +172,7 @@ fn waits_that_fail() {
             "io_uring_enter:error=EINTR:when=5+7",
             "io_uring_enter:error=EAGAIN:when=5+7",
             "io_uring_enter:error=EBUSY:when=5+7",
-            "epoll_wait:error=EINTR:when=5+7",
+            "epoll_pwait:error=EINTR:when=5+7",
         ] {
             let Some(failing) = Failing::start(server, fault) else {
                 return;

@@ -81,7 +81,8 @@ fn sessions_that_drip() {
 #[test]
 fn payloads_that_do_not_come() {
     const CLIENTS: usize = 100;
-    withstand("payloads announced and not sent", &[], |server| {
+    let options = ["--max-message-bytes", "16MiB"];
+    withstand("payloads announced and not sent", &options, |server| {
         let length = (16u64 << 20).to_be_bytes();
         let header = [&[FIN | BINARY, 0xFF], &length[..], &[0; 4]].concat();
         let mut clients: Vec<Client> = (0..CLIENTS)

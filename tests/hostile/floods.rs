@@ -79,7 +79,8 @@ fn pongs() {
 #[test]
 fn fragments_of_one_byte() {
     const FRAGMENTS: usize = 334_000;
-    withstand("fragments of one byte", &[], |server| {
+    let options = ["--max-message-bytes", "1MiB"];
+    withstand("fragments of one byte", &options, |server| {
         let mut client = Client::connect(server.address, "/echo");
         client.send(&encode(TEXT, true, b"x"));
         let thousand = encode(CONTINUATION, true, b"x").repeat(1_000);

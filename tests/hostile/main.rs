@@ -15,3 +15,4 @@ mod no_readers;
 mod request_lines;
 mod silent_readers;
 mod smuggling;
+mod unfinished;

@@ -158,7 +158,9 @@ fn unresponsive_clients_hold_nobody_up() {
 /// gets all of them and then its close frame.
 #[test]
 fn a_busy_session_gets_its_answers_first() {
-    on_each_driver(&["--shards", "1", "--drain-timeout", "0"], |server| {
+    let options = ["--shards", "1", "--drain-timeout", "0"];
+    let options = [&options[..], &["--max-message-bytes", "4MiB"]].concat();
+    on_each_driver(&options, |server| {
         let mut client = Client::connect_narrow(server.address, "/echo");
         let sent = 4 << 20;
         client.send(&encode(FIN | BINARY, true, &vec![7; sent]));

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::support::client::{Client, request};
 use crate::support::{DEADLINE, Server, on_each_driver};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -212,5 +213,24 @@ fn what_is_no_chat_message_gets_an_error_and_the_session_lives_on() {
                     .is_err()
             );
         });
+    });
+}
+
+/// A name goes out with each message, so it may not be as long as a request.
+#[test]
+fn a_name_has_a_fair_length() {
+    let options = ["--shards", "1", "--route", "/chat/{room}/{user_id}=chat"];
+    on_each_driver(&[&options[..], &["--demo"]].concat(), |server| {
+        for path in ["/ws", "/chat/kitchen"] {
+            for (name, status) in [("n".repeat(256), 101), ("%6e".repeat(256), 101)]
+                .into_iter()
+                .chain([("n".repeat(257), 414)])
+            {
+                let mut client = Client::open(server.address);
+                client.send(request(&format!("{path}/{name}")).as_bytes());
+                let head = client.response_head();
+                assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+            }
+        }
     });
 }

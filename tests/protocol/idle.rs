@@ -74,7 +74,8 @@ fn a_dribbling_client_stays() {
 /// sign of life. That time must not count against it afterwards.
 #[test]
 fn a_slow_reader_is_not_taken_for_a_silent_client() {
-    on_each_driver(OPTIONS, |server| {
+    let options = [OPTIONS, &["--max-message-bytes", "8MiB"]].concat();
+    on_each_driver(&options, |server| {
         let len = 8 << 20;
         let bytes = encode(FIN | BINARY, true, &vec![1; len]);
         let mut client = Client::connect_narrow(server.address, "/echo");

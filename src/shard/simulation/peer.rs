@@ -133,7 +133,10 @@ impl Client {
             EndReason::Vanished => self.has_ended,
             EndReason::Drained => is_draining,
             EndReason::OverRate => false,
-            EndReason::Idle | EndReason::WriteStalled | EndReason::SlowConsumer => true,
+            EndReason::Idle
+            | EndReason::WriteStalled
+            | EndReason::SlowConsumer
+            | EndReason::OverBudget => true,
         }
     }
 

@@ -23,7 +23,7 @@ use crate::mesh::{self, ShardEnd, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::router::Router;
-use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
+use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute, Unfinished};
 use crate::shard::{Deadlines, Entrance, Shard};
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::sys::EventFd;
@@ -72,6 +72,7 @@ impl World {
             high_water_mark_bytes: random.pick(&[0, 300, 64 * 1024]),
             max_pending_bytes: random.pick(&[1_000, 20_000, 1 << 30]),
             max_read_bytes: random.pick(&[16, 50, 400, 64 * 1024]),
+            max_unfinished_bytes: random.pick(&[1_000, 1 << 30]),
             max_message_rate: random.pick(&[0, 0, 10]),
             max_byte_rate: random.pick(&[0, 0, 20_000]),
             ping_interval: Duration::from_secs(random.pick(&[0, 3])),
@@ -133,6 +134,7 @@ impl World {
                 max_frame_bytes: config.max_frame_bytes,
                 max_message_bytes: config.max_message_bytes,
             },
+            unfinished: Unfinished::new(config.max_unfinished_bytes),
             high_water_mark_bytes: config.high_water_mark_bytes,
             clock: Clock::new(self.now),
             metrics: Arc::clone(&metrics),
@@ -336,10 +338,17 @@ impl World {
         drop(oracle);
         for simulated in &self.shards {
             let shard = &simulated.shard;
+            let mut held_bytes = 0;
             for (_, session) in shard.table.iter() {
                 session.check_invariants();
+                held_bytes += session.unfinished_bytes();
             }
             let metrics = &shard.serving.metrics;
+            assert_eq!(metrics.unfinished_bytes.value(), held_bytes as u64);
+            assert!(
+                shard.serving.unfinished.first_to_go().is_none(),
+                "the budget is exceeded after a turn"
+            );
             let ended: u64 = metrics.ended.iter().map(|count| count.value()).sum();
             assert_eq!(
                 metrics.opened.value() - ended,

@@ -127,6 +127,8 @@ impl Attempt<'_> {
         // Nothing from the environment may change what is tested.
         command
             .env_clear()
+            // Group 9 has messages of this size.
+            .env("CORECAST_MAX_MESSAGE_BYTES", "16MiB")
             .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"]);
         // Suites connect to `/`.
         command.args(["--route", "/=echo", "--driver", driver]);

@@ -8,7 +8,17 @@ use super::root::Root;
 /// of a page.
 const NONE: u64 = 1 << 60;
 
-/// The files with the memory limit and the memory use of a process's group.
+/// What happens at a limit on memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Nothing more can be had: `memory.max`, and `memory.limit_in_bytes` of version 1.
+    Max,
+    /// The processes of the group are held up while the kernel takes memory back:
+    /// `memory.high`.
+    High,
+}
+
+/// A group with a limit on memory: the files with the limit and with the use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     limit: PathBuf,
@@ -16,17 +26,21 @@ pub struct Group {
 }
 
 impl Group {
-    /// The group of this process, or the nearest above it with a limit on memory.
+    /// The group of this process, or the one above it, that will refuse memory first.
     pub fn find(root: &Root) -> Option<Group> {
-        Group::of(root, "self")
+        Group::of(root, "self", Bound::Max)
     }
 
-    /// The same of another process: its id, or `self`.
-    pub fn of(root: &Root, process: &str) -> Option<Group> {
+    /// The same of another process: its id, or `self`. Limits nest, and that of each
+    /// group holds for all below it, so the tightest is the one with the least room left.
+    pub fn of(root: &Root, process: &str, bound: Bound) -> Option<Group> {
         let groups = root.read(format!("/proc/{process}/cgroup"))?;
-        candidates(&groups)
+        let with_room = |group: Group| Some((group.free_bytes(root)?, group));
+        candidates(&groups, bound)
             .into_iter()
-            .find(|group| group.limit_bytes(root).is_some())
+            .filter_map(with_room)
+            .min_by_key(|(free, _)| *free)
+            .map(|(_, group)| group)
     }
 
     /// Its limit in bytes.
@@ -43,6 +57,12 @@ impl Group {
     pub fn limit_path(&self) -> &Path {
         &self.limit
     }
+
+    /// What can still be had; all of it where the use cannot be read.
+    fn free_bytes(&self, root: &Root) -> Option<u64> {
+        let used = self.used_bytes(root).unwrap_or(0);
+        Some(self.limit_bytes(root)?.saturating_sub(used))
+    }
 }
 
 /// The text of a limit; `max` is none.
@@ -50,21 +70,23 @@ fn limit(text: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|bytes| *bytes < NONE)
 }
 
-/// Every group whose memory limit applies, from the innermost outwards.
-fn candidates(groups: &str) -> Vec<Group> {
-    directories(groups, "memory")
-        .into_iter()
-        .map(|directory| {
-            let (limit, used) = match directory.version {
-                1 => ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-                _ => ("memory.max", "memory.current"),
-            };
-            Group {
-                limit: directory.path.join(limit),
-                used: directory.path.join(used),
-            }
+/// Every group whose memory limit may apply, from the innermost outwards.
+fn candidates(groups: &str, bound: Bound) -> Vec<Group> {
+    let files = |directory: Directory| {
+        let (limit, used) = match (directory.version, bound) {
+            (1, Bound::Max) => ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+            // Its soft limit only says who gives memory back first.
+            (1, Bound::High) => return None,
+            (_, Bound::Max) => ("memory.max", "memory.current"),
+            (_, Bound::High) => ("memory.high", "memory.current"),
+        };
+        Some(Group {
+            limit: directory.path.join(limit),
+            used: directory.path.join(used),
         })
-        .collect()
+    };
+    let directories = directories(groups, "memory");
+    directories.into_iter().filter_map(files).collect()
 }
 
 /// The directory of a control group.
@@ -107,6 +129,7 @@ pub fn directories(groups: &str, controller: &str) -> Vec<Directory> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::testing::Host;
 
     #[test]
     fn no_limit_is_written_in_two_ways() {
@@ -115,10 +138,65 @@ mod tests {
         assert_eq!(limit("1073741824\n"), Some(1 << 30));
     }
 
+    /// The tightest limit of a process in `/a/b`, by the files of its groups.
+    fn tightest(files: &[(&str, u64)], bound: Bound) -> Option<String> {
+        let host = Host::new();
+        host.put("/proc/7/cgroup", "0::/a/b\n");
+        for (file, bytes) in files {
+            host.put(&format!("/sys/fs/cgroup/{file}"), &format!("{bytes}\n"));
+        }
+        host.put("/sys/fs/cgroup/a/b/memory.high", "max\n");
+        let group = Group::of(&host.root, "7", bound)?;
+        let path = group.limit_path().strip_prefix("/sys/fs/cgroup").unwrap();
+        Some(path.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn the_tightest_limit_may_be_that_of_a_group_above() {
+        let limits = [("a/memory.max", 256 << 20), ("a/b/memory.max", 4 << 30)];
+        assert_eq!(tightest(&limits, Bound::Max).unwrap(), "a/memory.max");
+        let limits = [("memory.max", 1 << 30), ("a/b/memory.max", 256 << 20)];
+        assert_eq!(tightest(&limits, Bound::Max).unwrap(), "a/b/memory.max");
+        // The larger one has less room: others use it too.
+        let limits = [
+            ("a/memory.max", 4 << 30),
+            ("a/memory.current", (4 << 30) - 1_000),
+            ("a/b/memory.max", 256 << 20),
+            ("a/b/memory.current", 1_000),
+        ];
+        assert_eq!(tightest(&limits, Bound::Max).unwrap(), "a/memory.max");
+        assert_eq!(tightest(&[], Bound::Max), None);
+    }
+
+    #[test]
+    fn the_bound_at_which_processes_are_held_up_is_another() {
+        let limits = [("a/memory.high", 128 << 20), ("a/b/memory.max", 1 << 30)];
+        assert_eq!(tightest(&limits, Bound::High).unwrap(), "a/memory.high");
+        assert_eq!(tightest(&limits, Bound::Max).unwrap(), "a/b/memory.max");
+        assert_eq!(tightest(&limits[1..], Bound::High), None);
+    }
+
+    #[test]
+    fn limits_of_version_1_nest_too() {
+        let host = Host::new();
+        host.put("/proc/self/cgroup", "4:memory:/x/y\n");
+        host.put(
+            "/sys/fs/cgroup/memory/x/memory.limit_in_bytes",
+            "268435456\n",
+        );
+        host.put(
+            "/sys/fs/cgroup/memory/x/y/memory.limit_in_bytes",
+            "4294967296\n",
+        );
+        let group = Group::find(&host.root).unwrap();
+        assert_eq!(group.limit_bytes(&host.root), Some(256 << 20));
+        assert_eq!(Group::of(&host.root, "self", Bound::High), None);
+    }
+
     #[test]
     fn groups_are_tried_from_the_inside_out() {
         let limits = |text| -> Vec<_> {
-            candidates(text)
+            candidates(text, Bound::Max)
                 .into_iter()
                 .map(|group| group.limit.to_string_lossy().into_owned())
                 .collect()

@@ -34,7 +34,7 @@ pub mod tables;
 mod tcp;
 pub mod text;
 
-pub use cgroup::Group;
+pub use cgroup::{Bound, Group};
 pub use clock::{page_bytes, process_time};
 pub use established::EstablishedTable;
 pub use limits::{Conntrack, Descriptors, Limits, PortRange, TcpMemory, open_files};

@@ -20,7 +20,7 @@ mod report;
 mod running;
 mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod told;
 
 pub use asked::{Asked, Role};

@@ -6,7 +6,7 @@
 use crate::doctor::check::{MEMORY_CONF, UNIT};
 use crate::doctor::{Amount, Asked, Check, Stops, Verdict};
 use crate::number::grouped;
-use crate::{Group, Memory, Reading, Root, TcpMemory, page_bytes};
+use crate::{Bound, Group, Memory, Reading, Root, TcpMemory, page_bytes};
 
 const CONCERN: &str = "memory";
 
@@ -15,8 +15,10 @@ const CONCERN: &str = "memory";
 pub struct Facts {
     /// Of the host, in bytes: all, and the part that can still be had.
     pub host: Reading<(u64, u64)>,
-    /// Of the control group, in bytes: the limit, the use, and the file.
-    pub group: Option<(u64, u64, String)>,
+    /// The tightest limit of the control groups.
+    pub group: Option<GroupMemory>,
+    /// The tightest of their limits above which processes are held up.
+    pub group_high: Option<GroupMemory>,
     /// Of the buffers of all TCP sockets.
     pub tcp_mem: Reading<TcpMemory>,
     /// Of one socket's received bytes: least, first, most.
@@ -31,6 +33,25 @@ pub struct Facts {
     pub page_bytes: u64,
 }
 
+/// A limit of a control group.
+#[derive(Debug, Clone)]
+pub struct GroupMemory {
+    limit_bytes: u64,
+    used_bytes: u64,
+    file: String,
+}
+
+impl GroupMemory {
+    fn read(root: &Root, process: &str, bound: Bound) -> Option<GroupMemory> {
+        let group = Group::of(root, process, bound)?;
+        Some(GroupMemory {
+            limit_bytes: group.limit_bytes(root)?,
+            used_bytes: group.used_bytes(root).unwrap_or(0),
+            file: group.limit_path().display().to_string(),
+        })
+    }
+}
+
 impl Facts {
     /// Reads them; the group is that of `process`, an id or `self`.
     pub fn read(root: &Root, process: &str) -> Facts {
@@ -40,13 +61,8 @@ impl Facts {
                 let memory = Memory::parse(text);
                 memory.total_bytes.zip(memory.available_bytes)
             }),
-            group: Group::of(root, process).and_then(|group| {
-                Some((
-                    group.limit_bytes(root)?,
-                    group.used_bytes(root)?,
-                    group.limit_path().display().to_string(),
-                ))
-            }),
+            group: GroupMemory::read(root, process, Bound::Max),
+            group_high: GroupMemory::read(root, process, Bound::High),
             tcp_mem: root.parsed("/proc/sys/net/ipv4/tcp_mem", |text| {
                 TcpMemory::parse(text, page_bytes)
             }),
@@ -61,7 +77,8 @@ impl Facts {
     /// Judges them.
     pub fn checks(&self, asked: &Asked) -> Vec<Check> {
         let mut checks = vec![self.host(asked)];
-        checks.extend(self.group(asked));
+        checks.extend(group(self.group.as_ref(), Bound::Max, asked));
+        checks.extend(group(self.group_high.as_ref(), Bound::High, asked));
         checks.push(self.tcp_mem(asked));
         checks.push(self.buffer("net.ipv4.tcp_rmem", &self.rmem, 131_072, asked));
         checks.push(self.buffer("net.ipv4.tcp_wmem", &self.wmem, 16_384, asked));
@@ -77,20 +94,6 @@ impl Facts {
                 .now("take a host with more memory, or spread the connections over several"),
             Err(reason) => check.unknown(reason),
         }
-    }
-
-    fn group(&self, asked: &Asked) -> Option<Check> {
-        let (limit, used, file) = self.group.as_ref()?;
-        let name = file.rsplit('/').next().unwrap_or("memory.max");
-        let check = Check::new(CONCERN, name, file.as_str());
-        let free = limit.saturating_sub(*used);
-        let needed = used + asked.further() * asked.per_connection().bytes();
-        let check = room(check, free, asked, "free", *limit);
-        Some(
-            check
-                .now(format!("echo {needed} > {file}"))
-                .for_good(UNIT, format!("MemoryMax={needed}")),
-        )
     }
 
     /// Idle connections have nothing in their buffers; those with anything in
@@ -194,6 +197,28 @@ impl Facts {
 
 const HUGE_PAGES: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
 
+/// The room under a limit of a control group.
+fn group(memory: Option<&GroupMemory>, bound: Bound, asked: &Asked) -> Option<Check> {
+    let GroupMemory {
+        limit_bytes,
+        used_bytes,
+        file,
+    } = memory?;
+    let name = file.rsplit('/').next().unwrap_or("memory.max");
+    let check = Check::new(CONCERN, name, file.as_str());
+    let free = limit_bytes.saturating_sub(*used_bytes);
+    let needed = used_bytes + asked.further() * asked.per_connection().bytes();
+    let (how, setting) = match bound {
+        Bound::Max => ("free", "MemoryMax"),
+        Bound::High => ("free before the group is held up", "MemoryHigh"),
+    };
+    Some(
+        room(check, free, asked, how, *limit_bytes)
+            .now(format!("echo {needed} > {file}"))
+            .for_good(UNIT, format!("{setting}={needed}")),
+    )
+}
+
 /// So many bytes can still be had; connections take them one by one.
 fn room(check: Check, free: u64, asked: &Asked, how: &str, all: u64) -> Check {
     let each = asked.per_connection();
@@ -240,6 +265,7 @@ mod tests {
         Facts {
             host: Ok((24 << 30, 20 << 30)),
             group: None,
+            group_high: None,
             tcp_mem: Ok(TcpMemory {
                 pressure_bytes: 4 << 30,
                 max_bytes: 6 << 30,
@@ -295,7 +321,11 @@ mod tests {
     fn a_group_may_have_less_than_the_host() {
         let file = "/sys/fs/cgroup/a/memory.max".to_owned();
         let facts = Facts {
-            group: Some((512 << 20, 500 << 20, file)),
+            group: Some(GroupMemory {
+                limit_bytes: 512 << 20,
+                used_bytes: 500 << 20,
+                file,
+            }),
             ..facts()
         };
         let checks = facts.checks(&asked(100_000));
@@ -305,6 +335,35 @@ mod tests {
         let line = &check.fix.as_ref().unwrap().for_good.as_ref().unwrap().line;
         assert!(line.starts_with("MemoryMax="));
         assert_eq!(of(&checks, HOST).verdict, Verdict::Fits);
+    }
+
+    /// The limits of a server below a slice, by the files of the host.
+    #[test]
+    fn the_tightest_limit_of_all_groups_counts() {
+        let host = Host::new();
+        host.put("/proc/7/cgroup", "0::/a/b\n");
+        for (file, bytes) in [
+            ("a/memory.max", 256 << 20),
+            ("a/memory.high", 200 << 20),
+            ("a/memory.current", 1 << 20),
+            ("a/b/memory.max", 4u64 << 30),
+            ("a/b/memory.current", 1 << 20),
+        ] {
+            host.put(&format!("/sys/fs/cgroup/{file}"), &format!("{bytes}\n"));
+        }
+        host.put("/sys/fs/cgroup/a/b/memory.high", "max\n");
+        let checks = Facts::read(&host.root, "7").checks(&asked(100_000));
+        for (limit, room, setting) in [
+            ("memory.max", 255 << 20, "MemoryMax="),
+            ("memory.high", 199 << 20, "MemoryHigh="),
+        ] {
+            let check = of(&checks, limit);
+            assert_eq!(check.place, format!("/sys/fs/cgroup/a/{limit}"));
+            assert_eq!(check.verdict, Verdict::TooLow);
+            assert_eq!(check.stops, Stops::Connections(room / 4_407));
+            let line = &check.fix.as_ref().unwrap().for_good.as_ref().unwrap().line;
+            assert!(line.starts_with(setting), "{line}");
+        }
     }
 
     #[test]
