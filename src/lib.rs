@@ -91,6 +91,7 @@ pub mod config;
 #[cfg(feature = "control")]
 pub mod control;
 mod cpus;
+mod drain;
 pub mod error;
 mod failure_log;
 mod fan_out_semaphore;

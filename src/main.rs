@@ -95,7 +95,9 @@ fn serve(options: ServeOptions) -> ExitCode {
     let (demo, home_page) = (options.demo, options.config.home_page);
     let shards = options.config.shards;
     // Each wait of a drain may follow the other; the rest is for the last steps.
-    let drain_time = options.config.drain_timeout
+    let drain_delay = options.config.drain_delay;
+    let drain_time = drain_delay
+        + options.config.drain_timeout
         + options
             .config
             .close_timeout
@@ -124,7 +126,7 @@ fn serve(options: ServeOptions) -> ExitCode {
         .take_hand_over_sockets()
         .expect("nobody else has taken it");
     let hand_over = HandOver::new(handle.clone(), sockets, Arc::clone(&service), origin);
-    orders.started(handle, hand_over, drain_time);
+    orders.started(handle, hand_over, drain_delay, drain_time);
     // A program that reads that it listens may send a signal.
     let driver = server.driver().as_str();
     for url in &urls {

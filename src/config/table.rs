@@ -232,6 +232,14 @@ settings! {
         close_timeout: Duration = Duration::from_secs(5);
             Time(from(10 * MS, HOUR)), Restart;
 
+        /// Time before a stopping server drains, in which it serves as before and only health checks
+        /// fail, so that load balancers send new clients elsewhere.
+        ///
+        /// `/healthz` on the public listeners and `/readyz` answer 503. A hand-over to a new process
+        /// has no such time.
+        drain_delay: Duration = Duration::ZERO;
+            Time(from(0, HOUR)), Restart;
+
         /// Time over which a stopping server spreads its close frames.
         drain_timeout: Duration = Duration::from_secs(30);
             Time(from(0, HOUR)), Restart;

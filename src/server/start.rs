@@ -19,9 +19,10 @@ use super::starting::{Stage, Starter, StartingShard};
 use super::{DescriptorTables, Renewals, RunningServer, Server, ServerHandle};
 use crate::config::Config;
 use crate::cpus;
+use crate::drain::DrainCourse;
 use crate::error::StartError;
 use crate::fan_out_semaphore::FanOutSemaphore;
-use crate::handover::{HandOverSockets, Inherited};
+use crate::handover::{self, HandOverSockets, Inherited};
 use crate::latest::Latest;
 use crate::listeners::Listeners;
 use crate::live::LiveSettings;
@@ -66,6 +67,8 @@ impl Server {
         let handle = ServerHandle {
             publisher: Publisher::new(outside, metrics.clone()),
             lifecycle: Arc::new(Lifecycle::new()),
+            course: Arc::new(DrainCourse::new(metrics.clone())),
+            drain_delay: self.config.drain_delay,
             failed: Arc::default(),
             ended: wakers.iter().map(|_| AtomicBool::new(false)).collect(),
             seen: Arc::new(seen),
@@ -112,7 +115,8 @@ impl Server {
         let mut control =
             start_control(config, admin, driver, steer, &endpoints, &metrics, &handle)?;
         if let Some(old_process) = old_process {
-            old_process.take_over().map_err(StartError::OldProcess)?;
+            let link = old_process.take_over().map_err(StartError::OldProcess)?;
+            handover::follow(link, Arc::clone(&handle.lifecycle));
         }
         shards.listen()?;
         // In this order, or the first to ask would hear that we are starting.

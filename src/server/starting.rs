@@ -259,10 +259,10 @@ struct EndOfShard {
 
 impl Drop for EndOfShard {
     fn drop(&mut self) {
-        if self.handle.phase() == Phase::Running {
+        if matches!(self.handle.phase(), Phase::Running | Phase::Unready) {
             tracing::error!("shard {} has failed; the server drains and ends", self.id);
             self.handle.failed.store(true, Ordering::Relaxed);
-            self.handle.drain();
+            self.handle.drain_at_once();
         }
         self.handle.ended[self.id].store(true, Ordering::Relaxed);
     }

@@ -54,6 +54,11 @@ impl Pages {
     /// The paths of all that there may be.
     pub const PATHS: [&'static str; 2] = ["/", "/healthz"];
 
+    /// Whether the path is that of the health page, and there is one.
+    pub fn has_health_at(&self, path: &str) -> bool {
+        self.health && path == "/healthz"
+    }
+
     /// The page at a path.
     pub fn find(&self, path: &str) -> Option<Page<'_>> {
         match path {

@@ -19,6 +19,8 @@ pub enum Response<'a> {
     },
     /// 200.
     Page(Page<'a>),
+    /// 503 at the path of the health page: the server is about to drain, or does.
+    Unready,
     /// The status of the fault, with a body that says what to do.
     Error(HttpError),
     /// A handler's refusal.
@@ -31,6 +33,7 @@ impl Response<'_> {
         match self {
             Response::SwitchingProtocols { .. } => 101,
             Response::Page(_) => 200,
+            Response::Unready => 503,
             Response::Error(error) => error.status(),
             Response::Refused(refusal) => refusal.sent_status(),
         }
@@ -72,6 +75,7 @@ impl Response<'_> {
                 page = *shown;
                 Cow::Borrowed(shown.body)
             }
+            Response::Unready => Cow::Borrowed("draining\n"),
             Response::Refused(refusal) => Cow::Owned(format!("{}\n", refusal.reason)),
             Response::Error(error) => {
                 match status {

@@ -5,6 +5,8 @@ mod support;
 
 mod cli;
 mod drain;
+mod drain_delay;
+mod drain_progress;
 mod endpoints;
 mod hand_over;
 mod hand_over_by_hand;

@@ -96,8 +96,9 @@ impl Entrance {
         arrival: &mut Arrival,
         routes: &mut [ShardRoute],
         vacancy: Vacancy,
+        is_ready: bool,
     ) -> Answer {
-        self.try_answer(bytes, arrival, routes, vacancy)
+        self.try_answer(bytes, arrival, routes, vacancy, is_ready)
             .unwrap_or_else(|error| self.refuse(bytes, arrival, error))
     }
 
@@ -107,6 +108,7 @@ impl Entrance {
         arrival: &mut Arrival,
         routes: &mut [ShardRoute],
         vacancy: Vacancy,
+        is_ready: bool,
     ) -> Result<Answer, HttpError> {
         if arrival.finding == Finding::InProxyHeader {
             let header = proxy_protocol::read(bytes).map_err(|_| HttpError::ProxyHeader)?;
@@ -128,7 +130,7 @@ impl Entrance {
             parsed.request.set_client(client);
         }
         match parsed.kind {
-            Kind::Plain => self.plain(&parsed.request).map(Answer::Respond),
+            Kind::Plain => self.plain(&parsed.request, is_ready).map(Answer::Respond),
             Kind::WebSocket { accept } => self.accept(parsed, &accept, arrival, routes, vacancy),
         }
     }
@@ -209,7 +211,7 @@ impl Entrance {
     }
 
     /// Answers a plain request.
-    fn plain(&self, request: &Request) -> Result<Vec<u8>, HttpError> {
+    fn plain(&self, request: &Request, is_ready: bool) -> Result<Vec<u8>, HttpError> {
         let path = request.path();
         let page = self
             .pages
@@ -219,10 +221,14 @@ impl Entrance {
                 None => HttpError::NotFound,
             })?;
         self.metrics.http_requests.add(1);
+        let answer = match self.pages.has_health_at(path) && !is_ready {
+            true => Response::Unready,
+            false => Response::Page(page),
+        };
         let mut response = Vec::new();
         match request.method() {
-            Method::Head => Response::Page(page).encode_head(&mut response),
-            Method::Get => Response::Page(page).encode(&mut response),
+            Method::Head => answer.encode_head(&mut response),
+            Method::Get => answer.encode(&mut response),
         }
         Ok(response)
     }
