@@ -74,9 +74,14 @@ impl Listeners {
         }
         let bound = endpoints.iter().zip(taken).map(|(endpoint, taken)| {
             let only_v6 = endpoint.is_beside_ipv4(endpoints);
-            Bound::open(*endpoint, only_v6, shards, taken)
+            let mut bound = Bound::open(*endpoint, only_v6, shards, taken)?;
+            // The kernel prefers them to the endpoint's own, and has connections in their
+            // queues.
+            let covered = inherited.extract_if(.., |socket| covers(*endpoint, only_v6, socket));
+            bound.sockets.extend(covered);
+            Ok(bound)
         });
-        let endpoints = bound.collect::<Result<_, _>>()?;
+        let endpoints = bound.collect::<Result<_, StartError>>()?;
         Ok(Listeners { endpoints })
     }
 
@@ -199,6 +204,19 @@ fn take_standing_at(mut address: SocketAddr, inherited: &mut Vec<Socket>) -> Vec
         .partition(|socket| stands_at(socket, address));
     *inherited = left;
     taken
+}
+
+/// Whether an inherited listener is at one of the addresses that an endpoint stands for:
+/// every address of the host.
+fn covers(endpoint: Endpoint, only_v6: bool, socket: &Socket) -> bool {
+    let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+    local.is_some_and(|local| {
+        let address = endpoint.address;
+        let has_ipv4 = address.is_ipv6() && !only_v6 && !sys::is_v6_only_by_default();
+        address.ip().is_unspecified()
+            && address.port() == local.port()
+            && (address.is_ipv4() == local.is_ipv4() || has_ipv4)
+    })
 }
 
 /// Makes a shard's listeners listen, and hands them to the runtime that this is
@@ -361,6 +379,32 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_of_every_address_takes_those_of_single_addresses() {
+        let first = open(&endpoints(&["127.0.0.1:0", "127.0.0.2:0"]), 2, Vec::new());
+        let (one, other) = (first.endpoints()[0], first.endpoints()[1]);
+        let port = one.address.port();
+        let names =
+            |sockets: &[Socket]| -> Vec<_> { sockets.iter().flat_map(sys::inode).collect() };
+        let inherited = first.into_sockets();
+        let kept = names(&inherited[..2]);
+
+        let every = endpoints(&[&format!("0.0.0.0:{port}")]);
+        let second = open(&every, 2, inherited);
+        assert_eq!(second.endpoints(), every);
+        let sockets = second.into_sockets();
+        assert_eq!(sockets.len(), 4, "two of its own, and not those of {other}");
+        assert_eq!(names(&sockets[2..]), kept);
+
+        // Again, and back.
+        let third = open(&every, 2, sockets);
+        assert_eq!(third.endpoints(), every);
+        let sockets = third.into_sockets();
+        assert_eq!(sockets.len(), 4, "they do not grow");
+        let back = open(&[one], 2, sockets).into_sockets();
+        assert_eq!(names(&back), kept);
+    }
+
+    #[test]
     fn listeners_of_another_address_are_not_taken() {
         let first = open(&any_port(), 1, Vec::new());
         let elsewhere = endpoints(&["127.0.0.2:0"]);
@@ -416,10 +460,11 @@ mod tests {
         // Alone again it must serve IPv4 too, and queued connections are kept.
         let second = open(&both[..1], 2, first.into_sockets());
         let sockets = second.into_sockets();
-        let kinds: Vec<_> = sockets.iter().map(|s| s.only_v6().unwrap()).collect();
-        assert_eq!(kinds, [true, true, false, false]);
+        let kinds: Vec<_> = sockets.iter().map(|s| s.only_v6().ok()).collect();
+        let [only, dual, ipv4] = [Some(true), Some(false), None];
+        assert_eq!(kinds, [only, only, dual, dual, ipv4, ipv4]);
         let third = open(&both[..1], 2, sockets);
-        assert_eq!(third.into_sockets().len(), 4, "they do not grow");
+        assert_eq!(third.into_sockets().len(), 6, "they do not grow");
     }
 
     #[test]

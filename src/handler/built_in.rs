@@ -11,7 +11,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::broadcast::BroadcastRoute;
@@ -85,13 +84,6 @@ pub(crate) trait Settings: Default + DeserializeOwned {
         UnreadTable::default()
     }
 }
-
-/// The settings of a handler that has none.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NoSettings {}
-
-impl Settings for NoSettings {}
 
 /// Reads and checks a handler's table and its routes, and returns the whole table.
 type Resolve = fn(&UnreadTable, &[&RouteSetting]) -> Result<UnreadTable, Problem>;

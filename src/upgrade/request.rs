@@ -22,6 +22,9 @@ pub enum Method {
     Get,
     /// `HEAD`: answer with [`Response::encode_head`](super::Response::encode_head).
     Head,
+    /// `OPTIONS`: answer with [`Response::Options`](super::Response::Options). The path
+    /// may be `*`, which stands for the server.
+    Options,
 }
 
 /// An opening handshake, or a request for a page, as the handler sees it.
@@ -70,7 +73,7 @@ impl Request {
         }
     }
 
-    /// `GET` or `HEAD`.
+    /// `GET` for a handler; pages are asked for with others, too.
     pub fn method(&self) -> Method {
         self.method
     }

@@ -9,6 +9,7 @@ mod drain_delay;
 mod drain_progress;
 mod endpoints;
 mod hand_over;
+mod hand_over_addresses;
 mod hand_over_by_hand;
 mod hand_over_guarded;
 mod hand_over_program;

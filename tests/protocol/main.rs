@@ -5,7 +5,9 @@ mod support;
 
 mod browser_chat;
 mod chat;
+mod echo_subprotocol;
 mod foreign_clients;
+mod health_probes;
 mod http;
 mod idle;
 mod malformed_frames;
