@@ -23,7 +23,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     StopSignals::let_through();
     match cli::parse() {
-        Command::PrintConfig(text) | Command::PrintOptions(text) => print(&text),
+        Command::PrintConfig(text) | Command::Print(text) => print(&text),
+        Command::Check(options) => check(options),
+        Command::Health(health) => health_of(&health),
         Command::Plan { question, json } => plan(&question, json),
         Command::Serve(options) => serve(options),
         Command::Doctor(options) => doctor(&options),
@@ -55,6 +57,40 @@ fn plan(question: &Question, json: bool) -> ExitCode {
     match print(&text) {
         ExitCode::SUCCESS if !plan.problems.is_empty() => ExitCode::FAILURE,
         printed => printed,
+    }
+}
+
+/// Does all that a start does but listen, and says whether one could follow.
+fn check(options: ServeOptions) -> ExitCode {
+    log::init(options.log, options.log_level);
+    sys::use_small_pages();
+    for note in &options.notes {
+        tracing::warn!("{note}");
+    }
+    let shards = options.config.shards;
+    let checked = Server::new(options.config).and_then(|server| {
+        // SAFETY: as in `serve`.
+        let server = unsafe { server.with_a_descriptor_table_per_shard() };
+        server.check()
+    });
+    match checked {
+        Ok(driver) => print(&format!(
+            "ok: a server with this configuration can start here (driver {}, shards {shards})\n",
+            driver.as_str()
+        )),
+        Err(error) => fail(&error),
+    }
+}
+
+/// Asks the running server; the exit code says whether it is ready.
+fn health_of(health: &cli::Health) -> ExitCode {
+    match health.ask() {
+        Ok(answer) => print(&format!("{answer}\n")),
+        Err(problem) => {
+            // If this fails too, no way is left to report it.
+            let _ = writeln!(io::stderr(), "error: {problem}");
+            ExitCode::FAILURE
+        }
     }
 }
 

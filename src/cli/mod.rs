@@ -13,9 +13,11 @@
 //!   `CORECAST_SHARDS`, or `corecast.toml:3: shards`.
 //! - Nothing here reads the process's environment but [`parse`]; tests bring their own.
 
+mod deploy;
 mod doctor;
 mod file;
 mod handlers;
+mod health;
 mod help;
 mod host;
 mod page;
@@ -47,6 +49,7 @@ use crate::config::{Config, ConfigError, RouteSetting};
 use crate::handler::built_in;
 use crate::log::LogFormat;
 pub use doctor::DoctorOptions;
+pub use health::Health;
 use settings::{HANDLERS, PHOENIX, ROUTES, Row, key_of};
 use source::Layer;
 
@@ -56,10 +59,14 @@ use source::Layer;
 pub enum Command {
     /// Run the server.
     Serve(ServeOptions),
+    /// Do all that a start of the server does but listen.
+    Check(ServeOptions),
+    /// Ask the running server whether it is ready.
+    Health(Health),
     /// Print this text, the resolved configuration, and exit.
     PrintConfig(String),
-    /// Print this text, the page of all options, and exit.
-    PrintOptions(String),
+    /// Print this text and exit: the page of all options, or a file for the deployment.
+    Print(String),
     /// Print the budget of a load.
     Plan {
         /// The load that is planned for.
@@ -226,9 +233,17 @@ pub fn parse() -> Command {
     let command = try_parse_from(std::env::args_os(), &|name| std::env::var_os(name))
         .unwrap_or_else(|error| {
             error.print();
-            process::exit(error.exit_code())
+            // Container engines give 2 a meaning of their own in a health check.
+            let most = match std::env::args_os().nth(1) {
+                Some(task) if task == "health" => 1,
+                _ => i32::MAX,
+            };
+            process::exit(error.exit_code().min(most))
         });
-    if matches!(command, Command::Serve(_) | Command::PrintConfig(_)) {
+    if matches!(
+        command,
+        Command::Serve(_) | Command::Check(_) | Command::PrintConfig(_)
+    ) {
         for (name, _) in std::env::vars_os() {
             if let Some(warning) = name.to_str().and_then(settings::ignored_variable) {
                 // As on a mistake, no way is left to report a failure of this.
@@ -258,9 +273,18 @@ where
         .try_get_matches_from(words)
         .map_err(setting_error)?;
     let Typed { command } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
-    let serve = match command {
-        TypedCommand::Serve(serve) => serve,
-        TypedCommand::Options => return Ok(Command::PrintOptions(page::page())),
+    let (config, task) = match command {
+        TypedCommand::Serve(ServeArgs {
+            config,
+            print_config,
+        }) => match print_config {
+            true => (config, Task::PrintConfig),
+            false => (config, Task::Serve),
+        },
+        TypedCommand::Check(ConfigArgs { config }) => (config, Task::Check),
+        TypedCommand::Health(ConfigArgs { config }) => (config, Task::Health),
+        TypedCommand::Print(print) => return Ok(Command::Print(print.text())),
+        TypedCommand::Options => return Ok(Command::Print(page::page())),
         TypedCommand::Plan(plan) => return plan.resolve(),
         TypedCommand::Doctor(options) => return Ok(Command::Doctor(options)),
     };
@@ -270,7 +294,7 @@ where
 
     let flags = Layer::of_flags(matches)?;
     let environment = Layer::of_environment(variable)?;
-    let file = match (serve.config, variable("CORECAST_CONFIG")) {
+    let file = match (config, variable("CORECAST_CONFIG")) {
         (Some(path), _) => file::read(&path, "--config")?,
         (None, Some(path)) => file::read(path.as_ref(), "CORECAST_CONFIG")?,
         (None, None) => Layer::default(),
@@ -280,14 +304,27 @@ where
     let named = |error: ConfigError| CliError::setting(typed.name_of(&error.option), error.problem);
     let mut resolved = resolve::resolve(&typed).map_err(named)?;
     resolved.config.validate().map_err(named)?;
+    if task == Task::Health {
+        // Routes and handlers do not matter, so that a few options are enough.
+        return Ok(Command::Health(Health::of(&resolved.config)));
+    }
     resolved.notes.extend(built_in::notes(&resolved.config));
     resolved.config.handlers = built_in::check(&resolved.config).map_err(named)?;
     routes::check(&resolved.config).map_err(named)?;
-    Ok(if serve.print_config {
-        Command::PrintConfig(print::print(&resolved, &typed))
-    } else {
-        Command::Serve(resolved)
+    Ok(match task {
+        Task::PrintConfig => Command::PrintConfig(print::print(&resolved, &typed)),
+        Task::Check => Command::Check(resolved),
+        Task::Serve | Task::Health => Command::Serve(resolved),
     })
+}
+
+/// What is done with the options of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Serve,
+    PrintConfig,
+    Check,
+    Health,
 }
 
 /// A WebSocket server for millions of connections on one Linux host.
@@ -307,6 +344,12 @@ struct Typed {
 enum TypedCommand {
     /// Run the server
     Serve(ServeArgs),
+    /// Do all that a start of the server does but listen, and say what is wrong
+    Check(ConfigArgs),
+    /// Ask the running server whether it is ready: exit status 0 if it is, 1 if not
+    Health(ConfigArgs),
+    /// Print a file for the deployment
+    Print(deploy::PrintArgs),
     /// Print docs/options.md, the page of all options
     #[command(hide = true)]
     Options,
@@ -314,6 +357,14 @@ enum TypedCommand {
     Plan(plan::PlanArgs),
     /// Say what this host allows, and what stops it first
     Doctor(DoctorOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = help::SAME_OPTIONS)]
+struct ConfigArgs {
+    /// Read options from a TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check_command;
 mod cli;
 mod drain;
 mod drain_delay;
@@ -15,6 +16,7 @@ mod hand_over_guarded;
 mod hand_over_program;
 mod hand_over_signals;
 mod health_checks;
+mod health_command;
 mod logged_failures;
 mod metrics;
 mod service_manager;
