@@ -121,6 +121,8 @@ labelled! {
         SlowConsumer => "slow_consumer",
         /// It sent more per second than allowed (1008).
         OverRate => "over_rate",
+        /// A token that it had shown expired (1008).
+        TokenExpired => "token_expired",
         /// The server drained (1001 unless the handler says otherwise).
         Drained => "drained",
     }

@@ -5,6 +5,8 @@
 //! token arrives and how a refusal is worded is up to the handler.
 
 #[cfg(feature = "tokens")]
+mod keys;
+#[cfg(feature = "tokens")]
 mod token;
 #[cfg(not(feature = "tokens"))]
 #[path = "no_tokens.rs"]
@@ -14,6 +16,6 @@ mod topic_pattern;
 mod topic_rule;
 
 pub(crate) use token::{Claims, Verifier};
-pub use token_setting::{TokenKey, TokenSetting};
+pub use token_setting::{NamedKey, TokenKey, TokenKeys, TokenSetting};
 pub use topic_pattern::TopicPattern;
 pub use topic_rule::TopicRule;

@@ -109,12 +109,17 @@ struct Gated<H> {
 
 impl<H> Gated<H> {
     /// Whether a session may publish on the path it has come to.
-    fn allows(&self, request: &Request) -> bool {
+    fn allows(&self, request: &Request, ctx: &mut Context<'_>) -> bool {
         let claims = self
             .verifier
             .as_ref()
             .and_then(|verifier| verifier.verify(&token_of(request)?));
-        claims.is_some_and(|claims| claims.allow_publishing(request.routing_path()))
+        claims.is_some_and(|claims| {
+            if let Some(at) = claims.ends_session_at() {
+                ctx.end_with_token(at);
+            }
+            claims.allow_publishing(request.routing_path())
+        })
     }
 }
 
@@ -141,7 +146,7 @@ impl<H: Publishes> Handler for Gated<H> {
     }
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Self::State {
-        let may_publish = self.allows(request);
+        let may_publish = self.allows(request, ctx);
         (self.handler.open(request, ctx), may_publish)
     }
 

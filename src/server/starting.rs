@@ -35,7 +35,7 @@ use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver};
 use crate::runtime::{Runtime, make_plane};
-use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute};
+use crate::session::{Clock, Expiries, Publishing, Rates, Serving, ShardRoute};
 use crate::shard::{Deadlines, Entrance, Shard, run};
 use crate::shutdown::Phase;
 use crate::table::{Scratch, Table};
@@ -220,6 +220,7 @@ impl Starter {
         let serving = Serving {
             publishing: Publishing::new(hub, routes, permit, config),
             rates: Rates::new(live.rates, expected_sessions),
+            expiries: Expiries::default(),
             rules: Rules {
                 role: Role::Server,
                 max_frame_bytes: config.max_frame_bytes,

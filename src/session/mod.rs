@@ -36,6 +36,7 @@
 //!   [`Reading::Due`]; it is never forgotten.
 
 mod close;
+mod expiries;
 mod publishing;
 mod rates;
 mod receive;
@@ -43,6 +44,7 @@ mod serve;
 mod serving;
 mod view;
 
+pub(crate) use expiries::Expiries;
 pub(crate) use publishing::{Publishing, ShardRoute};
 pub(crate) use rates::{RateLimits, Rates};
 pub(crate) use serving::{Clock, Serving};
