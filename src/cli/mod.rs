@@ -50,7 +50,7 @@ use crate::handler::built_in;
 use crate::log::LogFormat;
 pub use doctor::DoctorOptions;
 pub use health::Health;
-use settings::{HANDLERS, PHOENIX, ROUTES, Row, key_of};
+use settings::{HANDLERS, ROUTES, Row, key_of};
 use source::Layer;
 
 /// The task the program was asked to do.
@@ -123,20 +123,23 @@ impl ServeOptions {
             })
             .collect();
         let (after, before) = (&self.config, &before.config);
-        let [phoenix_after, phoenix_before] =
-            [after, before].map(|config| config.handlers.get(PHOENIX));
+        let is_live = |name: &&String| built_in::live_names().any(|live| live == *name);
         let others = |config: &Config| {
             let mut others = config.handlers.clone();
-            others.remove(PHOENIX);
+            others.retain(|name, _| !is_live(&name));
             others
         };
-        for (key, differs, is_live) in [
-            (ROUTES, after.routes != before.routes, false),
-            (HANDLERS, others(after) != others(before), false),
-            ("handlers.phoenix", phoenix_after != phoenix_before, true),
-        ] {
+        let mut tables = vec![
+            (ROUTES.to_owned(), after.routes != before.routes, false),
+            (HANDLERS.to_owned(), others(after) != others(before), false),
+        ];
+        tables.extend(built_in::live_names().map(|name| {
+            let differs = after.handlers.get(name) != before.handlers.get(name);
+            (format!("{HANDLERS}.{name}"), differs, true)
+        }));
+        for (key, differs, is_live) in tables {
             changes.extend(differs.then(|| Change {
-                key: key.to_owned(),
+                key,
                 values: None,
                 is_live,
             }));
@@ -144,10 +147,15 @@ impl ServeOptions {
         changes
     }
 
-    /// Whether a key for tokens of Phoenix is named, whose file a reload reads again.
-    pub fn has_token_key(&self) -> bool {
-        let phoenix = self.config.handlers.get(PHOENIX);
-        phoenix.is_some_and(|table| table.iter().any(|(key, _)| key == "token"))
+    /// The tables, as in `handlers.phoenix`, that name keys for tokens whose files a
+    /// reload reads again.
+    pub fn tables_with_token_keys(&self) -> Vec<String> {
+        let has_keys = |name: &&str| {
+            let table = self.config.handlers.get(*name);
+            table.is_some_and(|table| table.iter().any(|(key, _)| key == "token"))
+        };
+        let names = built_in::live_names().filter(has_keys);
+        names.map(|name| format!("{HANDLERS}.{name}")).collect()
     }
 
     /// Takes up the settings of `after` that a running server takes anew.
@@ -155,10 +163,12 @@ impl ServeOptions {
         for row in Row::all().filter(|row| row.about().reload == Reload::Live) {
             row.copy(after, self);
         }
-        match after.config.handlers.get(PHOENIX).cloned() {
-            Some(table) => self.config.handlers.insert(PHOENIX.to_owned(), table),
-            None => self.config.handlers.remove(PHOENIX),
-        };
+        for name in built_in::live_names() {
+            match after.config.handlers.get(name).cloned() {
+                Some(table) => self.config.handlers.insert(name.to_owned(), table),
+                None => self.config.handlers.remove(name),
+            };
+        }
     }
 }
 

@@ -217,7 +217,9 @@ fn allowed<C>(kind: &Kind<C>) -> String {
         Kind::Addresses(_) => "IP:PORT, a list".to_owned(),
         Kind::AddressOrOff(_) => "IP:PORT, `off`".to_owned(),
         Kind::Cpus(_) => "numbers and ranges, `all`".to_owned(),
-        Kind::Origins(_) => "SCHEME://HOST\\[:PORT], `null`, `*`, a list".to_owned(),
+        Kind::Origins(_) => {
+            "SCHEME://HOST\\[:PORT], SCHEME://\\*.HOST\\[:PORT], `null`, `*`, a list".to_owned()
+        }
         Kind::Networks(_) => "IP, IP/BITS, a list".to_owned(),
         kind => kind.range().unwrap_or_default(),
     }

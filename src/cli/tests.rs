@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
+use super::settings::PHOENIX;
 use super::settings::{option_of, variable_of};
 use super::*;
 use crate::config::{
@@ -615,6 +616,7 @@ fn settings_that_have_changed_are_named_with_what_a_running_server_takes() {
     let tables = &mut after.config.handlers;
     tables.insert("phoenix".to_owned(), UnreadTable::default());
     tables.insert("chat".to_owned(), UnreadTable::default());
+    tables.insert("echo".to_owned(), UnreadTable::default());
     after.log_level = LevelFilter::DEBUG;
     let changes = after.changed_from(&before);
     let live = |is_live| -> Vec<&str> {
@@ -623,7 +625,12 @@ fn settings_that_have_changed_are_named_with_what_a_running_server_takes() {
     };
     assert_eq!(
         live(true),
-        ["max_message_rate", "log_level", "handlers.phoenix"]
+        [
+            "max_message_rate",
+            "log_level",
+            "handlers.chat",
+            "handlers.phoenix"
+        ]
     );
     assert_eq!(live(false), ["shards", "routes", "handlers"]);
     let values = Some(["0".to_owned(), "100".to_owned()]);

@@ -58,7 +58,8 @@ settings! {
         backlog: u32 = 65_535;
             Count(from(1, 1 << 24)), Restart;
 
-        /// An origin whose pages may connect, as in `https://example.com`, or * for any; repeatable.
+        /// An origin whose pages may connect, as in `https://example.com`, `https://*.example.com` for
+        /// all hosts below it, or * for any; repeatable.
         ///
         /// In the library, an empty list is any. A request without an `Origin` header is not a
         /// browser's and is let through. Sessions that are open stay open when it changes.

@@ -112,6 +112,7 @@ pub(super) struct BroadcastRoute;
 impl BuiltIn for BroadcastRoute {
     const NAME: &'static str = "broadcast";
     const SUMMARY: &'static str = "Sends each message to everyone on this path.";
+    const IS_LIVE: bool = true;
     type Settings = PublishSettings;
 
     fn check_route(route: &RouteSetting, settings: &PublishSettings) -> Result<(), String> {
@@ -123,10 +124,12 @@ impl BuiltIn for BroadcastRoute {
         settings: &PublishSettings,
     ) -> Result<RouteFactory, TableError> {
         if params_of(&route.path).next().is_some() {
-            return settings.factory(route, || BroadcastPerPath::new("corecast:broadcast:"));
+            return settings.factory(Self::NAME, route, || {
+                BroadcastPerPath::new("corecast:broadcast:")
+            });
         }
         let topic = format!("corecast:broadcast:{}", route.path);
-        settings.factory(route, move || Broadcast::new(&topic))
+        settings.factory(Self::NAME, route, move || Broadcast::new(&topic))
     }
 }
 

@@ -246,6 +246,7 @@ impl BuiltIn for ChatRoute {
     const NAME: &'static str = "chat";
     const SUMMARY: &'static str = "Chat; {user_id} in the path is the user's name.";
     const IS_CHAT: bool = true;
+    const IS_LIVE: bool = true;
     type Settings = PublishSettings;
 
     fn check_route(route: &RouteSetting, settings: &PublishSettings) -> Result<(), String> {
@@ -260,9 +261,9 @@ impl BuiltIn for ChatRoute {
         if params_of(&route.path).any(|name| name != "user_id") {
             let pattern = route.path.clone();
             let make = move || ChatPerPath::new("corecast:chat:", &pattern);
-            return settings.factory(route, make);
+            return settings.factory(Self::NAME, route, make);
         }
-        settings.factory(route, || Chat::new("corecast:chat"))
+        settings.factory(Self::NAME, route, || Chat::new("corecast:chat"))
     }
 }
 

@@ -97,12 +97,13 @@ impl Reload {
             log::set_level(after);
         }
         let (taken, left): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.is_live);
-        let reads_key = options.has_token_key();
-        let is_named = taken.iter().any(|change| change.key == "handlers.phoenix");
+        let is_named = |table: &String| taken.iter().any(|change| change.key == *table);
+        let tables = options.tables_with_token_keys().into_iter();
+        let read: Vec<_> = tables.filter(|table| !is_named(table)).collect();
         let mut taken: Vec<_> = taken.into_iter().map(in_force).collect();
         let changed = !taken.is_empty();
-        if reads_key && !is_named {
-            taken.push("the key of handlers.phoenix.token was read again".to_owned());
+        for table in read {
+            taken.push(format!("the key of {table}.token was read again"));
         }
         if !changed && left.is_empty() {
             taken.push("no setting has changed".to_owned());
