@@ -26,6 +26,13 @@ pub enum StartError {
         /// The kernel's error.
         error: io::Error,
     },
+    /// The Unix socket cannot be listened on.
+    ListenUnix {
+        /// Its path.
+        path: String,
+        /// The kernel's error.
+        error: io::Error,
+    },
     /// Another server listens on the address, and sharing it was not asked for.
     Shared {
         /// The address.
@@ -57,6 +64,21 @@ impl fmt::Display for StartError {
                     listen_remedy(error, *address)
                 )
             }
+            StartError::ListenUnix { path, error } => write!(
+                f,
+                "cannot listen on unix:{path}: {error}; {}",
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        "another program listens there, or the file is no socket: 'ss -lxp' says \
+                         which; stop it, or choose another --listen-unix path"
+                    }
+                    io::ErrorKind::NotFound => {
+                        "make its folder, as RuntimeDirectory= of a unit does"
+                    }
+                    _ =>
+                        "let this user write into its folder, or choose another --listen-unix path",
+                }
+            ),
             StartError::Shared { address } => write!(
                 f,
                 "another server listens on {address} already, and each would get a part of the \

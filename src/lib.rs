@@ -128,6 +128,7 @@ pub mod source;
 mod steer;
 pub mod sys;
 pub mod table;
+mod unix_listener;
 pub mod upgrade;
 pub mod ws;
 

@@ -152,7 +152,10 @@ fn serve(options: ServeOptions) -> ExitCode {
         Ok(server) => server,
         Err(error) => return fail(&error),
     };
-    let urls: Vec<_> = server.endpoints().iter().map(Endpoint::url).collect();
+    let tcp = server.endpoints().iter().map(Endpoint::url);
+    let unix = server.unix_sockets();
+    let unix = unix.map(|path| format!("unix:{}", path.display()));
+    let urls: Vec<_> = tcp.chain(unix).collect();
     // The old process has said it, with the number of this process.
     if !has_old_process {
         service.ready(&format!("listening on {}", urls.join(", ")));

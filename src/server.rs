@@ -10,6 +10,7 @@ mod starting;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::plane::ResolvedDriver;
 use crate::publisher::Publisher;
 use crate::router::Router;
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
+use crate::unix_listener::SocketFile;
 use crate::upgrade::{ListedRoute, Pages, home_page};
 
 /// How the handlers of all routes take up other settings.
@@ -357,6 +359,8 @@ pub struct RunningServer {
     metrics: Vec<Arc<ShardMetrics>>,
     handle: ServerHandle,
     hand_over_sockets: Option<HandOverSockets>,
+    /// Of the Unix sockets it listens on.
+    unix_files: Vec<SocketFile>,
     shards: Shards,
     /// Dropped after the shards, so that it answers to the end.
     _control: Control,
@@ -395,6 +399,11 @@ impl RunningServer {
     /// The endpoints the shards listen on, their ports resolved.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// The Unix sockets the shards listen on.
+    pub fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
+        self.unix_files.iter().map(SocketFile::path)
     }
 
     /// The address of the control plane, if there is one.
@@ -447,7 +456,23 @@ impl RunningServer {
     /// because a shard had failed.
     pub fn wait(mut self) -> bool {
         self.shards.join();
+        self.let_go_of_files();
         !self.handle.failed.load(Ordering::Relaxed)
+    }
+}
+
+impl RunningServer {
+    /// Leaves the files of the sockets to the process that has them now, if one has.
+    fn let_go_of_files(&mut self) {
+        if self.handle.lifecycle.take_over() == TakeOver::BY_NEW_PROCESS {
+            self.unix_files.iter_mut().for_each(SocketFile::leave);
+        }
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.let_go_of_files();
     }
 }
 

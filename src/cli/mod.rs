@@ -54,7 +54,6 @@ use settings::{HANDLERS, ROUTES, Row, key_of};
 use source::Layer;
 
 /// The task the program was asked to do.
-#[expect(clippy::large_enum_variant, reason = "a process has one, for a moment")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Run the server.
@@ -138,7 +137,7 @@ impl ServeOptions {
             (format!("{HANDLERS}.{name}"), differs, true)
         }));
         for (key, differs, is_live) in tables {
-            changes.extend(differs.then(|| Change {
+            changes.extend(differs.then_some(Change {
                 key,
                 values: None,
                 is_live,

@@ -202,6 +202,7 @@ fn value_name<C>(kind: &Kind<C>) -> String {
         Kind::Addresses(_) | Kind::AddressOrOff(_) => "ADDR".to_owned(),
         Kind::Cpus(_) => "LIST".to_owned(),
         Kind::Origins(_) => "ORIGIN".to_owned(),
+        Kind::Paths(_) => "PATH".to_owned(),
         Kind::Networks(_) => "NETWORK".to_owned(),
     }
 }
@@ -220,6 +221,7 @@ fn allowed<C>(kind: &Kind<C>) -> String {
         Kind::Origins(_) => {
             "SCHEME://HOST\\[:PORT], SCHEME://\\*.HOST\\[:PORT], `null`, `*`, a list".to_owned()
         }
+        Kind::Paths(_) => "absolute paths, a list".to_owned(),
         Kind::Networks(_) => "IP, IP/BITS, a list".to_owned(),
         kind => kind.range().unwrap_or_default(),
     }

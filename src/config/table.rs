@@ -40,6 +40,15 @@ settings! {
         listen: Vec<Endpoint> = vec![Endpoint::plain(SocketAddr::from(([127, 0, 0, 1], 8080)))];
             Addresses, Restart, relation validate::listeners;
 
+        /// Unix sockets where connections of a proxy on the same host are accepted, too, as in
+        /// /run/corecast/socket; repeatable.
+        ///
+        /// At most 8. Any user who can reach the file may connect, so let its folder decide. Peers
+        /// count as 127.0.0.1, which can be a --trusted-proxy. Where another server listens on one,
+        /// the start fails.
+        listen_unix: Vec<String> = Vec::new();
+            Paths, Restart, relation validate::unix_sockets;
+
         /// Where metrics, health and statistics are served over HTTP, or off.
         ///
         /// Do not expose it: it asks for no password. Not the address of --listen.

@@ -10,6 +10,7 @@
 //! - [`Server::start`] returns when every shard listens, or with the reason
 //!   why one does not and none left running.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -116,15 +117,14 @@ impl Server {
         // In this order, or the first to ask would hear that we are starting.
         handle.lifecycle.set(Phase::Running);
         let admin = begin_control(&mut control);
+        let (listeners, unix_files) = listeners.into_sockets();
         Ok(RunningServer {
             endpoints,
             driver,
             metrics,
             handle,
-            hand_over_sockets: Some(HandOverSockets {
-                listeners: listeners.into_sockets(),
-                admin,
-            }),
+            unix_files,
+            hand_over_sockets: Some(HandOverSockets { listeners, admin }),
             _control: control,
             shards: shards.running()?,
         })
@@ -143,7 +143,13 @@ impl Server {
         let mut inherited = std::mem::take(&mut self.inherited);
         let old_listeners = std::mem::take(&mut inherited.listeners);
         let wakers = wakers(self.config.shards)?;
-        let listeners = Listeners::open(&self.config.listen, self.config.shards, old_listeners)?;
+        let config = &self.config;
+        let mut unix = config.listen_unix.clone();
+        if neighbours == Neighbours::AreFine {
+            unix.retain(|path| !Path::new(path).exists());
+        }
+        let listen = &config.listen;
+        let listeners = Listeners::open(listen, &unix, config.shards, old_listeners)?;
         let endpoints = listeners.endpoints();
         let seen = listeners.seen();
         if !self.config.share_port && neighbours == Neighbours::Matter {

@@ -17,5 +17,6 @@ mod session_limits;
 mod session_rates;
 mod sources;
 mod trusted_proxy;
+mod unix_sockets;
 mod vanishing_clients;
 mod words_after_close;
