@@ -272,7 +272,7 @@ impl Mesh {
 fn warm_mesh() -> Subject<Mesh> {
     let publication = Publication {
         topic: Topic::new("/broadcast"),
-        message: PreparedFrame::binary(&noise(20)),
+        content: PreparedFrame::binary(&noise(20)).into(),
         origin: Participant::Outside,
     };
     let mut mesh = Mesh {

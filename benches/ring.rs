@@ -67,7 +67,7 @@ fn topic() -> Topic {
 fn message() -> ShardMessage {
     ShardMessage::Publish(Arc::new(Publication {
         topic: topic(),
-        message: frame(),
+        content: frame().into(),
         origin: Participant::Outside,
     }))
 }
@@ -78,7 +78,7 @@ fn receive(end: &mut ShardEnd<ShardMessage>) -> usize {
         let ShardMessage::Publish(publication) = message else {
             unreachable!("only publications are sent here");
         };
-        assert_eq!(publication.message.len(), 22);
+        assert_eq!(publication.content.frame().len(), 22);
     })
 }
 

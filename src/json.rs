@@ -13,6 +13,13 @@ pub(crate) fn write_text(text: &str, out: &mut String) {
     }
 }
 
+/// Text as JSON.
+pub(crate) fn json_of_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    write_text(text, &mut out);
+    out
+}
+
 /// Whether JSON text is an object, if it is JSON at all. Where a struct is
 /// expected, serde takes an array of its fields as well.
 pub(crate) fn is_object(text: &str) -> bool {

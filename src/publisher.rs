@@ -18,17 +18,18 @@
 
 mod line;
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::line::{InLine, Line};
-use crate::hub::{Question, ShardMessage};
+use crate::hub::{Errand, Notice, Order, Question, ShardMessage};
 use crate::mesh::{OutsideEnd, Refused};
 use crate::metrics::ShardMetrics;
 use crate::participant::Participant;
-use crate::publication::{Publication, Topic};
-use crate::ws::PreparedFrame;
+use crate::publication::{Content, Publication, Topic};
+use crate::ws::{CloseCode, PreparedFrame};
 
 /// Publishes to the sessions of a running server, from any thread.
 ///
@@ -155,8 +156,12 @@ impl Publisher {
     ///
     /// # Errors
     /// When there is no room, or the server has stopped.
-    pub fn try_publish(&self, topic: &Topic, message: PreparedFrame) -> Result<(), PublishError> {
-        let message = self.publication(topic, message);
+    pub fn try_publish(
+        &self,
+        topic: &Topic,
+        content: impl Into<Content>,
+    ) -> Result<(), PublishError> {
+        let message = self.publication(topic, content.into());
         let mut turn = self.0.turn();
         let result = match turn.line.is_empty() {
             true => turn.try_send(&message),
@@ -174,12 +179,80 @@ impl Publisher {
     ///
     /// # Errors
     /// When the server has stopped.
-    pub fn publish(
+    pub fn publish<C: Into<Content>>(
         &self,
         topic: &Topic,
-        message: PreparedFrame,
+        content: C,
+    ) -> impl Future<Output = Result<(), Stopped>> + Send + use<C> {
+        self.in_line(self.publication(topic, content.into()))
+    }
+
+    /// Tells the handlers of all routes something, on all shards: their
+    /// [`Handler::notice`](crate::handler::Handler::notice) is called with it, in order
+    /// with what is published here.
+    ///
+    /// # Errors
+    /// When the server has stopped.
+    pub fn tell<N: Any + Send + Sync>(
+        &self,
+        notice: N,
+    ) -> impl Future<Output = Result<(), Stopped>> + Send + use<N> {
+        let content = Box::new(notice);
+        let notice = Notice {
+            route: None,
+            content,
+        };
+        self.in_line(ShardMessage::Tell(Arc::new(notice)))
+    }
+
+    /// Sends a message to one session, by its
+    /// [number](crate::handler::Context::session_id), once there is room. A session that
+    /// is over gets nothing; one that reads too slowly is treated as a slow consumer.
+    ///
+    /// # Errors
+    /// When the server has stopped.
+    pub fn send_to(
+        &self,
+        session: u128,
+        frame: PreparedFrame,
     ) -> impl Future<Output = Result<(), Stopped>> + Send + use<> {
-        InLine::new(Arc::clone(&self.0), self.publication(topic, message))
+        self.order(session, Errand::Send(frame))
+    }
+
+    /// Closes one session, by its [number](crate::handler::Context::session_id), if it is
+    /// not over.
+    ///
+    /// # Errors
+    /// When the server has stopped.
+    pub fn close_session(
+        &self,
+        session: u128,
+        code: CloseCode,
+        reason: &str,
+    ) -> impl Future<Output = Result<(), Stopped>> + Send + use<> {
+        self.order(session, Errand::Close(code, reason.to_owned()))
+    }
+
+    /// Has the handler of one session called for it: its
+    /// [`Handler::visit`](crate::handler::Handler::visit) gets the content.
+    ///
+    /// # Errors
+    /// When the server has stopped.
+    pub fn visit<T: Any + Send + Sync>(
+        &self,
+        session: u128,
+        content: T,
+    ) -> impl Future<Output = Result<(), Stopped>> + Send + use<T> {
+        self.order(session, Errand::Visit(Box::new(content)))
+    }
+
+    fn order(&self, session: u128, errand: Errand) -> InLine {
+        self.in_line(ShardMessage::Order(Arc::new(Order { session, errand })))
+    }
+
+    /// Puts a message on the rings once there is room.
+    fn in_line(&self, message: ShardMessage) -> InLine {
+        InLine::new(Arc::clone(&self.0), message)
     }
 
     /// How many sessions are subscribed to a topic, on all shards.
@@ -197,7 +270,7 @@ impl Publisher {
     ) -> impl Future<Output = Result<u64, Stopped>> + Send + use<> {
         let (question, answer) = Question::new(topic);
         let question = ShardMessage::Ask(Arc::new(question));
-        let asked = InLine::new(Arc::clone(&self.0), question);
+        let asked = self.in_line(question);
         async move {
             asked.await?;
             Ok(answer.await)
@@ -215,10 +288,10 @@ impl Publisher {
         waiting.into_iter().for_each(|waker| waker.wake());
     }
 
-    fn publication(&self, topic: &Topic, message: PreparedFrame) -> ShardMessage {
+    fn publication(&self, topic: &Topic, content: Content) -> ShardMessage {
         ShardMessage::Publish(Arc::new(Publication {
             topic: topic.clone(),
-            message,
+            content,
             origin: Participant::Outside,
         }))
     }

@@ -44,8 +44,9 @@ use clap::{Args, FromArgMatches, Parser, Subcommand};
 use corecast_host::plan::Question;
 use tracing::level_filters::LevelFilter;
 
+use crate::access::AccessSettings;
 use crate::config::setting::Reload;
-use crate::config::{Config, ConfigError, RouteSetting};
+use crate::config::{Config, ConfigError, RouteSetting, UnreadTable};
 use crate::handler::built_in;
 use crate::log::LogFormat;
 pub use doctor::DoctorOptions;
@@ -131,6 +132,7 @@ impl ServeOptions {
         let mut tables = vec![
             (ROUTES.to_owned(), after.routes != before.routes, false),
             (HANDLERS.to_owned(), others(after) != others(before), false),
+            ("topics".to_owned(), after.access != before.access, true),
         ];
         tables.extend(built_in::live_names().map(|name| {
             let differs = after.handlers.get(name) != before.handlers.get(name);
@@ -146,15 +148,15 @@ impl ServeOptions {
         changes
     }
 
-    /// The tables, as in `handlers.phoenix`, that name keys for tokens whose files a
-    /// reload reads again.
-    pub fn tables_with_token_keys(&self) -> Vec<String> {
-        let has_keys = |name: &&str| {
-            let table = self.config.handlers.get(*name);
-            table.is_some_and(|table| table.iter().any(|(key, _)| key == "token"))
-        };
-        let names = built_in::live_names().filter(has_keys);
-        names.map(|name| format!("{HANDLERS}.{name}")).collect()
+    /// The keys for tokens, as in `handlers.phoenix.token`, whose files a reload reads
+    /// again.
+    pub fn token_keys(&self) -> Vec<String> {
+        let has_keys = |table: &UnreadTable| table.iter().any(|(key, _)| key == "token");
+        let shared = has_keys(&self.config.access).then(|| "token".to_owned());
+        let of_handler = |name: &&str| self.config.handlers.get(*name).is_some_and(has_keys);
+        let names = built_in::live_names().filter(of_handler);
+        let own = names.map(|name| format!("{HANDLERS}.{name}.token"));
+        shared.into_iter().chain(own).collect()
     }
 
     /// Takes up the settings of `after` that a running server takes anew.
@@ -162,6 +164,7 @@ impl ServeOptions {
         for row in Row::all().filter(|row| row.about().reload == Reload::Live) {
             row.copy(after, self);
         }
+        self.config.access.clone_from(&after.config.access);
         for name in built_in::live_names() {
             match after.config.handlers.get(name).cloned() {
                 Some(table) => self.config.handlers.insert(name.to_owned(), table),
@@ -319,6 +322,7 @@ where
     }
     resolved.notes.extend(built_in::notes(&resolved.config));
     resolved.config.handlers = built_in::check(&resolved.config).map_err(named)?;
+    resolved.config.access = AccessSettings::of(&resolved.config).map_err(named)?.into();
     routes::check(&resolved.config).map_err(named)?;
     Ok(match task {
         Task::PrintConfig => Command::PrintConfig(print::print(&resolved, &typed)),

@@ -79,6 +79,9 @@ choice! {
         Close => "close",
         /// Drop the publication for this session, and count the drop.
         Drop => "drop",
+        /// Keep the newest publication of each topic, or of each key in it, and send it
+        /// when there is room. What it replaces is counted as conflated.
+        Latest => "latest",
     }
 }
 
@@ -207,7 +210,7 @@ mod tests {
         );
         assert_eq!(
             "wait".parse::<SlowConsumerPolicy>().unwrap_err(),
-            "'wait' is not a slow-consumer policy; use close or drop"
+            "'wait' is not a slow-consumer policy; use close, drop or latest"
         );
     }
 }

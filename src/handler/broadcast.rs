@@ -3,6 +3,7 @@
 use super::built_in::BuiltIn;
 use super::gated::{PublishSettings, Publishes};
 use super::{Acceptance, Context, Handler, RouteFactory, accept_naming_path};
+use crate::access::AccessSettings;
 use crate::config::{RouteSetting, TableError};
 use crate::hub::Topic;
 use crate::router::params_of;
@@ -115,21 +116,26 @@ impl BuiltIn for BroadcastRoute {
     const IS_LIVE: bool = true;
     type Settings = PublishSettings;
 
-    fn check_route(route: &RouteSetting, settings: &PublishSettings) -> Result<(), String> {
-        settings.check_route(route)
+    fn check_route(
+        route: &RouteSetting,
+        settings: &PublishSettings,
+        access: &AccessSettings,
+    ) -> Result<(), String> {
+        settings.check_route(route, access)
     }
 
     fn factory(
         route: &RouteSetting,
         settings: &PublishSettings,
+        access: &AccessSettings,
     ) -> Result<RouteFactory, TableError> {
         if params_of(&route.path).next().is_some() {
-            return settings.factory(Self::NAME, route, || {
+            return settings.factory(Self::NAME, route, access, || {
                 BroadcastPerPath::new("corecast:broadcast:")
             });
         }
         let topic = format!("corecast:broadcast:{}", route.path);
-        settings.factory(Self::NAME, route, move || Broadcast::new(&topic))
+        settings.factory(Self::NAME, route, access, move || Broadcast::new(&topic))
     }
 }
 

@@ -3,10 +3,11 @@
 use std::any::Any;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::hub::{Hub, Subscriptions, Topic};
+use crate::hub::{Errand, Hub, Order, Subscriptions, Topic};
 use crate::link::Answers;
 use crate::participant::ShardId;
 use crate::plane::SessionKey;
+use crate::publication::{Content, Form};
 use crate::ws::{CloseCode, Message, OpCode, PreparedFrame};
 
 /// Stands for a session where there is none: in a tick and in a notice.
@@ -145,27 +146,40 @@ impl Context<'_> {
         self.answer(|answers| answers.prepared(frame));
     }
 
-    /// Sends a frame to every subscriber of a topic, on every shard, this
-    /// session included if it is one. It is read no further while publications
+    /// Publishes to every subscriber of a topic, on every shard, this session included
+    /// if it is one: a [`PreparedFrame`], or a [`Content`] that says more. It is read no further while publications
     /// are backed up.
-    pub fn publish(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+    pub fn publish(&mut self, topic: &Topic, content: impl Into<Content>) -> Published {
         self.if_room(!self.hub.is_congested(), |ctx| {
-            ctx.hub.publish(topic, frame, None);
+            ctx.hub.publish(topic, content, None);
         })
     }
 
     /// Like [`publish`](Context::publish), but not to this session.
-    pub fn publish_to_others(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+    pub fn publish_to_others(&mut self, topic: &Topic, content: impl Into<Content>) -> Published {
         self.if_room(!self.hub.is_congested(), |ctx| {
-            ctx.hub.publish(topic, frame, Some(ctx.session.index));
+            ctx.hub.publish(topic, content, Some(ctx.session.index));
         })
     }
 
-    /// Sends a frame to every subscriber of a topic on this shard, and to none
+    /// Publishes to every subscriber of a topic on this shard, and to none
     /// on others.
-    pub fn publish_here(&mut self, topic: &Topic, frame: PreparedFrame) -> Published {
+    pub fn publish_here(&mut self, topic: &Topic, content: impl Into<Content>) -> Published {
         self.if_room(self.hub.has_room_here(), |ctx| {
-            ctx.hub.publish_here(topic, frame);
+            ctx.hub.publish_here(topic, content);
+        })
+    }
+
+    /// Sends a frame to those subscribers of a topic on this shard that get its
+    /// publications in this form.
+    pub(crate) fn publish_here_in(
+        &mut self,
+        topic: &Topic,
+        form: Form,
+        frame: PreparedFrame,
+    ) -> Published {
+        self.if_room(self.hub.has_room_here(), |ctx| {
+            ctx.hub.publish_here_in(topic, form, frame);
         })
     }
 
@@ -177,6 +191,29 @@ impl Context<'_> {
         self.if_room(!self.hub.is_congested(), |ctx| {
             ctx.hub.tell(ctx.route, notice);
         })
+    }
+
+    /// Sends a message to any session of the server, by its
+    /// [number](Context::session_id). It comes after what its handler has sent before,
+    /// and in no order with publications. A session that is over gets nothing; one that
+    /// reads too slowly is treated as a slow consumer.
+    pub fn send_to(&mut self, session: u128, frame: PreparedFrame) {
+        self.order(session, Errand::Send(frame));
+    }
+
+    /// Closes any session of the server, by its [number](Context::session_id).
+    pub fn close_session(&mut self, session: u128, code: CloseCode, reason: &str) {
+        self.order(session, Errand::Close(code, reason.to_owned()));
+    }
+
+    /// Has the handler of any session of the server called for it: its
+    /// [`Handler::visit`](super::Handler::visit) gets the content.
+    pub fn visit(&mut self, session: u128, content: impl Any + Send + Sync) {
+        self.order(session, Errand::Visit(Box::new(content)));
+    }
+
+    fn order(&mut self, session: u128, errand: Errand) {
+        self.hub.order(Order { session, errand });
     }
 
     /// Publishes for a session, which is held back if there is no room, or if there
@@ -227,6 +264,19 @@ impl Context<'_> {
             && self
                 .hub
                 .subscribe(self.session.index, self.subscriptions, topic)
+    }
+
+    /// The same for another form of the topic's publications than their data.
+    pub(crate) fn subscribe_in(&mut self, topic: &Topic, form: Form) -> bool {
+        self.answers.is_some()
+            && self
+                .hub
+                .subscribe_in(self.session.index, self.subscriptions, topic, form)
+    }
+
+    /// Whether a session of this shard gets the publications to a topic in this form.
+    pub(crate) fn has_form_here(&self, topic: &str, form: Form) -> bool {
+        self.hub.has_form_here(topic, form)
     }
 
     /// Takes this session out of a topic. Returns `false` if it was not in it.

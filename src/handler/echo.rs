@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::built_in::{BuiltIn, Settings};
 use super::{Acceptance, Context, Handler, RouteFactory};
+use crate::access::AccessSettings;
 use crate::config::choice::choice;
 use crate::config::{RouteSetting, TableError, UnreadTable, parsed};
 use crate::upgrade::{Refusal, Request};
@@ -76,7 +77,11 @@ impl BuiltIn for Echo {
     const SUMMARY: &'static str = "Returns each message to its sender.";
     type Settings = EchoSettings;
 
-    fn factory(_: &RouteSetting, settings: &EchoSettings) -> Result<RouteFactory, TableError> {
+    fn factory(
+        _: &RouteSetting,
+        settings: &EchoSettings,
+        _: &AccessSettings,
+    ) -> Result<RouteFactory, TableError> {
         Ok(match settings.subprotocol {
             SubprotocolPolicy::First => RouteFactory::new(|| Echo),
             SubprotocolPolicy::None => RouteFactory::new(|| EchoWithoutSubprotocol),

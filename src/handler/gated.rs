@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::built_in::Settings;
 use super::{Acceptance, Context, Ended, Handler, Renew, RouteFactory, RoutePolicy};
-use crate::access::{TokenSetting, Verifier};
+use crate::access::{AccessSettings, TokenSetting, Verifier};
 use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError, UnreadTable};
 use crate::latest::{Latest, View};
 use crate::upgrade::{Refusal, Request};
@@ -38,8 +38,8 @@ pub(super) struct PublishSettings {
 }
 
 impl Settings for PublishSettings {
-    fn check(&self) -> Result<(), TableError> {
-        self.verifier().map(drop)
+    fn check(&self, _access: &AccessSettings) -> Result<(), TableError> {
+        verifier(self.token.as_ref()).map(drop)
     }
 
     fn to_table(&self) -> UnreadTable {
@@ -53,8 +53,17 @@ impl Settings for PublishSettings {
 
 impl PublishSettings {
     /// Checks that there are tokens if a route asks for them.
-    pub(super) fn check_route(&self, route: &RouteSetting) -> Result<(), String> {
-        check_token(self.token.as_ref(), route)
+    pub(super) fn check_route(
+        &self,
+        route: &RouteSetting,
+        access: &AccessSettings,
+    ) -> Result<(), String> {
+        check_token(self.token(access), route)
+    }
+
+    /// The tokens that count: those of the handler, or of all handlers.
+    fn token<'a>(&'a self, access: &'a AccessSettings) -> Option<&'a TokenSetting> {
+        self.token.as_ref().or(access.token.as_ref())
     }
 
     /// Makes what makes the handlers of a route, behind a gate if there has to be one.
@@ -65,12 +74,13 @@ impl PublishSettings {
         &self,
         name: &'static str,
         route: &RouteSetting,
+        access: &AccessSettings,
         make: impl Fn() -> H + Send + Sync + 'static,
     ) -> Result<RouteFactory, TableError> {
         let verifier = match route.publish.unwrap_or_default() {
             PublishPolicy::Everyone => return Ok(RouteFactory::new(make)),
             PublishPolicy::Nobody => None,
-            PublishPolicy::Token => self.verifier()?.map(Latest::new),
+            PublishPolicy::Token => verifier(self.token(access))?.map(Latest::new),
         };
         let renewed = verifier.clone();
         let mut factory = RouteFactory::new(move || Gated {
@@ -91,21 +101,23 @@ impl PublishSettings {
         Ok(factory)
     }
 
-    fn verifier(&self) -> Result<Option<Verifier>, TableError> {
-        let verifier = self.token.as_ref().map(Verifier::new).transpose();
-        verifier.map_err(|problem| TableError::new("token", problem))
-    }
-
     /// Reads the keys of a handler's tokens as they are now. Without a table of them
     /// those before stay: the routes that ask for tokens cannot change.
     fn read_anew(name: &str, config: &Config) -> Result<Option<Verifier>, ConfigError> {
+        let access = AccessSettings::of(config)?;
         let table = config.handlers.get(name).cloned().unwrap_or_default();
         let read = table.read::<PublishSettings>();
-        let verifier = read.and_then(|settings| settings.verifier());
+        let verifier = read.and_then(|settings| verifier(settings.token(&access)));
         verifier.map_err(|TableError { path, problem }| {
             ConfigError::new(format!("handlers.{name}.{path}"), problem)
         })
     }
+}
+
+/// What checks tokens, where there are any.
+fn verifier(token: Option<&TokenSetting>) -> Result<Option<Verifier>, TableError> {
+    let verifier = token.map(Verifier::new).transpose();
+    verifier.map_err(|problem| TableError::new("token", problem))
 }
 
 /// Checks that a handler has tokens if a route of it asks for them.
@@ -118,8 +130,8 @@ pub(super) fn check_token(
     }
     let RouteSetting { path, handler, .. } = route;
     Err(format!(
-        "'{path}' asks for a token to publish, but there is no table [handlers.{handler}.token] \
-         in the file to say which are good"
+        "'{path}' asks for a token to publish, but there is no table [token] or \
+         [handlers.{handler}.token] in the file to say which are good"
     ))
 }
 
@@ -149,7 +161,7 @@ impl<H> Gated<H> {
 
 /// The token that a client connects with: the query parameter `token`, because browsers
 /// cannot send a header of their own, or `Authorization: Bearer`.
-fn token_of(request: &Request) -> Option<String> {
+pub(super) fn token_of(request: &Request) -> Option<String> {
     if let Some(token) = request.last_query_param("token") {
         return Some(token.into_owned());
     }
@@ -192,6 +204,15 @@ impl<H: Publishes> Handler for Gated<H> {
 
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
         self.handler.notice(notice, ctx);
+    }
+
+    fn visit(
+        &mut self,
+        (state, _): &mut Self::State,
+        content: &(dyn Any + Send + Sync),
+        ctx: &mut Context<'_>,
+    ) {
+        self.handler.visit(state, content, ctx);
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {

@@ -43,18 +43,21 @@ pub(crate) mod built_in;
 mod chat;
 mod context;
 mod echo;
+mod forms;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gated;
 mod phoenix;
 mod policy;
 mod route;
+mod topics;
 
 pub use broadcast::{Broadcast, BroadcastPerPath};
 pub use chat::{Chat, ChatPerPath};
 pub(crate) use context::NO_SESSION;
 pub use context::{Context, Published};
 pub use echo::Echo;
+pub(crate) use forms::write_form;
 pub use phoenix::{
     Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession, Version as PhoenixVersion,
 };
@@ -106,6 +109,17 @@ pub trait Handler: 'static {
     /// published here in turn. `ctx` is of no session: a message sent goes nowhere, and
     /// a publication may find no room ([`Published`]).
     fn notice(&mut self, _notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {}
+
+    /// A session is called upon from elsewhere: by a handler ([`Context::visit`]) or by
+    /// another thread ([`Publisher::visit`](crate::publisher::Publisher::visit)). `ctx` is
+    /// the session's own. By default nothing happens.
+    fn visit(
+        &mut self,
+        _state: &mut Self::State,
+        _content: &(dyn Any + Send + Sync),
+        _ctx: &mut Context<'_>,
+    ) {
+    }
 
     /// As much time has passed as the [`policy`](Handler::policy) says
     /// ([`RoutePolicy::tick_interval`]), or more: it is left out while publications are

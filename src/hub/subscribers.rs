@@ -12,14 +12,18 @@
 //!   before `visited`. Joining appends at the end; leaving closes the gap without
 //!   moving a subscriber across that line.
 //! - A topic exists while it has subscribers or a fan-out refers to it.
+//! - The subscribers of each form are an audience of their own, an entry for each topic
+//!   and form. The entries of one topic are a list that begins with the one its name
+//!   leads to, so that a publication finds them all by one look-up.
 
 use std::collections::HashMap;
 
 use slab::Slab;
 
 use super::Topic;
+use crate::publication::{Form, TopicSerial};
 
-/// Names a topic of this shard while it exists.
+/// Names the subscribers of one form of a topic of this shard while there are any.
 pub(super) type TopicId = u32;
 
 const END: u32 = u32::MAX;
@@ -57,9 +61,26 @@ struct Subscription {
     next: u32,
 }
 
+/// Whether a topic passes publications on as they come; kept in its first entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// As they come.
+    None,
+    /// Its rate is limited.
+    Rate,
+    /// To be looked for.
+    Unknown,
+}
+
+/// The subscribers to a topic in one form.
 #[derive(Debug)]
 pub(super) struct TopicEntry {
     name: Topic,
+    pub(super) serial: TopicSerial,
+    pub(super) form: Form,
+    pub(super) limit: Limit,
+    /// The next form of the same topic.
+    next_form: TopicId,
     pub(super) subscribers: Vec<Subscriber>,
     /// How many of them the running fan-out has visited.
     pub(super) visited: usize,
@@ -74,16 +95,26 @@ pub struct SubscriberTable {
     names: HashMap<Topic, TopicId>,
     topics: Slab<TopicEntry>,
     subscriptions: Slab<Subscription>,
+    next_serial: u64,
 }
 
 impl SubscriberTable {
-    /// Enters `session` into `topic`. Returns `false` if it was in it already.
-    pub fn subscribe(&mut self, session: u32, own: &mut Subscriptions, topic: &Topic) -> bool {
-        let id = match self.find(topic) {
-            Some(id) if self.find_subscription(*own, id).is_some() => return false,
-            Some(id) => id,
-            None => self.create(topic),
-        };
+    /// Enters `session` into `topic`, whose publications it gets in `form`. Returns
+    /// `false` if it was in it already, in whatever form.
+    pub fn subscribe(
+        &mut self,
+        session: u32,
+        own: &mut Subscriptions,
+        topic: &Topic,
+        form: Form,
+    ) -> bool {
+        if self.own_subscription(*own, topic).is_some() {
+            return false;
+        }
+        let existing = self
+            .forms(topic)
+            .find(|id| self.topics[*id as usize].form == form);
+        let id = existing.unwrap_or_else(|| self.create(topic, form));
         let subscribers = &mut self.topics[id as usize].subscribers;
         let position = subscribers.len() as u32;
         let subscription = self.subscriptions.insert(Subscription {
@@ -102,10 +133,7 @@ impl SubscriberTable {
 
     /// Takes the session out of `topic`. Returns `false` if it was not in it.
     pub fn unsubscribe(&mut self, own: &mut Subscriptions, topic: &Topic) -> bool {
-        let Some(found) = self
-            .find(topic)
-            .and_then(|id| self.find_subscription(*own, id))
-        else {
+        let Some(found) = self.own_subscription(*own, topic) else {
             return false;
         };
         let next = self.subscriptions[found as usize].next;
@@ -138,13 +166,15 @@ impl SubscriberTable {
 
     /// Topics that exist.
     pub fn topics(&self) -> usize {
-        self.topics.len()
+        self.names.len()
     }
 
-    /// Sessions in this topic.
+    /// Sessions in this topic, in all forms.
     pub fn subscribers(&self, topic: &Topic) -> usize {
-        let subscribers = |id| self.topics[id as usize].subscribers.len();
-        self.find(topic).map_or(0, subscribers)
+        let forms = self.forms(topic);
+        forms
+            .map(|id| self.topics[id as usize].subscribers.len())
+            .sum()
     }
 
     /// Entries of all sessions in all topics.
@@ -152,8 +182,40 @@ impl SubscriberTable {
         self.subscriptions.len()
     }
 
-    pub(super) fn find(&self, topic: &Topic) -> Option<TopicId> {
+    /// The first form of a topic.
+    #[inline]
+    pub(super) fn first_form(&self, topic: &str) -> Option<TopicId> {
         self.names.get(topic).copied()
+    }
+
+    /// The form after this one, of the same topic.
+    #[inline]
+    pub(super) fn next_form(&self, id: TopicId) -> Option<TopicId> {
+        let next = self.topics[id as usize].next_form;
+        (next != END).then_some(next)
+    }
+
+    /// The forms in which a topic has subscribers.
+    pub(super) fn forms(&self, topic: &Topic) -> impl Iterator<Item = TopicId> {
+        std::iter::successors(self.first_form(topic.as_str()), |id| self.next_form(*id))
+    }
+
+    /// Whether both are forms of the same topic.
+    pub(super) fn is_same_topic(&self, a: TopicId, b: TopicId) -> bool {
+        let name = |id| self.topics[id as usize].name.as_str().as_ptr();
+        name(a) == name(b)
+    }
+
+    /// Has the limits of all topics looked for again.
+    pub(super) fn forget_limits(&mut self) {
+        self.topics
+            .iter_mut()
+            .for_each(|(_, entry)| entry.limit = Limit::Unknown);
+    }
+
+    #[inline]
+    pub(super) fn topic_ref(&self, id: TopicId) -> &TopicEntry {
+        &self.topics[id as usize]
     }
 
     pub(super) fn topic_mut(&mut self, id: TopicId) -> &mut TopicEntry {
@@ -163,22 +225,70 @@ impl SubscriberTable {
     /// Forgets a topic that has no members and to which nothing refers.
     pub(super) fn remove_if_unused(&mut self, id: TopicId) {
         let entry = &self.topics[id as usize];
-        if entry.subscribers.is_empty() && entry.queued == 0 {
-            let entry = self.topics.remove(id as usize);
-            self.names.remove(&entry.name);
+        if !entry.subscribers.is_empty() || entry.queued > 0 {
+            return;
+        }
+        let TopicEntry {
+            name, next_form, ..
+        } = self.topics.remove(id as usize);
+        let Some(first) = self.names.get_mut(&name) else {
+            debug_assert!(false, "an entry is found by its name");
+            return;
+        };
+        if *first != id {
+            let mut before = *first as usize;
+            while self.topics[before].next_form != id {
+                before = self.topics[before].next_form as usize;
+            }
+            self.topics[before].next_form = next_form;
+        } else if next_form != END {
+            *first = next_form;
+        } else {
+            self.names.remove(&name);
         }
     }
 
-    fn create(&mut self, topic: &Topic) -> TopicId {
+    /// Makes an entry, after the first one of the same topic if there is one.
+    fn create(&mut self, topic: &Topic, form: Form) -> TopicId {
+        let first = self.first_form(topic.as_str());
+        let first_entry = first.map(|first| &self.topics[first as usize]);
         let entry = TopicEntry {
-            name: topic.clone(),
+            // The forms of a topic share its name's memory.
+            name: first_entry.map_or(topic, |entry| &entry.name).clone(),
+            serial: TopicSerial(self.next_serial),
+            form,
+            limit: Limit::Unknown,
+            next_form: first_entry.map_or(END, |entry| entry.next_form),
             subscribers: Vec::new(),
             visited: 0,
             queued: 0,
         };
+        self.next_serial += 1;
         let id = self.topics.insert(entry) as TopicId;
-        self.names.insert(topic.clone(), id);
+        match first {
+            Some(first) => self.topics[first as usize].next_form = id,
+            None => _ = self.names.insert(topic.clone(), id),
+        }
         id
+    }
+
+    /// The session's subscription to this topic, in whichever form.
+    fn own_subscription(&self, own: Subscriptions, topic: &Topic) -> Option<u32> {
+        let mut forms = self.forms(topic);
+        forms.find_map(|id| self.find_subscription(own, id))
+    }
+
+    /// Whether the session is in this topic.
+    pub(super) fn is_in(&self, own: &Subscriptions, topic: TopicSerial) -> bool {
+        let mut at = own.0;
+        while at != END {
+            let subscription = &self.subscriptions[at as usize];
+            if self.topics[subscription.topic as usize].serial == topic {
+                return true;
+            }
+            at = subscription.next;
+        }
+        false
     }
 
     /// The session's subscription to this topic, found along its list.
@@ -233,7 +343,9 @@ impl SubscriberTable {
                 !entry.subscribers.is_empty() || entry.queued > 0,
                 "an unused topic was kept"
             );
-            assert_eq!(self.names.get(&entry.name), Some(&(id as TopicId)));
+            let same_form = |other: &TopicId| self.topics[*other as usize].form == entry.form;
+            let found: Vec<_> = self.forms(&entry.name).filter(same_form).collect();
+            assert_eq!(found, [id as TopicId], "each form of a topic has one entry");
             for (position, subscriber) in entry.subscribers.iter().enumerate() {
                 let subscription = &self.subscriptions[subscriber.subscription as usize];
                 assert_eq!(subscription.topic as usize, id);
@@ -242,6 +354,7 @@ impl SubscriberTable {
             total += entry.subscribers.len();
         }
         assert_eq!(total, self.subscriptions.len());
-        assert_eq!(self.names.len(), self.topics.len());
+        let forms = self.names.keys().map(|topic| self.forms(topic).count());
+        assert_eq!(forms.sum::<usize>(), self.topics.len());
     }
 }

@@ -4,6 +4,11 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+/// Tells a topic of a shard from all that were there before it under the same name or
+/// in the same place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TopicSerial(pub(crate) u64);
+
 /// The address of a publication: a name shared by reference, also between shards.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Topic(Arc<str>);
@@ -12,6 +17,16 @@ impl Topic {
     /// A topic of this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Topic(name.into())
+    }
+
+    /// The beginning of the names that built-in handlers have for topics of their own, such
+    /// as the audience of a path. Clients can neither join these nor publish to them by
+    /// name.
+    pub const RESERVED: &'static str = "corecast:";
+
+    /// Whether a name is one of those.
+    pub fn is_reserved(name: &str) -> bool {
+        name.starts_with(Topic::RESERVED)
     }
 
     /// Its name.

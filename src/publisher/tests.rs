@@ -35,7 +35,11 @@ fn number(message: &ShardMessage) -> u32 {
         panic!("not a publication: {message:?}");
     };
     assert_eq!(publication.origin, Participant::Outside);
-    u32::from_be_bytes(publication.message.payload()[..].try_into().unwrap())
+    u32::from_be_bytes(
+        publication.content.frame().payload()[..]
+            .try_into()
+            .unwrap(),
+    )
 }
 
 /// Takes up to `budget` publications.

@@ -27,6 +27,7 @@ use super::{Server, ServerHandle};
 use crate::config::Steer;
 use crate::error::StartError;
 use crate::fan_out_semaphore::{FanOutPermit, FanOutSemaphore};
+use crate::handler::write_form;
 use crate::handover::Inherited;
 use crate::hub::{Hub, ShardMessage};
 use crate::listeners::{Listeners, ShardListener, listen};
@@ -212,7 +213,8 @@ impl Starter {
         let now = Instant::now();
         let room = usize::try_from(self.descriptors).unwrap_or(usize::MAX);
         let expected_sessions = config.max_sessions_per_shard.min(room);
-        let hub = Hub::new(end, config.ring_capacity, Arc::clone(&metrics));
+        let mut hub = Hub::new(end, config.ring_capacity, Arc::clone(&metrics));
+        hub.write_forms_with(write_form);
         let routes = routes
             .iter()
             .map(|route| ShardRoute::new(route, config))

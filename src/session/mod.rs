@@ -36,7 +36,9 @@
 //!   [`Reading::Due`]; it is never forgotten.
 
 mod close;
+mod errand;
 mod expiries;
+mod latest;
 mod publishing;
 mod rates;
 mod receive;

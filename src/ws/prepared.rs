@@ -55,6 +55,11 @@ impl PreparedFrame {
         ))
     }
 
+    /// The same in memory of its own, where it may be a part of a larger one.
+    pub(crate) fn to_owned_memory(&self) -> PreparedFrame {
+        PreparedFrame(Bytes::copy_from_slice(&self.0))
+    }
+
     /// The bytes to send.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
@@ -85,6 +90,11 @@ impl PreparedFrame {
     /// The message's payload, which shares the memory of the frame.
     pub fn payload(&self) -> Bytes {
         self.0.slice(self.header().1..)
+    }
+
+    /// The same, borrowed.
+    pub(crate) fn payload_bytes(&self) -> &[u8] {
+        &self.0[self.header().1..]
     }
 
     /// The header, and its length.

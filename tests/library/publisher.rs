@@ -36,7 +36,7 @@ impl Handler for Listener {
     }
 
     fn message(&mut self, (): &mut (), message: Message<'_>, ctx: &mut Context<'_>) {
-        ctx.publish(&self.topic, message.into());
+        ctx.publish(&self.topic, PreparedFrame::from(message));
     }
 }
 

@@ -1,5 +1,5 @@
 //! How sessions of Phoenix clients begin and end: versions, subprotocols, the
-//! drain, the idle limit, another path, and worlds apart from each other.
+//! drain, the idle limit, another path, and topics that are one name space.
 //!
 //! How: raw clients on each driver, with whole handshakes and close frames.
 
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::support::client::{Client, PING, request, request_with};
 use crate::support::on_each_driver;
-use crate::support::phoenix::{connect, expect_heartbeat, hear_all, join, say};
-use serde_json::json;
+use crate::support::phoenix::{connect, error, expect_heartbeat, hear, hear_all, join, say};
+use serde_json::{Value, json};
 
 #[test]
 fn a_version_that_is_not_spoken_is_refused() {
@@ -107,8 +107,10 @@ fn silence_ends_a_session_unless_heartbeats_break_it() {
     });
 }
 
+/// Topics are one name space: a push on one route reaches those that have joined the
+/// topic on another.
 #[test]
-fn routes_are_worlds_of_their_own() {
+fn a_topic_is_the_same_on_all_routes() {
     let options = ["--shards", "1", "--route", "/live/{name}=phoenix"];
     on_each_driver(&options, |server| {
         let path = |name: &str| format!("/live/{name}?vsn=2.0.0");
@@ -122,6 +124,18 @@ fn routes_are_worlds_of_their_own() {
         say(&mut here[0], json!(["j", "1", "t", "e", {}]));
         hear_all(&mut here[0], 2);
         hear_all(&mut here[1], 1);
-        expect_heartbeat(there);
+        hear_all(there, 1);
+    });
+}
+
+/// The audience of a path belongs to its handler: it cannot be joined by name.
+#[test]
+fn a_topic_of_another_handler_cannot_be_joined() {
+    on_each_driver(&["--shards", "1"], |server| {
+        let client = &mut connect(server.address);
+        let topic = "corecast:broadcast:/broadcast";
+        say(client, json!(["j", "1", topic, "phx_join", {}]));
+        let answer = error(Value::Null, "1", topic, "unmatched topic");
+        assert_eq!(hear(client), answer);
     });
 }

@@ -16,6 +16,7 @@ mod route_beside_page;
 mod session_limits;
 mod session_rates;
 mod sources;
+mod topics;
 mod trusted_proxy;
 mod unix_sockets;
 mod vanishing_clients;

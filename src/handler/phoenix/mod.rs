@@ -10,9 +10,9 @@
 //!
 //! # Invariants worth naming
 //!
-//! - A publication is written at most once for each version of the protocol,
-//!   and only for versions that a session of this process has spoken. Each
-//!   version has a topic of its own in the hub.
+//! - A push is written once, in the version of the session it comes from; for the other
+//!   one, and for other protocols, the hub of each shard writes it where a session there
+//!   has subscribed in that form.
 //! - A binary push goes to sessions of version 2 only: version 1 cannot say it.
 //! - References go back with the type they came with.
 //! - A session's entry in a topic is 24 bytes here and 24 in the hub.
@@ -33,7 +33,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -47,11 +46,11 @@ pub use version::Version;
 use super::built_in::{BuiltIn, Settings};
 use super::gated::check_token;
 use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
-use crate::access::{TopicRule, Verifier};
+use crate::access::{Access, AccessSettings};
 use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError};
 use crate::latest::{Latest, View};
 use crate::presence::{Change, Presences};
-use crate::publication::Topic;
+use crate::publication::{Content, Form, Topic};
 use crate::upgrade::{Refusal, Request};
 use crate::ws::{CloseCode, Message, PreparedFrame};
 
@@ -69,7 +68,7 @@ const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
 /// use corecast::handler::{Phoenix, PhoenixConfig};
 /// use corecast::server::Server;
 ///
-/// let phoenix = Phoenix::new("live", &PhoenixConfig::default())?;
+/// let phoenix = Phoenix::new(&PhoenixConfig::default())?;
 /// let server = Server::new(Config::default())?
 ///     .route("/live/websocket", move || phoenix.handler())?;
 /// # let _ = server;
@@ -80,64 +79,53 @@ pub struct Phoenix(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    access: Arc<Latest<Access>>,
+    rights: Arc<Latest<Rights>>,
     /// Which clients may push on this route at most.
     publish: PublishPolicy,
-    /// The prefix of the topics' names in the hub, for each version.
-    prefixes: [String; 2],
-    /// The versions that any session has spoken.
-    spoken: [AtomicBool; 2],
 }
 
 /// The rights of sessions, from their next join on.
 #[derive(Debug)]
-struct Access {
+struct Rights {
     max_topics_per_socket: usize,
-    /// At least one; the first that matches counts.
-    rules: Vec<TopicRule>,
-    verifier: Option<Verifier>,
+    access: Access,
 }
 
-impl Access {
+impl Rights {
     /// Reads the key for tokens, if one is named.
-    fn new(config: &PhoenixConfig) -> Result<Self, TableError> {
-        let verifier = config.token.as_ref().map(Verifier::new).transpose();
-        Ok(Access {
+    fn new(config: &PhoenixConfig, shared: &AccessSettings) -> Result<Self, TableError> {
+        Ok(Rights {
             max_topics_per_socket: config.max_topics_per_socket,
-            rules: match &config.topics[..] {
-                [] => vec![TopicRule::for_all()],
-                rules => rules.to_vec(),
-            },
-            verifier: verifier.map_err(|problem| TableError::new("token", problem))?,
+            access: Access::new(&config.access(shared))?,
         })
     }
 }
 
 impl Phoenix {
-    /// Channels whose topics are their own: those of another `name` do not hear
-    /// of them.
+    /// Channels over the topics of the server, which have one name space: a publication
+    /// by another handler or a [`Publisher`](crate::publisher::Publisher) to the topic
+    /// `room:lobby` reaches the clients that have joined `room:lobby`.
     ///
     /// # Errors
     /// When a setting cannot stand, or the key for tokens cannot be read.
-    pub fn new(name: &str, config: &PhoenixConfig) -> Result<Self, ConfigError> {
+    pub fn new(config: &PhoenixConfig) -> Result<Self, ConfigError> {
+        let alone = AccessSettings::default();
         let made = config
-            .check()
-            .and_then(|()| Phoenix::make(name, config, None));
+            .check(&alone)
+            .and_then(|()| Phoenix::make(config, &alone, None));
         made.map_err(|TableError { path, problem }| {
             ConfigError::new(format!("phoenix.{path}"), problem)
         })
     }
 
     fn make(
-        name: &str,
         config: &PhoenixConfig,
+        shared: &AccessSettings,
         publish: Option<PublishPolicy>,
     ) -> Result<Self, TableError> {
         Ok(Phoenix(Arc::new(Shared {
-            access: Latest::new(Access::new(config)?),
+            rights: Latest::new(Rights::new(config, shared)?),
             publish: publish.unwrap_or_default(),
-            prefixes: [format!("phoenix1:{name}:"), format!("phoenix2:{name}:")],
-            spoken: Default::default(),
         })))
     }
 
@@ -146,11 +134,12 @@ impl Phoenix {
     ///
     /// # Errors
     /// When the key for tokens cannot be read.
-    fn read_anew(config: &Config) -> Result<Access, ConfigError> {
+    fn read_anew(config: &Config) -> Result<Rights, ConfigError> {
+        let shared = AccessSettings::of(config)?;
         let table = config.handlers.get(Self::NAME).cloned().unwrap_or_default();
         let read = table.read::<PhoenixConfig>().and_then(|settings| {
-            settings.check()?;
-            Access::new(&settings)
+            settings.check(&shared)?;
+            Rights::new(&settings, &shared)
         });
         read.map_err(|TableError { path, problem }| {
             ConfigError::new(format!("handlers.{}.{path}", Self::NAME), problem)
@@ -159,19 +148,18 @@ impl Phoenix {
 
     /// Takes up what was read anew, for every join from now on. Topics that are joined
     /// stay joined, with what their sessions may do there.
-    fn take_up(&self, access: Access) {
-        self.0.access.replace(access);
+    fn take_up(&self, rights: Rights) {
+        self.0.rights.replace(rights);
     }
 
     /// The handler of one shard.
     pub fn handler(&self) -> PhoenixHandler {
         PhoenixHandler {
             shared: Arc::clone(&self.0),
-            access: self.0.access.view(),
+            rights: self.0.rights.view(),
             presences: Presences::default(),
             unsaid: VecDeque::new(),
             next_presence: RandomState::new().hash_one(()),
-            name: String::new(),
             text: String::new(),
         }
     }
@@ -183,18 +171,26 @@ impl BuiltIn for Phoenix {
     const IS_LIVE: bool = true;
     type Settings = PhoenixConfig;
 
-    fn check_route(route: &RouteSetting, settings: &PhoenixConfig) -> Result<(), String> {
-        check_token(settings.token.as_ref(), route)
+    fn check_route(
+        route: &RouteSetting,
+        settings: &PhoenixConfig,
+        access: &AccessSettings,
+    ) -> Result<(), String> {
+        check_token(settings.access(access).token.as_ref(), route)
     }
 
-    fn factory(route: &RouteSetting, settings: &PhoenixConfig) -> Result<RouteFactory, TableError> {
-        let phoenix = Phoenix::make(&route.path, settings, route.publish)?;
+    fn factory(
+        route: &RouteSetting,
+        settings: &PhoenixConfig,
+        access: &AccessSettings,
+    ) -> Result<RouteFactory, TableError> {
+        let phoenix = Phoenix::make(settings, access, route.publish)?;
         let renewed = phoenix.clone();
         let mut factory = RouteFactory::new(move || phoenix.handler());
         factory.renew = Some(Arc::new(move |config| {
-            let access = Phoenix::read_anew(config)?;
+            let rights = Phoenix::read_anew(config)?;
             let phoenix = renewed.clone();
-            Ok(Box::new(move || phoenix.take_up(access)))
+            Ok(Box::new(move || phoenix.take_up(rights)))
         }));
         Ok(factory)
     }
@@ -204,16 +200,14 @@ impl BuiltIn for Phoenix {
 #[derive(Debug)]
 pub struct PhoenixHandler {
     shared: Arc<Shared>,
-    access: View<Access>,
+    rights: View<Rights>,
     /// The members of each topic, on all shards.
     presences: Presences,
     /// Encoded differences that found no room yet: of one topic at most.
-    unsaid: VecDeque<(Topic, PreparedFrame)>,
+    unsaid: VecDeque<(Topic, Form, PreparedFrame)>,
     /// The reference of the next presence. It begins at random, so that neither
     /// another shard nor the next run gives the same.
     next_presence: u64,
-    /// A topic's name in the hub, while one is looked for.
-    name: String,
     /// The message being written.
     text: String,
 }
@@ -256,13 +250,8 @@ impl Handler for PhoenixHandler {
 
     fn open(&mut self, request: &Request, _ctx: &mut Context<'_>) -> PhoenixSession {
         let version = Version::asked_for(request).unwrap_or(Version::V1);
-        let spoken = &self.shared.spoken[version.index()];
-        // Written once; read for each publication.
-        if !spoken.load(Ordering::Relaxed) {
-            spoken.store(true, Ordering::SeqCst);
-        }
-        self.access.refresh();
-        let verifier = self.access.verifier.as_ref();
+        self.rights.refresh();
+        let verifier = self.rights.access.verifier.as_ref();
         PhoenixSession {
             version,
             channels: Channels::default(),
@@ -296,8 +285,7 @@ impl Handler for PhoenixHandler {
             // Clients send heartbeats.
             .server_pings(false);
         // Asked again after a reload, and not by a session.
-        let access = self.shared.access.get();
-        match access.rules.iter().any(|rule| rule.presence) {
+        match self.shared.rights.get().access.has_presences() {
             true => policy.tick_interval(PRESENCE_INTERVAL),
             false => policy,
         }
@@ -359,6 +347,17 @@ impl PhoenixHandler {
             .for_each(|change| self.presences.apply(change));
         ctx.tell_others(changes);
     }
+}
+
+/// Writes a publication for sessions of the version whose form it is.
+pub(super) fn write_form(
+    version: Version,
+    topic: &str,
+    content: &Content,
+    out: &mut String,
+) -> Option<PreparedFrame> {
+    outgoing::publication(version, topic, content.event(), content.data(), out)
+        .map(|(frame, _)| frame)
 }
 
 /// The token a client connects with: the socket's param, or what it offers as a

@@ -1,9 +1,11 @@
 //! Messages to clients, in either version.
 
-use super::incoming::Payload;
+use std::ops::Range;
+
 use super::reference::Reference;
 use super::version::Version;
-use crate::json::write_text;
+use crate::json::{json_of_text, write_text};
+use crate::publication::Data;
 use crate::ws::PreparedFrame;
 
 /// The first byte of a binary broadcast.
@@ -56,50 +58,62 @@ impl Outgoing<'_> {
     }
 }
 
-/// A message to all in a topic, as a frame for those that speak `version`. `None` if it
-/// cannot be said in it: the first has no binary messages.
-pub(super) fn broadcast(
+/// A publication as it is written for sessions of `version`, and the place of its data in
+/// the frame. `None` if it cannot be said: the first version has no binary messages, and
+/// the second none whose names are longer than 255 bytes.
+pub(super) fn publication(
     version: Version,
     topic: &str,
     event: &str,
-    payload: Payload<'_>,
+    data: Data<'_>,
     out: &mut String,
-) -> Option<PreparedFrame> {
-    match (version, payload) {
-        (_, Payload::Json(json)) => {
-            Outgoing {
-                join_ref: Reference::None,
-                reference: Reference::None,
-                topic,
-                event,
-                payload: &[json.get()],
-            }
-            .write(version, out);
-            Some(PreparedFrame::text(out))
+) -> Option<(PreparedFrame, Range<usize>)> {
+    let quoted;
+    let json = match (version, data) {
+        (_, Data::Json(json)) => json,
+        (_, Data::Text(text)) => {
+            quoted = json_of_text(text);
+            &quoted
         }
-        (Version::V1, Payload::Binary(_)) => None,
-        (Version::V2, Payload::Binary(data)) => {
-            // Both came in a binary push, where they have lengths of one byte.
-            let (topic_len, event_len) = (
-                u8::try_from(topic.len()).ok()?,
-                u8::try_from(event.len()).ok()?,
-            );
-            let bytes = [
-                &[BROADCAST, topic_len, event_len],
-                topic.as_bytes(),
-                event.as_bytes(),
-                data,
-            ]
-            .concat();
-            Some(PreparedFrame::binary(&bytes))
-        }
-    }
+        (Version::V1, Data::Binary(_)) => return None,
+        (Version::V2, Data::Binary(data)) => return binary_publication(topic, event, data),
+    };
+    let message = Outgoing {
+        join_ref: Reference::None,
+        reference: Reference::None,
+        topic,
+        event,
+        payload: &[json],
+    };
+    message.write(version, out);
+    let frame = PreparedFrame::text(out);
+    let end = frame.len() - version.after_payload().len();
+    Some((frame, end - json.len()..end))
+}
+
+fn binary_publication(
+    topic: &str,
+    event: &str,
+    data: &[u8],
+) -> Option<(PreparedFrame, Range<usize>)> {
+    let (topic_len, event_len) = (
+        u8::try_from(topic.len()).ok()?,
+        u8::try_from(event.len()).ok()?,
+    );
+    let bytes = [
+        &[BROADCAST, topic_len, event_len],
+        topic.as_bytes(),
+        event.as_bytes(),
+        data,
+    ]
+    .concat();
+    let frame = PreparedFrame::binary(&bytes);
+    let place = frame.len() - data.len()..frame.len();
+    Some((frame, place))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-
     use super::*;
 
     fn reply(version: Version) -> String {
@@ -125,19 +139,30 @@ mod tests {
     }
 
     #[test]
-    fn broadcasts_are_written_for_each_version_if_it_can_say_them() {
-        let json: &RawValue = serde_json::from_str("{\"a\": 1}").unwrap();
+    fn publications_are_written_for_each_version_if_it_can_say_them() {
         let mut text = String::new();
-        let mut frame = |version, payload| broadcast(version, "t", "e", payload, &mut text);
-        let json = Payload::Json(json);
-        let expected = PreparedFrame::text(r#"[null,null,"t","e",{"a": 1}]"#);
-        assert_eq!(frame(Version::V2, json), Some(expected));
-        let expected =
-            PreparedFrame::text(r#"{"topic":"t","event":"e","payload":{"a": 1},"ref":null}"#);
-        assert_eq!(frame(Version::V1, json), Some(expected));
-        let bytes = Payload::Binary(&[9, 8]);
+        let mut frame = |version, data| {
+            let (frame, place) = publication(version, "t", "e", data, &mut text)?;
+            Some((frame.clone(), frame.as_bytes()[place].to_vec()))
+        };
+        let written = |text: &str, data: &str| Some((PreparedFrame::text(text), data.into()));
+        let (json, text, bytes) = (
+            Data::Json("{\"a\": 1}"),
+            Data::Text("say \"hi\""),
+            Data::Binary(&[9, 8]),
+        );
+        assert_eq!(
+            frame(Version::V2, json),
+            written(r#"[null,null,"t","e",{"a": 1}]"#, r#"{"a": 1}"#)
+        );
+        let object = r#"{"topic":"t","event":"e","payload":{"a": 1},"ref":null}"#;
+        assert_eq!(frame(Version::V1, json), written(object, r#"{"a": 1}"#));
+        assert_eq!(
+            frame(Version::V2, text),
+            written(r#"[null,null,"t","e","say \"hi\""]"#, r#""say \"hi\"""#)
+        );
         let expected = PreparedFrame::binary(b"\x02\x01\x01te\x09\x08");
-        assert_eq!(frame(Version::V2, bytes), Some(expected));
+        assert_eq!(frame(Version::V2, bytes), Some((expected, vec![9, 8])));
         assert_eq!(frame(Version::V1, bytes), None);
     }
 }

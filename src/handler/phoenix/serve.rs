@@ -1,21 +1,17 @@
 //! The effects of a message.
 
-use std::sync::atomic::Ordering;
-
 use super::answer::Denied;
-use super::channels::{Channel, May};
+use super::channels::Channel;
 use super::incoming::{Incoming, Payload};
 use super::join_payload::JoinPayload;
 use super::outgoing;
 use super::reference::Reference;
 use super::version::Version;
 use super::{PhoenixHandler, PhoenixSession};
-use crate::access::Claims;
-use crate::config::{JoinPolicy, PublishPolicy};
+use crate::access::{Access, Claims, May};
 use crate::handler::Context;
+use crate::publication::{Content, Data};
 
-/// Longest name of a topic that may be joined, in bytes.
-const MAX_TOPIC_BYTES: usize = 1_024;
 /// The topic of messages about the connection itself. It cannot be joined.
 const SYSTEM_TOPIC: &str = "phoenix";
 
@@ -39,11 +35,10 @@ impl PhoenixHandler {
         if message.topic == SYSTEM_TOPIC && message.event == "heartbeat" {
             return self.reply(session.version, Reference::None, message, Ok(()), ctx);
         }
-        self.set_name(session.version, &message.topic);
         if message.event == "phx_join" {
             return self.join(session, message, ctx);
         }
-        let Some(channel) = session.channels.get(&self.name) else {
+        let Some(channel) = session.channels.get(&message.topic) else {
             return self.serve_unjoined(session, message, ctx);
         };
         // Said to a join that is over; its answer would confuse the next one.
@@ -88,8 +83,8 @@ impl PhoenixHandler {
         message: &Incoming<'_>,
         ctx: &mut Context<'_>,
     ) {
-        self.access.refresh();
-        let before = session.channels.remove(&self.name);
+        self.rights.refresh();
+        let before = session.channels.remove(&message.topic);
         let granted = self.may_join(session, message, ctx);
         if let Ok(Grant { may, ends_at, .. }) = granted {
             if let Some(at) = ends_at {
@@ -98,8 +93,8 @@ impl PhoenixHandler {
             let topic = match &before {
                 Some(before) => before.topic.clone(),
                 None => {
-                    let topic = ctx.topic(&self.name);
-                    ctx.subscribe(&topic);
+                    let topic = ctx.topic(&message.topic);
+                    ctx.subscribe_in(&topic, session.version.form());
                     topic
                 }
             };
@@ -134,47 +129,26 @@ impl PhoenixHandler {
         ctx: &Context<'_>,
     ) -> Result<Grant, Denied> {
         let topic = &*message.topic;
-        let mut rules = self.access.rules.iter();
-        let rule = rules
-            .find(|rule| rule.pattern.matches(topic))
-            .filter(|_| topic != SYSTEM_TOPIC)
-            .ok_or(Denied::UnmatchedTopic)?;
-        if topic.len() > MAX_TOPIC_BYTES {
+        let rule = self.rights.access.rule_of(topic);
+        let rule = rule.filter(|_| topic != SYSTEM_TOPIC);
+        let rule = rule.ok_or(Denied::UnmatchedTopic)?;
+        if topic.len() > Access::MAX_TOPIC_BYTES {
             return Err(Denied::TopicTooLong);
         }
-        if session.channels.len() >= self.access.max_topics_per_socket {
+        if session.channels.len() >= self.rights.max_topics_per_socket {
             return Err(Denied::TooManyTopics);
         }
         // Nothing of the payload is needed where any session may join unseen, and
         // publish or not whatever its token says.
-        let publish = rule.publish.stricter(self.shared.publish);
-        let needs_token = rule.join == JoinPolicy::Token || publish == PublishPolicy::Token;
-        let payload = match needs_token || rule.presence {
+        let limit = self.shared.publish;
+        let is_asked = Access::needs_token(rule, limit) || rule.presence;
+        let payload = match is_asked {
             true => JoinPayload::parse(message.payload),
             false => JoinPayload::default(),
         };
-        let claims = match needs_token || rule.presence {
-            true => self.claims(session, &payload),
-            false => None,
-        };
-        let may_join = match rule.join {
-            JoinPolicy::Everyone => true,
-            JoinPolicy::Token => claims.as_ref().is_some_and(|claims| claims.allow(topic)),
-            JoinPolicy::Nobody => false,
-        };
-        if !may_join {
-            return Err(Denied::Unauthorized);
-        }
-        let may = May {
-            publish: match publish {
-                PublishPolicy::Everyone => true,
-                PublishPolicy::Token => claims
-                    .as_ref()
-                    .is_some_and(|claims| claims.allow_publishing(topic)),
-                PublishPolicy::Nobody => false,
-            },
-            hear_itself: rule.echo,
-        };
+        let claims = is_asked.then(|| self.claims(session, &payload)).flatten();
+        let may = Access::grant(rule, limit, topic, claims.as_ref());
+        let may = may.ok_or(Denied::Unauthorized)?;
         let ends_at = claims.as_ref().and_then(Claims::ends_session_at);
         let holder = claims.and_then(|claims| claims.sub);
         let presence = match rule.presence {
@@ -197,7 +171,7 @@ impl PhoenixHandler {
     /// The claims of the token of a session that joins, if it has a good one.
     fn claims(&self, session: &PhoenixSession, payload: &JoinPayload) -> Option<Claims> {
         let token = payload.token.as_deref().or(session.token.as_deref())?;
-        self.access.verifier.as_ref()?.verify(token)
+        self.rights.access.claims(token)
     }
 
     fn leave(
@@ -206,7 +180,7 @@ impl PhoenixHandler {
         message: &Incoming<'_>,
         ctx: &mut Context<'_>,
     ) {
-        let Some(left) = session.channels.remove(&self.name) else {
+        let Some(left) = session.channels.remove(&message.topic) else {
             return;
         };
         ctx.unsubscribe(&left.topic);
@@ -224,39 +198,36 @@ impl PhoenixHandler {
         message: &Incoming<'_>,
         ctx: &mut Context<'_>,
     ) {
-        let Incoming {
-            topic,
-            event,
-            payload,
-            ..
-        } = message;
-        for to in Version::ALL {
-            if !self.is_spoken(to) {
-                continue;
-            }
-            let Some(frame) = outgoing::broadcast(to, topic, event, *payload, &mut self.text)
-            else {
-                continue;
-            };
-            if to != version {
-                self.set_name(to, topic);
-                let topic = ctx.topic(&self.name);
-                ctx.publish(&topic, frame);
-            } else if channel.may.hear_itself {
-                ctx.publish(channel.topic, frame);
-            } else {
-                ctx.publish_to_others(channel.topic, frame);
-            }
-        }
+        let data = match message.payload {
+            Payload::Json(json) => Data::Json(json.get()),
+            Payload::Binary(bytes) => Data::Binary(bytes),
+        };
+        let written = outgoing::publication(
+            version,
+            &message.topic,
+            &message.event,
+            data,
+            &mut self.text,
+        );
+        let Some((frame, place)) = written else {
+            debug_assert!(false, "what came in a version can be said in it");
+            return;
+        };
+        let content = Content::in_form(version.form(), frame, place, data);
+        let content = content.with_event(&message.event);
+        match channel.may.hear_itself {
+            true => ctx.publish(channel.topic, content),
+            false => ctx.publish_to_others(channel.topic, content),
+        };
     }
 
     /// Tells the subscribers on this shard which members came and went since the last
     /// time, as far as there is room; the rest with the next tick.
     pub(super) fn say_what_changed(&mut self, ctx: &mut Context<'_>) {
         loop {
-            while let Some((topic, frame)) = self.unsaid.pop_front() {
-                if ctx.publish_here(&topic, frame.clone()).is_full() {
-                    return self.unsaid.push_front((topic, frame));
+            while let Some((topic, form, frame)) = self.unsaid.pop_front() {
+                if ctx.publish_here_in(&topic, form, frame.clone()).is_full() {
+                    return self.unsaid.push_front((topic, form, frame));
                 }
             }
             let Some((topic, difference)) = self.presences.take_difference() else {
@@ -268,31 +239,19 @@ impl PhoenixHandler {
 
     /// Writes a difference for each version that is spoken in its topic here.
     fn write_difference(&mut self, topic: &str, difference: &str, ctx: &Context<'_>) {
-        let Ok(payload) = serde_json::from_str(difference) else {
-            debug_assert!(false, "a difference is JSON");
+        let Some(here) = ctx.topic_here(topic) else {
             return;
         };
         for version in Version::ALL {
-            self.set_name(version, topic);
-            let Some(here) = ctx.topic_here(&self.name) else {
+            let form = version.form();
+            if !ctx.has_form_here(topic, form) {
                 continue;
-            };
-            let (event, payload) = ("presence_diff", Payload::Json(payload));
-            let frame = outgoing::broadcast(version, topic, event, payload, &mut self.text);
-            self.unsaid.extend(frame.map(|frame| (here, frame)));
+            }
+            let (event, data) = ("presence_diff", Data::Json(difference));
+            let written = outgoing::publication(version, topic, event, data, &mut self.text);
+            let unsaid = written.map(|(frame, _)| (here.clone(), form, frame));
+            self.unsaid.extend(unsaid);
         }
-    }
-
-    /// Whether a session of this process has ever spoken this version.
-    fn is_spoken(&self, version: Version) -> bool {
-        self.shared.spoken[version.index()].load(Ordering::Relaxed)
-    }
-
-    /// Notes what a topic is called in the hub.
-    fn set_name(&mut self, version: Version, topic: &str) {
-        self.name.clear();
-        self.name.push_str(&self.shared.prefixes[version.index()]);
-        self.name.push_str(topic);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The versions of the protocol, and how a client asks for one.
 
 use super::incoming::Incoming;
+use crate::publication::Form;
 use crate::upgrade::{Refusal, Request};
 use crate::ws::Message;
 
@@ -14,11 +15,22 @@ pub enum Version {
 }
 
 impl Version {
-    /// Both, in the order in which they index.
     pub(super) const ALL: [Version; 2] = [Version::V1, Version::V2];
 
-    pub(super) fn index(self) -> usize {
-        self as usize
+    /// The form in which sessions of this version get publications.
+    pub(super) fn form(self) -> Form {
+        match self {
+            Version::V1 => Form::PhoenixV1,
+            Version::V2 => Form::PhoenixV2,
+        }
+    }
+
+    /// The text that stands after the payload of a publication.
+    pub(super) fn after_payload(self) -> &'static str {
+        match self {
+            Version::V1 => r#","ref":null}"#,
+            Version::V2 => "]",
+        }
     }
 
     /// The version a client asks for with `vsn`, as in `2.0.0`. Of several the
