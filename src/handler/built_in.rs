@@ -204,6 +204,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The names of those whose settings a running server takes anew.
+#[cfg(feature = "cli")]
 pub(crate) fn live_names() -> impl Iterator<Item = &'static str> {
     ALL.iter()
         .filter(|entry| entry.is_live)
