@@ -57,6 +57,33 @@ ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(e
 image: static ## Make the container image corecast from target/static, with docker or podman (ENGINE=…)
 	$(ENGINE) build --tag corecast --target prebuilt --file tools/deploy/Dockerfile $(TARGET)/static
 
+# The programs in a package; others than those of `make static` for a test: PROGRAMS=target/release.
+PROGRAMS ?=
+PACKED = $(or $(PROGRAMS),$(TARGET)/static)
+VERSION = $(shell awk -F '"' '/^version = / { print $$2; exit }' Cargo.toml)
+CARGO_DEB := 3.8.0
+DEB_TOOL ?= $(TARGET)/tools/bin/cargo-deb
+
+.PHONY: deb
+deb: $(if $(PROGRAMS),,static) ## Make a Debian package of the programs, the unit and the documents: target/dist/*.deb
+	@if [ "$$($(DEB_TOOL) --version 2>&1)" != 'cargo-deb $(CARGO_DEB)' ]; then \
+		$(CARGO) install cargo-deb --version $(CARGO_DEB) --locked --force --root $(TARGET)/tools; fi
+	@mkdir -p target/deb $(TARGET)/dist
+	@cp -f $(PACKED)/corecast $(PACKED)/corecast-load target/deb/
+	@sed 's|/usr/local/bin/|/usr/bin/|g' tools/deploy/corecast.service >target/deb/corecast.service
+	@$(DEB_TOOL) --package corecast --no-build --no-strip $(ARGS) --output $(TARGET)/dist/
+
+.PHONY: dist
+dist: $(if $(PROGRAMS),,static) ## Make a tarball of the programs, the files of a deployment and the documents: target/dist/*.tar.gz
+	@name=corecast-$(VERSION)-$(HOST); folder=$(TARGET)/dist/$$name; \
+	rm -rf "$$folder"; mkdir -p "$$folder/tools"; \
+	cp -f $(PACKED)/corecast $(PACKED)/corecast-load "$$folder/"; \
+	cp -r README.md CHANGELOG.md SECURITY.md LICENSE LICENSE-MIT LICENSE-APACHE docs sysctl "$$folder/"; \
+	cp -r tools/deploy tools/sysctl "$$folder/tools/"; \
+	tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$$(git log -1 --format=%ct 2>/dev/null || echo 0)" \
+		-czf "$$folder.tar.gz" -C $(TARGET)/dist "$$name"; \
+	rm -rf "$$folder"; ls -l "$$folder.tar.gz"
+
 .PHONY: isolated-load
 isolated-load: build ## Load a server from network namespaces with addresses of their own; ARGS='--generators 4'
 	@tools/deploy/isolated-load --binaries $(TARGET)/release --output $(TARGET)/isolated-load $(ARGS)

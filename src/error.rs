@@ -55,6 +55,16 @@ pub enum StartError {
         #[source]
         error: io::Error,
     },
+    /// The Unix socket cannot be listened on.
+    #[error("cannot listen on unix:{path}: {error}; {}", unix_remedy(error))]
+    #[non_exhaustive]
+    ListenUnix {
+        /// Its path.
+        path: String,
+        /// The kernel's error.
+        #[source]
+        error: io::Error,
+    },
     /// Another server listens on the address, and sharing it was not asked for.
     #[error(
         "another server listens on {address} already, and each would get a part of the \
@@ -87,6 +97,18 @@ pub enum StartError {
     /// A shard ended before it ran.
     #[error("a shard ended before it ran; its log says why")]
     ShardLost,
+}
+
+/// The remedy for a Unix socket that cannot be listened on.
+fn unix_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there, or the file is no socket: 'ss -lxp' says which; stop \
+             it, or choose another --listen-unix path"
+        }
+        io::ErrorKind::NotFound => "make its folder, as RuntimeDirectory= of a unit does",
+        _ => "let this user write into its folder, or choose another --listen-unix path",
+    }
 }
 
 fn listen_remedy(error: &io::Error, address: SocketAddr) -> String {

@@ -118,6 +118,7 @@ pub(crate) fn ended(reason: EndReason, peer: impl FnOnce() -> Option<SocketAddr>
         EndReason::PeerClosed
         | EndReason::Vanished
         | EndReason::HandlerClosed
+        | EndReason::TokenExpired
         | EndReason::Drained => return,
     };
     let Some(left_out) = ENDS[reason as usize].take(now()) else {

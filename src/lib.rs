@@ -99,6 +99,7 @@ pub mod config;
 #[cfg(feature = "control")]
 mod control;
 mod cpus;
+mod drain;
 pub mod error;
 mod failure_log;
 mod fan_out_semaphore;
@@ -202,6 +203,7 @@ pub mod sys;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod table;
+mod unix_listener;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod upgrade;

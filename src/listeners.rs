@@ -25,6 +25,7 @@ use crate::config::Endpoint;
 use crate::error::StartError;
 use crate::link::ListenSocket;
 use crate::sys::{self, DescriptorTables};
+use crate::unix_listener::{self, SocketFile};
 
 /// How long the kernel may list the sockets of a process that has ended.
 const LAST_OF_THE_KILLED: Duration = Duration::from_secs(5);
@@ -33,6 +34,8 @@ const LAST_OF_THE_KILLED: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Listeners {
     endpoints: Vec<Bound>,
+    /// After the endpoints, in their places.
+    unix: Vec<(Socket, SocketFile)>,
 }
 
 /// The sockets of one endpoint, in the order in which shards take them, one after
@@ -50,7 +53,8 @@ pub(crate) struct ShardListener {
     socket: Socket,
     /// The place of its endpoint among those of the server.
     place: usize,
-    address: SocketAddr,
+    /// Nothing for a Unix socket.
+    address: Option<SocketAddr>,
 }
 
 impl Listeners {
@@ -59,9 +63,17 @@ impl Listeners {
     /// endpoint.
     pub(crate) fn open(
         endpoints: &[Endpoint],
+        unix: &[String],
         shards: usize,
         mut inherited: Vec<Socket>,
     ) -> Result<Self, StartError> {
+        let open = |path: &String| {
+            unix_listener::open(path, &mut inherited).map_err(|error| StartError::ListenUnix {
+                path: path.clone(),
+                error,
+            })
+        };
+        let unix = unix.iter().map(open).collect::<Result<_, _>>()?;
         let mut taken: Vec<Vec<Socket>> = endpoints.iter().map(|_| Vec::new()).collect();
         // Those with a port first, or one without would take what is another's.
         for any_port in [false, true] {
@@ -73,10 +85,15 @@ impl Listeners {
         }
         let bound = endpoints.iter().zip(taken).map(|(endpoint, taken)| {
             let only_v6 = endpoint.is_beside_ipv4(endpoints);
-            Bound::open(*endpoint, only_v6, shards, taken)
+            let mut bound = Bound::open(*endpoint, only_v6, shards, taken)?;
+            // The kernel prefers them to the endpoint's own, and has connections in their
+            // queues.
+            let covered = inherited.extract_if(.., |socket| covers(*endpoint, only_v6, socket));
+            bound.sockets.extend(covered);
+            Ok(bound)
         });
-        let endpoints = bound.collect::<Result<_, _>>()?;
-        Ok(Listeners { endpoints })
+        let endpoints = bound.collect::<Result<_, StartError>>()?;
+        Ok(Listeners { endpoints, unix })
     }
 
     /// The endpoints, their ports resolved.
@@ -101,11 +118,15 @@ impl Listeners {
             for (index, socket) in bound.sockets.iter().enumerate() {
                 if index % shards == shard {
                     mine.push(socket.as_fd());
-                    places.push((place, bound.endpoint.address));
+                    places.push((place, Some(bound.endpoint.address)));
                 } else {
                     others.push(socket.as_fd());
                 }
             }
+        }
+        for (index, (socket, _)) in self.unix.iter().enumerate() {
+            mine.push(socket.as_fd());
+            places.push((self.endpoints.len() + index, None));
         }
         // The process owns them, and a shard uses only what it is given here.
         let parted = tables.part(&mine, &others).unwrap_or_else(|error| {
@@ -135,9 +156,13 @@ impl Listeners {
         Seen(self.endpoints.iter().map(seen).collect())
     }
 
-    pub(crate) fn into_sockets(self) -> Vec<Socket> {
+    /// The sockets, and the files of those that have one.
+    pub(crate) fn into_sockets(self) -> (Vec<Socket>, Vec<SocketFile>) {
         let endpoints = self.endpoints.into_iter();
-        endpoints.flat_map(|bound| bound.sockets).collect()
+        let (unix, mut files): (Vec<_>, Vec<_>) = self.unix.into_iter().unzip();
+        files.iter_mut().for_each(SocketFile::claim);
+        let sockets = endpoints.flat_map(|bound| bound.sockets).chain(unix);
+        (sockets.collect(), files)
     }
 }
 
@@ -193,6 +218,19 @@ fn take_standing_at(mut address: SocketAddr, inherited: &mut Vec<Socket>) -> Vec
     taken
 }
 
+/// Whether an inherited listener is at one of the addresses that an endpoint stands for:
+/// every address of the host.
+fn covers(endpoint: Endpoint, only_v6: bool, socket: &Socket) -> bool {
+    let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+    local.is_some_and(|local| {
+        let address = endpoint.address;
+        let has_ipv4 = address.is_ipv6() && !only_v6 && !sys::is_v6_only_by_default();
+        address.ip().is_unspecified()
+            && address.port() == local.port()
+            && (address.is_ipv4() == local.is_ipv4() || has_ipv4)
+    })
+}
+
 /// Makes a shard's listeners listen, and hands them to the runtime that this is
 /// called in. `mark` is the core whose connections they are to have.
 pub(crate) fn listen(
@@ -200,7 +238,11 @@ pub(crate) fn listen(
     backlog: u32,
     mark: Option<usize>,
 ) -> Result<Vec<ListenSocket>, StartError> {
-    let listen = |socket: Socket, place| {
+    let listen = |socket: Socket, place, is_unix| {
+        if is_unix {
+            sys::listen_unix(&socket, backlog)?;
+            return ListenSocket::new(socket, place);
+        }
         // Inherited ones keep the old mark otherwise.
         sys::prefer_core(&socket, mark)?;
         sys::listen(&socket, backlog)?;
@@ -210,8 +252,16 @@ pub(crate) fn listen(
         .into_iter()
         .map(|listener| {
             let address = listener.address;
-            listen(listener.socket, listener.place)
-                .map_err(|error| StartError::Listen { address, error })
+            let path = unix_listener::path_of(&listener.socket).unwrap_or_default();
+            listen(listener.socket, listener.place, address.is_none()).map_err(
+                |error| match address {
+                    Some(address) => StartError::Listen { address, error },
+                    None => StartError::ListenUnix {
+                        path: path.display().to_string(),
+                        error,
+                    },
+                },
+            )
         })
         .collect()
 }
@@ -332,31 +382,57 @@ mod tests {
     }
 
     fn open(endpoints: &[Endpoint], shards: usize, inherited: Vec<Socket>) -> Listeners {
-        Listeners::open(endpoints, shards, inherited).unwrap()
+        Listeners::open(endpoints, &[], shards, inherited).unwrap()
     }
 
     #[test]
     fn all_have_one_port_and_inherited_ones_come_first() {
         let first = open(&any_port(), 2, Vec::new());
         let resolved = first.endpoints();
-        let inherited: Vec<_> = first.into_sockets();
+        let inherited: Vec<_> = first.into_sockets().0;
         let names: Vec<_> = inherited.iter().flat_map(sys::inode).collect();
 
         let more = open(&any_port(), 3, inherited);
         assert_eq!(more.endpoints(), resolved);
-        let sockets = more.into_sockets();
+        let sockets = more.into_sockets().0;
         assert_eq!(sockets.len(), 3);
         assert_eq!(sys::inode(&sockets[1]).unwrap(), names[1]);
 
         let fewer = open(&resolved, 1, sockets);
-        assert_eq!(fewer.into_sockets().len(), 3, "none is closed");
+        assert_eq!(fewer.into_sockets().0.len(), 3, "none is closed");
+    }
+
+    #[test]
+    fn an_endpoint_of_every_address_takes_those_of_single_addresses() {
+        let first = open(&endpoints(&["127.0.0.1:0", "127.0.0.2:0"]), 2, Vec::new());
+        let (one, other) = (first.endpoints()[0], first.endpoints()[1]);
+        let port = one.address.port();
+        let names =
+            |sockets: &[Socket]| -> Vec<_> { sockets.iter().flat_map(sys::inode).collect() };
+        let inherited = first.into_sockets().0;
+        let kept = names(&inherited[..2]);
+
+        let every = endpoints(&[&format!("0.0.0.0:{port}")]);
+        let second = open(&every, 2, inherited);
+        assert_eq!(second.endpoints(), every);
+        let sockets = second.into_sockets().0;
+        assert_eq!(sockets.len(), 4, "two of its own, and not those of {other}");
+        assert_eq!(names(&sockets[2..]), kept);
+
+        // Again, and back.
+        let third = open(&every, 2, sockets);
+        assert_eq!(third.endpoints(), every);
+        let sockets = third.into_sockets().0;
+        assert_eq!(sockets.len(), 4, "they do not grow");
+        let back = open(&[one], 2, sockets).into_sockets().0;
+        assert_eq!(names(&back), kept);
     }
 
     #[test]
     fn listeners_of_another_address_are_not_taken() {
         let first = open(&any_port(), 1, Vec::new());
         let elsewhere = endpoints(&["127.0.0.2:0"]);
-        let second = open(&elsewhere, 1, first.into_sockets());
+        let second = open(&elsewhere, 1, first.into_sockets().0);
         assert_eq!(
             second.endpoints()[0].address.ip(),
             elsewhere[0].address.ip()
@@ -367,7 +443,7 @@ mod tests {
     fn each_endpoint_takes_its_own_of_the_inherited_ones() {
         let first = open(&endpoints(&["127.0.0.1:0", "127.0.0.2:0"]), 2, Vec::new());
         let resolved = first.endpoints();
-        let mut sockets = first.into_sockets();
+        let mut sockets = first.into_sockets().0;
         let names: Vec<_> = sockets.iter().flat_map(sys::inode).collect();
         sockets.reverse();
         let second = open(&resolved, 2, sockets);
@@ -380,13 +456,13 @@ mod tests {
 
         // Port 0 of the same address takes what is left, wherever it stands.
         let any = any_port()[0];
-        let third = open(&[any, resolved[0]], 2, second.into_sockets());
+        let third = open(&[any, resolved[0]], 2, second.into_sockets().0);
         let [any, known] = third.endpoints()[..] else {
             panic!("there are two");
         };
         assert_eq!(known, resolved[0]);
         assert_ne!(any.address.port(), known.address.port());
-        assert_eq!(third.into_sockets().len(), 4);
+        assert_eq!(third.into_sockets().0.len(), 4);
     }
 
     #[test]
@@ -406,12 +482,13 @@ mod tests {
             return;
         }
         // Alone again it must serve IPv4 too, and queued connections are kept.
-        let second = open(&both[..1], 2, first.into_sockets());
-        let sockets = second.into_sockets();
-        let kinds: Vec<_> = sockets.iter().map(|s| s.only_v6().unwrap()).collect();
-        assert_eq!(kinds, [true, true, false, false]);
+        let second = open(&both[..1], 2, first.into_sockets().0);
+        let sockets = second.into_sockets().0;
+        let kinds: Vec<_> = sockets.iter().map(|s| s.only_v6().ok()).collect();
+        let [only, dual, ipv4] = [Some(true), Some(false), None];
+        assert_eq!(kinds, [only, only, dual, dual, ipv4, ipv4]);
         let third = open(&both[..1], 2, sockets);
-        assert_eq!(third.into_sockets().len(), 4, "they do not grow");
+        assert_eq!(third.into_sockets().0.len(), 6, "they do not grow");
     }
 
     #[test]

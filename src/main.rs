@@ -19,7 +19,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     StopSignals::let_through();
     match cli::parse() {
-        Command::PrintConfig(text) | Command::PrintOptions(text) => print(&text),
+        Command::PrintConfig(text) | Command::Print(text) => print(&text),
+        Command::Check(options) => check(options),
+        Command::Health(health) => health_of(&health),
         Command::Plan { question, json } => plan(&question, json),
         Command::Serve(options) => serve(options),
         Command::Doctor(options) => doctor(&options),
@@ -51,6 +53,40 @@ fn plan(question: &Question, json: bool) -> ExitCode {
     match print(&text) {
         ExitCode::SUCCESS if !plan.problems.is_empty() => ExitCode::FAILURE,
         printed => printed,
+    }
+}
+
+/// Does all that a start does but listen, and says whether one could follow.
+fn check(options: ServeOptions) -> ExitCode {
+    log::init(options.log, options.log_level);
+    sys::use_small_pages();
+    for note in &options.notes {
+        tracing::warn!("{note}");
+    }
+    let shards = options.shards();
+    let checked = Server::new(options.config).and_then(|server| {
+        // SAFETY: as in `serve`.
+        let server = unsafe { server.with_a_descriptor_table_per_shard() };
+        server.check()
+    });
+    match checked {
+        Ok(driver) => print(&format!(
+            "ok: a server with this configuration can start here (driver {}, shards {shards})\n",
+            driver.as_str()
+        )),
+        Err(error) => fail(&error),
+    }
+}
+
+/// Asks the running server; the exit code says whether it is ready.
+fn health_of(health: &cli::Health) -> ExitCode {
+    match health.ask() {
+        Ok(answer) => print(&format!("{answer}\n")),
+        Err(problem) => {
+            // If this fails too, no way is left to report it.
+            let _ = writeln!(io::stderr(), "error: {problem}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -90,6 +126,7 @@ fn serve(options: ServeOptions) -> ExitCode {
     let has_old_process = inherited.has_old_process();
     let (demo, home_page) = (options.demo, options.has_home_page());
     let shards = options.shards();
+    let drain_delay = options.drain_delay();
     // The rest is for the last steps.
     let drain_time = options.drain_time() + Duration::from_secs(10);
     for note in &options.notes {
@@ -105,7 +142,10 @@ fn serve(options: ServeOptions) -> ExitCode {
         Ok(server) => server,
         Err(error) => return fail(&error),
     };
-    let urls: Vec<_> = server.endpoints().iter().map(Endpoint::url).collect();
+    let tcp = server.endpoints().iter().map(Endpoint::url);
+    let unix = server.unix_sockets();
+    let unix = unix.map(|path| format!("unix:{}", path.display()));
+    let urls: Vec<_> = tcp.chain(unix).collect();
     // The old process has said it, with the number of this process.
     if !has_old_process {
         service.ready(&format!("listening on {}", urls.join(", ")));
@@ -115,7 +155,7 @@ fn serve(options: ServeOptions) -> ExitCode {
         .take_hand_over_sockets()
         .expect("nobody else has taken it");
     let hand_over = HandOver::new(handle.clone(), sockets, Arc::clone(&service), origin);
-    orders.started(handle, hand_over, drain_time);
+    orders.started(handle, hand_over, drain_delay, drain_time);
     // A program that reads that it listens may send a signal.
     let driver = server.driver().as_str();
     for url in &urls {

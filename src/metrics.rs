@@ -125,6 +125,8 @@ labelled! {
         /// Its unfinished message was the largest when all of them took more than
         /// allowed (1013).
         OverBudget => "over_budget",
+        /// A token that it had shown expired (1008).
+        TokenExpired => "token_expired",
         /// The server drained (1001 unless the handler says otherwise).
         Drained => "drained",
     }

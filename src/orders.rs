@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use self::reload::Reload;
 use crate::cli::ServeOptions;
+use crate::config::show_time;
 use crate::handover::{Begun, HandOver, Refusal, Stopped};
 use crate::server::ServerHandle;
 use crate::sys::{Signal, StopSignals};
@@ -46,6 +47,8 @@ enum Stage {
 struct Running {
     handle: ServerHandle,
     hand_over: Arc<HandOver>,
+    /// The time before a drain.
+    drain_delay: Duration,
     /// The time after which a drain is over.
     drain_time: Duration,
     stop_requested: bool,
@@ -78,11 +81,19 @@ impl Orders {
         Ok(orders)
     }
 
-    /// The server has started. A drain of it is over after `drain_time`.
-    pub fn started(&self, handle: ServerHandle, hand_over: Arc<HandOver>, drain_time: Duration) {
+    /// The server has started. Asked to stop it is unready for `drain_delay`, and has
+    /// drained after `drain_time` from the signal on.
+    pub fn started(
+        &self,
+        handle: ServerHandle,
+        hand_over: Arc<HandOver>,
+        drain_delay: Duration,
+        drain_time: Duration,
+    ) {
         let mut running = Running {
             handle,
             hand_over,
+            drain_delay,
             drain_time,
             stop_requested: false,
         };
@@ -172,9 +183,17 @@ impl Running {
     /// The first signal to stop drains the server, the second makes it hurry.
     fn stop(&mut self, signal: Signal) {
         self.stop_requested = true;
+        let delay = show_time(self.drain_delay);
+        let has_delay = !self.drain_delay.is_zero();
         self.hand_over.stop(self.drain_time, |stopped| {
             let what = match stopped {
+                Stopped::Now if has_delay => {
+                    &format!("unready for {delay}, in which health checks fail, then draining")
+                }
                 Stopped::Now => "draining",
+                Stopped::InsteadOfHandOver if has_delay => &format!(
+                    "giving up the hand-over that is under way; unready for {delay}, then draining"
+                ),
                 Stopped::InsteadOfHandOver => {
                     "giving up the hand-over that is under way, and draining"
                 }

@@ -63,6 +63,13 @@ impl Bucket {
         self.level = self.level.saturating_sub(tokens.saturating_mul(TOKEN));
     }
 
+    /// Gives tokens back. More than there is room for is lost when the bucket is next
+    /// filled.
+    pub(crate) fn give_back(&mut self, tokens: u64) {
+        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
+        self.level = self.level.saturating_add(tokens.saturating_mul(TOKEN));
+    }
+
     /// Milliseconds until there is a token, zero if there is one.
     pub(crate) fn wait_ms(&mut self, rate: Rate, now_ms: u64) -> u64 {
         self.fill(rate, now_ms);

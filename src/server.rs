@@ -10,12 +10,15 @@ mod starting;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use self::control_plane::Control;
 use self::shards::Shards;
 use crate::config::{Config, Endpoint};
+use crate::drain::{self, DrainCourse};
 use crate::error::StartError;
 use crate::handler::{Context, Function, Handler, Renew, RouteFactory, TakeUp, built_in};
 use crate::handover::{HandOverSockets, Inherited};
@@ -29,6 +32,7 @@ use crate::publisher::Publisher;
 use crate::router::Router;
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::sys::DescriptorTables;
+use crate::unix_listener::SocketFile;
 use crate::upgrade::{ListedRoute, Pages, home_page};
 use crate::ws::Message;
 
@@ -224,20 +228,44 @@ pub struct ServerHandle {
     publisher: Publisher,
     live: Arc<Latest<LiveSettings>>,
     renewals: Renewals,
+    course: Arc<DrainCourse>,
+    drain_delay: Duration,
 }
 
 impl ServerHandle {
-    /// Stops accepting and closes all sessions, spread over the drain time.
-    /// Returns `false` if the server was draining already.
+    /// Stops accepting and closes all sessions, spread over the drain time; before
+    /// that, for [`Config::drain_delay`], only health checks fail.
+    /// Returns `false` if the server was draining already, or was about to.
     ///
     /// Where another server listens on the address of an endpoint, connections that
     /// have reached this one still become sessions, and it stops accepting there a
     /// moment later; otherwise they are answered 503.
     pub fn drain(&self) -> bool {
-        self.drain_for(match self.phase() {
+        let take_over = match self.phase() {
             Phase::Running => TakeOver::by_neighbours(self.seen.have_neighbours()),
             _ => TakeOver::NONE,
-        })
+        };
+        if self.drain_delay.is_zero() {
+            return self.drain_for(take_over);
+        }
+        let first = self.lifecycle.become_unready(take_over);
+        if first {
+            self.course.begin();
+            drain::watch(self, self.drain_delay);
+        }
+        first
+    }
+
+    /// The same without the time before it, where there is no server to be asked.
+    fn drain_at_once(&self) -> bool {
+        self.drain_for(TakeOver::NONE)
+    }
+
+    /// Lets a server that is unready drain.
+    pub(crate) fn end_delay(&self) {
+        self.lifecycle.note_drain(self.course.sessions());
+        self.lifecycle.drain(TakeOver::NONE);
+        self.wake();
     }
 
     /// The same after another process has got this one's listeners.
@@ -247,15 +275,33 @@ impl ServerHandle {
     }
 
     fn drain_for(&self, take_over: TakeOver) -> bool {
+        let is_watched = self.phase() == Phase::Unready;
+        self.course.begin();
+        self.lifecycle.note_drain(self.course.sessions());
         let first = self.lifecycle.drain(take_over);
+        if first && !is_watched {
+            drain::watch(self, Duration::ZERO);
+        }
         self.wake();
         first
     }
 
-    /// Makes a drain close all remaining sessions at once.
+    /// Makes a drain close all remaining sessions at once, and a server that is about
+    /// to drain do so.
     pub fn hurry(&self) {
         self.lifecycle.hurry();
+        if self.phase() == Phase::Unready {
+            self.end_delay();
+        }
         self.wake();
+    }
+
+    pub(crate) fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    pub(crate) fn course(&self) -> &DrainCourse {
+        &self.course
     }
 
     /// Takes up those of other settings that can change in a running server: allowed
@@ -314,6 +360,8 @@ pub struct RunningServer {
     metrics: Vec<Arc<ShardMetrics>>,
     handle: ServerHandle,
     hand_over_sockets: Option<HandOverSockets>,
+    /// Of the Unix sockets it listens on.
+    unix_files: Vec<SocketFile>,
     shards: Shards,
     /// Dropped after the shards, so that it answers to the end.
     _control: Control,
@@ -357,6 +405,11 @@ impl RunningServer {
     /// The endpoints the shards listen on, their ports resolved.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// The Unix sockets the shards listen on.
+    pub fn unix_sockets(&self) -> impl Iterator<Item = &Path> {
+        self.unix_files.iter().map(SocketFile::path)
     }
 
     /// The address of the control plane, if there is one.
@@ -409,7 +462,23 @@ impl RunningServer {
     /// because a shard had failed.
     pub fn wait(mut self) -> bool {
         self.shards.join();
+        self.let_go_of_files();
         !self.handle.failed.load(Ordering::Relaxed)
+    }
+}
+
+impl RunningServer {
+    /// Leaves the files of the sockets to the process that has them now, if one has.
+    fn let_go_of_files(&mut self) {
+        if self.handle.lifecycle.take_over() == TakeOver::BY_NEW_PROCESS {
+            self.unix_files.iter_mut().for_each(SocketFile::leave);
+        }
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.let_go_of_files();
     }
 }
 
@@ -435,6 +504,13 @@ impl Vitals {
     pub fn sessions(&self) -> u64 {
         let sessions = |shard: &Arc<ShardMetrics>| shard.sessions.value();
         self.metrics.iter().map(sessions).sum()
+    }
+
+    /// The processes that have handed over to this one and still drain, and the
+    /// sessions that they have left.
+    pub fn predecessors(&self) -> (u64, u64) {
+        let predecessors = self.handle.lifecycle.predecessors();
+        (predecessors.processes(), predecessors.sessions())
     }
 
     /// The turns that each shard has made; none for one that has ended. A shard

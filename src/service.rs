@@ -187,8 +187,14 @@ fn status(vitals: &Vitals) -> String {
     let (shards, sessions) = (vitals.shards(), vitals.sessions());
     match vitals.phase() {
         Phase::Draining | Phase::Stopped => format!("draining, {sessions} sessions left"),
+        Phase::Unready => format!("unready, {sessions} sessions, about to drain"),
         Phase::Starting | Phase::Running => {
-            format!("serving {sessions} sessions on {shards} shards")
+            let (processes, others) = vitals.predecessors();
+            let more = match processes {
+                0 => String::new(),
+                _ => format!("; {others} sessions more drain in the process before"),
+            };
+            format!("serving {sessions} sessions on {shards} shards{more}")
         }
     }
 }

@@ -8,6 +8,8 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::config::MAX_ENDPOINTS;
 
@@ -20,6 +22,9 @@ pub enum Phase {
     Starting,
     /// Every shard accepts connections.
     Running,
+    /// As before, but health checks are told that the server is about to drain, so that
+    /// load balancers send their clients elsewhere (`drain_delay`).
+    Unready,
     /// No new sessions; those that live are being closed, spread over the drain time.
     Draining,
     /// Every session has ended, or was given up.
@@ -31,6 +36,7 @@ impl Phase {
     pub const ALL: &[Phase] = &[
         Phase::Starting,
         Phase::Running,
+        Phase::Unready,
         Phase::Draining,
         Phase::Stopped,
     ];
@@ -40,6 +46,7 @@ impl Phase {
         match self {
             Phase::Starting => "starting",
             Phase::Running => "running",
+            Phase::Unready => "unready",
             Phase::Draining => "draining",
             Phase::Stopped => "stopped",
         }
@@ -94,12 +101,51 @@ impl TakeOver {
     }
 }
 
-/// The phase of one server, shared by all its threads.
+/// The beginning of a server's drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrainStart {
+    /// When the first close frames were sent.
+    pub at: Instant,
+    /// The sessions that were open then.
+    pub sessions: u64,
+}
+
+/// The processes that have handed over to this one and still serve sessions.
+#[derive(Debug, Default)]
+pub struct Predecessors {
+    processes: AtomicU64,
+    sessions: AtomicU64,
+}
+
+impl Predecessors {
+    /// Their number.
+    pub fn processes(&self) -> u64 {
+        self.processes.load(Ordering::Relaxed)
+    }
+
+    /// The sessions that they have left, all together.
+    pub fn sessions(&self) -> u64 {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, processes: u64, sessions: u64) {
+        self.processes.store(processes, Ordering::Relaxed);
+        self.sessions.store(sessions, Ordering::Relaxed);
+    }
+}
+
+/// The phase of one server, shared by all its threads, and how far its drain and those
+/// of its predecessors have come.
 #[derive(Debug, Default)]
 pub struct Lifecycle {
     phase: AtomicU8,
     take_over: AtomicU64,
     hurried: AtomicBool,
+    drain_start: OnceLock<DrainStart>,
+    predecessors: Predecessors,
+    /// Held while the phase is moved, for those that wait for it.
+    moving: Mutex<()>,
+    moved: Condvar,
 }
 
 impl Lifecycle {
@@ -119,21 +165,68 @@ impl Lifecycle {
     /// back or on the spot changes nothing, so of two threads that both ask
     /// for a drain exactly one begins it.
     pub fn set(&self, phase: Phase) -> bool {
-        self.phase.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8
+        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_forward = self.phase.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8;
+        if is_forward {
+            self.moved.notify_all();
+        }
+        is_forward
+    }
+
+    /// Waits until the phase is `phase` or a later one, but not longer than `limit`.
+    /// Returns whether it is.
+    pub(crate) fn wait_for(&self, phase: Phase, limit: Duration) -> bool {
+        let moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .moved
+            .wait_timeout_while(moving, limit, |()| self.phase() < phase);
+        drop(waited);
+        self.phase() >= phase
     }
 
     /// Moves on to [`Phase::Draining`], with something that takes over or not. Returns
     /// whether that was a step forward; if not, the successor stays too.
     pub fn drain(&self, take_over: TakeOver) -> bool {
+        self.leave(Phase::Draining, take_over)
+    }
+
+    /// The same for [`Phase::Unready`], after which [`Phase::Draining`] is to follow.
+    pub(crate) fn become_unready(&self, take_over: TakeOver) -> bool {
+        self.leave(Phase::Unready, take_over)
+    }
+
+    fn leave(&self, phase: Phase, take_over: TakeOver) -> bool {
         // Told first: a thread that sees the phase sees this too. A drain that is
         // under way has it already, so of two that ask at once the first counts.
-        if self.phase() < Phase::Draining {
+        if self.phase() < Phase::Unready {
             let (none, order) = (TakeOver::NONE.0, Ordering::AcqRel);
             let _ = self
                 .take_over
                 .compare_exchange(none, take_over.0, order, Ordering::Acquire);
         }
-        self.set(Phase::Draining)
+        self.set(phase)
+    }
+
+    /// Whether a health check of an endpoint should find a server that takes new
+    /// sessions: this one, or one that has taken over there.
+    pub(crate) fn is_ready_at(&self, place: usize) -> bool {
+        self.phase() < Phase::Unready || self.take_over().at(place) != TakenOverBy::Nobody
+    }
+
+    /// Notes that the drain begins, with so many sessions; the first time counts.
+    pub(crate) fn note_drain(&self, sessions: u64) {
+        let at = Instant::now();
+        let _ = self.drain_start.set(DrainStart { at, sessions });
+    }
+
+    /// The beginning of the drain, once there is one.
+    pub fn drain_start(&self) -> Option<DrainStart> {
+        self.drain_start.get().copied()
+    }
+
+    /// The processes that have handed over to this one.
+    pub fn predecessors(&self) -> &Predecessors {
+        &self.predecessors
     }
 
     /// The successors of this server once it drains.
@@ -188,6 +281,29 @@ mod tests {
         assert!(lifecycle.drain(TakeOver::NONE));
         assert!(!lifecycle.drain(TakeOver::BY_NEW_PROCESS));
         assert_eq!(lifecycle.take_over(), TakeOver::NONE);
+    }
+
+    #[test]
+    fn a_wait_ends_with_the_phase_or_with_its_limit() {
+        let lifecycle = Lifecycle::new();
+        assert!(!lifecycle.wait_for(Phase::Draining, Duration::from_millis(1)));
+        std::thread::scope(|scope| {
+            scope.spawn(|| lifecycle.drain(TakeOver::NONE));
+            assert!(lifecycle.wait_for(Phase::Unready, Duration::from_secs(60)));
+        });
+        assert!(lifecycle.wait_for(Phase::Draining, Duration::ZERO));
+    }
+
+    #[test]
+    fn an_unready_server_is_ready_only_where_another_takes_over() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.set(Phase::Running);
+        assert!(lifecycle.is_ready_at(0));
+        assert!(lifecycle.become_unready(TakeOver::by_neighbours([false, true])));
+        assert!(!lifecycle.is_ready_at(0));
+        assert!(lifecycle.is_ready_at(1));
+        assert!(lifecycle.drain(TakeOver::NONE));
+        assert!(lifecycle.is_ready_at(1), "the first word counts");
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub(crate) use descriptors::DescriptorTables;
 pub use descriptors::{inode, leave_to_child, take_inherited, unshare_files};
 pub use event::EventFd;
 pub use listener::{
-    accept, bind_shared, bind_shared_v6_only, is_v6_only_by_default, listen, prefer_core, shut_out,
-    stop_listening,
+    accept, bind_shared, bind_shared_v6_only, is_v6_only_by_default, listen, listen_unix,
+    prefer_core, shut_out, stop_listening,
 };
 pub use process::{raise_descriptor_limit, use_small_pages};
 pub(crate) use readiness::is_readable;

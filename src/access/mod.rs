@@ -5,6 +5,8 @@
 //! of a topic, and asks for the claims of a token. How a token arrives and how a refusal
 //! is worded is up to the handler.
 
+#[cfg(feature = "tokens")]
+mod keys;
 mod rules;
 mod settings;
 #[cfg(feature = "tokens")]
@@ -20,7 +22,7 @@ mod topic_rule;
 pub(crate) use rules::{Access, May};
 pub use settings::AccessSettings;
 pub(crate) use token::{Claims, Verifier};
-pub use token_setting::{TokenKey, TokenSetting};
+pub use token_setting::{NamedKey, TokenKey, TokenKeys, TokenSetting};
 pub use topic_pattern::TopicPattern;
 pub(crate) use topic_rates::TopicRates;
 pub use topic_rule::TopicRule;

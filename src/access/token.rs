@@ -2,35 +2,21 @@
 //! advice of RFC 8725).
 //!
 //! The `jsonwebtoken` crate checks signatures, times, audience and issuer. Here
-//! is what it leaves to its caller: headers that must be understood, claims of
-//! the wrong type, audiences where none is expected, and keys that are too weak
-//! or are not of the kind they should be.
+//! is what it leaves to its caller: headers that must be understood, which key a
+//! token may be of, claims of the wrong type, and audiences where none is expected.
+//! `keys` reads the keys.
 
 use std::fmt;
-use std::fs;
-use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
-use rsa::RsaPublicKey;
-use rsa::pkcs1::DecodeRsaPublicKey;
-use rsa::traits::PublicKeyParts;
+use jsonwebtoken::{Algorithm, Validation, decode};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::{TokenKey, TokenSetting, TopicPattern};
-use crate::config::TokenAlgorithm;
-
-/// Bits of the smallest RSA key that may be used (RFC 7518 §3.3).
-const MIN_RSA_BITS: usize = 2_048;
-/// Bits of the largest RSA key whose signatures are checked.
-const MAX_RSA_BITS: usize = RsaPublicKey::MAX_SIZE;
-/// Bytes of the smallest secret: as many as the hash has (RFC 7518 §3.2).
-const MIN_SECRET_BYTES: usize = 32;
-/// Bytes of an Ed25519 public key (RFC 8032 §5.1.5).
-const ED25519_BYTES: usize = 32;
+use super::keys::{self, Key};
+use super::{TokenSetting, TopicPattern};
 
 /// The claims of a token. A claim of the wrong type makes it a bad one.
 #[derive(Debug, Deserialize)]
@@ -48,9 +34,19 @@ pub(crate) struct Claims {
     _issuer: Option<String>,
     #[serde(rename = "aud")]
     audience: Option<IgnoredAny>,
+    /// When it expires, where sessions end with it.
+    #[serde(rename = "exp")]
+    expiry: Option<f64>,
 }
 
 impl Claims {
+    /// When a session that has shown it ends, in seconds since the Unix epoch, if it
+    /// does.
+    pub(crate) fn ends_session_at(&self) -> Option<u64> {
+        // A fraction of a second is left out, so that it does not end late.
+        self.expiry.map(|expiry| expiry as u64)
+    }
+
     /// Whether this topic may be joined.
     pub(crate) fn allow(&self, topic: &str) -> bool {
         is_named(topic, &self.topics)
@@ -71,9 +67,10 @@ fn is_named(topic: &str, patterns: &[String]) -> bool {
 
 /// Tells good tokens from bad ones.
 pub(crate) struct Verifier {
-    key: DecodingKey,
+    keys: Vec<Key>,
     validation: Validation,
     has_audience: bool,
+    ends_sessions: bool,
 }
 
 impl fmt::Debug for Verifier {
@@ -83,38 +80,14 @@ impl fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// Reads the key.
+    /// Reads the keys.
     ///
     /// # Errors
-    /// The fault of the setting or its key, and the remedy.
+    /// The fault of the setting or its keys, and the remedy.
     pub(crate) fn new(setting: &TokenSetting) -> Result<Self, String> {
-        let read = |path: &Path| {
-            let cause = |cause| format!("'{}' cannot be read: {cause}", path.display());
-            fs::read(path).map_err(cause)
-        };
-        let (algorithm, key) = match (setting.algorithm, &setting.key) {
-            (TokenAlgorithm::Hs256, TokenKey::Secret(secret)) => {
-                (Algorithm::HS256, secret_key(secret.as_bytes())?)
-            }
-            (TokenAlgorithm::Hs256, TokenKey::SecretFile(path)) => {
-                let secret = read(path)?;
-                (Algorithm::HS256, secret_key(without_line_end(&secret))?)
-            }
-            (algorithm, TokenKey::PublicKeyFile(path)) if algorithm != TokenAlgorithm::Hs256 => {
-                public_key(algorithm, &read(path)?)
-                    .map_err(|cause| format!("'{}' {cause}", path.display()))?
-            }
-            (TokenAlgorithm::Hs256, TokenKey::PublicKeyFile(_)) => {
-                return Err("HS256 has no public key; give secret_file or secret".to_owned());
-            }
-            (algorithm, _) => {
-                return Err(format!(
-                    "{} has no secret; give public_key_file",
-                    algorithm.as_str()
-                ));
-            }
-        };
-        let mut validation = Validation::new(algorithm);
+        let keys = keys::read(&setting.keys)?;
+        // Each key brings its algorithm.
+        let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = 0;
         // On its expiry a token is over already (RFC 7519 §4.1.4).
         validation.reject_tokens_expiring_in_less_than = 1;
@@ -131,100 +104,176 @@ impl Verifier {
         }
         validation.set_required_spec_claims(&required);
         Ok(Verifier {
-            key,
+            keys,
             validation,
             has_audience: setting.audience.is_some(),
+            ends_sessions: setting.ends_sessions,
         })
     }
 
     /// The claims of a token, if it is good now.
     pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
-        if !is_understood(token) {
-            return None;
-        }
-        let claims: Claims = decode(token, &self.key, &self.validation).ok()?.claims;
+        let header = Header::of(token)?;
+        let mut keys = self.keys.iter().filter(|key| header.may_be_of(key));
+        let mut claims: Claims = keys.find_map(|key| {
+            let mut validation = self.validation.clone();
+            // A token does not choose how it is checked (RFC 8725 §3.1).
+            validation.algorithms = vec![key.algorithm];
+            Some(decode(token, &key.key, &validation).ok()?.claims)
+        })?;
         // The token has an audience, and the configuration does not say that it is ours
         // (RFC 7519 §4.1.3).
         let is_for_others = claims.audience.is_some() && !self.has_audience;
+        if !self.ends_sessions {
+            claims.expiry = None;
+        }
         (!is_for_others).then_some(claims)
     }
 }
 
-/// Whether a token's header asks for nothing that is not done here: no
-/// extension is, so any `crit` is a reason to refuse, its malformed forms
-/// included (RFC 7515 §4.1.11), and so is a payload that is not encoded, with
-/// `crit` or without (RFC 7797 §6).
-fn is_understood(token: &str) -> bool {
-    let header = token.split('.').next().unwrap_or_default();
-    let Ok(header) = URL_SAFE_NO_PAD.decode(header) else {
-        return false;
-    };
-    serde_json::from_slice(&header).is_ok_and(|header: Map<String, Value>| {
-        !header.contains_key("crit") && header.get("b64").is_none_or(|b64| *b64 == true)
-    })
+/// What a token says of the key that it was signed with.
+struct Header {
+    algorithm: String,
+    kid: Option<String>,
 }
 
-/// A secret without the line end that an editor puts after it. Other space may
-/// be part of random bytes.
-fn without_line_end(secret: &[u8]) -> &[u8] {
-    let secret = secret.strip_suffix(b"\n").unwrap_or(secret);
-    secret.strip_suffix(b"\r").unwrap_or(secret)
+impl Header {
+    /// Reads the header of a token, if it asks for nothing that is not done here: no
+    /// extension is, so any `crit` is a reason to refuse, its malformed forms
+    /// included (RFC 7515 §4.1.11), and so is a payload that is not encoded, with
+    /// `crit` or without (RFC 7797 §6). Keys that a token brings along (`jwk`, `jku`,
+    /// `x5c`, `x5u`) are not looked at: anyone can bring one.
+    fn of(token: &str) -> Option<Self> {
+        let header = token.split('.').next().unwrap_or_default();
+        let header = URL_SAFE_NO_PAD.decode(header).ok()?;
+        let header: Map<String, Value> = serde_json::from_slice(&header).ok()?;
+        if header.contains_key("crit") || header.get("b64").is_some_and(|b64| *b64 != true) {
+            return None;
+        }
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        Some(Header {
+            algorithm: text(header.get("alg")?)?,
+            // One that is no text is no name (RFC 7515 §4.1.4).
+            kid: match header.get("kid") {
+                Some(kid) => Some(text(kid)?),
+                None => None,
+            },
+        })
+    }
+
+    /// Whether a token with this header may have been signed with a key: with its
+    /// algorithm, and under its name where both have one.
+    fn may_be_of(&self, key: &Key) -> bool {
+        let is_named = |kid: &String| self.kid.as_ref().is_none_or(|named| named == kid);
+        self.algorithm == key.name_of_algorithm() && key.kid.as_ref().is_none_or(is_named)
+    }
 }
 
-fn secret_key(secret: &[u8]) -> Result<DecodingKey, String> {
-    // A PEM file may be a public key, which must not be taken for a secret.
-    if secret.trim_ascii_start().starts_with(b"-----BEGIN ") {
-        return Err(
-            "the secret is a key in PEM; give it as public_key_file with the algorithm RS256 or \
-             EdDSA, or a secret of random bytes"
-                .to_owned(),
-        );
-    }
-    if secret.len() < MIN_SECRET_BYTES {
-        return Err(format!(
-            "a secret of {} bytes can be guessed; give at least {MIN_SECRET_BYTES}, as from \
-             'openssl rand -base64 32'",
-            secret.len()
-        ));
-    }
-    Ok(DecodingKey::from_secret(secret))
-}
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Reads a public key in PEM; the error follows the name of its file.
-fn public_key(algorithm: TokenAlgorithm, pem: &[u8]) -> Result<(Algorithm, DecodingKey), String> {
-    // A server that only checks tokens must not be able to make them.
-    if String::from_utf8_lossy(pem).contains("PRIVATE KEY-----") {
-        return Err(
-            "holds a private key, which only those who make tokens may have; give the public \
-             one, as from 'openssl pkey -pubout'"
-                .to_owned(),
-        );
+    use jsonwebtoken::{EncodingKey, encode};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::access::{NamedKey, TokenKey, TokenKeys};
+    use crate::config::TokenAlgorithm;
+
+    fn secret(number: usize) -> String {
+        format!("secret number {number} of a test, long enough")
     }
-    let not_one = |_| {
-        format!(
-            "is not a public key for {} in PEM (-----BEGIN PUBLIC KEY-----)",
-            algorithm.as_str()
-        )
-    };
-    if algorithm == TokenAlgorithm::EdDsa {
-        let key = DecodingKey::from_ed_pem(pem).map_err(not_one)?;
-        return match key.try_get_as_bytes() {
-            Ok(bytes) if bytes.len() == ED25519_BYTES => Ok((Algorithm::EdDSA, key)),
-            _ => Err(format!(
-                "is not an Ed25519 key: those have {ED25519_BYTES} bytes"
-            )),
+
+    fn key(kid: Option<&str>, number: usize) -> NamedKey {
+        NamedKey {
+            kid: kid.map(str::to_owned),
+            algorithm: TokenAlgorithm::Hs256,
+            key: TokenKey::Secret(secret(number)),
+        }
+    }
+
+    fn verifier(keys: Vec<NamedKey>) -> Result<Verifier, String> {
+        let setting = TokenSetting::new(TokenAlgorithm::Hs256, TokenKey::Secret(secret(0)));
+        Verifier::new(&TokenSetting {
+            keys: TokenKeys::Named(keys),
+            ..setting
+        })
+    }
+
+    fn expiry() -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        since.as_secs() + 600
+    }
+
+    fn sign(kid: Option<&str>, number: usize) -> String {
+        let header = jsonwebtoken::Header {
+            kid: kid.map(str::to_owned),
+            ..Default::default()
         };
+        let key = EncodingKey::from_secret(secret(number).as_bytes());
+        encode(&header, &json!({"exp": expiry()}), &key).unwrap()
     }
-    let key = DecodingKey::from_rsa_pem(pem).map_err(not_one)?;
-    let der = key.try_get_as_bytes().map_err(not_one)?;
-    let rsa = RsaPublicKey::from_pkcs1_der(der)
-        .map_err(|cause| format!("is not an RSA key of at most {MAX_RSA_BITS} bits: {cause}"))?;
-    let bits = rsa.n().bits();
-    if bits < MIN_RSA_BITS {
-        return Err(format!(
-            "is an RSA key of {bits} bits, whose private key can be found; give one of \
-             {MIN_RSA_BITS} to {MAX_RSA_BITS}"
-        ));
+
+    const KIDS: [Option<&str>; 4] = [None, Some("a"), Some("b"), Some("")];
+
+    proptest! {
+        /// The oracle knows which secret made the token and what each key is called; the
+        /// verifier knows the token only.
+        #[test]
+        fn a_token_is_good_if_its_own_key_is_there_under_its_name(
+            keys in prop::collection::vec((0..4_usize, 0..4_usize), 1..6),
+            (kid, number) in (0..4_usize, 0..4_usize),
+        ) {
+            // Two keys of one name would be refused.
+            let mut names = std::collections::HashSet::new();
+            let keys: Vec<_> = keys
+                .into_iter()
+                .filter(|(kid, _)| KIDS[*kid].is_none() || names.insert(*kid))
+                .collect();
+            let is_good = keys.iter().any(|&(key_kid, key_number)| {
+                let [ours, theirs] = [KIDS[key_kid], KIDS[kid]];
+                let name_fits = ours.is_none() || theirs.is_none() || ours == theirs;
+                key_number == number && name_fits
+            });
+            let keys = keys.iter().map(|&(kid, number)| key(KIDS[kid], number)).collect();
+            let verifier = verifier(keys).unwrap();
+            prop_assert_eq!(verifier.verify(&sign(KIDS[kid], number)).is_some(), is_good);
+        }
     }
-    Ok((Algorithm::RS256, key))
+
+    #[test]
+    fn a_name_that_is_no_text_is_a_bad_token() {
+        let verifier = verifier(vec![key(None, 1)]).unwrap();
+        assert!(verifier.verify(&sign(Some("any"), 1)).is_some());
+        for kid in ["5", "null", "[\"a\"]", "{}"] {
+            let header = format!(r#"{{"alg":"HS256","kid":{kid}}}"#);
+            let text = sign(None, 1);
+            let (_, rest) = text.split_once('.').unwrap();
+            let token = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header));
+            assert!(verifier.verify(&token).is_none(), "{kid}");
+        }
+    }
+
+    #[test]
+    fn two_keys_have_two_names() {
+        let error = verifier(vec![key(Some("a"), 1), key(Some("a"), 2)]).unwrap_err();
+        assert!(error.contains("two keys are called 'a'"), "{error}");
+        let error = verifier(Vec::new()).unwrap_err();
+        assert!(error.contains("at least one key"), "{error}");
+    }
+
+    #[test]
+    fn the_end_of_a_session_is_told_only_if_asked_for() {
+        let setting = TokenSetting::new(TokenAlgorithm::Hs256, TokenKey::Secret(secret(0)));
+        for ends_sessions in [false, true] {
+            let setting = TokenSetting {
+                ends_sessions,
+                ..setting.clone()
+            };
+            let claims = Verifier::new(&setting).unwrap().verify(&sign(None, 0));
+            let end = claims.unwrap().ends_session_at();
+            assert_eq!(end.is_some(), ends_sessions);
+        }
+    }
 }

@@ -201,7 +201,7 @@ mod tests {
             ),
             (
                 "shards = 1\n[handlers.echo]\nloud = true",
-                "FILE:3: handlers.echo.loud: 'loud' is not a key; there are none here",
+                "FILE:3: handlers.echo.loud: 'loud' is not a key; the nearest is 'subprotocol'",
             ),
             (
                 "[handlers.phenix]\n",

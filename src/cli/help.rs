@@ -31,7 +31,16 @@ clients may do in a topic, where the first pattern that matches counts:
 A flag wins over the environment, the environment over the file. Sizes are bytes \
 or have a unit (64KiB, 1MiB); times need one (500ms, 10s, 2m).";
 
+/// How the help of subcommands ends that have the server's options.
+pub(super) const SAME_OPTIONS: &str = "\
+The options are those of `corecast serve`, by flags, by variables or in the file of --config: \
+give the same ones that the server has.";
+
 /// The command line with a flag for every setting.
 pub(super) fn command() -> clap::Command {
-    Typed::command().mut_subcommand("serve", |serve| serve.args(flags()))
+    let with_flags = |command: clap::Command| command.args(flags());
+    Typed::command()
+        .mut_subcommand("serve", with_flags)
+        .mut_subcommand("check", with_flags)
+        .mut_subcommand("health", with_flags)
 }

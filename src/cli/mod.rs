@@ -13,9 +13,11 @@
 //!   `CORECAST_SHARDS`, or `corecast.toml:3: shards`.
 //! - Nothing here reads the process's environment but [`parse`]; tests bring their own.
 
+mod deploy;
 mod doctor;
 mod file;
 mod handlers;
+mod health;
 mod help;
 mod host;
 mod page;
@@ -49,19 +51,23 @@ use crate::config::{Config, ConfigError, RouteSetting, UnreadTable};
 use crate::handler::built_in;
 use crate::log::LogFormat;
 pub use doctor::DoctorOptions;
-use settings::{HANDLERS, PHOENIX, ROUTES, Row, key_of};
+pub use health::Health;
+use settings::{HANDLERS, ROUTES, Row, key_of};
 use source::Layer;
 
 /// The task the program was asked to do.
-#[expect(clippy::large_enum_variant, reason = "a process has one, for a moment")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Run the server.
     Serve(ServeOptions),
+    /// Do all that a start of the server does but listen.
+    Check(ServeOptions),
+    /// Ask the running server whether it is ready.
+    Health(Health),
     /// Print this text, the resolved configuration, and exit.
     PrintConfig(String),
-    /// Print this text, the page of all options, and exit.
-    PrintOptions(String),
+    /// Print this text and exit: the page of all options, or a file for the deployment.
+    Print(String),
     /// Print the budget of a load.
     Plan {
         /// The load that is planned for.
@@ -117,10 +123,17 @@ impl ServeOptions {
         self.config.home_page
     }
 
-    /// The longest time that a drain takes: each of its waits may follow the other.
+    /// How long the server is unready before a drain.
+    pub fn drain_delay(&self) -> Duration {
+        self.config.drain_delay
+    }
+
+    /// The longest time that a drain takes.
     pub fn drain_time(&self) -> Duration {
         let config = &self.config;
-        config.drain_timeout + config.close_timeout.max(config.write_stall_timeout)
+        let closing = config.close_timeout.max(config.write_stall_timeout);
+        // Each wait of a drain may follow the other.
+        config.drain_delay + config.drain_timeout + closing
     }
 
     /// The settings that differ from those of `before`.
@@ -134,21 +147,24 @@ impl ServeOptions {
             })
             .collect();
         let (after, before) = (&self.config, &before.config);
-        let [phoenix_after, phoenix_before] =
-            [after, before].map(|config| config.handlers.get(PHOENIX));
+        let is_live = |name: &&String| built_in::live_names().any(|live| live == *name);
         let others = |config: &Config| {
             let mut others = config.handlers.clone();
-            others.remove(PHOENIX);
+            others.retain(|name, _| !is_live(&name));
             others
         };
-        for (key, differs, is_live) in [
-            (ROUTES, after.routes != before.routes, false),
-            (HANDLERS, others(after) != others(before), false),
-            ("handlers.phoenix", phoenix_after != phoenix_before, true),
-            ("topics", after.access != before.access, true),
-        ] {
-            changes.extend(differs.then(|| Change {
-                key: key.to_owned(),
+        let mut tables = vec![
+            (ROUTES.to_owned(), after.routes != before.routes, false),
+            (HANDLERS.to_owned(), others(after) != others(before), false),
+            ("topics".to_owned(), after.access != before.access, true),
+        ];
+        tables.extend(built_in::live_names().map(|name| {
+            let differs = after.handlers.get(name) != before.handlers.get(name);
+            (format!("{HANDLERS}.{name}"), differs, true)
+        }));
+        for (key, differs, is_live) in tables {
+            changes.extend(differs.then_some(Change {
+                key,
                 values: None,
                 is_live,
             }));
@@ -156,11 +172,15 @@ impl ServeOptions {
         changes
     }
 
-    /// Whether a key for tokens of Phoenix is named, whose file a reload reads again.
-    pub fn has_token_key(&self) -> bool {
-        let tables = [Some(&self.config.access), self.config.handlers.get(PHOENIX)];
-        let has_key = |table: &UnreadTable| table.iter().any(|(key, _)| key == "token");
-        tables.into_iter().flatten().any(has_key)
+    /// The keys for tokens, as in `handlers.phoenix.token`, whose files a reload reads
+    /// again.
+    pub fn token_keys(&self) -> Vec<String> {
+        let has_keys = |table: &UnreadTable| table.iter().any(|(key, _)| key == "token");
+        let shared = has_keys(&self.config.access).then(|| "token".to_owned());
+        let of_handler = |name: &&str| self.config.handlers.get(*name).is_some_and(has_keys);
+        let names = built_in::live_names().filter(of_handler);
+        let own = names.map(|name| format!("{HANDLERS}.{name}.token"));
+        shared.into_iter().chain(own).collect()
     }
 
     /// Takes up the settings of `after` that a running server takes anew.
@@ -169,10 +189,12 @@ impl ServeOptions {
             row.copy(after, self);
         }
         self.config.access.clone_from(&after.config.access);
-        match after.config.handlers.get(PHOENIX).cloned() {
-            Some(table) => self.config.handlers.insert(PHOENIX.to_owned(), table),
-            None => self.config.handlers.remove(PHOENIX),
-        };
+        for name in built_in::live_names() {
+            match after.config.handlers.get(name).cloned() {
+                Some(table) => self.config.handlers.insert(name.to_owned(), table),
+                None => self.config.handlers.remove(name),
+            };
+        }
     }
 }
 
@@ -238,9 +260,17 @@ pub fn parse() -> Command {
     let command = try_parse_from(std::env::args_os(), &|name| std::env::var_os(name))
         .unwrap_or_else(|error| {
             error.print();
-            process::exit(error.exit_code())
+            // Container engines give 2 a meaning of their own in a health check.
+            let most = match std::env::args_os().nth(1) {
+                Some(task) if task == "health" => 1,
+                _ => i32::MAX,
+            };
+            process::exit(error.exit_code().min(most))
         });
-    if matches!(command, Command::Serve(_) | Command::PrintConfig(_)) {
+    if matches!(
+        command,
+        Command::Serve(_) | Command::Check(_) | Command::PrintConfig(_)
+    ) {
         for (name, _) in std::env::vars_os() {
             if let Some(warning) = name.to_str().and_then(settings::ignored_variable) {
                 // As on a mistake, no way is left to report a failure of this.
@@ -270,9 +300,18 @@ where
         .try_get_matches_from(words)
         .map_err(setting_error)?;
     let Typed { command } = Typed::from_arg_matches(&matches).map_err(CliError::Usage)?;
-    let serve = match command {
-        TypedCommand::Serve(serve) => serve,
-        TypedCommand::Options => return Ok(Command::PrintOptions(page::page())),
+    let (config, task) = match command {
+        TypedCommand::Serve(ServeArgs {
+            config,
+            print_config,
+        }) => match print_config {
+            true => (config, Task::PrintConfig),
+            false => (config, Task::Serve),
+        },
+        TypedCommand::Check(ConfigArgs { config }) => (config, Task::Check),
+        TypedCommand::Health(ConfigArgs { config }) => (config, Task::Health),
+        TypedCommand::Print(print) => return Ok(Command::Print(print.text())),
+        TypedCommand::Options => return Ok(Command::Print(page::page())),
         TypedCommand::Plan(plan) => return plan.resolve(),
         TypedCommand::Doctor(options) => return Ok(Command::Doctor(options)),
     };
@@ -282,7 +321,7 @@ where
 
     let flags = Layer::of_flags(matches)?;
     let environment = Layer::of_environment(variable)?;
-    let file = match (serve.config, variable("CORECAST_CONFIG")) {
+    let file = match (config, variable("CORECAST_CONFIG")) {
         (Some(path), _) => file::read(&path, "--config")?,
         (None, Some(path)) => file::read(path.as_ref(), "CORECAST_CONFIG")?,
         (None, None) => Layer::default(),
@@ -292,15 +331,28 @@ where
     let named = |error: ConfigError| CliError::setting(typed.name_of(&error.option), error.problem);
     let mut resolved = resolve::resolve(&typed).map_err(named)?;
     resolved.config.validate().map_err(named)?;
+    if task == Task::Health {
+        // Routes and handlers do not matter, so that a few options are enough.
+        return Ok(Command::Health(Health::of(&resolved.config)));
+    }
     resolved.notes.extend(built_in::notes(&resolved.config));
     resolved.config.handlers = built_in::check(&resolved.config).map_err(named)?;
     resolved.config.access = AccessSettings::of(&resolved.config).map_err(named)?.into();
     routes::check(&resolved.config).map_err(named)?;
-    Ok(if serve.print_config {
-        Command::PrintConfig(print::print(&resolved, &typed))
-    } else {
-        Command::Serve(resolved)
+    Ok(match task {
+        Task::PrintConfig => Command::PrintConfig(print::print(&resolved, &typed)),
+        Task::Check => Command::Check(resolved),
+        Task::Serve | Task::Health => Command::Serve(resolved),
     })
+}
+
+/// What is done with the options of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Serve,
+    PrintConfig,
+    Check,
+    Health,
 }
 
 /// A WebSocket server for millions of connections on one Linux host.
@@ -320,6 +372,12 @@ struct Typed {
 enum TypedCommand {
     /// Run the server
     Serve(ServeArgs),
+    /// Do all that a start of the server does but listen, and say what is wrong
+    Check(ConfigArgs),
+    /// Ask the running server whether it is ready: exit status 0 if it is, 1 if not
+    Health(ConfigArgs),
+    /// Print a file for the deployment
+    Print(deploy::PrintArgs),
     /// Print docs/options.md, the page of all options
     #[command(hide = true)]
     Options,
@@ -327,6 +385,14 @@ enum TypedCommand {
     Plan(plan::PlanArgs),
     /// Say what this host allows, and what stops it first
     Doctor(DoctorOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = help::SAME_OPTIONS)]
+struct ConfigArgs {
+    /// Read options from a TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -41,7 +41,8 @@ const BOTTOM: &str = "
 `path`, `handler`, `slow_consumer` and `publish`. Routes need a restart.
 
 The tables of handlers' settings, `[handlers.NAME]`, are in the file only. SIGHUP applies that of \
-`phoenix` for every join from then on, and reads its key for tokens again; see \
+`phoenix` for every join from then on, and reads the keys for tokens of `phoenix`, `broadcast` and \
+`chat` again; see \
 [Phoenix Channels](protocols.md#phoenix-channels) for those of the handler `phoenix`.
 ";
 

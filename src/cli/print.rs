@@ -81,6 +81,7 @@ mod tests {
             (None, "ADDR") => "off [::1]:80".to_owned(),
             (None, "LIST") => "all 0-3,8".to_owned(),
             (None, "ORIGIN") => "* null https://a.example,https://b.example:8443".to_owned(),
+            (None, "PATH") => "/run/a /run/a,/run/b".to_owned(),
             (None, "NETWORK") => "10.0.0.5 10.0.0.0/8,fd00::/8".to_owned(),
             (None, choice) => choice.replace('|', " "),
         };

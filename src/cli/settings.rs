@@ -202,6 +202,7 @@ fn value_name<C>(kind: &Kind<C>) -> String {
         Kind::Addresses(_) | Kind::AddressOrOff(_) => "ADDR".to_owned(),
         Kind::Cpus(_) => "LIST".to_owned(),
         Kind::Origins(_) => "ORIGIN".to_owned(),
+        Kind::Paths(_) => "PATH".to_owned(),
         Kind::Networks(_) => "NETWORK".to_owned(),
     }
 }
@@ -217,7 +218,10 @@ fn allowed<C>(kind: &Kind<C>) -> String {
         Kind::Addresses(_) => "IP:PORT, a list".to_owned(),
         Kind::AddressOrOff(_) => "IP:PORT, `off`".to_owned(),
         Kind::Cpus(_) => "numbers and ranges, `all`".to_owned(),
-        Kind::Origins(_) => "SCHEME://HOST\\[:PORT], `null`, `*`, a list".to_owned(),
+        Kind::Origins(_) => {
+            "SCHEME://HOST\\[:PORT], SCHEME://\\*.HOST\\[:PORT], `null`, `*`, a list".to_owned()
+        }
+        Kind::Paths(_) => "absolute paths, a list".to_owned(),
         Kind::Networks(_) => "IP, IP/BITS, a list".to_owned(),
         kind => kind.range().unwrap_or_default(),
     }

@@ -167,6 +167,8 @@ const EVERY_OPTION_BUT_CPUS: &[&str] = &[
     "drop",
     "--client-address",
     "forwarded-for",
+    "--listen-unix",
+    "/run/corecast/socket",
     "--trusted-proxy",
     "10.0.0.0/8,::1",
     "--max-connections-per-source",
@@ -193,6 +195,8 @@ const EVERY_OPTION_BUT_CPUS: &[&str] = &[
     "5s",
     "--close-timeout",
     "1s",
+    "--drain-delay",
+    "15s",
     "--drain-timeout",
     "0",
     "--ring-capacity",
@@ -230,6 +234,7 @@ fn every_option() -> ServeOptions {
             max_pending_bytes: 128 << 10,
             slow_consumer: SlowConsumerPolicy::Drop,
             client_address: ClientAddress::ForwardedFor,
+            listen_unix: vec!["/run/corecast/socket".to_owned()],
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
             max_connections_per_source: 20,
             max_handshake_rate_per_source: 5,
@@ -243,6 +248,7 @@ fn every_option() -> ServeOptions {
             ping_interval: Duration::from_secs(70),
             write_stall_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(1),
+            drain_delay: Duration::from_secs(15),
             drain_timeout: Duration::ZERO,
             ring_capacity: 64,
             fan_out_slice: 16,
@@ -625,6 +631,7 @@ fn settings_that_have_changed_are_named_with_what_a_running_server_takes() {
     let tables = &mut after.config.handlers;
     tables.insert("phoenix".to_owned(), UnreadTable::default());
     tables.insert("chat".to_owned(), UnreadTable::default());
+    tables.insert("echo".to_owned(), UnreadTable::default());
     after.log_level = LevelFilter::DEBUG;
     let changes = after.changed_from(&before);
     let live = |is_live| -> Vec<&str> {
@@ -633,7 +640,12 @@ fn settings_that_have_changed_are_named_with_what_a_running_server_takes() {
     };
     assert_eq!(
         live(true),
-        ["max_message_rate", "log_level", "handlers.phoenix"]
+        [
+            "max_message_rate",
+            "log_level",
+            "handlers.chat",
+            "handlers.phoenix"
+        ]
     );
     assert_eq!(live(false), ["shards", "routes", "handlers"]);
     let values = Some(["0".to_owned(), "100".to_owned()]);

@@ -39,6 +39,7 @@ pub(super) fn read<C>(kind: &Kind<C>, texts: &[String], settings: &mut C) -> Res
         Kind::AddressOrOff(field) => (field.put)(settings, address_or_off(single(texts)?)?),
         Kind::Cpus(field) => (field.put)(settings, cpus_of(texts)?),
         Kind::Origins(field) => (field.put)(settings, origins(texts)?),
+        Kind::Paths(field) => (field.put)(settings, each(texts, path)?),
         Kind::Networks(field) => (field.put)(settings, each(texts, network)?),
     }
 }
@@ -71,6 +72,7 @@ pub(super) fn show<C>(kind: &Kind<C>, settings: &C) -> Value {
             any if any.is_empty() => list(vec!["*".to_owned()]),
             origins => list(origins),
         },
+        Kind::Paths(field) => list((field.of)(settings)),
         Kind::Networks(field) => list((field.of)(settings).iter().map(IpNet::to_string).collect()),
     }
 }
@@ -137,6 +139,17 @@ fn origins(texts: &[String]) -> Result<Vec<String>, String> {
     match origins.iter().any(|origin| origin == "*") {
         true => Ok(Vec::new()),
         false => Ok(origins),
+    }
+}
+
+/// The path of a socket, which others write with `unix:` before it.
+fn path(text: &str) -> Result<String, String> {
+    let path = text.strip_prefix("unix:").unwrap_or(text);
+    match path.starts_with('/') {
+        true => Ok(path.to_owned()),
+        false => Err(format!(
+            "'{text}' is not a path from the root; write it as in /run/corecast/socket"
+        )),
     }
 }
 

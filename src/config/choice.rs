@@ -44,7 +44,6 @@ macro_rules! choice {
     };
 }
 
-#[cfg(feature = "log")]
 pub(crate) use choice;
 
 choice! {

@@ -7,6 +7,9 @@ use std::str::FromStr;
 /// The most endpoints of one server. Each has a listening socket on each shard.
 pub const MAX_ENDPOINTS: usize = 32;
 
+/// The most Unix sockets of one server.
+pub(crate) const MAX_UNIX_SOCKETS: usize = 8;
+
 /// An address that a server listens on, and the protocol spoken there.
 ///
 /// ```

@@ -103,6 +103,8 @@ pub(crate) enum Kind<C: 'static> {
     Cpus(Lens<C, Vec<usize>>),
     /// Origins; none for any.
     Origins(Lens<C, Vec<String>>),
+    /// Absolute paths.
+    Paths(Lens<C, Vec<String>>),
     /// Networks, or addresses as networks of one.
     Networks(Lens<C, Vec<IpNet>>),
 }
@@ -211,7 +213,11 @@ impl<C> Kind<C> {
     pub(crate) fn is_list(&self) -> bool {
         matches!(
             self,
-            Kind::Addresses(_) | Kind::Cpus(_) | Kind::Origins(_) | Kind::Networks(_)
+            Kind::Addresses(_)
+                | Kind::Cpus(_)
+                | Kind::Origins(_)
+                | Kind::Paths(_)
+                | Kind::Networks(_)
         )
     }
 }

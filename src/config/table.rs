@@ -63,6 +63,15 @@ settings! {
         listen: Vec<Endpoint> = vec![Endpoint::plain(SocketAddr::from(([127, 0, 0, 1], 8080)))];
             Addresses, Restart, relation validate::listeners;
 
+        /// Unix sockets where connections of a proxy on the same host are accepted, too, as in
+        /// /run/corecast/socket; repeatable.
+        ///
+        /// At most 8. Any user who can reach the file may connect, so let its folder decide. Peers
+        /// count as 127.0.0.1, which can be a --trusted-proxy. Where another server listens on one,
+        /// the start fails.
+        listen_unix: Vec<String> = Vec::new();
+            Paths, Restart, relation validate::unix_sockets;
+
         /// Where metrics, health and statistics are served over HTTP, or off.
         ///
         /// Do not expose it: it asks for no password. Not the address of --listen.
@@ -81,7 +90,8 @@ settings! {
         backlog: u32 = 65_535;
             Count(from(1, 1 << 24)), Restart;
 
-        /// An origin whose pages may connect, as in `https://example.com`, or * for any; repeatable.
+        /// An origin whose pages may connect, as in `https://example.com`, `https://*.example.com` for
+        /// all hosts below it, or * for any; repeatable.
         ///
         /// In the library, an empty list is any. A request without an `Origin` header is not a
         /// browser's and is let through. Sessions that are open stay open when it changes.
@@ -269,6 +279,14 @@ settings! {
         /// Time a client has to answer a close frame.
         close_timeout: Duration = Duration::from_secs(5);
             Time(from(10 * MS, HOUR)), Restart;
+
+        /// Time before a stopping server drains, in which it serves as before and only health checks
+        /// fail, so that load balancers send new clients elsewhere.
+        ///
+        /// `/healthz` on the public listeners and `/readyz` answer 503. A hand-over to a new process
+        /// has no such time.
+        drain_delay: Duration = Duration::ZERO;
+            Time(from(0, HOUR)), Restart;
 
         /// Time over which a stopping server spreads its close frames.
         drain_timeout: Duration = Duration::from_secs(30);

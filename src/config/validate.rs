@@ -6,6 +6,7 @@
 //!   of the setting it is about; code that runs later may rely on it.
 //! - An error is about the option a person would change, and says to what.
 
+use super::endpoint::MAX_UNIX_SOCKETS;
 use super::table::SETTINGS;
 use super::{ClientAddress, Config, ConfigError, Endpoint, MAX_ENDPOINTS, show_bytes, show_time};
 use crate::cpus;
@@ -158,6 +159,32 @@ pub(super) fn ping_comes_in_time(config: &Config) -> Result<(), String> {
 pub(super) fn origins(config: &Config) -> Result<(), String> {
     let policy = OriginPolicy::new(&config.allowed_origins);
     policy.map(drop).map_err(|error| error.to_string())
+}
+
+/// Each Unix socket is a path that an address of the kernel has room for, and no two
+/// are the same.
+pub(super) fn unix_sockets(config: &Config) -> Result<(), String> {
+    /// Bytes of `sun_path` without the zero at its end (unix(7)).
+    const MAX_PATH_BYTES: usize = 107;
+    let paths = &config.listen_unix;
+    if paths.len() > MAX_UNIX_SOCKETS {
+        return Err(format!(
+            "{} sockets; allowed: up to {MAX_UNIX_SOCKETS}",
+            paths.len()
+        ));
+    }
+    for (place, path) in paths.iter().enumerate() {
+        if !path.starts_with('/') || path.contains('\0') || path.len() > MAX_PATH_BYTES {
+            return Err(format!(
+                "'{path}' cannot be a socket; give a path from the root of {MAX_PATH_BYTES} \
+                 bytes at most"
+            ));
+        }
+        if paths[..place].contains(path) {
+            return Err(format!("{path} is given twice; leave one out"));
+        }
+    }
+    Ok(())
 }
 
 /// Proxies are named where they are asked: a server that believes a client's word

@@ -90,6 +90,38 @@ impl Collector for ServerCollector {
                 .encode_gauge(&u64::from(*phase == now))?;
         }
 
+        let predecessors = lifecycle.predecessors();
+        let drain = lifecycle.drain_start();
+        for (name, help, value) in [
+            (
+                "predecessors",
+                "Processes that have handed over to this one and still drain.",
+                predecessors.processes(),
+            ),
+            (
+                "predecessor_sessions",
+                "Sessions that those processes have left.",
+                predecessors.sessions(),
+            ),
+            (
+                "drain_initial_sessions",
+                "Sessions that were open when the drain began; 0 before.",
+                drain.map_or(0, |drain| drain.sessions),
+            ),
+        ] {
+            encoder
+                .encode_descriptor(name, help, None, MetricType::Gauge)?
+                .encode_gauge(&value)?;
+        }
+        encoder
+            .encode_descriptor(
+                "drain",
+                "Time since the drain began; 0 before.",
+                Some(&MetricUnit::Seconds),
+                MetricType::Gauge,
+            )?
+            .encode_gauge(&drain.map_or(0.0, |drain| drain.at.elapsed().as_secs_f64()))?;
+
         let balance = Balance::of(shards, info.started.elapsed());
         for (name, help, value) in [
             (

@@ -63,7 +63,9 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     let phase = shared.view.lifecycle.phase();
     let status = match phase {
         Phase::Running => StatusCode::OK,
-        Phase::Starting | Phase::Draining | Phase::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        Phase::Starting | Phase::Unready | Phase::Draining | Phase::Stopped => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     };
     (status, format!("{phase}\n")).into_response()
 }

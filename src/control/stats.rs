@@ -4,6 +4,7 @@
 //! {
 //!   "version": "0.1.0", "driver": "uring", "steer": "hash", "listen": "127.0.0.1:8080",
 //!   "endpoints": ["127.0.0.1:8080", "[::1]:8080"], "phase": "running", "uptime_seconds": 12.5,
+//!   "drain": null, "predecessors": { "processes": 0, "sessions": 0 },
 //!   "balance": { "fullest_sessions": 2, "emptiest_sessions": 0, "fullest_to_mean": 2.0,
 //!                "accepted_on_own_core": 0.4, "busy": [0.01, 0.0] },
 //!   "process": { "cpu_seconds": 1.5, "resident_memory_bytes": 9000000, … },
@@ -11,6 +12,10 @@
 //!   "shards": [ { "shard": 0, "sessions": 2, … }, … ]
 //! }
 //! ```
+//!
+//! While the server drains, `drain` has `seconds`, its time so far, and
+//! `initial_sessions`. After a hand-over `predecessors` says how many processes before
+//! this one still drain and the sessions they have left, which are in no total.
 //!
 //! `total` and each element of `shards` have the same keys, those of the table
 //! in `fields.rs`: numbers, and objects of numbers for `refused`, `ended` and
@@ -38,6 +43,9 @@ pub(super) struct Stats<'v> {
     endpoints: &'v [std::net::SocketAddr],
     phase: &'static str,
     uptime_seconds: f64,
+    /// While the server drains.
+    drain: Option<Drain>,
+    predecessors: Predecessors,
     balance: Balance,
     process: Process,
     total: Numbers<'v>,
@@ -56,6 +64,14 @@ impl<'v> Stats<'v> {
             endpoints: &view.info.endpoints,
             phase: view.lifecycle.phase().label(),
             uptime_seconds: uptime.as_secs_f64(),
+            drain: view.lifecycle.drain_start().map(|start| Drain {
+                seconds: start.at.elapsed().as_secs_f64(),
+                initial_sessions: start.sessions,
+            }),
+            predecessors: Predecessors {
+                processes: view.lifecycle.predecessors().processes(),
+                sessions: view.lifecycle.predecessors().sessions(),
+            },
             balance: Balance::of(&view.shards, uptime),
             process: Process::now(),
             total: Numbers {
@@ -70,6 +86,20 @@ impl<'v> Stats<'v> {
                 .collect(),
         }
     }
+}
+
+/// How far a drain has come; the sessions that are left are in the totals.
+#[derive(serde::Serialize)]
+struct Drain {
+    seconds: f64,
+    initial_sessions: u64,
+}
+
+/// The processes that have handed over to this one and still drain.
+#[derive(serde::Serialize)]
+struct Predecessors {
+    processes: u64,
+    sessions: u64,
 }
 
 /// The sums over some shards.

@@ -117,6 +117,7 @@ pub(super) struct BroadcastRoute;
 impl BuiltIn for BroadcastRoute {
     const NAME: &'static str = "broadcast";
     const SUMMARY: &'static str = "Sends each message to everyone on this path.";
+    const IS_LIVE: bool = true;
     type Settings = PublishSettings;
 
     fn check_route(
@@ -133,12 +134,12 @@ impl BuiltIn for BroadcastRoute {
         access: &AccessSettings,
     ) -> Result<RouteFactory, TableError> {
         if params_of(&route.path).next().is_some() {
-            return settings.factory(route, access, || {
+            return settings.factory(Self::NAME, route, access, || {
                 BroadcastPerPath::new("corecast:broadcast:")
             });
         }
         let topic = format!("corecast:broadcast:{}", route.path);
-        settings.factory(route, access, move || Broadcast::new(&topic))
+        settings.factory(Self::NAME, route, access, move || Broadcast::new(&topic))
     }
 }
 

@@ -40,6 +40,9 @@ pub(crate) trait BuiltIn {
     const SUMMARY: &'static str;
     /// Whether the chat client of the page at `/` can talk to it.
     const IS_CHAT: bool = false;
+    /// Whether a running server takes its settings anew: then its factories have
+    /// [`RouteFactory::renew`] where a setting matters.
+    const IS_LIVE: bool = false;
     /// Its settings, which count for all of its routes.
     type Settings: Settings;
 
@@ -120,6 +123,7 @@ struct Entry {
     name: &'static str,
     summary: &'static str,
     is_chat: bool,
+    is_live: bool,
     note: fn(&UnreadTable) -> Option<String>,
     resolve: Resolve,
     factory: Make,
@@ -131,6 +135,7 @@ impl Entry {
             name: B::NAME,
             summary: B::SUMMARY,
             is_chat: B::IS_CHAT,
+            is_live: B::IS_LIVE,
             note: B::Settings::note,
             resolve: resolve::<B>,
             factory: |route, table, access| B::factory(route, &read::<B>(table, access)?, access),
@@ -198,6 +203,14 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|entry| entry.name)
 }
 
+/// The names of those whose settings a running server takes anew.
+#[cfg(feature = "cli")]
+pub(crate) fn live_names() -> impl Iterator<Item = &'static str> {
+    ALL.iter()
+        .filter(|entry| entry.is_live)
+        .map(|entry| entry.name)
+}
+
 /// Checks that the handlers of a configuration are there, and their settings. Returns
 /// the whole tables of those that have any, with their defaults.
 ///
@@ -243,6 +256,7 @@ pub(crate) fn factory(route: &RouteSetting, config: &Config) -> Result<RouteFact
     let (table, named) = entry.table(config);
     let access = AccessSettings::of(config)?;
     let mut factory = (entry.factory)(route, &table, &access).map_err(named)?;
+    debug_assert!(entry.is_live || factory.renew.is_none(), "{}", entry.name);
     factory.slow_consumer = route.slow_consumer;
     factory.summary = entry.summary;
     factory.is_chat = entry.is_chat;

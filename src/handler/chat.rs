@@ -271,6 +271,7 @@ impl BuiltIn for ChatRoute {
     const NAME: &'static str = "chat";
     const SUMMARY: &'static str = "Chat; {user_id} in the path is the user's name.";
     const IS_CHAT: bool = true;
+    const IS_LIVE: bool = true;
     type Settings = PublishSettings;
 
     fn check_route(
@@ -290,9 +291,9 @@ impl BuiltIn for ChatRoute {
         if params_of(&route.path).any(|name| name != "user_id") {
             let pattern = route.path.clone();
             let make = move || ChatPerPath::new("corecast:chat:", &pattern);
-            return settings.factory(route, access, make);
+            return settings.factory(Self::NAME, route, access, make);
         }
-        settings.factory(route, access, || Chat::new("corecast:chat"))
+        settings.factory(Self::NAME, route, access, || Chat::new("corecast:chat"))
     }
 }
 

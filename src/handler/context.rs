@@ -1,7 +1,7 @@
 //! The operations open to a handler.
 
 use std::any::Any;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::hub::{Errand, Hub, Order, Subscriptions, Topic};
 use crate::link::Answers;
@@ -23,6 +23,9 @@ pub struct Context<'a> {
     pub(crate) answers: Option<Answers<'a>>,
     /// The handler wants the session closed.
     pub(crate) close: Option<(CloseCode, String)>,
+    /// The time that the session has left, if its handler has said so since this was
+    /// last taken.
+    pub(crate) ends_after: Option<Duration>,
     /// The handler has published since this was last cleared.
     pub(crate) published: bool,
 }
@@ -45,6 +48,7 @@ impl<'a> Context<'a> {
             subscriptions,
             answers,
             close: None,
+            ends_after: None,
             published: false,
         }
     }
@@ -270,6 +274,18 @@ impl Context<'_> {
     pub fn tell_others<H: Handler>(&mut self, notice: H::Notice) {
         self.published = true;
         self.hub.tell(self.route, notice);
+    }
+
+    /// Ends this session at a time, in seconds since the Unix epoch, because a token
+    /// expires then.
+    pub(crate) fn end_with_token(&mut self, at: u64) {
+        let at = UNIX_EPOCH.checked_add(Duration::from_secs(at));
+        // A time that the clock cannot have does not come.
+        let left = at.and_then(|at| at.duration_since(SystemTime::now()).ok());
+        let is_past = at.is_some() && left.is_none();
+        let left = left.or(is_past.then_some(Duration::ZERO));
+        let first = self.ends_after.into_iter().chain(left).min();
+        self.ends_after = first;
     }
 
     /// Counts a message of a client that may not publish.

@@ -16,9 +16,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::built_in::Settings;
-use super::{Acceptance, Context, Ended, Handler, RouteContext, RouteFactory, RoutePolicy};
+use super::{Acceptance, Context, Ended, Handler, Renew, RouteContext, RouteFactory, RoutePolicy};
 use crate::access::{AccessSettings, TokenSetting, Verifier};
-use crate::config::{PublishPolicy, RouteSetting, TableError, UnreadTable};
+use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError, UnreadTable};
+use crate::latest::{Latest, View};
 use crate::upgrade::{Refusal, Reply, Request};
 use crate::ws::Message;
 
@@ -38,9 +39,7 @@ pub(super) struct PublishSettings {
 
 impl Settings for PublishSettings {
     fn check(&self, _access: &AccessSettings) -> Result<(), TableError> {
-        let verifier = self.token.as_ref().map(Verifier::new).transpose();
-        let problem = |problem| TableError::new("token", problem);
-        verifier.map(drop).map_err(problem)
+        verifier(self.token.as_ref()).map(drop)
     }
 
     fn to_table(&self) -> UnreadTable {
@@ -73,6 +72,7 @@ impl PublishSettings {
     /// When the key for tokens cannot be read.
     pub(super) fn factory<H: Publishes>(
         &self,
+        name: &'static str,
         route: &RouteSetting,
         access: &AccessSettings,
         make: impl Fn() -> H + Send + Sync + 'static,
@@ -80,18 +80,44 @@ impl PublishSettings {
         let verifier = match route.publish.unwrap_or_default() {
             PublishPolicy::Everyone => return Ok(RouteFactory::new(make)),
             PublishPolicy::Nobody => None,
-            PublishPolicy::Token => {
-                let verifier = self.token(access).map(Verifier::new).transpose();
-                verifier
-                    .map_err(|problem| TableError::new("token", problem))?
-                    .map(Arc::new)
-            }
+            PublishPolicy::Token => verifier(self.token(access))?.map(Latest::new),
         };
-        Ok(RouteFactory::new(move || Gated {
+        let renewed = verifier.clone();
+        let mut factory = RouteFactory::new(move || Gated {
             handler: make(),
-            verifier: verifier.clone(),
-        }))
+            verifier: verifier.as_ref().map(Latest::view),
+        });
+        factory.renew = renewed.map(|verifier| -> Renew {
+            Arc::new(move |config| {
+                let read = PublishSettings::read_anew(name, config)?;
+                let verifier = Arc::clone(&verifier);
+                Ok(Box::new(move || {
+                    if let Some(read) = read {
+                        verifier.replace(read);
+                    }
+                }))
+            })
+        });
+        Ok(factory)
     }
+
+    /// Reads the keys of a handler's tokens as they are now. Without a table of them
+    /// those before stay: the routes that ask for tokens cannot change.
+    fn read_anew(name: &str, config: &Config) -> Result<Option<Verifier>, ConfigError> {
+        let access = AccessSettings::of(config)?;
+        let table = config.handlers.get(name).cloned().unwrap_or_default();
+        let read = table.read::<PublishSettings>();
+        let verifier = read.and_then(|settings| verifier(settings.token(&access)));
+        verifier.map_err(|TableError { path, problem }| {
+            ConfigError::new(format!("handlers.{name}.{path}"), problem)
+        })
+    }
+}
+
+/// What checks tokens, where there are any.
+fn verifier(token: Option<&TokenSetting>) -> Result<Option<Verifier>, TableError> {
+    let verifier = token.map(Verifier::new).transpose();
+    verifier.map_err(|problem| TableError::new("token", problem))
 }
 
 /// Checks that a handler has tokens if a route of it asks for them.
@@ -114,17 +140,22 @@ struct Gated<H> {
     handler: H,
     /// The verifier of the tokens of sessions that may publish; `None` where no session
     /// may.
-    verifier: Option<Arc<Verifier>>,
+    verifier: Option<View<Verifier>>,
 }
 
 impl<H> Gated<H> {
     /// Whether a session may publish on the path it has come to.
-    fn allows(&self, request: &Request) -> bool {
-        let claims = self
-            .verifier
-            .as_ref()
-            .and_then(|verifier| verifier.verify(&token_of(request)?));
-        claims.is_some_and(|claims| claims.allow_publishing(request.routing_path()))
+    fn allows(&mut self, request: &Request, ctx: &mut Context<'_>) -> bool {
+        let claims = self.verifier.as_mut().and_then(|verifier| {
+            verifier.refresh();
+            verifier.verify(&token_of(request)?)
+        });
+        claims.is_some_and(|claims| {
+            if let Some(at) = claims.ends_session_at() {
+                ctx.end_with_token(at);
+            }
+            claims.allow_publishing(request.routing_path())
+        })
     }
 }
 
@@ -156,7 +187,7 @@ impl<H: Publishes> Handler for Gated<H> {
     }
 
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> Self::State {
-        let may_publish = self.allows(request);
+        let may_publish = self.allows(request, ctx);
         (self.handler.open(request, ctx), may_publish)
     }
 

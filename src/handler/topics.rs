@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::built_in::{BuiltIn, NoSettings};
 use super::gated::{check_token, token_of};
 use super::{Acceptance, Context, Handler, RouteFactory};
-use crate::access::{Access, AccessSettings, May};
+use crate::access::{Access, AccessSettings, Claims, May};
 use crate::config::{Config, ConfigError, JoinPolicy, PublishPolicy, RouteSetting, TableError};
 use crate::latest::{Latest, View};
 use crate::publication::Topic;
@@ -48,6 +48,7 @@ impl TopicsRoute {
 impl BuiltIn for TopicsRoute {
     const NAME: &'static str = "topics";
     const SUMMARY: &'static str = "Subscribes to the topic that the path names.";
+    const IS_LIVE: bool = true;
     type Settings = NoSettings;
 
     fn check_route(
@@ -93,8 +94,9 @@ pub(super) struct Topics {
 }
 
 impl Topics {
-    /// What a session may do that comes with this request, or why it may not come.
-    fn may(&self, topic: &str, request: &Request) -> Result<May, Refusal> {
+    /// What a session may do that comes with this request, and when it ends if it lasts
+    /// as long as its token; or why it may not come.
+    fn may(&self, topic: &str, request: &Request) -> Result<(May, Option<u64>), Refusal> {
         if topic.len() > Access::MAX_TOPIC_BYTES {
             let (len, max) = (topic.len(), Access::MAX_TOPIC_BYTES);
             return Err(Refusal::new(
@@ -109,7 +111,9 @@ impl Topics {
             .then(|| token_of(request))
             .flatten();
         let claims = token.and_then(|token| self.access.claims(&token));
-        Access::grant(rule, self.publish, topic, claims.as_ref()).ok_or_else(|| {
+        let ends_at = claims.as_ref().and_then(Claims::ends_session_at);
+        let may = Access::grant(rule, self.publish, topic, claims.as_ref());
+        may.map(|may| (may, ends_at)).ok_or_else(|| {
             Refusal::forbidden(match rule.join {
                 JoinPolicy::Nobody => "No client may subscribe to this topic.",
                 _ => {
@@ -136,7 +140,10 @@ impl Handler for Topics {
         let topic = ctx.topic(name);
         // It may have changed since the request was accepted, though hardly ever has.
         match self.may(name, request) {
-            Ok(may) => {
+            Ok((may, ends_at)) => {
+                if let Some(at) = ends_at {
+                    ctx.end_with_token(at);
+                }
                 ctx.subscribe(&topic);
                 (topic, may)
             }

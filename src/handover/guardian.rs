@@ -23,12 +23,32 @@ const SHORT_LIVED_INITS: [&str; 7] = [
 /// Supervisors that know the process they have started and no other.
 const SUPERVISORS: [&str; 4] = ["supervisord", "runsv", "s6-supervise", "supervise"];
 
+/// Shells. One that runs a script or a command ends with the last of it.
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "busybox", "ksh"];
+
 /// The directory in which the kernel lists the processes.
 const PROC: &str = "/proc";
 
 /// The name of a process's program, if it can be read.
 fn name_of(proc: &Path, process: u32) -> Option<String> {
     fs::read_to_string(proc.join(format!("{process}/comm"))).ok()
+}
+
+/// Whether a process is a shell that was given a script or a command.
+fn is_script(proc: &Path, process: u32) -> bool {
+    let is_shell = name_of(proc, process).is_some_and(|name| SHELLS.contains(&name.trim()));
+    let words = fs::read_to_string(proc.join(format!("{process}/cmdline"))).unwrap_or_default();
+    // Options alone are those of a shell that a person types in.
+    let mut words = words.split_terminator('\0').skip(1);
+    is_shell && words.any(|word| word == "-c" || !word.starts_with('-'))
+}
+
+/// The parent of a process.
+fn parent_of(proc: &Path, process: u32) -> Option<u32> {
+    let status = fs::read_to_string(proc.join(format!("{process}/status"))).ok()?;
+    let mut lines = status.lines();
+    let parent = lines.find_map(|line| line.strip_prefix("PPid:"))?;
+    parent.trim().parse().ok()
 }
 
 /// Why a new process could not outlive this one.
@@ -72,8 +92,17 @@ impl Guardian {
             return Some(Guardian::Systemd);
         }
         // The parent may be outside of our PID namespace, or hidden.
-        let name = name_of(proc, parent)?;
-        let name = name.trim();
+        let mut parent = parent;
+        let mut name = name_of(proc, parent)?.trim().to_owned();
+        // A script that waits for the server ends with it, as an init does.
+        while is_script(proc, parent) {
+            if parent == 1 {
+                return Some(Guardian::Init(name));
+            }
+            parent = parent_of(proc, parent)?;
+            name = name_of(proc, parent)?.trim().to_owned();
+        }
+        let name = &*name;
         if parent == 1 && SHORT_LIVED_INITS.contains(&name) {
             return Some(Guardian::Init(name.to_owned()));
         }
@@ -144,6 +173,27 @@ mod tests {
             let found = Guardian::of(proc, 7, 5, None);
             assert_eq!(found, Some(Guardian::Supervisor(supervisor.to_owned())));
         }
+        // A script between them ends with the server, a shell of a person does not.
+        let shell = |process: u32, cmdline: &str, parent: u32| {
+            name(process, "sh");
+            let folder = proc.join(process.to_string());
+            std::fs::write(folder.join("cmdline"), cmdline).unwrap();
+            std::fs::write(
+                folder.join("status"),
+                format!("Name:\tsh\nPPid:\t{parent}\n"),
+            )
+            .unwrap();
+        };
+        name(1, "tini");
+        shell(3, "/bin/sh\0/start.sh\0", 1);
+        shell(4, "sh\0-c\0corecast serve; true\0", 3);
+        let found = Guardian::of(proc, 7, 4, None);
+        assert_eq!(found, Some(Guardian::Init("tini".to_owned())));
+        shell(4, "-sh\0-l\0", 3);
+        assert_eq!(Guardian::of(proc, 7, 4, None), None);
+        shell(1, "sh\0-c\0corecast serve; true\0", 0);
+        let found = Guardian::of(proc, 7, 1, None);
+        assert_eq!(found, Some(Guardian::Init("sh".to_owned())));
         name(1, "systemd");
         assert_eq!(Guardian::of(proc, 7, 1, Some(7)), Some(Guardian::Systemd));
         // A new process has the variable of the old one.

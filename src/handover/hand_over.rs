@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::guardian::Guardian;
 use super::new_process::{HandOverError, NewProcess};
+use super::predecessor::report;
 use super::program::Program;
 use super::sockets::HandOverSockets;
 use crate::server::ServerHandle;
@@ -200,7 +201,7 @@ impl HandOver {
         self.service.stopping(within);
         announce(match &*state {
             State::UnderWay { .. } => Stopped::InsteadOfHandOver,
-            State::Serving(_) if self.handle.phase() < Phase::Draining => Stopped::Now,
+            State::Serving(_) if self.handle.phase() < Phase::Unready => Stopped::Now,
             State::Serving(_) | State::Over(_) => Stopped::Before,
         });
         match &*state {
@@ -222,12 +223,15 @@ impl HandOver {
     fn run(self: &Arc<Self>, sockets: HandOverSockets) {
         self.service.reloading();
         match self.hand_over(&sockets) {
-            Ok(()) => {
+            Ok(link) => {
                 // Before any client could be told that this server is draining.
                 if let Some(admin) = &sockets.admin {
                     (admin.retire)();
                 }
                 self.handle.hand_over();
+                if let Ok(link) = link {
+                    report(&self.handle, &link);
+                }
             }
             Err(error) => {
                 if self.give_up(&error, sockets) {
@@ -241,7 +245,11 @@ impl HandOver {
     }
 
     /// Starts a new process and says `go` to it, unless the server is to stop.
-    fn hand_over(&self, sockets: &HandOverSockets) -> Result<(), HandOverError> {
+    /// Returns the link to it.
+    fn hand_over(
+        &self,
+        sockets: &HandOverSockets,
+    ) -> Result<io::Result<UnixStream>, HandOverError> {
         let mut new_process = NewProcess::start(&self.origin.program, sockets)?;
         if let State::UnderWay { link, .. } = &mut *self.state() {
             *link = new_process.link().ok();
@@ -255,7 +263,7 @@ impl HandOver {
             return Err(HandOverError::Ended(None));
         }
         let again = matches!(*state, State::UnderWay { again: true, .. });
-        let new_process = new_process.go()?;
+        let (new_process, link) = new_process.go()?;
         *state = State::Over(new_process);
         // All of this under the lock: a stop could end the process before it.
         tracing::info!("process {new_process} has taken over; draining");
@@ -263,7 +271,7 @@ impl HandOver {
         if again {
             pass_on(new_process);
         }
-        Ok(())
+        Ok(link)
     }
 
     /// Takes the sockets back after a hand-over that has failed. Returns whether

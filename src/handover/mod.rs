@@ -32,6 +32,8 @@
 //!
 //! - A new process accepts nothing before `go`, so it may fail until then as if
 //!   it had never been.
+//! - After `go` the link carries reports of the old process's drain (`predecessor`),
+//!   which the new process shows. It does not depend on them.
 //! - The descriptors it inherits are named in one variable ([`VARIABLE`]); all others
 //!   are closed when its program begins.
 
@@ -41,6 +43,7 @@ mod guardian;
 mod hand_over;
 #[cfg(feature = "service")]
 mod new_process;
+mod predecessor;
 #[cfg(feature = "service")]
 mod program;
 mod sockets;
@@ -61,6 +64,7 @@ use crate::sys;
 pub use hand_over::{Begun, HandOver, Origin, Refused, Stopped};
 #[cfg(feature = "service")]
 pub use new_process::HandOverError;
+pub(crate) use predecessor::follow;
 pub(crate) use sockets::AdminHandOver;
 pub use sockets::HandOverSockets;
 
@@ -156,16 +160,16 @@ impl OldProcess {
     ///
     /// # Errors
     /// When the old process goes on serving itself.
-    pub(crate) fn take_over(self) -> io::Result<()> {
+    pub(crate) fn take_over(self) -> io::Result<UnixStream> {
         let mut answer = [0];
         let mut link = &*self.0;
         link.write_all(&[READY])?;
         link.read_exact(&mut answer)?;
-        if answer == [GO] {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::InvalidData.into())
+        if answer != [GO] {
+            return Err(io::ErrorKind::InvalidData.into());
         }
+        // A refusal that comes now must not shut down what is read from here on.
+        link.try_clone()
     }
 }
 

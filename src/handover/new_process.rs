@@ -108,11 +108,12 @@ impl NewProcess {
         }
     }
 
-    /// Makes it the server, and returns its number.
-    pub(super) fn go(mut self) -> Result<u32, HandOverError> {
+    /// Makes it the server, and returns its number and the link to it.
+    pub(super) fn go(mut self) -> Result<(u32, io::Result<UnixStream>), HandOverError> {
         self.link.write_all(&[GO]).map_err(HandOverError::Lost)?;
         // It outlives this process, which does not wait for it.
-        Ok(self.child.take().map_or(0, |child| child.id()))
+        let number = self.child.take().map_or(0, |child| child.id());
+        Ok((number, self.link.try_clone()))
     }
 
     /// Ends it if it has not ended by itself. It has not served any client.

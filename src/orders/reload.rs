@@ -97,12 +97,16 @@ impl Reload {
             log::set_level(after);
         }
         let (taken, left): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.is_live);
-        let reads_key = options.has_token_key();
-        let is_named = taken.iter().any(|change| change.key == "handlers.phoenix");
+        let is_named = |key: &String| {
+            let table = key.strip_suffix(".token").unwrap_or("topics");
+            taken.iter().any(|change| change.key == table)
+        };
+        let keys = options.token_keys().into_iter();
+        let read: Vec<_> = keys.filter(|key| !is_named(key)).collect();
         let mut taken: Vec<_> = taken.into_iter().map(in_force).collect();
         let changed = !taken.is_empty();
-        if reads_key && !is_named {
-            taken.push("the key of handlers.phoenix.token was read again".to_owned());
+        for key in read {
+            taken.push(format!("the key of {key} was read again"));
         }
         if !changed && left.is_empty() {
             taken.push("no setting has changed".to_owned());

@@ -60,6 +60,22 @@ pub(super) fn start_control(
     prepare(listener, view).map(Some).map_err(StartError::Admin)
 }
 
+/// Checks that a control plane could be made, whose address another server of ours may
+/// have now.
+#[cfg(feature = "control")]
+pub(super) fn check_control(config: &Config) -> Result<(), StartError> {
+    let Some(address) = config.admin else {
+        return Ok(());
+    };
+    match crate::control::bind(address) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            tracing::warn!("{error}; this is right if it is the server that is to be replaced");
+            Ok(())
+        }
+        bound => bound.map(drop).map_err(StartError::Admin),
+    }
+}
+
 /// Lets the control plane accept, and returns what a hand-over needs of it.
 #[cfg(feature = "control")]
 pub(super) fn begin_control(control: &mut Control) -> Option<AdminHandOver> {
@@ -83,11 +99,24 @@ pub(super) fn start_control(
 ) -> Result<Control, StartError> {
     match config.admin {
         None => Ok(NoControl),
-        Some(_) => Err(StartError::Admin(std::io::Error::new(
-            std::io::ErrorKind::Unsupported,
-            "corecast was built without the feature 'control'; build it with that feature, or \
-             set --admin off",
-        ))),
+        Some(_) => Err(no_control()),
+    }
+}
+
+#[cfg(not(feature = "control"))]
+fn no_control() -> StartError {
+    StartError::Admin(std::io::Error::new(
+        std::io::ErrorKind::Unsupported,
+        "corecast was built without the feature 'control'; build it with that feature, or set \
+         --admin off",
+    ))
+}
+
+#[cfg(not(feature = "control"))]
+pub(super) fn check_control(config: &Config) -> Result<(), StartError> {
+    match config.admin {
+        None => Ok(()),
+        Some(_) => Err(no_control()),
     }
 }
 

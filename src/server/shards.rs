@@ -143,13 +143,17 @@ impl Shards {
             }
         }
         self.handle.publisher.stop();
-        self.handle.lifecycle.set(Phase::Stopped);
+        if self.handle.lifecycle.set(Phase::Stopped)
+            && let Some(summary) = self.handle.course.summary()
+        {
+            tracing::info!("{summary}");
+        }
     }
 }
 
 impl Drop for Shards {
     fn drop(&mut self) {
-        self.handle.drain();
+        self.handle.drain_at_once();
         self.handle.hurry();
         self.join();
     }

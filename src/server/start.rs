@@ -10,37 +10,128 @@
 //! - [`Server::start`] returns when every shard listens, or with the reason
 //!   why one does not and none left running.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::control_plane::{begin_control, start_control};
+use super::control_plane::{begin_control, check_control, start_control};
 use super::shards::StartingShards;
 use super::starting::{Stage, Starter, StartingShard};
 use super::{Renewals, RunningServer, Server, ServerHandle};
-use crate::config::Config;
+use crate::config::{Config, Endpoint};
 use crate::cpus;
+use crate::drain::DrainCourse;
 use crate::error::StartError;
 use crate::fan_out_semaphore::FanOutSemaphore;
-use crate::handover::{HandOverSockets, Inherited};
+use crate::handover::{self, HandOverSockets, Inherited};
 use crate::latest::Latest;
 use crate::listeners::Listeners;
 use crate::live::LiveSettings;
 use crate::mesh::{self, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
-use crate::plane::resolve_driver;
+use crate::plane::{ResolvedDriver, resolve_driver};
 use crate::publisher::Publisher;
 use crate::runtime::Unavailable;
 use crate::shutdown::{Lifecycle, Phase};
 use crate::steer;
 use crate::sys::{self, DescriptorTables, EventFd};
 
+/// Everything of a server that does not listen yet.
+struct Unheard {
+    starter: Arc<Starter>,
+    shards: StartingShards,
+    listeners: Listeners,
+    endpoints: Vec<Endpoint>,
+    inherited: Inherited,
+    metrics: Vec<Arc<ShardMetrics>>,
+    handle: ServerHandle,
+}
+
+/// Another server on the address of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Neighbours {
+    /// Are a reason not to start, unless the port is shared.
+    Matter,
+    /// Do not matter: this server does not listen.
+    AreFine,
+}
+
 impl Server {
+    /// Does all that [`Server::start`] does but listen: the settings, routes, tokens and
+    /// their files, the kernel interface, the addresses, and each shard with its
+    /// thread, its handlers and its share of the kernel's memory. Returns the kernel
+    /// interface that a server would use. Another server may listen on the addresses.
+    ///
+    /// ```
+    /// use corecast::config::Config;
+    /// use corecast::server::Server;
+    ///
+    /// let mut config = Config {
+    ///     listen: vec!["127.0.0.1:0".parse()?],
+    ///     admin: None,
+    ///     shards: 1,
+    ///     ..Config::default()
+    /// };
+    /// Server::new(config.clone())?.check()?;
+    /// // An address of documentation (RFC 5737), which no host has.
+    /// config.listen = vec!["192.0.2.1:80".parse()?];
+    /// assert!(Server::new(config)?.check().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The reason why the server could not start.
+    pub fn check(self) -> Result<ResolvedDriver, StartError> {
+        let unheard = self.prepare(Neighbours::AreFine)?;
+        check_control(&unheard.starter.server.config)?;
+        Ok(unheard.starter.driver)
+    }
+
     /// Starts all shards and the control plane.
     ///
     /// # Errors
     /// When any of them cannot run; none is left running then.
-    pub fn start(mut self) -> Result<RunningServer, StartError> {
+    pub fn start(self) -> Result<RunningServer, StartError> {
+        let Unheard {
+            starter,
+            shards,
+            listeners,
+            endpoints,
+            inherited,
+            metrics,
+            handle,
+        } = self.prepare(Neighbours::Matter)?;
+        let (driver, steer) = (starter.driver, starter.steer);
+        let config = &starter.server.config;
+        let Inherited {
+            admin, old_process, ..
+        } = inherited;
+        let mut control =
+            start_control(config, admin, driver, steer, &endpoints, &metrics, &handle)?;
+        if let Some(old_process) = old_process {
+            let link = old_process.take_over().map_err(StartError::OldProcess)?;
+            handover::follow(link, Arc::clone(&handle.lifecycle));
+        }
+        shards.listen()?;
+        // In this order, or the first to ask would hear that we are starting.
+        handle.lifecycle.set(Phase::Running);
+        let admin = begin_control(&mut control);
+        let (listeners, unix_files) = listeners.into_sockets();
+        Ok(RunningServer {
+            endpoints,
+            driver,
+            metrics,
+            handle,
+            unix_files,
+            hand_over_sockets: Some(HandOverSockets { listeners, admin }),
+            _control: control,
+            shards: shards.running()?,
+        })
+    }
+
+    /// Makes everything that a server needs to listen.
+    fn prepare(mut self, neighbours: Neighbours) -> Result<Unheard, StartError> {
         let driver = resolve_driver(self.config.driver).map_err(Unavailable::Uring)?;
         let descriptors = sys::raise_descriptor_limit().map_err(StartError::Descriptors)?;
         // The number of descriptors each shard may expect to have room for.
@@ -52,10 +143,16 @@ impl Server {
         let mut inherited = std::mem::take(&mut self.inherited);
         let old_listeners = std::mem::take(&mut inherited.listeners);
         let wakers = wakers(self.config.shards)?;
-        let listeners = Listeners::open(&self.config.listen, self.config.shards, old_listeners)?;
+        let config = &self.config;
+        let mut unix = config.listen_unix.clone();
+        if neighbours == Neighbours::AreFine {
+            unix.retain(|path| !Path::new(path).exists());
+        }
+        let listen = &config.listen;
+        let listeners = Listeners::open(listen, &unix, config.shards, old_listeners)?;
         let endpoints = listeners.endpoints();
         let seen = listeners.seen();
-        if !self.config.share_port {
+        if !self.config.share_port && neighbours == Neighbours::Matter {
             seen.refuse_neighbours(&endpoints)?;
         }
 
@@ -66,6 +163,8 @@ impl Server {
         let handle = ServerHandle {
             publisher: Publisher::new(outside, metrics.clone()),
             lifecycle: Arc::new(Lifecycle::new()),
+            course: Arc::new(DrainCourse::new(metrics.clone())),
+            drain_delay: self.config.drain_delay,
             failed: Arc::default(),
             ended: wakers.iter().map(|_| AtomicBool::new(false)).collect(),
             seen: Arc::new(seen),
@@ -105,30 +204,14 @@ impl Server {
         // Sockets are made only when no shard will copy them into its table.
         let (listeners, inherited) = Arc::try_unwrap(sockets).map_err(|_| StartError::ShardLost)?;
         shards.wait_for_all(Stage::Able)?;
-        let config = &starter.server.config;
-        let Inherited {
-            admin, old_process, ..
-        } = inherited;
-        let mut control =
-            start_control(config, admin, driver, steer, &endpoints, &metrics, &handle)?;
-        if let Some(old_process) = old_process {
-            old_process.take_over().map_err(StartError::OldProcess)?;
-        }
-        shards.listen()?;
-        // In this order, or the first to ask would hear that we are starting.
-        handle.lifecycle.set(Phase::Running);
-        let admin = begin_control(&mut control);
-        Ok(RunningServer {
+        Ok(Unheard {
+            starter,
+            shards,
+            listeners,
             endpoints,
-            driver,
+            inherited,
             metrics,
             handle,
-            hand_over_sockets: Some(HandOverSockets {
-                listeners: listeners.into_sockets(),
-                admin,
-            }),
-            _control: control,
-            shards: shards.running()?,
         })
     }
 }

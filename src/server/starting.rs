@@ -36,7 +36,7 @@ use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::plane::{Plane, ResolvedDriver};
 use crate::runtime::{Runtime, make_plane};
-use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute, Unfinished};
+use crate::session::{Clock, Expiries, Publishing, Rates, Serving, ShardRoute, Unfinished};
 use crate::shard::{Deadlines, Entrance, Shard, run};
 use crate::shutdown::Phase;
 use crate::table::{Scratch, Table};
@@ -222,6 +222,7 @@ impl Starter {
         let serving = Serving {
             publishing: Publishing::new(hub, routes, permit, config),
             rates: Rates::new(live.rates, expected_sessions),
+            expiries: Expiries::default(),
             rules: Rules {
                 role: Role::Server,
                 max_frame_bytes: config.max_frame_bytes,
@@ -262,10 +263,10 @@ struct EndOfShard {
 
 impl Drop for EndOfShard {
     fn drop(&mut self) {
-        if self.handle.phase() == Phase::Running {
+        if matches!(self.handle.phase(), Phase::Running | Phase::Unready) {
             tracing::error!("shard {} has failed; the server drains and ends", self.id);
             self.handle.failed.store(true, Ordering::Relaxed);
-            self.handle.drain();
+            self.handle.drain_at_once();
         }
         self.handle.ended[self.id].store(true, Ordering::Relaxed);
     }

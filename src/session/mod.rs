@@ -37,6 +37,7 @@
 
 mod close;
 mod errand;
+mod expiries;
 mod latest;
 mod publishing;
 mod rates;
@@ -46,6 +47,7 @@ mod serving;
 mod unfinished;
 mod view;
 
+pub(crate) use expiries::Expiries;
 pub(crate) use publishing::{Publishing, ShardRoute};
 pub(crate) use rates::{RateLimits, Rates};
 pub(crate) use serving::{Clock, Serving};

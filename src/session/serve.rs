@@ -78,7 +78,9 @@ impl SessionMut<'_> {
         let mut input = Input::new(bytes);
         let mut handler = self.handler();
         let flow = handler.receive(&mut input, is_open, high_water_mark_bytes, &mut allowance);
+        let ends_after = handler.ctx.ends_after.take();
         let (_, broken) = handler.ctx.finish();
+        self.ends_after(ends_after);
         let served = len - input.remaining().len();
         if let Some(rates) = &mut self.serving.rates {
             rates.took_messages(self.at.key.index, allowance.used());

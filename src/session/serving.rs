@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Publishing, Rates, Unfinished};
+use super::{Expiries, Publishing, Rates, Unfinished};
 use crate::metrics::ShardMetrics;
 use crate::table::Scratch;
 use crate::ws::Rules;
@@ -13,6 +13,8 @@ pub(crate) struct Serving {
     pub(crate) publishing: Publishing,
     /// The rates at which sessions may send, where they are limited.
     pub(crate) rates: Option<Rates>,
+    /// When sessions end that last as long as a token.
+    pub(crate) expiries: Expiries,
     pub(crate) rules: Rules,
     pub(crate) unfinished: Unfinished,
     /// Bytes waiting for a session above which it is not read.

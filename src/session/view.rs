@@ -1,5 +1,7 @@
 //! One session, borrowed together with what it is served with.
 
+use std::time::Duration;
+
 use super::{Over, Serving, Session, ShardRoute};
 use crate::handler::{Context, Route, guarded};
 use crate::link::Answers;
@@ -100,7 +102,9 @@ impl<'a> SessionMut<'a> {
         let HandlerCall { route, mut ctx, .. } = self.handler();
         ctx.answer(|answers| answers.raw(response));
         let opened = guarded(|| route.open(request, &mut ctx));
+        let ends_after = ctx.ends_after.take();
         let (close, broken) = ctx.finish();
+        self.ends_after(ends_after);
         if let Ok(slot) = opened {
             self.at.entry.slot = slot;
         }
@@ -115,6 +119,17 @@ impl<'a> SessionMut<'a> {
                 self.meter_bytes(early.len())?;
                 self.serve_received(early)
             }
+        }
+    }
+
+    /// Notes when the session ends, if its handler has said so.
+    #[inline]
+    pub(super) fn ends_after(&mut self, time: Option<Duration>) {
+        if let Some(time) = time {
+            let Serving {
+                expiries, clock, ..
+            } = &mut *self.serving;
+            expiries.add(self.at.key, clock.elapsed_ms(), time);
         }
     }
 

@@ -45,9 +45,10 @@ use crate::link::Link;
 use crate::live::LiveSettings;
 use crate::metrics::EndReason;
 use crate::plane::{Readiness, SessionKey};
-use crate::session::{Over, Rates, Serving, Session, SessionMut, Wait};
+use crate::session::{LIVES, Over, Rates, Serving, Session, SessionMut, Wait};
 use crate::shutdown::{Lifecycle, Phase};
 use crate::table::Table;
+use crate::ws::CloseCode;
 
 /// Everything of a shard but its runtime.
 pub(crate) struct Shard {
@@ -242,7 +243,22 @@ impl Shard {
             }
         }
         self.end_largest_unfinished();
+        self.end_expired();
         self.drain_some();
+    }
+
+    /// Ends sessions whose token has expired.
+    fn end_expired(&mut self) {
+        let now_ms = self.serving.clock.elapsed_ms();
+        while let Some(key) = self.serving.expiries.next_over(now_ms) {
+            self.attend(key, |session| match session.session().is_open() {
+                true => {
+                    let text = "the token has expired";
+                    session.close(CloseCode::POLICY_VIOLATION, text, EndReason::TokenExpired)
+                }
+                false => LIVES,
+            });
+        }
     }
 
     /// Begins to drain if the server does.

@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::client_of;
 use crate::config::ClientAddress;
-use crate::upgrade::{HttpError, Request};
+use crate::upgrade::Request;
 
 /// The place in which the address of a connection's client is to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(crate) enum Finding {
     InProxyHeader,
     /// In the headers of the request.
     InRequest,
+    /// It is this one, which does not come through a proxy although it should.
+    PastProxy(SocketAddr),
 }
 
 /// How clients' addresses are found, and which proxies are believed.
@@ -35,15 +37,12 @@ impl AddressPolicy {
     }
 
     /// The place in which to look for the client of a connection from `peer`.
-    ///
-    /// # Errors
-    /// When all connections must come through a proxy and this one does not.
-    pub(crate) fn find(&self, peer: SocketAddr) -> Result<Finding, HttpError> {
+    pub(crate) fn find(&self, peer: SocketAddr) -> Finding {
         match (self.from, self.trusts(peer.ip())) {
-            (ClientAddress::ForwardedFor, true) => Ok(Finding::InRequest),
-            (ClientAddress::ProxyProtocol, true) => Ok(Finding::InProxyHeader),
-            (ClientAddress::ProxyProtocol, false) => Err(HttpError::NotThroughProxy),
-            (ClientAddress::Peer | ClientAddress::ForwardedFor, _) => Ok(Finding::Known(peer)),
+            (ClientAddress::ForwardedFor, true) => Finding::InRequest,
+            (ClientAddress::ProxyProtocol, true) => Finding::InProxyHeader,
+            (ClientAddress::ProxyProtocol, false) => Finding::PastProxy(peer),
+            (ClientAddress::Peer | ClientAddress::ForwardedFor, _) => Finding::Known(peer),
         }
     }
 
@@ -126,7 +125,7 @@ mod tests {
                     Finding::Known("[::10.1.2.3]:1".parse().unwrap()),
                 ),
             ] {
-                assert_eq!(policy.find(peer.parse().unwrap()), Ok(finding), "{network}");
+                assert_eq!(policy.find(peer.parse().unwrap()), finding, "{network}");
             }
         }
     }
@@ -138,7 +137,7 @@ mod tests {
         )
     }
 
-    fn find(from: ClientAddress, peer: &str) -> Result<Finding, HttpError> {
+    fn find(from: ClientAddress, peer: &str) -> Finding {
         policy(from).find(peer.parse().unwrap())
     }
 
@@ -146,23 +145,20 @@ mod tests {
     fn only_trusted_proxies_are_asked() {
         for proxy in ["10.1.2.3:1", "[fd00::1]:1", "[::ffff:10.1.2.3]:1"] {
             let known = Finding::Known(proxy.parse().unwrap());
-            assert_eq!(find(ClientAddress::Peer, proxy), Ok(known));
-            assert_eq!(
-                find(ClientAddress::ForwardedFor, proxy),
-                Ok(Finding::InRequest)
-            );
+            assert_eq!(find(ClientAddress::Peer, proxy), known);
+            assert_eq!(find(ClientAddress::ForwardedFor, proxy), Finding::InRequest);
             assert_eq!(
                 find(ClientAddress::ProxyProtocol, proxy),
-                Ok(Finding::InProxyHeader)
+                Finding::InProxyHeader
             );
         }
         for other in ["192.0.2.7:1", "[2001:db8::7]:1"] {
             let known = Finding::Known(other.parse().unwrap());
-            assert_eq!(find(ClientAddress::Peer, other), Ok(known));
-            assert_eq!(find(ClientAddress::ForwardedFor, other), Ok(known));
+            assert_eq!(find(ClientAddress::Peer, other), known);
+            assert_eq!(find(ClientAddress::ForwardedFor, other), known);
             assert_eq!(
                 find(ClientAddress::ProxyProtocol, other),
-                Err(HttpError::NotThroughProxy)
+                Finding::PastProxy(other.parse().unwrap())
             );
         }
     }

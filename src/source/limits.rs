@@ -68,6 +68,8 @@ struct Stripe {
 struct Source {
     connections: usize,
     handshakes: Bucket,
+    /// Whether its spare place is taken.
+    is_spare_taken: bool,
 }
 
 impl Sources {
@@ -123,6 +125,7 @@ impl Sources {
         }
         let source = stripe.sources.entry(key).or_insert_with(|| Source {
             connections: 0,
+            is_spare_taken: false,
             handshakes: limits
                 .handshakes
                 .map_or(Bucket::default(), |rate| Bucket::full(rate, now_ms)),
@@ -144,11 +147,28 @@ impl Sources {
         })
     }
 
-    fn release(&self, key: &IpAddr) {
+    /// The place that a source over its limits has for a connection that may be a health
+    /// check, if no other has it.
+    pub(crate) fn spare(self: &Arc<Self>, address: IpAddr) -> Option<Spare> {
+        let key = self.source_of(address);
+        let mut stripe = self.stripe_of(&key);
+        // It is known, or it would not be over a limit.
+        let source = stripe.sources.get_mut(&key)?;
+        if std::mem::replace(&mut source.is_spare_taken, true) {
+            return None;
+        }
+        Some(Spare {
+            sources: Arc::clone(self),
+            key,
+        })
+    }
+
+    fn release(&self, key: &IpAddr, release: impl FnOnce(&mut Source)) {
         let mut stripe = self.stripe_of(key);
         if let Some(source) = stripe.sources.get_mut(key) {
-            source.connections -= 1;
-            if source.connections == 0 && self.limits().handshakes.is_none() {
+            release(source);
+            let is_here = source.connections > 0 || source.is_spare_taken;
+            if !is_here && self.limits().handshakes.is_none() {
                 stripe.sources.remove(key);
             }
         }
@@ -189,6 +209,7 @@ impl Stripe {
     fn forget(&mut self, handshakes: Option<Rate>, now_ms: u64) {
         self.sources.retain(|_, source| {
             source.connections > 0
+                || source.is_spare_taken
                 || handshakes.is_some_and(|rate| !source.handshakes.is_full(rate, now_ms))
         });
         self.forget_at = (self.sources.len() * 2).max(FEW);
@@ -201,9 +222,33 @@ pub(crate) struct Admission {
     key: IpAddr,
 }
 
+impl Admission {
+    /// Gives back what was taken, the handshake of the source's rate too.
+    pub(crate) fn give_back(self) {
+        let mut stripe = self.sources.stripe_of(&self.key);
+        if let Some(source) = stripe.sources.get_mut(&self.key) {
+            source.handshakes.give_back(1);
+        }
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.sources.release(&self.key);
+        self.sources
+            .release(&self.key, |source| source.connections -= 1);
+    }
+}
+
+/// The spare place of a source that is over a limit.
+pub(crate) struct Spare {
+    sources: Arc<Sources>,
+    key: IpAddr,
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        self.sources
+            .release(&self.key, |source| source.is_spare_taken = false);
     }
 }
 
@@ -270,6 +315,39 @@ mod tests {
         assert_eq!(come(0), Err(SourceRefusal::TooFast { retry_after }));
         // A refused handshake does not count against its source.
         assert_eq!(come(500), Ok(()));
+    }
+
+    #[test]
+    fn a_health_check_takes_nothing() {
+        let limited = sources(1, 1);
+        let come = |now_ms| limited.admit_at(ip("192.0.2.7"), now_ms);
+        for _ in 0..3 {
+            come(0).unwrap().give_back();
+        }
+        let _session = come(0).unwrap();
+        assert_eq!(come(0).unwrap_err(), SourceRefusal::Full);
+        // Nothing more than a whole burst is given back.
+        let open = sources(0, 1);
+        let early = open.admit_at(ip("192.0.2.7"), 0).unwrap();
+        drop(open.admit_at(ip("192.0.2.7"), 5_000).unwrap());
+        early.give_back();
+        drop(open.admit_at(ip("192.0.2.7"), 5_000).unwrap());
+        assert!(open.admit_at(ip("192.0.2.7"), 5_000).is_err());
+    }
+
+    #[test]
+    fn a_source_has_one_spare_place() {
+        let sources = sources(1, 0);
+        assert!(sources.spare(ip("192.0.2.7")).is_none(), "it has not come");
+        let session = sources.admit(ip("192.0.2.7")).unwrap();
+        let spare = sources.spare(ip("192.0.2.7")).unwrap();
+        assert!(sources.spare(ip("192.0.2.7")).is_none());
+        drop(session);
+        let again = sources.admit(ip("192.0.2.7")).unwrap();
+        drop(spare);
+        assert!(sources.spare(ip("192.0.2.7")).is_some());
+        drop(again);
+        assert_eq!(sources.len(), 0);
     }
 
     #[test]

@@ -12,6 +12,8 @@
 //!   are ignored.
 //! - An address has one form. An IPv4 address that comes as `::ffff:192.0.2.7`
 //!   is the IPv4 address, in networks, headers, peers and limits alike.
+//! - Health checks have no place in the limits: what they took is given back, and a
+//!   source that is over a limit has one spare place for them.
 //! - Everything here happens once per connection, on the cold path. Without
 //!   limits there is no table and nothing is shared.
 
@@ -24,4 +26,4 @@ pub mod proxy_protocol;
 pub(crate) use address::canonical_network;
 pub(crate) use address::{AddressPolicy, Finding, canonical_address};
 pub use forwarded_for::client_of;
-pub(crate) use limits::{Admission, SourceLimits, SourceRefusal, Sources};
+pub(crate) use limits::{Admission, SourceLimits, SourceRefusal, Sources, Spare};

@@ -18,6 +18,15 @@ pub fn listen(socket: &socket2::Socket, backlog: u32) -> io::Result<()> {
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 
+/// The same for a Unix socket, which has no segments to delay.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn listen_unix(socket: &socket2::Socket, backlog: u32) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
+}
+
 /// Marks a listener as the one for what a core receives, whether it listens
 /// already or not; with `None` takes the mark off.
 ///
@@ -80,7 +89,10 @@ pub fn is_v6_only_by_default() -> bool {
 /// when the host is out of what a connection needs.
 pub fn accept(listener: &impl AsFd) -> io::Result<(Socket, SocketAddr)> {
     let (socket, address) = socket2::SockRef::from(listener).accept()?;
-    let peer = address.as_socket().ok_or_else(|| {
+    // A program on this host, which has no address of its own.
+    let is_unix = || address.domain() == socket2::Domain::UNIX;
+    let local = || is_unix().then_some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let peer = address.as_socket().or_else(local).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "a peer without an IP address")
     })?;
     Ok((Socket::new(socket.into()), peer))

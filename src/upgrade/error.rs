@@ -56,7 +56,7 @@ pub enum HttpError {
     NotThroughProxy,
     /// 404, *by the server*: no route has this path.
     NotFound,
-    /// 405 with `Allow: GET`: another method, or HEAD with `Upgrade: websocket`.
+    /// 405 with `Allow`: another method, or one that is not GET with `Upgrade: websocket`.
     MethodNotAllowed,
     /// 408, *by the server*: the request was not complete in time.
     Timeout,
@@ -192,7 +192,7 @@ impl HttpError {
             NotFound => "There is nothing at this path. Check its spelling and trailing slash.",
             MethodNotAllowed => {
                 "The method is not allowed. WebSocket connections are opened with GET; plain \
-                 pages also answer HEAD."
+                 pages also answer HEAD and OPTIONS."
             }
             Timeout => {
                 "The request was not complete in time. Connect again and send it without delay."

@@ -62,6 +62,7 @@ pub use error::HttpError;
 pub use headers::HeaderError;
 pub use origin::{OriginError, OriginPolicy};
 pub use page::{ListedRoute, Page, Pages, home_page};
+pub(crate) use parse::may_be_plain;
 pub use parse::{Kind, MAX_HEADERS, Parsed, is_head, parse};
 pub use refusal::Refusal;
 pub use reply::Reply;

@@ -10,13 +10,62 @@ use super::target::is_authority;
 /// what a server has against that.
 ///
 /// Origins are compared as RFC 6454 §5 says: scheme, host and port, case
-/// ignored, a scheme's own port the same as none. There are no wildcards.
+/// ignored, a scheme's own port the same as none. An entry such as
+/// `https://*.example.com` stands for every host below `example.com`, at any depth, and
+/// not for `example.com` itself; whoever can have a page on one of them may connect.
 /// Browsers send `null` for sandboxed frames, and some send it or `file://` for
 /// pages from a file, as in Cordova and Electron; each can be on the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OriginPolicy {
-    /// In the form [`normalize`] gives. Empty: any.
-    allowed: Vec<String>,
+    /// Empty: any.
+    allowed: Vec<Allowed>,
+}
+
+/// An entry of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Allowed {
+    /// This origin, in the form [`normalize`] gives.
+    One(String),
+    /// Those with this scheme, `://` included, whose host and port end so, after a name
+    /// and a dot.
+    Below { scheme: String, end: String },
+}
+
+impl Allowed {
+    fn of(entry: &str) -> Option<Self> {
+        if let Some(origin) = normalize(entry) {
+            return Some(Allowed::One(origin));
+        }
+        let (scheme, authority) = entry.split_once("://")?;
+        let base = authority.strip_prefix("*.")?;
+        // Of each of them there are pages of strangers: an address has no hosts below it,
+        // and a top-level domain belongs to everyone.
+        let host = base.split(':').next().unwrap_or_default();
+        let mut names = host.rsplit('.');
+        let last = names.next().unwrap_or_default();
+        let is_domain = names.next().is_some_and(|name| !name.is_empty())
+            || last.eq_ignore_ascii_case("localhost");
+        if last.is_empty() || last.bytes().all(|byte| byte.is_ascii_digit()) || !is_domain {
+            return None;
+        }
+        let origin = normalize(&format!("{scheme}://{base}"))?;
+        let at = scheme.len() + "://".len();
+        Some(Allowed::Below {
+            scheme: origin[..at].to_owned(),
+            end: format!(".{}", &origin[at..]),
+        })
+    }
+
+    /// Whether this entry is about an origin, in the form [`normalize`] gives.
+    fn has(&self, origin: &str) -> bool {
+        match self {
+            Allowed::One(one) => one == origin,
+            Allowed::Below { scheme, end } => origin
+                .strip_prefix(scheme.as_str())
+                .and_then(|authority| authority.strip_suffix(end.as_str()))
+                .is_some_and(|names| !names.is_empty() && !names.starts_with('.')),
+        }
+    }
 }
 
 impl OriginPolicy {
@@ -24,7 +73,8 @@ impl OriginPolicy {
     ///
     /// # Errors
     ///
-    /// An entry that is not `scheme://host` or `scheme://host:port`. `null` and
+    /// An entry that is not `scheme://host` or `scheme://host:port`, whose host may begin
+    /// with `*.` if it is below a domain. `null` and
     /// `file://` are accepted too; each allows *every* page that has this origin.
     pub fn new<I>(origins: I) -> Result<Self, OriginError>
     where
@@ -34,7 +84,7 @@ impl OriginPolicy {
             .into_iter()
             .map(|origin| {
                 let origin = origin.as_ref();
-                normalize(origin).ok_or_else(|| OriginError {
+                Allowed::of(origin).ok_or_else(|| OriginError {
                     origin: origin.to_owned(),
                 })
             })
@@ -58,7 +108,7 @@ impl OriginPolicy {
             && std::str::from_utf8(origin)
                 .ok()
                 .and_then(normalize)
-                .is_some_and(|origin| self.allowed.contains(&origin))
+                .is_some_and(|origin| self.allowed.iter().any(|allowed| allowed.has(&origin)))
     }
 }
 
@@ -67,8 +117,9 @@ impl OriginPolicy {
 #[non_exhaustive]
 #[error(
     "'{origin}' is not an origin; write scheme://host or scheme://host:port as a browser sends \
-     it, without a path, trailing slash, quotes or wildcards, and other letters than ASCII \
-     as xn--, for example https://example.com; or file://, or null"
+     it, without a path, trailing slash or quotes, and other letters than ASCII as xn--, \
+     for example https://example.com, or https://*.example.com for all hosts below it; or \
+     file://, or null"
 )]
 pub struct OriginError {
     /// The entry as given.
@@ -160,6 +211,41 @@ mod tests {
     }
 
     #[test]
+    fn a_wildcard_stands_for_the_hosts_below_a_domain() {
+        let policy = OriginPolicy::new([
+            "https://*.Example.com",
+            "http://*.example.org:8080",
+            "http://*.localhost",
+        ])
+        .unwrap();
+        for (origin, allowed) in [
+            ("https://a.example.com", true),
+            ("https://A.B.example.com", true),
+            ("https://a.example.com:443", true),
+            ("https://example.com", false),
+            ("https://.example.com", false),
+            ("https://..example.com", false),
+            ("http://a.example.com", false),
+            ("https://a.example.com:8443", false),
+            ("https://aexample.com", false),
+            ("https://a.example.com.evil.example", false),
+            ("https://evil.example/.example.com", false),
+            ("https://evil.example#.example.com", false),
+            ("https://evil.example?.example.com", false),
+            ("https://evil.example:80.example.com", false),
+            ("https://evil@a.example.com", false),
+            ("https://*.example.com", false),
+            ("http://a.example.org:8080", true),
+            ("http://a.example.org", false),
+            ("http://app.localhost", true),
+            ("null", false),
+        ] {
+            let request = request(&format!("Origin: {origin}\r\n"));
+            assert_eq!(policy.allows(&request), allowed, "{origin}");
+        }
+    }
+
+    #[test]
     fn a_second_origin_is_refused() {
         let policy = OriginPolicy::new(["https://example.com"]).unwrap();
         let twice = "Origin: https://example.com\r\norigin: https://example.com\r\n";
@@ -184,7 +270,18 @@ mod tests {
             "*",
             "example.com",
             "https://",
-            "https://*.a.com",
+            "https://*.com",
+            "https://*.",
+            "https://*.*.a.com",
+            "https://a.*.com",
+            "https://*a.com",
+            "https://*.a..com/",
+            "https://*.1.2.3.4",
+            "https://*.[::1]",
+            "*.a.com",
+            "*://a.com",
+            "https://*.a.com:*",
+            "https://*.a.com:99999",
             "https://a.com/",
             "https://a.com:99999",
             "https://b\u{fc}cher.example",

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::{Method, Request};
+
 /// A small page that does not change while the server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page<'a> {
@@ -53,6 +55,19 @@ pub struct Pages {
 impl Pages {
     /// The paths of all that there may be.
     pub const PATHS: [&'static str; 2] = ["/", "/healthz"];
+
+    /// Whether the path is that of the health page, and there is one.
+    pub fn has_health_at(&self, path: &str) -> bool {
+        self.health && path == "/healthz"
+    }
+
+    /// Whether a plain request asks for nothing but the server's health: the health
+    /// page, or OPTIONS of the server or of `/`, as HAProxy's `option httpchk` does.
+    pub fn is_probe(&self, request: &Request) -> bool {
+        let path = request.path();
+        let is_about_server = request.method() == Method::Options && matches!(path, "*" | "/");
+        self.has_health_at(path) || self.health && is_about_server
+    }
 
     /// The page at a path.
     pub fn find(&self, path: &str) -> Option<Page<'_>> {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use httparse::Status;
 
-use super::target::{decode_path, is_authority, routing_path, split};
+use super::target::{Target, decode_path, is_authority, routing_path, split};
 use super::{HttpError, Method, Request, accept_key, list};
 
 /// Header lines a request may have. More are refused with 431.
@@ -31,7 +31,7 @@ pub enum Kind {
         /// The value for the response's `Sec-WebSocket-Accept`.
         accept: [u8; 28],
     },
-    /// A page: a GET or HEAD that does not ask for `websocket`. An `Upgrade`
+    /// A page: a GET, HEAD or OPTIONS that does not ask for `websocket`. An `Upgrade`
     /// to another protocol is ignored, as RFC 9110 §7.8 allows.
     Plain,
 }
@@ -52,10 +52,10 @@ pub enum Kind {
 ///    version that is not 1.x (505);
 /// 2. HTTP/1.0 with `Upgrade: websocket` (505); pages answer it, for health
 ///    checks and proxies that still speak it;
-/// 3. a method other than GET and HEAD (405);
+/// 3. a method other than GET, HEAD and OPTIONS (405);
 /// 4. the target and its percent-encoding (400);
 /// 5. `Host` (400), which HTTP/1.0 may leave out, then an announced body (400);
-/// 6. and with `Upgrade: websocket`: HEAD (405), `Connection` (400), the
+/// 6. and with `Upgrade: websocket`: another method than GET (405), `Connection` (400), the
 ///    version (426), the key (400) (RFC 6455 §4.2.1).
 pub fn parse(
     buffer: &[u8],
@@ -83,9 +83,13 @@ pub fn parse(
     let method = match head.method {
         Some("GET") => Method::Get,
         Some("HEAD") => Method::Head,
+        Some("OPTIONS") => Method::Options,
         _ => return Err(HttpError::MethodNotAllowed),
     };
-    let target = split(head.path.unwrap_or_default())?;
+    let target = match (method, head.path.unwrap_or_default()) {
+        (Method::Options, "*") => Target::SERVER,
+        (_, target) => split(target)?,
+    };
     let path = decode_path(target.path)?;
 
     let host = match fields.host() {
@@ -118,6 +122,15 @@ pub fn parse(
 /// included, has no body (RFC 9110 §9.3.2).
 pub fn is_head(buffer: &[u8]) -> bool {
     skip_empty_lines(buffer).starts_with(b"HEAD ")
+}
+
+/// Whether these may be the first bytes of a plain request.
+pub(crate) fn may_be_plain(buffer: &[u8]) -> bool {
+    let buffer = skip_empty_lines(buffer);
+    let methods: [&[u8]; 3] = [b"GET ", b"HEAD ", b"OPTIONS "];
+    methods
+        .iter()
+        .any(|method| buffer.starts_with(method) || method.starts_with(buffer))
 }
 
 /// The headers that decide, gathered in one pass.

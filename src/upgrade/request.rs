@@ -23,6 +23,9 @@ pub enum Method {
     Get,
     /// `HEAD`: the answer has no body.
     Head,
+    /// `OPTIONS`: answer with [`Response::Options`](super::Response::Options). The path
+    /// may be `*`, which stands for the server.
+    Options,
 }
 
 /// An opening handshake, or a request for a page, as the handler sees it.
@@ -71,7 +74,7 @@ impl Request {
         }
     }
 
-    /// `GET` or `HEAD`.
+    /// `GET` for a handler; pages are asked for with others, too.
     pub fn method(&self) -> Method {
         self.method
     }

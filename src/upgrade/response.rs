@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::headers::Headers;
 use super::{Acceptance, HttpError, Page, Refusal, Reply, is_token};
 
+/// The methods that something answers.
+const ALLOW: &str = "Allow: GET, HEAD, OPTIONS\r\n";
+
 /// An answer to a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Response<'a> {
@@ -29,6 +32,10 @@ pub enum Response<'a> {
     Page(Page<'a>),
     /// A handler's answer to a plain request.
     Reply(&'a Reply),
+    /// 200 without a body: the methods there are (RFC 9110 §9.3.7).
+    Options,
+    /// 503 at the path of the health page: the server is about to drain, or does.
+    Unready,
     /// The status of the fault, with a body that says what to do.
     Error(HttpError),
     /// A handler's refusal.
@@ -40,7 +47,8 @@ impl Response<'_> {
     pub fn status(&self) -> u16 {
         match self {
             Response::SwitchingProtocols { .. } | Response::Accepted { .. } => 101,
-            Response::Page(_) => 200,
+            Response::Page(_) | Response::Options => 200,
+            Response::Unready => 503,
             Response::Reply(reply) => reply.sent_status(),
             Response::Error(error) => error.status(),
             Response::Refused(refusal) => refusal.sent_status(),
@@ -90,6 +98,11 @@ impl Response<'_> {
                 page = *shown;
                 Cow::Borrowed(shown.body)
             }
+            Response::Options => {
+                extra.push_str(ALLOW);
+                Cow::Borrowed("")
+            }
+            Response::Unready => Cow::Borrowed("draining\n"),
             Response::Refused(refusal) => {
                 own = &refusal.headers;
                 Cow::Owned(format!("{}\n", refusal.reason))
@@ -101,7 +114,7 @@ impl Response<'_> {
             }
             Response::Error(error) => {
                 match status {
-                    405 => extra.push_str("Allow: GET\r\n"),
+                    405 => extra.push_str(ALLOW),
                     426 => {
                         // A response with Upgrade lists it in Connection too (RFC 9110
                         // §7.8).
@@ -336,7 +349,7 @@ mod tests {
     #[test]
     fn statuses_carry_their_headers() {
         let (head, _) = parts(HttpError::MethodNotAllowed.into());
-        assert!(head.contains("\r\nAllow: GET\r\n"));
+        assert!(head.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"));
         for error in [HttpError::WebSocketVersion, HttpError::UpgradeRequired] {
             let (head, _) = parts(error.into());
             assert!(head.contains("\r\nSec-WebSocket-Version: 13\r\n"));

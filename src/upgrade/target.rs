@@ -15,6 +15,15 @@ pub(super) struct Target<'a> {
     pub(super) query: Option<&'a str>,
 }
 
+impl Target<'_> {
+    /// The whole server, about which OPTIONS can ask (RFC 9112 §3.2.4).
+    pub(super) const SERVER: Target<'static> = Target {
+        authority: None,
+        path: "*",
+        query: None,
+    };
+}
+
 /// Takes a target in origin-form or absolute-form apart.
 pub(super) fn split(target: &str) -> Result<Target<'_>, HttpError> {
     if target.contains('#') {

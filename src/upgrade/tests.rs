@@ -263,10 +263,20 @@ fn methods() {
     // RFC 6455 §4.1: the method of a handshake is GET.
     let head = handshake().replacen("GET", "HEAD", 1);
     assert_eq!(fault(head), HttpError::MethodNotAllowed);
+    // About the server only OPTIONS can ask (RFC 9112 §3.2.4).
+    let asked = complete("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(
-        fault("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"),
-        HttpError::MethodNotAllowed
+        (asked.kind, asked.request.method()),
+        (Kind::Plain, Method::Options)
     );
+    assert_eq!(asked.request.path(), "*");
+    assert_eq!(complete("OPTIONS / HTTP/1.0\r\n\r\n").request.path(), "/");
+    for text in [
+        "GET * HTTP/1.1\r\nHost: h\r\n\r\n",
+        "OPTIONS *a HTTP/1.1\r\nHost: h\r\n\r\n",
+    ] {
+        assert_eq!(fault(text), HttpError::Target, "{text}");
+    }
 }
 
 #[test]

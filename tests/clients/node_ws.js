@@ -52,6 +52,14 @@ async function echo () {
   assert.strictEqual(code, 3001)
 }
 
+async function subprotocols () {
+  // Without an answer to its offer, ws ends the session.
+  const socket = new WebSocket(base + '/echo', ['v2.example', 'v1'])
+  await once(socket, 'open')
+  assert.strictEqual(socket.protocol, 'v2.example')
+  socket.close()
+}
+
 async function broadcast () {
   const sockets = []
   for (let number = 0; number < 20; number++) sockets.push(await connect('/broadcast'))
@@ -82,7 +90,7 @@ async function refusals () {
 
 async function main () {
   console.log('ws', require('ws/package.json').version)
-  for (const test of [echo, broadcast, compressionIsDeclined, refusals]) {
+  for (const test of [echo, subprotocols, broadcast, compressionIsDeclined, refusals]) {
     await test()
     console.log('works:', test.name)
   }

@@ -52,7 +52,10 @@ fn a_hundred_ports_make_a_hundred_connections() {
             fix["now"],
             "sysctl -w 'net.ipv4.ip_local_port_range=1024 65535'"
         );
-        assert_eq!(fix["for_good"]["file"], "sysctl/40-corecast-ports.conf");
+        assert_eq!(
+            fix["for_good"]["file"],
+            "/etc/sysctl.d/40-corecast-ports.conf"
+        );
         let more = ask(&["--sources=4"]);
         let check = more.check("net.ipv4.ip_local_port_range");
         assert_eq!(check["verdict"], "fits", "{check}");

@@ -302,12 +302,16 @@ fn the_doctors_remedies_are_in_the_files() {
         let remedy = &check["fix"]["for_good"];
         let Some(file) = remedy["file"]
             .as_str()
-            .filter(|file| file.starts_with("sysctl/"))
+            .and_then(|file| file.strip_prefix("/etc/sysctl.d/"))
         else {
             continue;
         };
+        // This one is no file of ours.
+        if file == "99-io_uring.conf" {
+            continue;
+        }
         let (key, _) = remedy["line"].as_str().unwrap().split_once(" = ").unwrap();
-        let text = fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+        let text = fs::read_to_string(Path::new(ROOT).join("sysctl").join(file)).unwrap();
         let mut lines = text.lines().map(|line| line.trim_start_matches('-'));
         let there = lines.any(|line| line.split(" = ").next() == Some(key));
         assert!(there, "no {key} in {file}");

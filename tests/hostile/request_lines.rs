@@ -40,7 +40,7 @@ fn methods() -> Vec<Case> {
             "CONNECT localhost:80 HTTP/1.1",
             405,
         ),
-        line("OPTIONS for everything", "OPTIONS * HTTP/1.1", 405),
+        line("a handshake about the server", "OPTIONS * HTTP/1.1", 405),
     ]);
     cases
 }

@@ -3,15 +3,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check_command;
 mod cli;
 mod drain;
+mod drain_delay;
+mod drain_progress;
 mod endpoints;
 mod hand_over;
+mod hand_over_addresses;
 mod hand_over_by_hand;
 mod hand_over_guarded;
 mod hand_over_program;
 mod hand_over_signals;
 mod health_checks;
+mod health_command;
 mod logged_failures;
 mod metrics;
 mod service_manager;

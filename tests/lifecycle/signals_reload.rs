@@ -229,8 +229,8 @@ fn a_configuration_that_cannot_stand_changes_nothing() {
         ),
         ("idle_timeout = \"never\"\n", "idle_timeout"),
         (
-            "log_level = \"debug\"\norigin = [\"https://*.a.com\"]\n",
-            "*.a.com",
+            "log_level = \"debug\"\norigin = [\"https://*.com\"]\n",
+            "https://*.com",
         ),
         (
             "[phoenix.token]\nalgorithm = \"HS256\"\nsecret_file = \"/nowhere/secret\"\n\

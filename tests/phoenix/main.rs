@@ -17,5 +17,7 @@ mod python;
 mod reload;
 mod rules;
 mod sessions;
+mod token_expiry;
+mod token_keys;
 mod tokens;
 mod v1;

@@ -147,3 +147,44 @@ fn the_key_for_tokens_is_read_again() {
     it.reload(rules, "every setting stays as it is");
     assert_eq!(tokens.each_ref().map(|token| may(token)), [false, true]);
 }
+
+/// The other handlers whose routes ask for tokens read their keys again, too.
+#[test]
+fn the_key_of_a_one_way_route_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, SECRETS[0]).unwrap();
+    let file = folder.path().join("corecast.toml");
+    let text = format!(
+        "[handlers.broadcast.token]\nalgorithm = 'HS256'\nsecret_file = '{}'\n",
+        secret.display()
+    );
+    fs::write(&file, text).unwrap();
+    let mut command = corecast();
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--route", "/news=broadcast:publish=token"])
+        .args(["--shards", "2", "--config"])
+        .arg(&file);
+    let server = Server::spawn(&mut command);
+    let may_publish = |secret: &str| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let claims = json!({"exp": since.as_secs() + 600, "publish": ["/news"]});
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        let token = encode(&Header::default(), &claims, &key).unwrap();
+        let path = format!("/news?token={token}");
+        let mut client = Client::connect(server.address, &path);
+        client.send_text("said");
+        client.frame().payload == b"said"
+    };
+    assert_eq!(SECRETS.map(may_publish), [true, false]);
+    fs::write(&secret, SECRETS[1]).unwrap();
+    server.signal(libc::SIGHUP);
+    wait_until("the key is read", || {
+        let words = "the key of handlers.broadcast.token was read again";
+        server.log().contains(words)
+    });
+    wait_until("the other key counts", || {
+        SECRETS.map(may_publish) == [false, true]
+    });
+}

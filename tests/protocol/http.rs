@@ -97,7 +97,7 @@ fn each_fault_has_its_status() {
             assert!(response.header("connection").unwrap().starts_with("close"));
             assert_eq!(server.total(&key), before + 1, "{key} after {request}");
             match status {
-                405 => assert_eq!(response.header("allow"), Some("GET")),
+                405 => assert_eq!(response.header("allow"), Some("GET, HEAD, OPTIONS")),
                 426 => assert_eq!(response.header("sec-websocket-version"), Some("13")),
                 _ => {}
             }

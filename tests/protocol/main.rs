@@ -5,7 +5,9 @@ mod support;
 
 mod browser_chat;
 mod chat;
+mod echo_subprotocol;
 mod foreign_clients;
+mod health_probes;
 mod http;
 mod idle;
 mod malformed_frames;
@@ -16,5 +18,6 @@ mod session_rates;
 mod sources;
 mod topics;
 mod trusted_proxy;
+mod unix_sockets;
 mod vanishing_clients;
 mod words_after_close;

@@ -134,7 +134,11 @@ pub fn refusal(stream: &mut TcpStream, has_body: bool, how: &str) -> Response {
     let connection = response.header("connection").unwrap_or_default();
     assert!(connection.starts_with("close"), "{how}: {connection}");
     match response.status {
-        405 => assert_eq!(response.header("allow"), Some("GET"), "{how}"),
+        405 => assert_eq!(
+            response.header("allow"),
+            Some("GET, HEAD, OPTIONS"),
+            "{how}"
+        ),
         426 => assert_eq!(
             response.header("sec-websocket-version"),
             Some("13"),

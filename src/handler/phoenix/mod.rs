@@ -166,6 +166,7 @@ impl Phoenix {
 impl BuiltIn for Phoenix {
     const NAME: &'static str = "phoenix";
     const SUMMARY: &'static str = "Phoenix Channels.";
+    const IS_LIVE: bool = true;
     type Settings = PhoenixConfig;
 
     fn check_route(

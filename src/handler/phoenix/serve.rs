@@ -20,6 +20,8 @@ struct Grant {
     may: May,
     /// Key and fields of the presence that begins, where the topic has any.
     presence: Option<(String, String)>,
+    /// When the session ends, if it lasts as long as its token.
+    ends_at: Option<u64>,
 }
 
 impl PhoenixHandler {
@@ -84,7 +86,10 @@ impl PhoenixHandler {
         self.rights.refresh();
         let before = session.channels.remove(&message.topic);
         let granted = self.may_join(session, message, ctx);
-        if let Ok(Grant { may, .. }) = granted {
+        if let Ok(Grant { may, ends_at, .. }) = granted {
+            if let Some(at) = ends_at {
+                ctx.end_with_token(at);
+            }
             let topic = match &before {
                 Some(before) => before.topic.clone(),
                 None => {
@@ -144,6 +149,7 @@ impl PhoenixHandler {
         let claims = is_asked.then(|| self.claims(session, &payload)).flatten();
         let may = Access::grant(rule, limit, topic, claims.as_ref());
         let may = may.ok_or(Denied::Unauthorized)?;
+        let ends_at = claims.as_ref().and_then(Claims::ends_session_at);
         let holder = claims.and_then(|claims| claims.sub);
         let presence = match rule.presence {
             true => {
@@ -155,7 +161,11 @@ impl PhoenixHandler {
             }
             false => None,
         };
-        Ok(Grant { may, presence })
+        Ok(Grant {
+            may,
+            presence,
+            ends_at,
+        })
     }
 
     /// The claims of the token of a session that joins, if it has a good one.

@@ -8,7 +8,7 @@ use crate::failure_log::{self, Asked};
 use crate::handler::guarded;
 use crate::metrics::RefusalReason;
 use crate::session::ShardRoute;
-use crate::source::{Admission, Finding, SourceRefusal, proxy_protocol};
+use crate::source::{Admission, Finding, SourceRefusal, Spare, proxy_protocol};
 use crate::upgrade::{self, HttpError, Kind, Method, Parsed, Refusal, Reply, Request, Response};
 
 /// When a client that was refused for want of room may come back.
@@ -36,6 +36,25 @@ pub(super) struct Arrival {
     prefix: usize,
     /// Its place among the connections of its source, once it has one.
     admission: Option<Admission>,
+    /// Set if it may ask for the server's health and for nothing else.
+    restriction: Option<Restriction>,
+}
+
+/// A connection that is no client's, but may be a health check.
+struct Restriction {
+    /// The refusal of everything else.
+    error: HttpError,
+    /// The place that it has, where its source has no other.
+    _spare: Option<Spare>,
+}
+
+impl From<HttpError> for Restriction {
+    fn from(error: HttpError) -> Self {
+        Restriction {
+            error,
+            _spare: None,
+        }
+    }
 }
 
 /// A handshake that is accepted and may become a session.
@@ -65,6 +84,23 @@ impl Arrival {
     pub(super) fn place(&self) -> usize {
         self.place
     }
+
+    /// Whether it may ask for the server's health only.
+    pub(super) fn is_restricted(&self) -> bool {
+        self.restriction.is_some()
+    }
+
+    /// Frees the spare place of its source, when it is answered.
+    pub(super) fn free_spare(&mut self) {
+        self.restriction = None;
+    }
+
+    /// The refusal of a request: `error`, but strangers are told of nothing else than
+    /// why they are.
+    fn fault(&self, error: HttpError) -> HttpError {
+        let restriction = self.restriction.as_ref();
+        restriction.map_or(error, |restriction| restriction.error)
+    }
 }
 
 impl Entrance {
@@ -73,20 +109,25 @@ impl Entrance {
     /// # Errors
     /// The response to a connection that is refused for that.
     pub(super) fn arrive(&self, peer: SocketAddr, place: usize) -> Result<Arrival, Vec<u8>> {
-        let arrival = self.addresses.find(peer).and_then(|finding| {
-            let mut arrival = Arrival {
-                peer,
-                place,
-                finding,
-                prefix: 0,
-                admission: None,
-            };
-            if let Finding::Known(client) = finding {
-                self.admit(&mut arrival, client)?;
+        let mut arrival = Arrival {
+            peer,
+            place,
+            finding: self.addresses.find(peer),
+            prefix: 0,
+            admission: None,
+            restriction: None,
+        };
+        let refuse = |error| self.refusal(&[], peer, peer, error);
+        match arrival.finding {
+            Finding::Known(client) => self.admit(&mut arrival, client).map_err(refuse)?,
+            Finding::PastProxy(client) => {
+                // A health check of an orchestrator does not come through the proxy.
+                self.admit(&mut arrival, client).map_err(refuse)?;
+                arrival.restriction = Some(HttpError::NotThroughProxy.into());
             }
-            Ok(arrival)
-        });
-        arrival.map_err(|error| self.refusal(&[], peer, peer, error))
+            Finding::InProxyHeader | Finding::InRequest => {}
+        }
+        Ok(arrival)
     }
 
     /// Reads an opening handshake and decides what becomes of it.
@@ -96,8 +137,9 @@ impl Entrance {
         arrival: &mut Arrival,
         routes: &mut [ShardRoute],
         vacancy: Vacancy,
+        is_ready: bool,
     ) -> Answer {
-        self.try_answer(bytes, arrival, routes, vacancy)
+        self.try_answer(bytes, arrival, routes, vacancy, is_ready)
             .unwrap_or_else(|error| self.refuse(bytes, arrival, error))
     }
 
@@ -107,28 +149,49 @@ impl Entrance {
         arrival: &mut Arrival,
         routes: &mut [ShardRoute],
         vacancy: Vacancy,
+        is_ready: bool,
     ) -> Result<Answer, HttpError> {
         if arrival.finding == Finding::InProxyHeader {
-            let header = proxy_protocol::read(bytes).map_err(|_| HttpError::ProxyHeader)?;
-            let Some(header) = header else {
-                return Ok(Answer::Wait);
-            };
-            arrival.prefix = header.consumed;
-            self.admit(arrival, header.client.unwrap_or(arrival.peer))?;
+            match proxy_protocol::read(bytes) {
+                Ok(None) => return Ok(Answer::Wait),
+                Ok(Some(header)) => {
+                    arrival.prefix = header.consumed;
+                    self.admit(arrival, header.client.unwrap_or(arrival.peer))?;
+                }
+                // A proxy that asks for the health itself may leave its header out.
+                Err(_) if upgrade::may_be_plain(bytes) => {
+                    arrival.finding = Finding::Known(arrival.peer);
+                    arrival.restriction = Some(HttpError::ProxyHeader.into());
+                }
+                Err(_) => return Err(HttpError::ProxyHeader),
+            }
         }
         let bytes = &bytes[arrival.prefix..];
-        let Some(mut parsed) = upgrade::parse(bytes, self.max_header_bytes, arrival.peer)? else {
+        let parsed = upgrade::parse(bytes, self.max_header_bytes, arrival.peer);
+        let Some(mut parsed) = parsed.map_err(|error| arrival.fault(error))? else {
             return Ok(Answer::Wait);
         };
+        if parsed.kind == Kind::Plain && self.pages.is_probe(&parsed.request) {
+            if let Some(admission) = arrival.admission.take() {
+                admission.give_back();
+            }
+            let response = self.plain(parsed.request, routes, is_ready)?;
+            return Ok(Answer::Respond(response));
+        }
         if arrival.finding == Finding::InRequest {
             let client = self.addresses.forwarded_for(&parsed.request);
             self.admit(arrival, client.unwrap_or(arrival.peer))?;
+        }
+        if let Some(restriction) = &arrival.restriction {
+            return Err(restriction.error);
         }
         if let Finding::Known(client) = arrival.finding {
             parsed.request.set_client(client);
         }
         match parsed.kind {
-            Kind::Plain => self.plain(parsed.request, routes).map(Answer::Respond),
+            Kind::Plain => self
+                .plain(parsed.request, routes, is_ready)
+                .map(Answer::Respond),
             Kind::WebSocket { accept } => self.accept(parsed, &accept, arrival, routes, vacancy),
         }
     }
@@ -142,22 +205,31 @@ impl Entrance {
         let Some(sources) = &self.sources else {
             return Ok(());
         };
-        let admission = sources
-            .admit(client.ip())
-            .map_err(|refusal| match refusal {
-                SourceRefusal::Full => HttpError::SourceFull {
-                    retry_after: RETRY_AFTER,
-                },
-                SourceRefusal::TooFast { retry_after } => HttpError::SourceTooFast { retry_after },
-            })?;
-        arrival.admission = Some(admission);
+        let refusal = match sources.admit(client.ip()) {
+            Ok(admission) => {
+                arrival.admission = Some(admission);
+                return Ok(());
+            }
+            Err(refusal) => refusal,
+        };
+        let error = match refusal {
+            SourceRefusal::Full => HttpError::SourceFull {
+                retry_after: RETRY_AFTER,
+            },
+            SourceRefusal::TooFast { retry_after } => HttpError::SourceTooFast { retry_after },
+        };
+        let spare = sources.spare(client.ip()).filter(|_| self.pages.health);
+        arrival.restriction = Some(Restriction {
+            _spare: Some(spare.ok_or(error)?),
+            error,
+        });
         Ok(())
     }
 
     /// Refuses a connection, of which `bytes` have arrived.
     pub(super) fn refuse(&self, bytes: &[u8], arrival: &Arrival, error: HttpError) -> Answer {
         let client = match arrival.finding {
-            Finding::Known(client) => client,
+            Finding::Known(client) | Finding::PastProxy(client) => client,
             _ => arrival.peer,
         };
         let request = &bytes[arrival.prefix..];
@@ -168,7 +240,8 @@ impl Entrance {
     /// that asked for nothing is closed without a response: a browser that connects
     /// before it has a request would take it for the answer to the request that follows.
     pub(super) fn end_early(&self, bytes: &[u8], arrival: &Arrival, error: HttpError) -> Answer {
-        if bytes.len() > arrival.prefix {
+        let error = arrival.fault(error);
+        if arrival.is_restricted() || bytes.len() > arrival.prefix {
             return self.refuse(bytes, arrival, error);
         }
         self.metrics.refuse(error.reason());
@@ -210,8 +283,20 @@ impl Entrance {
 
     /// Answers a plain request: with a page of the server, or as the handler of its path
     /// wants it.
-    fn plain(&self, mut request: Request, routes: &mut [ShardRoute]) -> Result<Vec<u8>, HttpError> {
-        if let Some(page) = self.pages.find(request.path()) {
+    fn plain(
+        &self,
+        mut request: Request,
+        routes: &mut [ShardRoute],
+        is_ready: bool,
+    ) -> Result<Vec<u8>, HttpError> {
+        let is_options = request.method() == Method::Options;
+        if self.pages.is_probe(&request) && !is_ready {
+            return Ok(self.plain_response(&request, Response::Unready));
+        }
+        if is_options && self.has_options(request.path()) {
+            return Ok(self.plain_response(&request, Response::Options));
+        }
+        if let Some(page) = self.pages.find(request.path()).filter(|_| !is_options) {
             return Ok(self.plain_response(&request, Response::Page(page)));
         }
         let route = *self.router.route(&mut request).ok_or(HttpError::NotFound)?;
@@ -232,9 +317,17 @@ impl Entrance {
         let mut response = Vec::new();
         match request.method() {
             Method::Head => answer.encode_head(&mut response),
-            Method::Get => answer.encode(&mut response),
+            Method::Get | Method::Options => answer.encode(&mut response),
         }
         response
+    }
+
+    /// Whether there is something to say about the methods of a path: of the server
+    /// itself, of a page or of a route.
+    fn has_options(&self, path: &str) -> bool {
+        matches!(path, "*" | "/")
+            || self.pages.find(path).is_some()
+            || self.router.find(path).is_some()
     }
 
     /// Finds out whether a request may become a session.

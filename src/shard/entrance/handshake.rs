@@ -19,6 +19,9 @@ use crate::upgrade::HttpError;
 
 /// Reads of 4 KiB a refused client may still cause.
 const MAX_DISCARDS: usize = 256;
+/// Time in which a connection that may ask for the server's health only has to do so.
+/// Health checks send their request with the end of the TCP handshake.
+const PROBE_TIME: Duration = Duration::from_millis(250);
 /// Time a refused client has to read its response.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -70,7 +73,10 @@ impl Handshake {
                     .borrow_mut()
                     .open(*opening, link.into_link(), early);
             }
-            Ok(Answer::Respond(response)) => respond(&link, &place, &response).await,
+            Ok(Answer::Respond(response)) => {
+                arrival.free_spare();
+                respond(&link, &place, &response).await;
+            }
             Ok(Answer::Wait) | Err(_) => {
                 let shard = place.shard.borrow();
                 shard.entrance.metrics.refuse(RefusalReason::Vanished);
@@ -166,8 +172,12 @@ async fn complete(
             handshakes.timeout,
         )
     };
-    let deadline = Instant::now() + timeout;
+    let mut deadline = Instant::now() + timeout;
+    let mut is_restricted = false;
     loop {
+        if arrival.is_restricted() && !std::mem::replace(&mut is_restricted, true) {
+            deadline = deadline.min(Instant::now() + PROBE_TIME);
+        }
         let late = match place.wait(deadline, link.readable()).await {
             Ok(()) => None,
             Err(Waited::TooLong) => Some(HttpError::Timeout),

@@ -198,7 +198,9 @@ impl Shard {
         } else {
             Vacancy::Free
         };
+        let is_ready = self.lifecycle.is_ready_at(arrival.place());
         let routes = &mut self.serving.publishing.routes;
-        self.entrance.answer(bytes, arrival, routes, vacancy)
+        let entrance = &self.entrance;
+        entrance.answer(bytes, arrival, routes, vacancy, is_ready)
     }
 }

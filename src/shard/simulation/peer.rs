@@ -132,7 +132,7 @@ impl Client {
             EndReason::PeerClosed => self.sent_close,
             EndReason::Vanished => self.has_ended,
             EndReason::Drained => is_draining,
-            EndReason::OverRate => false,
+            EndReason::OverRate | EndReason::TokenExpired => false,
             EndReason::Idle
             | EndReason::WriteStalled
             | EndReason::SlowConsumer

@@ -23,7 +23,7 @@ use crate::mesh::{self, ShardEnd, ShardWaker};
 use crate::metrics::ShardMetrics;
 use crate::permits::Permits;
 use crate::router::Router;
-use crate::session::{Clock, Publishing, Rates, Serving, ShardRoute, Unfinished};
+use crate::session::{Clock, Expiries, Publishing, Rates, Serving, ShardRoute, Unfinished};
 use crate::shard::{Deadlines, Entrance, Shard};
 use crate::shutdown::{Lifecycle, Phase, TakeOver};
 use crate::sys::EventFd;
@@ -129,6 +129,7 @@ impl World {
         let serving = Serving {
             publishing: Publishing::new(hub, vec![route], permit, config),
             rates: Rates::new(live.rates, 0),
+            expiries: Expiries::default(),
             rules: Rules {
                 role: Role::Server,
                 max_frame_bytes: config.max_frame_bytes,

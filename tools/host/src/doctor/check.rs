@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::{Unread, sysctl_path};
+use crate::{Unread, files, sysctl_path};
 
 /// The verdict on a limit for the load that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -97,17 +97,17 @@ pub struct ForGood {
 }
 
 /// Keys of descriptors and files.
-pub const FILES_CONF: &str = "sysctl/10-corecast-files.conf";
+pub const FILES_CONF: &str = "/etc/sysctl.d/10-corecast-files.conf";
 /// Keys of listening.
-pub const LISTEN_CONF: &str = "sysctl/20-corecast-listen.conf";
+pub const LISTEN_CONF: &str = "/etc/sysctl.d/20-corecast-listen.conf";
 /// Keys of memory.
-pub const MEMORY_CONF: &str = "sysctl/30-corecast-memory.conf";
+pub const MEMORY_CONF: &str = "/etc/sysctl.d/30-corecast-memory.conf";
 /// Keys of ports.
-pub const PORTS_CONF: &str = "sysctl/40-corecast-ports.conf";
+pub const PORTS_CONF: &str = "/etc/sysctl.d/40-corecast-ports.conf";
 /// Keys of the firewall's table.
-pub const CONNTRACK_CONF: &str = "sysctl/50-corecast-conntrack.conf";
+pub const CONNTRACK_CONF: &str = "/etc/sysctl.d/50-corecast-conntrack.conf";
 /// The systemd unit.
-pub const UNIT: &str = "tools/deploy/corecast.service";
+pub const UNIT: &str = "/etc/systemd/system/corecast.service";
 
 /// One limit, judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -211,7 +211,9 @@ impl Check {
         } else {
             format!("{}={value}", self.limit)
         };
-        let line = format!("{} = {value}", self.limit);
+        // A person who installs the file has its value, and should find the same here.
+        let installed = files::value_of(&self.limit).filter(|have| files::suffices(have, &value));
+        let line = format!("{} = {}", self.limit, installed.unwrap_or(&value));
         self.now(format!("sysctl -w {quoted}")).for_good(file, line)
     }
 

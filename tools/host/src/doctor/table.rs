@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
-use super::check::{Check, Fix, ForGood, Stops, Verdict};
+use super::check::{Check, Fix, ForGood, Stops, UNIT, Verdict};
 use super::{Amount, Report, Role};
 use crate::number::grouped;
 
@@ -37,6 +37,14 @@ pub fn render(report: &Report, all: bool) -> String {
     }
     for check in &shown {
         text.push_str(&block(check));
+    }
+    let fixes = shown.iter().filter_map(|check| check.fix.as_ref());
+    let mut files = fixes.filter_map(|fix| Some(&fix.for_good.as_ref()?.file));
+    if files.any(|file| file == UNIT || file.contains("-corecast-")) {
+        let _ = writeln!(
+            text,
+            "\nThe whole files: corecast print unit, corecast print sysctl."
+        );
     }
     let _ = writeln!(text, "\n{}", report.sentence);
     text
@@ -166,7 +174,7 @@ mod tests {
             "50,000",
             "TOO LOW",
             "now       sysctl -w fs.nr_open=65536",
-            "for good  sysctl/x.conf: fs.nr_open = 65536",
+            "for good  sysctl/x.conf: fs.nr_open = 2097152",
             "1 more limit fits",
         ] {
             assert!(text.contains(words), "no '{words}' in:\n{text}");
