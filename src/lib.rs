@@ -61,7 +61,7 @@
 //!    from any thread.
 //! 6. [`link::Outlet`] sends, and keeps what a socket does not take at once.
 //!
-//! Around them: [`config`] and `cli` (settings), [`server`], `shard`, `steer` and
+//! Around them: `api` (publishing over HTTP), [`config`] and `cli` (settings), [`server`], `shard`, `steer` and
 //! [`runtime`] (threads), [`metrics`] and `control` (observation), `orders` (signals),
 //! `live` (settings that a running server takes anew), [`shutdown`] (how it ends),
 //! [`handover`] (how another process takes over), `service` (messages to a service
@@ -73,11 +73,12 @@
 //!
 //! With `default-features = false` the library is the data plane: shards, codec, hub,
 //! handlers, and a server that is started from a [`config::Config`]. Each feature adds
-//! a part and the packages that it needs; the default is `cli`, `control` and `tokens`,
-//! which is the whole program.
+//! a part and the packages that it needs; the default is `api`, `cli`, `control` and
+//! `tokens`, which is the whole program.
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `api` | The HTTP API for backends, on the thread of the control plane, with keys from a file. Without it a server with [`Config::api`](config::Config::api) does not start. |
 //! | `cli` | The `corecast` binary, and for it `cli` (command line, environment, configuration file, doctor and plan), `orders` (signals), and `log` and `service` below. |
 //! | `control` | `control`: metrics, health and statistics over HTTP on a thread of its own. Without it [`Config::admin`](config::Config::admin) is `None` by default, and a server with an address there does not start. |
 //! | `log` | `log`: a log on standard error that never waits for its reader. Without it events go to the [`tracing`] subscriber of your program, if it has one. |
@@ -85,6 +86,8 @@
 //! | `tokens` | Signed tokens (JWT) that say which topics of Phoenix Channels a session may join. Without it a configuration that names a key is refused. |
 
 pub mod access;
+#[cfg(feature = "api")]
+pub(crate) mod api;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;

@@ -23,7 +23,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::line::{InLine, Line};
-use crate::hub::{Question, ShardMessage};
+use crate::hub::{Inquiry, Question, ShardMessage, Subscribers};
 use crate::mesh::{OutsideEnd, Refused};
 use crate::metrics::ShardMetrics;
 use crate::participant::Participant;
@@ -198,7 +198,20 @@ impl Publisher {
         &self,
         topic: &Topic,
     ) -> impl Future<Output = Result<u64, Stopped>> + Send + use<> {
-        let (question, answer) = Question::new(topic);
+        let answer = self.ask(Subscribers::of(topic));
+        async move { Ok(answer.await?.sum()) }
+    }
+
+    /// Asks every shard something, over its ring, once there is room. Dropped before
+    /// that, it asks nothing.
+    ///
+    /// # Errors
+    /// When the server has stopped.
+    pub(crate) fn ask<I: Inquiry>(
+        &self,
+        inquiry: I,
+    ) -> impl Future<Output = Result<Arc<I>, Stopped>> + Send + use<I> {
+        let (question, answer) = Question::new(inquiry);
         let question = ShardMessage::Ask(Arc::new(question));
         let asked = InLine::new(Arc::clone(&self.0), question);
         async move {

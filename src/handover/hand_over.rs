@@ -234,8 +234,8 @@ impl HandOver {
         match self.hand_over(&sockets) {
             Ok(()) => {
                 // Before any client could be told that this server is draining.
-                if let Some(admin) = &sockets.admin {
-                    (admin.retire)();
+                if let Some(control) = &sockets.control {
+                    (control.retire)();
                 }
                 self.handle.hand_over();
             }

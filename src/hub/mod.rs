@@ -25,6 +25,7 @@
 //!   other's ring would wait for ever.
 
 mod fan_out;
+mod inquiry;
 mod message;
 mod subscribers;
 mod topics;
@@ -35,12 +36,15 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub(crate) use inquiry::{Inquiry, Subscribers};
+#[cfg(feature = "api")]
+pub(crate) use inquiry::{MAX_NAMED, SubscribersOfEach, Walk};
 pub use message::{Notice, Question, ShardMessage};
 pub use subscribers::{SubscriberTable, Subscriptions};
 
 use crate::mesh::ShardEnd;
 use crate::metrics::ShardMetrics;
-use crate::participant::Participant;
+use crate::participant::{Participant, ShardId};
 pub use crate::publication::Topic;
 use crate::publication::{Content, Form, Publication, Run, WriteForm};
 use crate::ws::PreparedFrame;
@@ -194,7 +198,7 @@ impl Hub {
             }
             match self.inbox.pop_front()? {
                 ShardMessage::Tell(notice) => return Some(notice),
-                message => take_in(&mut self.topics, message),
+                message => take_in(&mut self.topics, self.mesh.id(), message),
             }
         }
     }
@@ -218,11 +222,12 @@ impl Hub {
             ..
         } = self;
         metrics.ring_depth.set(mesh.depth() as u64);
+        let here = mesh.id();
         let taken = mesh.receive(room, |message| {
             if !inbox.is_empty() || matches!(message, ShardMessage::Tell(_)) {
                 inbox.push_back(message);
             } else {
-                take_in(topics, message);
+                take_in(topics, here, message);
             }
         });
         metrics.ring_received.add(taken as u64);
@@ -315,10 +320,10 @@ impl Hub {
 
 /// Takes in a message of another participant that is not for a handler.
 #[inline]
-fn take_in(topics: &mut Topics, message: ShardMessage) {
+fn take_in(topics: &mut Topics, here: ShardId, message: ShardMessage) {
     match message {
         ShardMessage::Publish(publication) => topics.take(Arriving::from(&*publication)),
-        ShardMessage::Ask(question) => question.add(topics.table.subscribers(question.topic())),
+        ShardMessage::Ask(question) => question.ask(here.index(), &topics.table),
         ShardMessage::Tell(_) => unreachable!("a notice waits for its handler"),
     }
 }

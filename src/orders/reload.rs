@@ -104,6 +104,9 @@ impl Reload {
         if reads_key && !is_named {
             taken.push("the key of handlers.phoenix.token was read again".to_owned());
         }
+        if options.config.api.is_some() && options.config.api_key_file.is_some() {
+            taken.push("the keys of api_key_file were read again".to_owned());
+        }
         if !changed && left.is_empty() {
             taken.push("no setting has changed".to_owned());
         }

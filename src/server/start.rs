@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::control_plane::{begin_control, start_control};
+use super::control_plane::{ApiKeys, Control, Parts};
 use super::shards::StartingShards;
 use super::starting::{Stage, Starter, StartingShard};
 use super::{DescriptorTables, Renewals, RunningServer, Server, ServerHandle};
@@ -63,6 +63,9 @@ impl Server {
         let (ends, outside) = mesh::connect(&wakers, 1, self.config.ring_capacity);
         let outside = outside.into_iter().next().expect("one was asked for");
         let metrics: Vec<Arc<ShardMetrics>> = wakers.iter().map(|_| Arc::default()).collect();
+        let keys = ApiKeys::read(&self.config)?;
+        let routes = self.routes.iter().filter_map(|route| route.renew.clone());
+        let renewals = routes.chain(keys.renewal());
         let handle = ServerHandle {
             publisher: Publisher::new(outside, metrics.clone()),
             lifecycle: Arc::new(Lifecycle::new()),
@@ -71,7 +74,7 @@ impl Server {
             seen: Arc::new(seen),
             wakers,
             live: Latest::new(LiveSettings::new(&self.config)?),
-            renewals: Renewals(self.routes.iter().filter_map(|r| r.renew.clone()).collect()),
+            renewals: Renewals(renewals.collect()),
         };
         let starter = Arc::new(Starter {
             permits: Arc::new(Permits::new(self.config.max_sessions)),
@@ -107,17 +110,29 @@ impl Server {
         shards.wait_for_all(Stage::Able)?;
         let config = &starter.server.config;
         let Inherited {
-            admin, old_process, ..
+            admin,
+            api,
+            old_process,
+            ..
         } = inherited;
-        let mut control =
-            start_control(config, admin, driver, steer, &endpoints, &metrics, &handle)?;
+        let mut control = Control::prepare(Parts {
+            config,
+            inherited_admin: admin,
+            inherited_api: api,
+            driver,
+            steer,
+            endpoints: &endpoints,
+            metrics: &metrics,
+            handle: &handle,
+            keys,
+        })?;
         if let Some(old_process) = old_process {
             old_process.take_over().map_err(StartError::OldProcess)?;
         }
         shards.listen()?;
         // In this order, or the first to ask would hear that we are starting.
         handle.lifecycle.set(Phase::Running);
-        let admin = begin_control(&mut control);
+        let control_sockets = control.begin();
         Ok(RunningServer {
             endpoints,
             driver,
@@ -125,9 +140,9 @@ impl Server {
             handle,
             hand_over_sockets: Some(HandOverSockets {
                 listeners: listeners.into_sockets(),
-                admin,
+                control: control_sockets,
             }),
-            _control: control,
+            control,
             shards: shards.running()?,
         })
     }
