@@ -229,7 +229,8 @@ impl Keys {
 impl fmt::Display for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words: Vec<_> = self.keys.iter().map(|key| key.to_string()).collect();
-        write!(f, "{} keys: {}", words.len(), words.join("; "))
+        let noun = if words.len() == 1 { "key" } else { "keys" };
+        write!(f, "{} {noun}: {}", words.len(), words.join("; "))
     }
 }
 

@@ -64,7 +64,9 @@ impl Api {
     /// The number of sessions that are subscribed to a topic.
     pub(super) async fn subscribers(&self, topic: &str) -> Result<u64, Problem> {
         let until = Instant::now() + limits::ANSWER_TIME;
-        let sum = self.publisher.subscribers(&Topic::new(topic));
+        let sum = self
+            .relay
+            .run(self.publisher.subscribers(&Topic::new(topic)));
         let sum = timeout_at(until, sum).await.map_err(|_| Problem::Full)?;
         sum.map_err(|_| Problem::Stopped)
     }
@@ -125,7 +127,8 @@ impl Api {
     }
 
     async fn ask<I: Inquiry>(&self, inquiry: I, until: Instant) -> Result<Arc<I>, Problem> {
-        let answer = timeout_at(until, self.publisher.ask(inquiry)).await;
+        let answer = self.relay.run(self.publisher.ask(inquiry));
+        let answer = timeout_at(until, answer).await;
         let answer = answer.map_err(|_| Problem::Full)?;
         answer.map_err(|_| Problem::Stopped)
     }

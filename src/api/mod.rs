@@ -13,6 +13,7 @@
 //! - Nothing of a request but its head is read before its key is known to be good.
 //! - All that a client can make the server keep is bounded: its connections, the body
 //!   of a request, the topics of a list, the idempotency keys ([`limits`]).
+//! - No shard wakes this thread itself; see [`relay`].
 //! - A publication is on the rings of all shards or on none; where a request has
 //!   several, the answer says for each whether it was taken.
 //! - No byte of a request reaches the log but the name of its key, which stands in the
@@ -32,9 +33,11 @@ mod listing;
 mod methods;
 mod metrics;
 mod publishing;
+mod relay;
 mod router;
 mod topics;
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use self::idempotency::Idempotency;
@@ -42,6 +45,7 @@ pub(crate) use self::keys::Keys;
 pub(crate) use self::limits::CONNECTIONS;
 pub use self::metrics::ApiMetrics;
 pub(crate) use self::metrics::{FIELDS, Read as ReadMetric};
+use self::relay::Relay;
 pub(crate) use self::router::router;
 use crate::control::ServerView;
 use crate::latest::Latest;
@@ -55,26 +59,30 @@ pub(crate) struct Api {
     idempotency: Mutex<Idempotency>,
     metrics: Arc<ApiMetrics>,
     view: ServerView,
+    relay: Relay,
     /// Names this process in `info`.
     node: String,
 }
 
 impl Api {
+    /// # Errors
+    /// When there is no thread for it.
     pub(crate) fn new(
         publisher: Publisher,
         keys: Arc<Latest<Keys>>,
         max_body_bytes: usize,
         metrics: Arc<ApiMetrics>,
         view: ServerView,
-    ) -> Arc<Self> {
-        Arc::new(Api {
+    ) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Api {
             publisher,
             keys,
             max_body_bytes,
             idempotency: Mutex::new(Idempotency::new(limits::IDEMPOTENCY_KEYS)),
             metrics,
             view,
+            relay: Relay::start()?,
             node: methods::node_name(),
-        })
+        }))
     }
 }

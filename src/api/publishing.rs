@@ -73,7 +73,8 @@ impl Api {
             Err(PublishError::Full) => {}
         }
         // Dropped at the deadline, it publishes nothing.
-        match timeout_at(deadline, self.publisher.publish(topic, content)).await {
+        let publish = self.relay.run(self.publisher.publish(topic, content));
+        match timeout_at(deadline, publish).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Problem::Stopped),
             Err(_) => Err(Problem::Full),

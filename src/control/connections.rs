@@ -143,7 +143,6 @@ async fn serve_one(
 ) {
     let mut connection = pin!(
         http1::Builder::new()
-            .pipeline_flush(true)
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))

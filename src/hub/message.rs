@@ -74,7 +74,7 @@ impl Question {
     }
 
     /// Adds what one shard says.
-    pub(super) fn ask(&self, shard: usize, table: &SubscriberTable) {
+    pub(crate) fn ask(&self, shard: usize, table: &SubscriberTable) {
         self.inquiry.look(shard, table);
     }
 }

@@ -130,16 +130,11 @@ impl Control {
                 listener(parts.inherited_api, name, "--api", address).map_err(StartError::Admin)?;
             control.api = listener.local_addr().ok();
             let publisher = parts.handle.publisher();
+            let api = Api::new(publisher, keys, config.max_api_body_bytes, metrics, view);
             services.push(HttpService {
                 name,
                 listener,
-                router: router(Api::new(
-                    publisher,
-                    keys,
-                    config.max_api_body_bytes,
-                    metrics,
-                    view,
-                )),
+                router: router(api.map_err(StartError::Thread)?),
                 limits: crate::control::Limits {
                     connections: CONNECTIONS,
                     ..crate::control::Limits::default()

@@ -172,7 +172,7 @@ fn a_start_without_keys_is_refused_unless_it_is_chosen() {
     let start = |more: &[&str]| {
         let mut command = corecast();
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .args(["--api", "127.0.0.1:0"])
             .args(more);
         command
@@ -187,9 +187,7 @@ fn a_start_without_keys_is_refused_unless_it_is_chosen() {
         "{err}"
     );
 
-    let mut command = start(&["--api-insecure", "--shards", "1"]);
-    command.args(["--admin", "127.0.0.1:0"]);
-    let server = Server::spawn(&mut command);
+    let server = Server::spawn(&mut start(&["--api-insecure", "--shards", "1"]));
     let api = api_address(&server);
     assert!(server.log().contains("the HTTP API asks for no key"));
     let ask = |more: &str| {

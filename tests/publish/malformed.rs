@@ -18,7 +18,7 @@ fn parameters_that_are_none_are_told() {
     let many_tags: serde_json::Map<_, _> = (0..65).map(|n| (n.to_string(), json!("v"))).collect();
     for (method, body, part) in [
         ("publish", "{".to_owned(), "EOF"),
-        ("publish", "[]".to_owned(), "'channel' is missing"),
+        ("publish", "[]".to_owned(), "no object"),
         ("publish", "[[[[[[".repeat(1_000), "bad request"),
         ("publish", "null".to_owned(), "bad request"),
         ("publish", "{} {}".to_owned(), "trailing"),

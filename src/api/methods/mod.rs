@@ -170,6 +170,11 @@ struct WithResult {
 
 /// The parameters of a method.
 fn parse<'p, P: Deserialize<'p>>(params: &'p str) -> Result<P, Problem> {
+    // A derived reader would take a list of the values as well.
+    if !params.trim_start().starts_with('{') {
+        let what = "the parameters are no object, as in {\"channel\": \"news\"}";
+        return Err(Problem::BadRequest(what.into()));
+    }
     serde_json::from_str(params).map_err(|error| Problem::BadRequest(Cow::Owned(error.to_string())))
 }
 
