@@ -10,6 +10,7 @@ mod full_rings;
 mod hand_over;
 mod idempotency;
 mod keys;
+mod libraries;
 mod lists;
 mod malformed;
 mod pipelining;
