@@ -115,10 +115,9 @@ impl Api {
                 continue;
             }
             let each = self.ask(SubscribersOfEach::of(named), until).await?;
-            topics.extend(each.sums().filter_map(|(topic, sum, first)| {
-                // Another shard's list has it too.
-                (first == shard as u64).then(|| (topic.clone(), sum))
-            }));
+            // Another shard's list has the others too.
+            let sums = each.sums().filter(|(_, _, first)| *first == shard as u64);
+            topics.extend(sums.map(|(topic, sum, _)| (topic.clone(), sum)));
         }
         Ok(List {
             topics,

@@ -8,6 +8,7 @@ use tokio::time::timeout_at;
 use super::idempotency::{Id, Idempotency, Met};
 use super::keys::Key;
 use super::{Api, error::Problem, limits};
+use crate::handler::is_reserved_event;
 use crate::publication::{Content, Topic};
 use crate::publisher::PublishError;
 
@@ -143,6 +144,10 @@ pub(super) fn check_topic(topic: &str) -> Result<(), Problem> {
 
 /// Whether this can be the name of an event.
 pub(super) fn check_event(event: &str) -> Result<(), Problem> {
+    if is_reserved_event(event) {
+        let what = "the event is one that only the server may say to Phoenix clients";
+        return Err(Problem::BadRequest(what.into()));
+    }
     let is_good = !event.is_empty()
         && event.len() <= limits::NAME_BYTES
         && !event.chars().any(char::is_control);

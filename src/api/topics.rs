@@ -205,13 +205,12 @@ fn content_of(content_type: Option<&HeaderValue>, body: &[u8]) -> Result<Content
         return Ok(plain_text(text));
     }
     // What curl says of any text that it is told to send.
-    if essence.is_empty() || essence == b"application/x-www-form-urlencoded" {
-        if let Ok(text) = text {
-            return Ok(match Data::of_text(text) {
-                Data::Json(json) => Content::json(json),
-                _ => plain_text(text),
-            });
-        }
+    let may_be_text = essence.is_empty() || essence == b"application/x-www-form-urlencoded";
+    if let (true, Ok(text)) = (may_be_text, text) {
+        return Ok(match Data::of_text(text) {
+            Data::Json(json) => Content::json(json),
+            _ => plain_text(text),
+        });
     }
     Ok(PreparedFrame::binary(body).into())
 }

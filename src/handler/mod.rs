@@ -57,6 +57,8 @@ pub(crate) use context::NO_SESSION;
 pub use context::{Context, Published};
 pub use echo::Echo;
 pub(crate) use forms::write_form;
+#[cfg(feature = "api")]
+pub(crate) use phoenix::is_reserved_event;
 pub use phoenix::{
     Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession, Version as PhoenixVersion,
 };

@@ -157,3 +157,102 @@ impl Inquiry for Walk {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Found { topics, next };
     }
 }
+
+#[cfg(all(test, feature = "api", not(loom)))]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::super::Subscriptions;
+    use super::*;
+    use crate::publication::Form;
+
+    const FORMS: [Form; 3] = [Form::Data, Form::PhoenixV1, Form::PhoenixV2];
+
+    /// A walk with one question after the other, each of at most so many topics.
+    fn walk(table: &SubscriberTable, prefix: &str, limit: usize) -> Vec<String> {
+        let (mut names, mut from) = (Vec::new(), Some(0));
+        while let Some(place) = from {
+            let walk = Walk::new(1, place, prefix, limit);
+            walk.look(0, &SubscriberTable::default());
+            walk.look(1, table);
+            let found = walk.found();
+            assert!(found.topics.len() <= limit);
+            assert!(found.next.is_none_or(|next| next > place), "it goes on");
+            names.extend(found.topics.iter().map(|topic| topic.as_str().to_owned()));
+            from = found.next;
+        }
+        names
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: if cfg!(miri) { 4 } else { 64 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        /// Whatever sessions have joined and left, a walk finds each topic that has
+        /// subscribers once, whatever the number of topics it asks for at a time.
+        #[test]
+        fn a_walk_finds_each_topic_once(
+            steps in proptest::collection::vec((0_u32..6, 0_usize..12, any::<bool>()), 0..80),
+            limit in 1_usize..5,
+        ) {
+            let mut table = SubscriberTable::default();
+            let mut sessions = [Subscriptions::default(); 6];
+            let mut members: BTreeSet<(u32, usize)> = BTreeSet::new();
+            for (session, topic, joins) in steps {
+                let name = Topic::new(format!("{}:{topic}", topic % 2));
+                let own = &mut sessions[session as usize];
+                if joins {
+                    table.subscribe(session, own, &name, FORMS[session as usize % 3]);
+                    members.insert((session, topic));
+                } else {
+                    table.unsubscribe(own, &name);
+                    members.remove(&(session, topic));
+                }
+            }
+            for prefix in ["", "0:", "1:1", "x"] {
+                let topics = members.iter().map(|(_, topic)| format!("{}:{topic}", topic % 2));
+                let expected: BTreeSet<_> = topics.filter(|name| name.starts_with(prefix)).collect();
+                let mut found = walk(&table, prefix, limit);
+                found.sort_unstable();
+                let expected: Vec<_> = expected.into_iter().collect();
+                prop_assert_eq!(&found, &{ let mut sorted = expected; sorted.sort_unstable(); sorted });
+            }
+        }
+    }
+
+    /// A question costs a bounded walk, however large the table is.
+    #[test]
+    fn a_walk_looks_at_so_many_entries() {
+        let mut table = SubscriberTable::default();
+        let mut own = Subscriptions::default();
+        for number in 0..3 * WALK {
+            table.subscribe(0, &mut own, &Topic::new(number.to_string()), Form::Data);
+        }
+        let walk = Walk::new(0, 0, "x", 10);
+        walk.look(0, &table);
+        assert_eq!(walk.found().next, Some(WALK));
+        let walk = Walk::new(0, 0, "", usize::MAX);
+        walk.look(0, &table);
+        assert_eq!(walk.found().topics.len(), MAX_NAMED);
+    }
+
+    #[test]
+    fn subscribers_are_summed_over_shards_with_the_first_that_has_any() {
+        let [a, b] = ["a", "b"].map(Topic::new);
+        let inquiry = SubscribersOfEach::of(vec![a.clone(), b.clone()]);
+        for shard in 0..3 {
+            let mut table = SubscriberTable::default();
+            for session in 0..shard {
+                table.subscribe(session, &mut Subscriptions::default(), &a, Form::Data);
+            }
+            inquiry.look(shard as usize, &table);
+        }
+        let sums: Vec<_> = inquiry.sums().collect();
+        assert_eq!(sums, [(&a, 3, 1), (&b, 0, u64::MAX)]);
+    }
+}

@@ -17,6 +17,10 @@ use crate::metrics::ShardMetrics;
 use crate::plane::ResolvedDriver;
 
 /// What both are made from.
+#[cfg_attr(
+    not(feature = "api"),
+    expect(dead_code, reason = "each feature reads those of its part")
+)]
 pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) inherited_admin: Option<Socket>,

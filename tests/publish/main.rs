@@ -13,5 +13,6 @@ mod keys;
 mod libraries;
 mod lists;
 mod malformed;
+mod openapi;
 mod pipelining;
 mod reach;

@@ -65,6 +65,11 @@ fn parameters_that_are_none_are_told() {
         ),
         (
             "publish",
+            json!({"channel": "a", "data": 1, "tags": {"event": "phx_close"}}).to_string(),
+            "only the server",
+        ),
+        (
+            "publish",
             json!({"channel": "a", "data": 1, "tags": {"a": 1}}).to_string(),
             "invalid",
         ),
