@@ -30,14 +30,14 @@ pub(super) async fn pass(
 ) -> Response {
     api.metrics.requests.add(1);
     let peer = request.extensions().get::<Peer>().copied();
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
     let (response, name) = match admit(&api.keys.get(), request.headers()) {
         Ok(key) => {
             request.extensions_mut().insert(Caller(Arc::clone(&key)));
             (next.run(request).await, Some(key))
         }
         Err((problem, key)) => {
-            let response = match path.starts_with("/api/") {
+            let response = match uri.path().starts_with("/api/") {
                 true => problem.into_api_response(error_mode(request.headers())),
                 false => problem.into_response(),
             };
@@ -49,7 +49,14 @@ pub(super) async fn pass(
         let key = name.as_ref().map(|key| key.name());
         let status = response.status().as_u16();
         let (place, reason) = (*refusal as usize, refusal.label());
-        failure_log::api_refused(place, reason, status, peer.map(|peer| peer.0), key, &path);
+        failure_log::api_refused(
+            place,
+            reason,
+            status,
+            peer.map(|peer| peer.0),
+            key,
+            uri.path(),
+        );
     }
     response
 }

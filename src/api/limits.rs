@@ -44,6 +44,13 @@ pub(super) const LISTED_CHANNELS: usize = 10_000;
 pub(super) const PAGE: usize = 1_000;
 pub(super) const DEFAULT_PAGE: usize = 100;
 
+/// Lists that are made at the same time; further ones wait.
+pub(super) const LISTS: usize = 8;
+
+/// Age at which a connection is closed after the answer under way, so that a client which
+/// does not read its answer does not keep it for long.
+pub(crate) const CONNECTION_AGE: Duration = Duration::from_secs(600);
+
 /// Questions to the shards for one list: a table of two million topics on a shard is
 /// walked to its end.
 pub(super) const QUESTIONS: usize = 512;

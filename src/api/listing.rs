@@ -82,6 +82,8 @@ impl Api {
     ) -> Result<List, Problem> {
         let shards = self.view.shards.len();
         let until = Instant::now() + limits::ANSWER_TIME;
+        let permit = timeout_at(until, self.lists.acquire()).await;
+        let _permit = permit.map_err(|_| Problem::Full)?;
         let mut topics = Vec::new();
         let mut at = from;
         for questions in 0.. {

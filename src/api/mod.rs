@@ -40,9 +40,11 @@ mod topics;
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Semaphore;
+
 use self::idempotency::Idempotency;
 pub(crate) use self::keys::Keys;
-pub(crate) use self::limits::CONNECTIONS;
+pub(crate) use self::limits::{CONNECTION_AGE, CONNECTIONS};
 pub use self::metrics::ApiMetrics;
 pub(crate) use self::metrics::{FIELDS, Read as ReadMetric};
 use self::relay::Relay;
@@ -60,6 +62,8 @@ pub(crate) struct Api {
     metrics: Arc<ApiMetrics>,
     view: ServerView,
     relay: Relay,
+    /// Permits for the lists that are being made.
+    lists: Semaphore,
     /// Names this process in `info`.
     node: String,
 }
@@ -82,6 +86,7 @@ impl Api {
             metrics,
             view,
             relay: Relay::start()?,
+            lists: Semaphore::new(limits::LISTS),
             node: methods::node_name(),
         }))
     }

@@ -23,6 +23,10 @@ use super::HttpService;
 /// plane retired.
 const LAST_REQUEST: Duration = Duration::from_millis(250);
 
+/// Bytes of a request's head, and of what is read or written at a time, for each
+/// connection.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
 /// The limits for one client, and for all together.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -143,6 +147,7 @@ async fn serve_one(
 ) {
     let mut connection = pin!(
         http1::Builder::new()
+            .max_buf_size(MAX_BUFFER_BYTES)
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))

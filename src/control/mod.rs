@@ -4,7 +4,8 @@
 //!
 //! # Invariants worth naming
 //!
-//! - It cannot stall a shard: all it does to one is to load atomics.
+//! - It cannot stall a shard: all that the pages do to one is to load atomics, and the
+//!   HTTP API speaks to shards over a ring that is as bounded as those between them.
 //! - It is bounded: so many connections, so long for a request's head, so long
 //!   for a connection. Past that a client waits or is cut off, never the server.
 //! - The address is bound before [`spawn`] returns, so that a busy port is an

@@ -127,7 +127,7 @@ impl Control {
         if let (Some(address), ApiKeys(Some(keys)), Some(metrics)) =
             (config.api, parts.keys, view.api.clone())
         {
-            use crate::api::{Api, CONNECTIONS, router};
+            use crate::api::{Api, CONNECTION_AGE, CONNECTIONS, router};
 
             let name = "the HTTP API";
             let listener =
@@ -141,6 +141,7 @@ impl Control {
                 router: router(api.map_err(StartError::Thread)?),
                 limits: crate::control::Limits {
                     connections: CONNECTIONS,
+                    age: CONNECTION_AGE,
                     ..crate::control::Limits::default()
                 },
             });
