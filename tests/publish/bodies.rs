@@ -65,3 +65,18 @@ fn a_body_without_a_good_key_is_not_waited_for() {
     let head = head.replace("wrong", crate::backend::SHOP);
     assert_eq!(exchange(it.api, head.as_bytes()).status, 403);
 }
+
+/// A client that drips or hangs keeps its connection for ten seconds, not for ever.
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let it = WithApi::start(&["--shards", "1"]);
+    let mut stream = TcpStream::connect(it.api).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let head = format!(
+        "POST /topics/a HTTP/1.1\r\nHost: a\r\nX-API-Key: {ALL}\r\nContent-Length: 9\r\n\r\nhalf"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let response = finish(&mut stream, true);
+    assert_eq!(response.status, 408, "{}", response.text());
+    assert!(problem(&response).1.contains("within 10 s"));
+}

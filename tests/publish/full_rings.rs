@@ -4,6 +4,8 @@
 //! How: a handler keeps its shard busy until it is told to go on, while the rings have
 //! room for four messages.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -174,5 +176,56 @@ fn one_that_waits_for_a_moment_is_taken() {
         assert_eq!(blocker.read_text(), data.to_string());
     }
     goes_on.join().unwrap();
+    server.handle().hurry();
+}
+
+/// Two requests with one idempotency key at the same time, of which the first waits for
+/// room; and a client that goes away while it waits.
+#[test]
+fn a_key_under_way_is_a_conflict_until_its_client_has_gone() {
+    let ((tell, go_on), (stands_still, hear)) = (channel(), channel());
+    let server = start(Driver::Auto, stands_still, go_on);
+    let mut blocker = Client::connect(server.local_addr(), "/block");
+    assert_eq!(blocker.read_text(), "open");
+    blocker.send_text("stand still");
+    hear.recv_timeout(DEADLINE).expect("it stands still");
+    let filler = |data: usize| json!({"publish": publish(data)});
+    let commands: Vec<_> = (0..=RING_CAPACITY).map(filler).collect();
+    ask(
+        &server,
+        "POST",
+        "/api/batch",
+        &json!({"commands": commands}),
+    );
+
+    let headers = [("Idempotency-Key", "k")];
+    let request = request("POST", "/topics/t", &headers, b"99", true);
+    let address = server.api_addr().unwrap();
+    let conflict = || {
+        // Each request waits for half a second and is refused then.
+        let mut first = TcpStream::connect(address).unwrap();
+        first.write_all(&request).unwrap();
+        let second = exchange(address, &request);
+        (first, second)
+    };
+    let mut first = None;
+    wait_until("two meet", || {
+        let (stream, second) = conflict();
+        first = Some(stream);
+        second.status == 409 && problem(&second).0 == 113
+    });
+    drop(first);
+    wait_until("the key is free again", || {
+        exchange(address, &request).status == 503
+    });
+    tell.send(()).unwrap();
+    wait_until("there is room", || {
+        exchange(address, &request).status == 202
+    });
+    for data in 0..RING_CAPACITY {
+        assert_eq!(blocker.read_text(), data.to_string());
+    }
+    assert_eq!(blocker.read_text(), "99");
+    blocker.expect_silence(Duration::from_millis(50));
     server.handle().hurry();
 }

@@ -210,5 +210,8 @@ fn bytes_that_are_no_request_end_their_connection_only() {
             response.head
         );
     }
+    // Beyond the buffer of a connection; read in time, or the rest of it resets the answer.
+    let long = format!("GET /topics HTTP/1.1\r\nX-Long: {}", "x".repeat(65_536));
+    assert_eq!(exchange(it.api, long.as_bytes()).status, 431);
     assert_eq!(it.post("a", "text/plain", b"1").status, 202);
 }
