@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::hub::{Hub, Subscriptions, Topic};
+use crate::hub::{Errand, Hub, Order, Subscriptions, Topic};
 use crate::link::Answers;
 use crate::participant::ShardId;
 use crate::plane::SessionKey;
@@ -186,6 +186,32 @@ impl Context<'_> {
     pub fn tell_others(&mut self, notice: impl Any + Send + Sync) -> Published {
         self.if_room(!self.hub.is_congested(), |ctx| {
             ctx.hub.tell(ctx.route, notice);
+        })
+    }
+
+    /// Sends a message to any session of the server, by its
+    /// [number](Context::session_id). It comes after what its handler has sent before,
+    /// and in no order with publications. A session that is over gets nothing; one that
+    /// reads too slowly is treated as a slow consumer.
+    pub fn send_to(&mut self, session: u128, frame: PreparedFrame) -> Published {
+        self.order(session, Errand::Send(frame))
+    }
+
+    /// Closes any session of the server, by its [number](Context::session_id).
+    pub fn close_session(&mut self, session: u128, code: CloseCode, reason: &str) -> Published {
+        self.order(session, Errand::Close(code, reason.to_owned()))
+    }
+
+    /// Has the handler of any session of the server called for it: its
+    /// [`Handler::visit`](super::Handler::visit) gets the content.
+    pub fn visit(&mut self, session: u128, content: impl Any + Send + Sync) -> Published {
+        self.order(session, Errand::Visit(Box::new(content)))
+    }
+
+    /// Gives an order, which takes room on the rings as a publication does.
+    fn order(&mut self, session: u128, errand: Errand) -> Published {
+        self.if_room(!self.hub.is_congested(), |ctx| {
+            ctx.hub.order(Order { session, errand });
         })
     }
 

@@ -50,6 +50,7 @@ mod gated;
 mod phoenix;
 mod policy;
 mod route;
+mod topics;
 
 pub use broadcast::{Broadcast, BroadcastPerPath};
 pub use chat::{Chat, ChatPerPath};
@@ -110,6 +111,17 @@ pub trait Handler: 'static {
     /// published here in turn. `ctx` is of no session: a message sent goes nowhere, and
     /// a publication may find no room ([`Published`]).
     fn notice(&mut self, _notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {}
+
+    /// A session is called upon from elsewhere: by a handler ([`Context::visit`]) or by
+    /// another thread ([`Publisher::visit`](crate::publisher::Publisher::visit)). `ctx` is
+    /// the session's own. By default nothing happens.
+    fn visit(
+        &mut self,
+        _state: &mut Self::State,
+        _content: &(dyn Any + Send + Sync),
+        _ctx: &mut Context<'_>,
+    ) {
+    }
 
     /// As much time has passed as the [`policy`](Handler::policy) says
     /// ([`RoutePolicy::tick_interval`]), or more: it is left out while publications are

@@ -29,6 +29,7 @@ pub(crate) trait Route {
     fn message(&mut self, slot: u32, message: Message<'_>, ctx: &mut Context<'_>);
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>);
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>);
+    fn visit(&mut self, slot: u32, content: &(dyn Any + Send + Sync), ctx: &mut Context<'_>);
     fn tick(&mut self, ctx: &mut Context<'_>);
     fn policy(&self) -> RoutePolicy;
 }
@@ -73,6 +74,12 @@ impl<H: Handler> Route for Registered<H> {
 
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
         self.handler.notice(notice, ctx);
+    }
+
+    fn visit(&mut self, slot: u32, content: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
+        if let Some(state) = self.states.get_mut(slot) {
+            self.handler.visit(state, content, ctx);
+        }
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {

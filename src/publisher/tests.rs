@@ -11,7 +11,6 @@ use crate::hub::{SubscriberTable, Subscriptions};
 use crate::mesh::{ShardEnd, ShardWaker, connect};
 use crate::publication::Form;
 use crate::sys::EventFd;
-use crate::ws::PreparedFrame;
 
 type End = ShardEnd<ShardMessage>;
 

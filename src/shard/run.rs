@@ -62,9 +62,8 @@ impl Turn for Shard {
         Shard::is_finished(self)
     }
 
-    /// A session that is paused for its rate may go on although nothing comes in.
     fn until_due(&self) -> Option<Duration> {
-        self.until_resume()
+        Shard::until_due(self)
     }
 
     fn plane(&mut self) -> &mut dyn Plane {
