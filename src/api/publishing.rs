@@ -162,3 +162,13 @@ pub(super) fn check_event(event: &str) -> Result<(), Problem> {
         )),
     }
 }
+
+/// Whether this can be the key of what a publication is the newest state of.
+pub(super) fn check_key(key: &str) -> Result<(), Problem> {
+    match key.len() {
+        1..=limits::NAME_BYTES => Ok(()),
+        _ => Err(Problem::BadRequest(
+            format!("the key is not 1 to {} bytes", limits::NAME_BYTES).into(),
+        )),
+    }
+}

@@ -14,13 +14,14 @@ use serde::de::IgnoredAny;
 use super::error::{Problem, json, to_json};
 use super::gate::Caller;
 use super::listing::Cursor;
-use super::publishing::{Deadline, Taken, check_event, check_topic};
+use super::publishing::{Deadline, Taken, check_event, check_key, check_topic};
 use super::{Api, body, limits};
 use crate::publication::{Content, Data, Form};
 use crate::upgrade::{decode_component, decode_path};
 use crate::ws::PreparedFrame;
 
 const EVENT: HeaderName = HeaderName::from_static("x-event");
+const KEY: HeaderName = HeaderName::from_static("x-key");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -54,12 +55,17 @@ pub(super) async fn publish(
     // Before a body is read that is of no use.
     key.may_publish_to(&topic)?;
     let event = text_of(&headers, &EVENT)?;
+    let newest_of = text_of(&headers, &KEY)?;
     let idempotency_key = text_of(&headers, &IDEMPOTENCY_KEY)?;
     let body = body::read(&headers, body, api.max_body_bytes).await?;
     let mut content = content_of(headers.get(CONTENT_TYPE), &body)?;
     if let Some(event) = event {
         check_event(event)?;
         content = content.with_event(event);
+    }
+    if let Some(newest_of) = newest_of {
+        check_key(newest_of)?;
+        content = content.with_key(newest_of);
     }
     let taken = api
         .publish(&key, &topic, content, idempotency_key, Deadline::from_now())

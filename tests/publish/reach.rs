@@ -117,3 +117,24 @@ fn a_broadcast_and_a_batch_reach_each_topic_in_order() {
         }
     });
 }
+
+#[test]
+fn a_client_without_a_protocol_hears_its_topic() {
+    let it = WithApi::start(&["--shards", "2", "--route", "/t/{topic}=topics"]);
+    let mut raw = Client::connect(it.server.address, "/t/room:1");
+    raw.expect_echo("\"subscribed\"");
+    let mut phoenix = connect(it.server.address);
+    join(&mut phoenix, "room:1");
+    let headers = [
+        ("X-API-Key", ALL),
+        ("Content-Type", "application/json"),
+        ("X-Event", "price"),
+        ("X-Key", "EUR"),
+    ];
+    let response = it.send("POST", "/topics/room:1", &headers, b"[1, 2]");
+    assert_eq!(response.status, 202);
+    assert_eq!(raw.read_text(), "[1, 2]");
+    assert_eq!(hear(&mut phoenix), event("room:1", "price", json!([1, 2])));
+    let counted = it.ask(ALL, "GET", "/topics/room:1").text();
+    assert_eq!(counted, r#"{"topic":"room:1","subscribers":2}"#);
+}

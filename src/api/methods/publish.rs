@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{Call, Method, parse};
 use crate::api::error::Problem;
 use crate::api::limits;
-use crate::api::publishing::check_event;
+use crate::api::publishing::{check_event, check_key};
 use crate::publication::Content;
 use crate::ws::PreparedFrame;
 
@@ -25,6 +25,8 @@ pub(super) const RESULT: &str = "{}";
 
 /// The tag that names a publication's event.
 const EVENT_TAG: &str = "event";
+/// The tag that names what it is the newest state of.
+const KEY_TAG: &str = "key";
 
 async fn run(call: &Call<'_>, params: &str) -> Result<String, Problem> {
     let params: Params = parse(params)?;
@@ -83,9 +85,40 @@ impl Params<'_> {
             if name == EVENT_TAG {
                 check_event(value)?;
                 content = content.with_event(value);
+            } else if name == KEY_TAG {
+                check_key(value)?;
+                content = content.with_key(value);
             }
             content = content.with_tag(name, value);
         }
         Ok(content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publication::Data;
+
+    fn content(params: &str) -> Content {
+        parse::<Params>(params).unwrap().content().unwrap()
+    }
+
+    #[test]
+    fn data_is_kept_as_it_was_written() {
+        let json = content(r#"{"channel": "a", "data": {"b":  [1.50]} }"#);
+        assert_eq!(json.data(), Data::Json(r#"{"b":  [1.50]}"#));
+        let binary = content(r#"{"channel": "a", "data": 1, "b64data": "/+4="}"#);
+        assert_eq!(binary.data(), Data::Binary(&[0xff, 0xee]));
+    }
+
+    #[test]
+    fn two_tags_mean_something_to_all_protocols() {
+        let plain = content(r#"{"data": 1, "tags": {"a": "b"}}"#);
+        assert_eq!((plain.event(), plain.key()), (Content::EVENT, 0));
+        let named = content(r#"{"data": 1, "tags": {"event": "price", "key": "EUR"}}"#);
+        assert_eq!(named.event(), "price");
+        assert_eq!(named.key(), Content::json("1").with_key("EUR").key());
+        assert_eq!(named.tags().count(), 2);
     }
 }
