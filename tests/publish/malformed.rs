@@ -115,6 +115,16 @@ fn parameters_that_are_none_are_told() {
     }
     let response = it.send("POST", "/api/publish", &[KEY], b"{\"channel\": \"\xff\"}");
     assert!(problem(&response).1.contains("UTF-8"));
+    // As deep as a body allows: it is passed on, and costs no stack.
+    let (open, close) = ("[".repeat(400_000), "]".repeat(400_000));
+    let deep = format!(r#"{{"channel": "a", "data": {open}{close}}}"#);
+    let response = it.send("POST", "/api/publish", &[KEY], deep.as_bytes());
+    assert_eq!(response.text(), r#"{"result":{}}"#);
+    let deep = [open, close].concat();
+    assert_eq!(
+        it.post("a", "application/json", deep.as_bytes()).status,
+        202
+    );
     it.call("publish", json!({"channel": "a", "data": 1}));
 }
 

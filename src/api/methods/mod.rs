@@ -123,6 +123,10 @@ pub(super) async fn serve(
     body: Body,
 ) -> Response {
     let mode = error_mode(&headers);
+    let body = match body::read(&headers, body, api.max_body_bytes).await {
+        Ok(body) => body,
+        Err(problem) => return problem.into_api_response(mode),
+    };
     let name = uri.path().strip_prefix("/api/").unwrap_or_default();
     let call = Call {
         api: &api,
@@ -130,7 +134,7 @@ pub(super) async fn serve(
         deadline: Deadline::from_now(),
         found_no_room: AtomicBool::new(false),
     };
-    let answer = answer(&call, name, &headers, body).await;
+    let answer = answer(&call, name, &body).await;
     let mut response = match answer {
         Ok(answer) => json(StatusCode::OK, answer),
         Err(problem) => problem.into_api_response(mode),
@@ -142,14 +146,8 @@ pub(super) async fn serve(
     response
 }
 
-async fn answer(
-    call: &Call<'_>,
-    name: &str,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<String, Problem> {
-    let body = body::read(headers, body, call.api.max_body_bytes).await?;
-    let text = std::str::from_utf8(&body)
+async fn answer(call: &Call<'_>, name: &str, body: &[u8]) -> Result<String, Problem> {
+    let text = std::str::from_utf8(body)
         .map_err(|_| Problem::BadRequest("the body is not UTF-8".into()))?;
     // As a person types it who asks a method without parameters.
     let params = if text.trim().is_empty() { "{}" } else { text };
