@@ -190,6 +190,14 @@ fn a_start_without_keys_is_refused_unless_it_is_chosen() {
     let server = Server::spawn(&mut start(&["--api-insecure", "--shards", "1"]));
     let api = api_address(&server);
     assert!(server.log().contains("the HTTP API asks for no key"));
+    let mut second = corecast();
+    second
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"])
+        .args(["--api-insecure", "--api", &api.to_string()]);
+    let (code, _, err) = run(&mut second);
+    assert_ne!(code, 0);
+    let busy = format!("the HTTP API cannot listen on {api}");
+    assert!(err.contains(&busy) && err.contains("--api off"), "{err}");
     let ask = |more: &str| {
         let request = format!("GET /topics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{more}\r\n");
         exchange(api, request.as_bytes()).status
