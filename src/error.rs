@@ -76,8 +76,8 @@ pub enum StartError {
         /// The address.
         address: SocketAddr,
     },
-    /// The control plane cannot listen on its address.
-    #[error("the control plane cannot start: {0}")]
+    /// The control plane or the HTTP API cannot listen on its address, or has no thread.
+    #[error("{0}")]
     Admin(#[source] io::Error),
     /// Descriptors or memory ran out.
     #[error(

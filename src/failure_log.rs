@@ -142,6 +142,47 @@ pub(crate) fn ended(reason: EndReason, peer: impl FnOnce() -> Option<SocketAddr>
     }
 }
 
+/// Writes a line about a request that the HTTP API refused, unless there was one lately
+/// for this reason, whose place among the reasons is `place`. `key` is the name of the
+/// key that was used.
+#[cfg(feature = "api")]
+pub(crate) fn api_refused(
+    place: usize,
+    reason: &'static str,
+    status: u16,
+    peer: Option<SocketAddr>,
+    key: Option<&str>,
+    path: &str,
+) {
+    static SAMPLES: [Sample; 16] = [const { Sample::new() }; 16];
+    let Some(left_out) = SAMPLES[place % SAMPLES.len()].take(now()) else {
+        return;
+    };
+    let peer = peer.map(tracing::field::display);
+    let path = shown(path.as_bytes());
+    match reason {
+        // Someone guesses keys, or a limit begins to turn backends away.
+        "unauthorized" | "over_rate" | "full" => tracing::warn!(
+            reason,
+            status,
+            peer,
+            key,
+            path,
+            left_out,
+            "the HTTP API refused a request"
+        ),
+        _ => tracing::info!(
+            reason,
+            status,
+            peer,
+            key,
+            path,
+            left_out,
+            "the HTTP API refused a request"
+        ),
+    }
+}
+
 /// The request of a client, in the form in which it may be logged.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Asked {

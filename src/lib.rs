@@ -57,9 +57,9 @@
 //!    from any thread.
 //! 6. `link::Outlet` sends, and keeps what a socket does not take at once.
 //!
-//! Around them: [`config`] and `cli` (settings), `server`, `shard`, `steer` and
-//! `runtime` (threads), [`metrics`] and `control` (observation), `orders` (signals),
-//! `live` (settings that a running server takes anew), `shutdown` (how it ends),
+//! Around them: `api` (publishing over HTTP), [`config`] and `cli` (settings), `server`,
+//! `shard`, `steer` and `runtime` (threads), [`metrics`] and `control` (observation),
+//! `orders` (signals), `live` (settings that a running server takes anew), `shutdown` (how it ends),
 //! [`handover`] (how another process takes over), `service` (messages to a service
 //! manager), `sys` (system calls). Beside the server: the crate `corecast-host` reads
 //! what a host allows and computes what a load needs, for `corecast doctor` and
@@ -69,11 +69,12 @@
 //!
 //! With `default-features = false` the library is the data plane: shards, codec, hub,
 //! handlers, and a server that is started from a [`Config`]. Each feature adds
-//! a part and the packages that it needs; the default is `cli`, `control` and `tokens`,
-//! which is the whole program.
+//! a part and the packages that it needs; the default is `api`, `cli`, `control` and
+//! `tokens`, which is the whole program.
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `api` | The HTTP API for backends, on the thread of the control plane, with keys from a file. Without it a server with [`Config::api`](config::Config::api) does not start. |
 //! | `cli` | The `corecast` binary, and for it `cli` (command line, environment, configuration file, doctor and plan), `orders` (signals), and `log` and `service` below. |
 //! | `control` | `control`: metrics, health and statistics over HTTP on a thread of its own, at [`Config::admin`]. Without it a server with an address there does not start. |
 //! | `internals` | The inside of the library for the tools of its repository: benchmarks, load generator, fuzz targets. No promise goes with it, and it is not in this documentation. |
@@ -92,6 +93,8 @@
 )]
 
 pub mod access;
+#[cfg(feature = "api")]
+pub(crate) mod api;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

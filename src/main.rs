@@ -171,6 +171,9 @@ fn serve(options: ServeOptions) -> ExitCode {
     if let Some(admin) = server.admin_addr() {
         tracing::info!("metrics and health on http://{admin}/");
     }
+    if let Some(api) = server.api_addr() {
+        tracing::info!("the HTTP API on http://{api}/");
+    }
     if let Err(error) = service.report_on(server.vitals()) {
         return fail(&StartError::Thread(error));
     }

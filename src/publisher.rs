@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::line::{InLine, Line};
 use crate::handler::SessionId;
-use crate::hub::{Errand, Notice, Order, Question, ShardMessage};
+use crate::hub::{Errand, Inquiry, Notice, Order, Question, ShardMessage, Subscribers};
 use crate::mesh::{OutsideEnd, Refused};
 use crate::metrics::ShardMetrics;
 use crate::participant::Participant;
@@ -246,7 +246,20 @@ impl Publisher {
         &self,
         topic: &Topic,
     ) -> impl Future<Output = Result<u64, Stopped>> + Send + use<> {
-        let (question, answer) = Question::new(topic);
+        let answer = self.ask(Subscribers::of(topic));
+        async move { Ok(answer.await?.sum()) }
+    }
+
+    /// Asks every shard something, over its ring, once there is room. Dropped before
+    /// that, it asks nothing.
+    ///
+    /// # Errors
+    /// When the server has stopped.
+    pub(crate) fn ask<I: Inquiry>(
+        &self,
+        inquiry: I,
+    ) -> impl Future<Output = Result<Arc<I>, Stopped>> + Send + use<I> {
+        let (question, answer) = Question::new(inquiry);
         let question = ShardMessage::Ask(Arc::new(question));
         let asked = self.in_line(question);
         async move {

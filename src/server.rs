@@ -364,7 +364,7 @@ pub struct RunningServer {
     unix_files: Vec<SocketFile>,
     shards: Shards,
     /// Dropped after the shards, so that it answers to the end.
-    _control: Control,
+    control: Control,
 }
 
 impl fmt::Debug for RunningServer {
@@ -414,14 +414,12 @@ impl RunningServer {
 
     /// The address of the control plane, if there is one.
     pub fn admin_addr(&self) -> Option<SocketAddr> {
-        #[cfg(feature = "control")]
-        let address = self
-            ._control
-            .as_ref()
-            .map(crate::control::ControlHandle::local_addr);
-        #[cfg(not(feature = "control"))]
-        let address = None;
-        address
+        self.control.admin_addr()
+    }
+
+    /// The address of the HTTP API, if there is one.
+    pub fn api_addr(&self) -> Option<SocketAddr> {
+        self.control.api_addr()
     }
 
     /// The kernel interface in use.

@@ -79,6 +79,7 @@ mod tests {
             (Some(range), _) => range.replace(" (off) or ", " ").replace(" to ", " "),
             (None, "ADDR") if row.is_list() => "[::1]:80 127.0.0.1:80,[::1]:81".to_owned(),
             (None, "ADDR") => "off [::1]:80".to_owned(),
+            (None, "FILE") => "off keys.toml".to_owned(),
             (None, "LIST") => "all 0-3,8".to_owned(),
             (None, "ORIGIN") => "* null https://a.example,https://b.example:8443".to_owned(),
             (None, "PATH") => "/run/a /run/a,/run/b".to_owned(),

@@ -200,6 +200,7 @@ fn value_name<C>(kind: &Kind<C>) -> String {
         Kind::Choice(_, words) => words.join("|"),
         Kind::Switch(_) => "true|false".to_owned(),
         Kind::Addresses(_) | Kind::AddressOrOff(_) => "ADDR".to_owned(),
+        Kind::FileOrOff(_) => "FILE".to_owned(),
         Kind::Cpus(_) => "LIST".to_owned(),
         Kind::Origins(_) => "ORIGIN".to_owned(),
         Kind::Paths(_) => "PATH".to_owned(),
@@ -217,6 +218,7 @@ fn allowed<C>(kind: &Kind<C>) -> String {
         Kind::Switch(_) => quoted(&["true", "false"]),
         Kind::Addresses(_) => "IP:PORT, a list".to_owned(),
         Kind::AddressOrOff(_) => "IP:PORT, `off`".to_owned(),
+        Kind::FileOrOff(_) => "a path, `off`".to_owned(),
         Kind::Cpus(_) => "numbers and ranges, `all`".to_owned(),
         Kind::Origins(_) => {
             "SCHEME://HOST\\[:PORT], SCHEME://\\*.HOST\\[:PORT], `null`, `*`, a list".to_owned()

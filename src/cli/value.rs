@@ -10,6 +10,7 @@
 //!   [`Config::validate`](crate::config::Config::validate).
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub(super) fn read<C>(kind: &Kind<C>, texts: &[String], settings: &mut C) -> Res
         Kind::Switch(field) => (field.put)(settings, switch(single(texts)?)?),
         Kind::Addresses(field) => (field.put)(settings, each(texts, address)?),
         Kind::AddressOrOff(field) => (field.put)(settings, address_or_off(single(texts)?)?),
+        Kind::FileOrOff(field) => (field.put)(settings, file_or_off(single(texts)?)?),
         Kind::Cpus(field) => (field.put)(settings, cpus_of(texts)?),
         Kind::Origins(field) => (field.put)(settings, origins(texts)?),
         Kind::Paths(field) => (field.put)(settings, each(texts, path)?),
@@ -63,6 +65,9 @@ pub(super) fn show<C>(kind: &Kind<C>, settings: &C) -> Value {
         },
         Kind::AddressOrOff(field) => Value::String(
             (field.of)(settings).map_or(OFF.to_owned(), |address| address.to_string()),
+        ),
+        Kind::FileOrOff(field) => Value::String(
+            (field.of)(settings).map_or(OFF.to_owned(), |path| path.display().to_string()),
         ),
         Kind::Cpus(field) => match &(field.of)(settings)[..] {
             [] => Value::from("all"),
@@ -119,6 +124,15 @@ fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
         text => address(text)
             .map(Some)
             .map_err(|problem| format!("{problem}, or off")),
+    }
+}
+
+/// A file. One that is called `off` is `./off`.
+fn file_or_off(text: &str) -> Result<Option<PathBuf>, String> {
+    match text {
+        OFF => Ok(None),
+        "" => Err("'' is not a file; write its path, or off".to_owned()),
+        path => Ok(Some(PathBuf::from(path))),
     }
 }
 
@@ -275,6 +289,13 @@ mod tests {
         for text in ["", "10.0.0", "10.0.0.0/33", "localhost", "10.0.0.0/8,::1"] {
             assert!(network(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_file_is_a_path_or_off() {
+        assert_eq!(file_or_off("off"), Ok(None));
+        assert_eq!(file_or_off("./off"), Ok(Some(PathBuf::from("./off"))));
+        assert!(file_or_off("").unwrap_err().ends_with("or off"));
     }
 
     #[test]

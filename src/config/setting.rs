@@ -12,6 +12,7 @@
 //! - Nothing here reads text; `cli/value.rs` does that.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -99,6 +100,8 @@ pub(crate) enum Kind<C: 'static> {
     Addresses(Lens<C, Vec<SocketAddr>>),
     /// An address with a port, or none.
     AddressOrOff(Lens<C, Option<SocketAddr>>),
+    /// A file, or none.
+    FileOrOff(Lens<C, Option<PathBuf>>),
     /// Cores by their numbers; none for all of them.
     Cpus(Lens<C, Vec<usize>>),
     /// Origins; none for any.

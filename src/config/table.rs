@@ -17,6 +17,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -97,6 +98,30 @@ settings! {
         /// browser's and is let through. Sessions that are open stay open when it changes.
         allowed_origins: Vec<String> = Vec::new();
             Origins, Live, key "origin", relation validate::origins;
+    }
+
+    "HTTP API" {
+        /// Where backends publish and ask over HTTP, or off.
+        ///
+        /// Needs --api-key-file. Neither the address of --listen nor that of --admin.
+        api: Option<SocketAddr> = None;
+            AddressOrOff, Restart, relation validate::api_is_no_other_listener;
+
+        /// The TOML file with the keys of the HTTP API and what each may do.
+        ///
+        /// SIGHUP reads it again. Only its owner should be able to read it.
+        api_key_file: Option<PathBuf> = None;
+            FileOrOff, Live, relation validate::api_keys_have_an_api;
+
+        /// Serve the HTTP API without keys: whoever reaches --api may do everything.
+        ///
+        /// For a first look. Not together with --api-key-file.
+        api_insecure: bool = false;
+            Switch, Live, relation validate::api_has_keys_or_none;
+
+        /// Body of one request to the HTTP API.
+        max_api_body_bytes: usize = 1024 * 1024;
+            Size(from(KIB, 64 * MIB)), Restart, key "max_api_body";
     }
 
     "Shards" {

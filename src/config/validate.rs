@@ -88,6 +88,51 @@ pub(super) fn admin_is_no_listener(config: &Config) -> Result<(), String> {
     ))
 }
 
+/// The HTTP API has an address of its own, and keys unless it is to have none.
+pub(super) fn api_is_no_other_listener(config: &Config) -> Result<(), String> {
+    let Some(api) = config.api else {
+        return Ok(());
+    };
+    let mut listen = config.listen.iter();
+    let other = match api.port() {
+        0 => None,
+        _ if config.admin == Some(api) => Some("--admin"),
+        _ => listen
+            .any(|endpoint| endpoint.address == api)
+            .then_some("--listen"),
+    };
+    match other {
+        Some(other) => Err(format!(
+            "{api} is also {other}; use another port, or off for no HTTP API"
+        )),
+        None if config.api_key_file.is_some() || config.api_insecure => Ok(()),
+        None => Err(format!(
+            "whoever reaches {api} could publish to every client; name the file with the keys \
+             with --api-key-file FILE, or set --api-insecure for a first look without keys"
+        )),
+    }
+}
+
+/// Keys are for an HTTP API.
+pub(super) fn api_keys_have_an_api(config: &Config) -> Result<(), String> {
+    match (&config.api_key_file, config.api) {
+        (Some(_), None) => Err(
+            "the keys are those of the HTTP API, which is off; set its address with --api, as in \
+             127.0.0.1:9091"
+                .to_owned(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// An HTTP API has keys or it has none.
+pub(super) fn api_has_keys_or_none(config: &Config) -> Result<(), String> {
+    match config.api_insecure && config.api_key_file.is_some() {
+        true => Err("with it the keys of --api-key-file would not count; leave one out".to_owned()),
+        false => Ok(()),
+    }
+}
+
 /// Every core is one that this process may use.
 pub(super) fn cpus_are_usable(config: &Config) -> Result<(), String> {
     cpus_are_among(&config.cpus, &cpus::usable())
@@ -315,6 +360,42 @@ mod tests {
             config.listen = vec![any.into()];
             config.admin = Some(any);
         });
+    }
+
+    #[test]
+    fn an_api_has_an_address_of_its_own_and_keys() {
+        let api: SocketAddr = "127.0.0.1:9091".parse().unwrap();
+        let message = complaint(|config| config.api = Some(api));
+        assert!(message.starts_with("--api: whoever reaches"), "{message}");
+        assert!(message.contains("--api-key-file FILE"), "{message}");
+        assert!(message.contains("--api-insecure"), "{message}");
+        let with_keys = |config: &mut Config| {
+            config.api = Some(api);
+            config.api_key_file = Some("keys.toml".into());
+        };
+        accepted(with_keys);
+        accepted(|config| {
+            config.api = Some(api);
+            config.api_insecure = true;
+        });
+        for (change, start) in [
+            (
+                (|config| config.admin = config.api) as fn(&mut Config),
+                "--api: 127.0.0.1:9091 is also --admin",
+            ),
+            (
+                |config| config.listen = vec![config.api.unwrap().into()],
+                "--api: 127.0.0.1:9091 is also --listen",
+            ),
+            (|config| config.api = None, "--api-key-file: the keys are"),
+            (|config| config.api_insecure = true, "--api-insecure: with"),
+        ] {
+            let message = complaint(|config| {
+                with_keys(config);
+                change(config);
+            });
+            assert!(message.starts_with(start), "{message}");
+        }
     }
 
     #[test]

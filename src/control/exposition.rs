@@ -15,6 +15,8 @@ use super::ServerView;
 use super::balance::Balance;
 use super::fields::{FIELDS, Field, Kind, Read, Unit};
 use super::process::Process;
+#[cfg(feature = "api")]
+use crate::api::ReadMetric;
 use crate::shutdown::Phase;
 
 /// The metrics of one server.
@@ -52,6 +54,7 @@ impl Collector for ServerCollector {
             shards,
             lifecycle,
             info,
+            ..
         } = &*self.0;
 
         encoder
@@ -174,8 +177,34 @@ impl Collector for ServerCollector {
                 }
             }
         }
+        #[cfg(feature = "api")]
+        if let Some(api) = &self.0.api {
+            encode_api(api, &mut encoder)?;
+        }
         Ok(())
     }
+}
+
+/// The counters of the HTTP API, which belong to no shard.
+#[cfg(feature = "api")]
+fn encode_api(api: &crate::api::ApiMetrics, encoder: &mut DescriptorEncoder) -> fmt::Result {
+    for (key, help, read) in crate::api::FIELDS {
+        let name = format!("api_{key}");
+        let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+        match read {
+            ReadMetric::One(read) => {
+                family.encode_counter::<NoLabelSet, _, u64>(&read(api), None)?;
+            }
+            ReadMetric::PerReason(reasons, read) => {
+                for (reason, counter) in reasons.iter().zip(read(api)) {
+                    family
+                        .encode_family(&[("reason", *reason)])?
+                        .encode_counter::<NoLabelSet, _, u64>(&counter.value(), None)?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn metric_unit(unit: Unit) -> Option<&'static MetricUnit> {

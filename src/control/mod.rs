@@ -1,9 +1,11 @@
 //! The control plane: metrics, health and statistics over HTTP, on one
-//! ordinary thread apart from the shards.
+//! ordinary thread apart from the shards. The HTTP API for backends, if there is one, is
+//! served on the same thread, at an address of its own.
 //!
 //! # Invariants worth naming
 //!
-//! - It cannot stall a shard: all it does to one is to load atomics.
+//! - It cannot stall a shard: all that the pages do to one is to load atomics, and the
+//!   HTTP API speaks to shards over a ring that is as bounded as those between them.
 //! - It is bounded: so many connections, so long for a request's head, so long
 //!   for a connection. Past that a client waits or is cut off, never the server.
 //! - The address is bound before a server has started, so that a busy port is an
@@ -30,10 +32,14 @@ use axum::Router;
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 
+#[cfg(feature = "api")]
+pub use crate::api::ApiMetrics;
 use crate::config::Steer;
 use crate::metrics::ShardMetrics;
 use crate::shutdown::Lifecycle;
-use connections::Limits;
+pub(crate) use connections::Limits;
+#[cfg(feature = "api")]
+pub(crate) use connections::Peer;
 
 /// How long the end of the thread is waited for.
 const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -47,6 +53,9 @@ pub struct ServerView {
     pub lifecycle: Arc<Lifecycle>,
     /// The facts that do not change while it runs.
     pub info: ServerInfo,
+    /// The counters of the HTTP API, if there is one.
+    #[cfg(feature = "api")]
+    pub api: Option<Arc<ApiMetrics>>,
 }
 
 /// The facts about a server that do not change while it runs.
@@ -70,9 +79,8 @@ pub struct ServerInfo {
 /// A running control plane. It stops when this is dropped.
 #[derive(Debug)]
 pub struct ControlHandle {
-    address: SocketAddr,
-    /// Kept for a new process, until it is asked for.
-    listener: Option<TcpListener>,
+    /// Kept for a new process, until they are asked for.
+    listeners: Vec<TcpListener>,
     begin: Option<oneshot::Sender<()>>,
     retire: Arc<watch::Sender<bool>>,
     /// Told when it has stopped accepting.
@@ -84,10 +92,32 @@ pub struct ControlHandle {
     ended: mpsc::Receiver<()>,
 }
 
+/// Something that is served over HTTP on the thread of the control plane.
+pub(crate) struct HttpService {
+    /// Its name in the log.
+    pub(crate) name: &'static str,
+    pub(crate) listener: TcpListener,
+    pub(crate) router: Router,
+    pub(crate) limits: Limits,
+}
+
+impl HttpService {
+    /// The pages of the control plane.
+    pub(crate) fn pages(listener: TcpListener, view: ServerView) -> Self {
+        HttpService {
+            name: "the control plane",
+            listener,
+            router: pages::router(view),
+            limits: Limits::default(),
+        }
+    }
+}
+
 impl ControlHandle {
-    /// The address it listens on, its port resolved.
+    /// The address of the first service, its port resolved.
+    #[cfg(test)]
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.listeners[0].local_addr().expect("it listens")
     }
 
     /// Lets it accept.
@@ -97,12 +127,12 @@ impl ControlHandle {
         }
     }
 
-    /// A second hold on its listener, for a new process; once.
-    pub(crate) fn take_listener(&mut self) -> Option<TcpListener> {
-        self.listener.take()
+    /// A second hold on its listeners, for a new process; once.
+    pub(crate) fn take_listeners(&mut self) -> Vec<TcpListener> {
+        std::mem::take(&mut self.listeners)
     }
 
-    /// Makes it stop accepting, in favour of a new process that has its listener too,
+    /// Makes it stop accepting, in favour of a new process that has its listeners too,
     /// and waits until it has; but not for ever. A client that keeps its connection
     /// open is told to close it with the next answer, and so reaches the new process.
     pub(crate) fn retirement(&self) -> Box<dyn Fn() + Send> {
@@ -136,13 +166,13 @@ impl Drop for ControlHandle {
     }
 }
 
-/// Binds the control plane's address.
+/// Binds the address of a service, which a flag sets.
 ///
 /// # Errors
 ///
 /// The address cannot be bound; the message names it and the remedy.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).map_err(|cause| explain(address, &cause))
+pub(crate) fn bind(name: &str, flag: &str, address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|cause| explain(name, flag, address, &cause))
 }
 
 /// Starts the control plane on a thread of its own.
@@ -153,36 +183,31 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// thread or its runtime cannot be had.
 #[cfg(test)]
 pub fn spawn(address: SocketAddr, view: ServerView) -> io::Result<ControlHandle> {
-    let mut control = prepare(bind(address)?, view)?;
+    let listener = bind("the control plane", "--admin", address)?;
+    let mut control = prepare(vec![HttpService::pages(listener, view)])?;
     control.begin();
     Ok(control)
 }
 
-/// Makes everything that the control plane needs, so that nothing can fail any
-/// more when it is to [begin](ControlHandle::begin).
+/// Makes everything that the services need, so that nothing can fail any more when they
+/// are to [begin](ControlHandle::begin). There is one at least.
 ///
 /// # Errors
 ///
 /// The thread or its runtime cannot be had.
-pub(crate) fn prepare(listener: TcpListener, view: ServerView) -> io::Result<ControlHandle> {
-    prepare_pages(listener, pages::router(view), Limits::default())
-}
-
-fn prepare_pages(
-    listener: TcpListener,
-    router: Router,
-    limits: Limits,
-) -> io::Result<ControlHandle> {
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    let kept = listener.try_clone()?;
+pub(crate) fn prepare(services: Vec<HttpService>) -> io::Result<ControlHandle> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let listener = {
-        let _entered = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)?
-    };
+    let (mut listeners, mut serving) = (Vec::new(), Vec::new());
+    for service in services {
+        service.listener.set_nonblocking(true)?;
+        listeners.push(service.listener.try_clone()?);
+        serving.push({
+            let _entered = runtime.enter();
+            connections::Service::new(service)?
+        });
+    }
     let (begin, begun) = oneshot::channel::<()>();
     let (stop, stopped) = oneshot::channel::<()>();
     let (retire, retired) = watch::channel(false);
@@ -196,7 +221,13 @@ fn prepare_pages(
             runtime.block_on(async {
                 let life = async {
                     if begun.await.is_ok() {
-                        connections::serve(listener, router, limits, retired).await;
+                        let serve = |service| connections::serve(service, retired.clone());
+                        let services: Vec<_> =
+                            serving.into_iter().map(serve).map(tokio::spawn).collect();
+                        for service in services {
+                            // A panic has been reported by its hook.
+                            let _ = service.await;
+                        }
                         let _: Result<(), _> = left.send(());
                     }
                     // Connections live on, and so do the clients that asked on them.
@@ -211,11 +242,10 @@ fn prepare_pages(
         .map_err(|cause| {
             let remedy = "raise the limit on threads with 'ulimit -u' (TasksMax= in a unit, pids.max of a \
                           container), or use --admin off";
-            io::Error::new(cause.kind(), format!("no thread for it: {cause}; {remedy}"))
+            io::Error::new(cause.kind(), format!("no thread for the control plane: {cause}; {remedy}"))
         })?;
     Ok(ControlHandle {
-        address,
-        listener: Some(kept),
+        listeners,
         begin: Some(begin),
         retire: Arc::new(retire),
         has_left: Arc::new(Mutex::new(has_left)),
@@ -226,22 +256,22 @@ fn prepare_pages(
 }
 
 /// Says what failed, the likely cause and what to do about it.
-fn explain(address: SocketAddr, cause: &io::Error) -> io::Error {
+fn explain(name: &str, flag: &str, address: SocketAddr, cause: &io::Error) -> io::Error {
     let port = address.port();
     let remedy = match cause.kind() {
         io::ErrorKind::AddrInUse => format!(
-            "another program has it (see: ss -ltnp 'sport = :{port}'); choose another with --admin ADDR, or --admin off"
+            "another program has it (see: ss -ltnp 'sport = :{port}'); choose another with {flag} ADDR, or {flag} off"
         ),
-        io::ErrorKind::AddrNotAvailable => {
-            "this host has no such address (see: ip -brief address); choose another with --admin ADDR".to_owned()
-        }
+        io::ErrorKind::AddrNotAvailable => format!(
+            "this host has no such address (see: ip -brief address); choose another with {flag} ADDR"
+        ),
         io::ErrorKind::PermissionDenied => {
-            format!("port {port} is privileged; choose one from 1024 up with --admin ADDR")
+            format!("port {port} is privileged; choose one from 1024 up with {flag} ADDR")
         }
-        _ => "choose another with --admin ADDR, or --admin off".to_owned(),
+        _ => format!("choose another with {flag} ADDR, or {flag} off"),
     };
     io::Error::new(
         cause.kind(),
-        format!("the control plane cannot listen on {address}: {cause}; {remedy}"),
+        format!("{name} cannot listen on {address}: {cause}; {remedy}"),
     )
 }

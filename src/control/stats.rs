@@ -20,7 +20,8 @@
 //! `total` and each element of `shards` have the same keys, those of the table
 //! in `fields.rs`: numbers, and objects of numbers for `refused`, `ended` and
 //! `dropped` (by reason) and `peer_close` (by close code). All shards are read
-//! one after the other while they run, so a total may be a few messages askew.
+//! one after the other while they run, so a total may be a few messages askew. Where
+//! there is an HTTP API, `api` has its counters.
 
 use std::sync::Arc;
 
@@ -48,6 +49,10 @@ pub(super) struct Stats<'v> {
     predecessors: Predecessors,
     balance: Balance,
     process: Process,
+    /// The counters of the HTTP API, if there is one.
+    #[cfg(feature = "api")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<ApiNumbers<'v>>,
     total: Numbers<'v>,
     shards: Vec<Numbers<'v>>,
 }
@@ -74,6 +79,8 @@ impl<'v> Stats<'v> {
             },
             balance: Balance::of(&view.shards, uptime),
             process: Process::now(),
+            #[cfg(feature = "api")]
+            api: view.api.as_deref().map(ApiNumbers),
             total: Numbers {
                 shard: None,
                 of: &view.shards,
@@ -126,6 +133,28 @@ impl Serialize for Numbers<'_> {
                         self.of.iter().map(|shard| read(shard)[index].value()).sum()
                     };
                     map.serialize_entry(field.key, &PerLabel { labels, sum })?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+/// The counters of the HTTP API.
+#[cfg(feature = "api")]
+struct ApiNumbers<'v>(&'v crate::api::ApiMetrics);
+
+#[cfg(feature = "api")]
+impl Serialize for ApiNumbers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use crate::api::{FIELDS, ReadMetric};
+        let mut map = serializer.serialize_map(None)?;
+        for (key, _, read) in FIELDS {
+            match read {
+                ReadMetric::One(read) => map.serialize_entry(key, &read(self.0))?,
+                ReadMetric::PerReason(labels, read) => {
+                    let sum = |index: usize| read(self.0)[index].value();
+                    map.serialize_entry(key, &PerLabel { labels, sum })?;
                 }
             }
         }

@@ -44,6 +44,8 @@ fn view() -> ServerView {
         },
         shards,
         lifecycle: Arc::new(Lifecycle::new()),
+        #[cfg(feature = "api")]
+        api: None,
     }
 }
 
@@ -80,7 +82,13 @@ fn page(control: &ControlHandle, path: &str) -> (u16, String) {
 }
 
 fn spawn_pages(address: SocketAddr, router: Router, limits: Limits) -> io::Result<ControlHandle> {
-    let mut control = prepare_pages(bind(address)?, router, limits)?;
+    let service = HttpService {
+        name: "the control plane",
+        listener: bind("the control plane", "--admin", address)?,
+        router,
+        limits,
+    };
+    let mut control = prepare(vec![service])?;
     control.begin();
     Ok(control)
 }

@@ -64,6 +64,8 @@ pub(crate) use function::Function;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub use phoenix::Version as PhoenixVersion;
+#[cfg(feature = "api")]
+pub(crate) use phoenix::is_reserved_event;
 pub use phoenix::{Phoenix, PhoenixConfig, PhoenixHandler, PhoenixSession};
 pub use policy::RoutePolicy;
 #[cfg(test)]

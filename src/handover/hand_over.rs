@@ -225,8 +225,8 @@ impl HandOver {
         match self.hand_over(&sockets) {
             Ok(link) => {
                 // Before any client could be told that this server is draining.
-                if let Some(admin) = &sockets.admin {
-                    (admin.retire)();
+                if let Some(control) = &sockets.control {
+                    (control.retire)();
                 }
                 self.handle.hand_over();
                 if let Ok(link) = link {

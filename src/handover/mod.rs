@@ -65,11 +65,11 @@ pub use hand_over::{Begun, HandOver, Origin, Refused, Stopped};
 #[cfg(feature = "service")]
 pub use new_process::HandOverError;
 pub(crate) use predecessor::follow;
-pub(crate) use sockets::AdminHandOver;
+pub(crate) use sockets::ControlHandOver;
 pub use sockets::HandOverSockets;
 
 /// The variable that names the descriptors a new process inherits, as in
-/// `link=3 admin=4 listen=5 listen=6`.
+/// `link=3 admin=4 api=5 listen=6 listen=7`.
 pub const VARIABLE: &str = "CORECAST_HAND_OVER";
 
 /// The byte that the new process sends when it could serve.
@@ -82,6 +82,7 @@ const GO: u8 = b'g';
 pub struct Inherited {
     pub(crate) listeners: Vec<Socket>,
     pub(crate) admin: Option<Socket>,
+    pub(crate) api: Option<Socket>,
     pub(crate) old_process: Option<OldProcess>,
 }
 
@@ -126,6 +127,7 @@ impl Inherited {
             match what {
                 "link" => inherited.old_process = Some(OldProcess::new(fd)),
                 "admin" => inherited.admin = Some(listener(fd).ok_or_else(wrong)?),
+                "api" => inherited.api = Some(listener(fd).ok_or_else(wrong)?),
                 "listen" => inherited.listeners.push(listener(fd).ok_or_else(wrong)?),
                 _ => return Err(wrong()),
             }
@@ -135,9 +137,9 @@ impl Inherited {
 
     /// The descriptors of which no shard should hold a copy.
     pub(crate) fn private(&self) -> Vec<BorrowedFd<'_>> {
-        let admin = self.admin.as_ref().map(AsFd::as_fd);
+        let admin = self.admin.iter().chain(&self.api).map(AsFd::as_fd);
         let link = self.old_process.as_ref().map(|link| link.0.as_fd());
-        admin.into_iter().chain(link).collect()
+        admin.chain(link).collect()
     }
 }
 

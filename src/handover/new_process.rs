@@ -64,14 +64,18 @@ impl NewProcess {
 
     fn spawn(mut command: Command, sockets: &HandOverSockets) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let admin = sockets.admin.as_ref().map(|admin| &admin.listener);
         let link = [("link", theirs.as_fd())];
-        let admin = admin.map(|listener| ("admin", listener.as_fd()));
+        let control = sockets.control.iter().flat_map(|control| {
+            let (admin, api) = (control.admin.as_ref(), control.api.as_ref());
+            let admin = admin.map(|listener| ("admin", listener.as_fd()));
+            let api = api.map(|listener| ("api", listener.as_fd()));
+            admin.into_iter().chain(api)
+        });
         let listeners = sockets
             .listeners
             .iter()
             .map(|listener| ("listen", listener.as_fd()));
-        let left: Vec<_> = link.into_iter().chain(admin).chain(listeners).collect();
+        let left: Vec<_> = link.into_iter().chain(control).chain(listeners).collect();
         let names: Vec<_> = left
             .iter()
             .map(|(name, fd)| format!("{name}={}", fd.as_raw_fd()))
@@ -171,7 +175,7 @@ mod tests {
     fn nothing() -> HandOverSockets {
         HandOverSockets {
             listeners: Vec::new(),
-            admin: None,
+            control: None,
         }
     }
 

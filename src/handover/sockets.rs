@@ -13,13 +13,14 @@ use socket2::Socket;
 /// Dropping it closes this process's hold on the listeners; the shards have their own.
 pub struct HandOverSockets {
     pub(crate) listeners: Vec<Socket>,
-    pub(crate) admin: Option<AdminHandOver>,
+    pub(crate) control: Option<ControlHandOver>,
 }
 
-/// The control plane's part of the [`HandOverSockets`].
-pub(crate) struct AdminHandOver {
-    pub(crate) listener: Socket,
-    /// Makes the control plane stop accepting.
+/// The part of the control plane and the HTTP API in the [`HandOverSockets`].
+pub(crate) struct ControlHandOver {
+    pub(crate) admin: Option<Socket>,
+    pub(crate) api: Option<Socket>,
+    /// Makes both stop accepting.
     pub(crate) retire: Box<dyn Fn() + Send>,
 }
 

@@ -5,11 +5,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use super::SubscriberTable;
+use super::inquiry::Inquiry;
 use crate::mesh::{RoomWaker, Weigh};
-use crate::publication::{Publication, Topic};
+use crate::publication::Publication;
 use crate::ws::{CloseCode, PreparedFrame};
 
 /// A message on a ring.
@@ -22,7 +24,7 @@ pub enum ShardMessage {
     Tell(Arc<Notice>),
     /// Do this for a session, if it is of this shard.
     Order(Arc<Order>),
-    /// Say how many local subscribers its topic has.
+    /// Say something about the topics here.
     Ask(Arc<Question>),
 }
 
@@ -85,67 +87,66 @@ impl fmt::Debug for Errand {
     }
 }
 
-/// How many sessions are subscribed to a topic, asked of all shards.
+/// Something that all shards are asked.
 ///
 /// It is answered when every shard has let go of it, so that one that ends before it
 /// comes to the question, and whose sessions are gone then, keeps no caller waiting.
 #[derive(Debug)]
 pub struct Question {
-    topic: Topic,
-    answer: Arc<Answer>,
+    inquiry: Arc<dyn Inquiry>,
+    completion: Arc<Completion>,
 }
 
 #[derive(Debug, Default)]
-struct Answer {
-    subscribers: AtomicU64,
+struct Completion {
     is_complete: AtomicBool,
     asker: RoomWaker,
 }
 
 impl Question {
-    /// A question about this topic, and its answer to come.
-    pub(crate) fn new(topic: &Topic) -> (Question, Answering) {
-        let answer = Arc::<Answer>::default();
+    /// A question, and its answer to come.
+    pub(crate) fn new<I: Inquiry>(inquiry: I) -> (Question, Answering<I>) {
+        let inquiry = Arc::new(inquiry);
+        let completion = Arc::<Completion>::default();
         let question = Question {
-            topic: topic.clone(),
-            answer: Arc::clone(&answer),
+            inquiry: Arc::<I>::clone(&inquiry),
+            completion: Arc::clone(&completion),
         };
-        (question, Answering(answer))
+        let answering = Answering {
+            inquiry,
+            completion,
+        };
+        (question, answering)
     }
 
-    /// The topic it is about.
-    pub(super) fn topic(&self) -> &Topic {
-        &self.topic
-    }
-
-    /// Adds the subscribers of one shard.
-    pub(crate) fn add(&self, subscribers: usize) {
-        let subscribers = subscribers as u64;
-        self.answer
-            .subscribers
-            .fetch_add(subscribers, Ordering::Relaxed);
+    /// Adds what one shard says.
+    pub(crate) fn ask(&self, shard: usize, table: &SubscriberTable) {
+        self.inquiry.look(shard, table);
     }
 }
 
 impl Drop for Question {
     fn drop(&mut self) {
         // The shards that held it before let go of it before, and so have added.
-        self.answer.is_complete.store(true, Ordering::Release);
-        self.answer.asker.wake();
+        self.completion.is_complete.store(true, Ordering::Release);
+        self.completion.asker.wake();
     }
 }
 
 /// The answer to a [`Question`], once it is complete.
 #[derive(Debug)]
-pub(crate) struct Answering(Arc<Answer>);
+pub(crate) struct Answering<I> {
+    inquiry: Arc<I>,
+    completion: Arc<Completion>,
+}
 
-impl Future for Answering {
-    type Output = u64;
+impl<I> Future for Answering<I> {
+    type Output = Arc<I>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u64> {
-        self.0.asker.register(cx.waker());
-        match self.0.is_complete.load(Ordering::Acquire) {
-            true => Poll::Ready(self.0.subscribers.load(Ordering::Relaxed)),
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arc<I>> {
+        self.completion.asker.register(cx.waker());
+        match self.completion.is_complete.load(Ordering::Acquire) {
+            true => Poll::Ready(Arc::clone(&self.inquiry)),
             false => Poll::Pending,
         }
     }

@@ -25,6 +25,7 @@
 //!   other's ring would wait for ever.
 
 mod fan_out;
+mod inquiry;
 mod message;
 mod resample;
 mod subscribers;
@@ -37,6 +38,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub(crate) use inquiry::{Inquiry, Subscribers};
+#[cfg(feature = "api")]
+pub(crate) use inquiry::{MAX_NAMED, SubscribersOfEach, Walk};
 pub use message::{Errand, Notice, Order, Question, ShardMessage};
 pub use subscribers::{SubscriberTable, Subscriptions};
 
@@ -216,7 +220,7 @@ impl Hub {
             }
             match self.inbox.pop_front()? {
                 ShardMessage::Tell(notice) => return Some(notice),
-                message => take_in(&mut self.topics, message),
+                message => take_in(&mut self.topics, self.mesh.id(), message),
             }
         }
     }
@@ -274,7 +278,7 @@ impl Hub {
                 message if !inbox.is_empty() || matches!(message, ShardMessage::Tell(_)) => {
                     inbox.push_back(message);
                 }
-                message => take_in(topics, message),
+                message => take_in(topics, id, message),
             }
         });
         metrics.ring_received.add(taken as u64);
@@ -391,10 +395,10 @@ fn shard_of(session: u128) -> Option<ShardId> {
 
 /// Takes in a message of another participant that is not for a handler.
 #[inline]
-fn take_in(topics: &mut Topics, message: ShardMessage) {
+fn take_in(topics: &mut Topics, here: ShardId, message: ShardMessage) {
     match message {
         ShardMessage::Publish(publication) => topics.take(Arriving::from(&*publication)),
-        ShardMessage::Ask(question) => question.add(topics.table.subscribers(question.topic())),
+        ShardMessage::Ask(question) => question.ask(here.index(), &topics.table),
         ShardMessage::Tell(_) => unreachable!("a notice waits for its handler"),
         ShardMessage::Order(_) => unreachable!("an order has a queue of its own"),
     }

@@ -193,6 +193,36 @@ impl SubscriberTable {
         self.subscriptions.len()
     }
 
+    /// Looks at the topics from a place of the table on, as long as `look` wants to see
+    /// more and for at most so many entries. Returns the place from which to go on, none
+    /// at the end of the table. A topic that is there meanwhile is seen once by walks
+    /// that follow each other, unless its first subscriber in another form comes or
+    /// its last one goes.
+    #[cfg(feature = "api")]
+    pub(super) fn walk(
+        &self,
+        from: usize,
+        entries: usize,
+        mut look: impl FnMut(&Topic) -> bool,
+    ) -> Option<usize> {
+        // No place is beyond the highest that was ever in use.
+        let end = self.topics.capacity();
+        let to = from.saturating_add(entries).min(end);
+        for place in from..to {
+            let Some(entry) = self.topics.get(place) else {
+                continue;
+            };
+            // Of a topic's forms, the one that its name leads to.
+            if self.names.get(&entry.name) != Some(&(place as TopicId)) {
+                continue;
+            }
+            if !look(&entry.name) {
+                return Some(place + 1).filter(|next| *next < end);
+            }
+        }
+        Some(to).filter(|to| *to < end)
+    }
+
     /// The first form of a topic.
     #[inline]
     pub(super) fn first_form(&self, topic: &str) -> Option<TopicId> {

@@ -108,6 +108,9 @@ impl Reload {
         for key in read {
             taken.push(format!("the key of {key} was read again"));
         }
+        if options.config.api.is_some() && options.config.api_key_file.is_some() {
+            taken.push("the keys of api_key_file were read again".to_owned());
+        }
         if !changed && left.is_empty() {
             taken.push("no setting has changed".to_owned());
         }

@@ -7,7 +7,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use super::*;
+use crate::hub::{SubscriberTable, Subscriptions};
 use crate::mesh::{ShardEnd, ShardWaker, connect};
+use crate::publication::Form;
 use crate::sys::EventFd;
 
 type End = ShardEnd<ShardMessage>;
@@ -183,6 +185,10 @@ fn shards_that_have_ended_keep_nobody_waiting() {
     let mut waiting = pin!(publisher.publish(&topic, frame(1)));
     assert!(poll(waiting.as_mut(), &waker).is_pending());
 
+    let mut table = SubscriberTable::default();
+    for session in 0..3 {
+        table.subscribe(session, &mut Subscriptions::default(), &topic, Form::Data);
+    }
     drop(ends.remove(0));
     assert_eq!(wakes.count(), 1, "there is room on the first");
     assert!(
@@ -190,7 +196,7 @@ fn shards_that_have_ended_keep_nobody_waiting() {
         "but not on the second"
     );
     ends[0].receive(9, |message| match message {
-        ShardMessage::Ask(question) => question.add(3),
+        ShardMessage::Ask(question) => question.ask(1, &table),
         other => panic!("not a question: {other:?}"),
     });
     assert_eq!(wakes.count(), 3, "the answer, and room");

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::control_plane::{begin_control, check_control, start_control};
+use super::control_plane::{self, ApiKeys, Control, Parts};
 use super::shards::StartingShards;
 use super::starting::{Stage, Starter, StartingShard};
 use super::{Renewals, RunningServer, Server, ServerHandle};
@@ -46,6 +46,7 @@ struct Unheard {
     inherited: Inherited,
     metrics: Vec<Arc<ShardMetrics>>,
     handle: ServerHandle,
+    keys: ApiKeys,
 }
 
 /// Another server on the address of an endpoint.
@@ -84,7 +85,7 @@ impl Server {
     /// The reason why the server could not start.
     pub fn check(self) -> Result<ResolvedDriver, StartError> {
         let unheard = self.prepare(Neighbours::AreFine)?;
-        check_control(&unheard.starter.server.config)?;
+        control_plane::check(&unheard.starter.server.config)?;
         Ok(unheard.starter.driver)
     }
 
@@ -101,14 +102,27 @@ impl Server {
             inherited,
             metrics,
             handle,
+            keys,
         } = self.prepare(Neighbours::Matter)?;
         let (driver, steer) = (starter.driver, starter.steer);
         let config = &starter.server.config;
         let Inherited {
-            admin, old_process, ..
+            admin,
+            api,
+            old_process,
+            ..
         } = inherited;
-        let mut control =
-            start_control(config, admin, driver, steer, &endpoints, &metrics, &handle)?;
+        let mut control = Control::prepare(Parts {
+            config,
+            inherited_admin: admin,
+            inherited_api: api,
+            driver,
+            steer,
+            endpoints: &endpoints,
+            metrics: &metrics,
+            handle: &handle,
+            keys,
+        })?;
         if let Some(old_process) = old_process {
             let link = old_process.take_over().map_err(StartError::OldProcess)?;
             handover::follow(link, Arc::clone(&handle.lifecycle));
@@ -116,7 +130,7 @@ impl Server {
         shards.listen()?;
         // In this order, or the first to ask would hear that we are starting.
         handle.lifecycle.set(Phase::Running);
-        let admin = begin_control(&mut control);
+        let control_sockets = control.begin();
         let (listeners, unix_files) = listeners.into_sockets();
         Ok(RunningServer {
             endpoints,
@@ -124,8 +138,11 @@ impl Server {
             metrics,
             handle,
             unix_files,
-            hand_over_sockets: Some(HandOverSockets { listeners, admin }),
-            _control: control,
+            hand_over_sockets: Some(HandOverSockets {
+                listeners,
+                control: control_sockets,
+            }),
+            control,
             shards: shards.running()?,
         })
     }
@@ -160,6 +177,9 @@ impl Server {
         let (ends, outside) = mesh::connect(&wakers, 1, self.config.ring_capacity);
         let outside = outside.into_iter().next().expect("one was asked for");
         let metrics: Vec<Arc<ShardMetrics>> = wakers.iter().map(|_| Arc::default()).collect();
+        let keys = ApiKeys::read(&self.config)?;
+        let routes = self.routes.iter().filter_map(|route| route.renew.clone());
+        let renewals = routes.chain(keys.renewal());
         let handle = ServerHandle {
             publisher: Publisher::new(outside, metrics.clone()),
             lifecycle: Arc::new(Lifecycle::new()),
@@ -170,7 +190,7 @@ impl Server {
             seen: Arc::new(seen),
             wakers,
             live: Latest::new(LiveSettings::new(&self.config)?),
-            renewals: Renewals(self.routes.iter().filter_map(|r| r.renew.clone()).collect()),
+            renewals: Renewals(renewals.collect()),
         };
         let starter = Arc::new(Starter {
             permits: Arc::new(Permits::new(self.config.max_sessions)),
@@ -208,6 +228,7 @@ impl Server {
             starter,
             shards,
             listeners,
+            keys,
             endpoints,
             inherited,
             metrics,

@@ -68,6 +68,8 @@ pub use refusal::Refusal;
 pub use reply::Reply;
 pub use request::{Method, Params, Request};
 pub use response::Response;
+#[cfg(feature = "api")]
+pub(crate) use target::{decode_component, decode_path};
 pub(crate) use target::{decode_segment, routing_pattern};
 
 use base64::Engine;

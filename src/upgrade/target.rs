@@ -96,7 +96,7 @@ fn is_port(port: &[u8]) -> bool {
 }
 
 /// A path as a person would write it: everything decoded.
-pub(super) fn decode_path(raw: &str) -> Result<Cow<'_, str>, HttpError> {
+pub(crate) fn decode_path(raw: &str) -> Result<Cow<'_, str>, HttpError> {
     let path = decode(raw, &[], false).ok_or(HttpError::PathEncoding)?;
     // Encoded control characters are of no use and forge lines in logs.
     if path.bytes().any(|byte| byte.is_ascii_control()) {
@@ -155,7 +155,7 @@ pub(crate) fn decode_segment(segment: &str) -> Cow<'_, str> {
 
 /// Decodes a name or value of a query, where `+` is a space. `None` if it does
 /// not decode to UTF-8.
-pub(super) fn decode_component(raw: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decode_component(raw: &str) -> Option<Cow<'_, str>> {
     decode(raw, &[], true)
 }
 

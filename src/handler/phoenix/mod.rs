@@ -39,6 +39,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use channels::Channels;
 use incoming::Incoming;
+#[cfg(feature = "api")]
+pub(crate) use serve::is_reserved as is_reserved_event;
 pub use settings::PhoenixConfig;
 pub use version::Version;
 

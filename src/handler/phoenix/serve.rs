@@ -256,7 +256,7 @@ impl PhoenixHandler {
 }
 
 /// Whether only the server may say this: others would take it for the truth.
-fn is_reserved(event: &str) -> bool {
+pub(crate) fn is_reserved(event: &str) -> bool {
     // phoenix.js hands a reply on as an event whose name begins like the second.
     event.starts_with("phx_")
         || event.starts_with("chan_reply_")
