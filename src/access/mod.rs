@@ -17,3 +17,12 @@ pub(crate) use token::{Claims, Verifier};
 pub use token_setting::{TokenKey, TokenSetting};
 pub use topic_pattern::TopicPattern;
 pub use topic_rule::TopicRule;
+
+/// Why a token is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenFault {
+    /// It was good, and its time is over.
+    Expired,
+    /// It is none, or not one for this server.
+    Invalid,
+}

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use rsa::RsaPublicKey;
 use rsa::pkcs1::DecodeRsaPublicKey;
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::{TokenKey, TokenSetting, TopicPattern};
+use super::{TokenFault, TokenKey, TokenSetting, TopicPattern};
 use crate::config::TokenAlgorithm;
 
 /// Bits of the smallest RSA key that may be used (RFC 7518 §3.3).
@@ -139,14 +140,30 @@ impl Verifier {
 
     /// The claims of a token, if it is good now.
     pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
+        self.check(token).ok()
+    }
+
+    /// The claims of a token.
+    ///
+    /// # Errors
+    /// Whether a token with a good signature has run out, or is not good at all.
+    pub(crate) fn check(&self, token: &str) -> Result<Claims, TokenFault> {
         if !is_understood(token) {
-            return None;
+            return Err(TokenFault::Invalid);
         }
-        let claims: Claims = decode(token, &self.key, &self.validation).ok()?.claims;
+        let decoded = decode::<Claims>(token, &self.key, &self.validation);
+        let claims = decoded
+            .map_err(|error| match error.kind() {
+                ErrorKind::ExpiredSignature => TokenFault::Expired,
+                _ => TokenFault::Invalid,
+            })?
+            .claims;
         // The token has an audience, and the configuration does not say that it is ours
         // (RFC 7519 §4.1.3).
-        let is_for_others = claims.audience.is_some() && !self.has_audience;
-        (!is_for_others).then_some(claims)
+        match claims.audience.is_some() && !self.has_audience {
+            true => Err(TokenFault::Invalid),
+            false => Ok(claims),
+        }
     }
 }
 

@@ -40,6 +40,7 @@
 
 mod broadcast;
 pub(crate) mod built_in;
+mod centrifuge;
 mod chat;
 mod context;
 mod echo;
@@ -52,6 +53,7 @@ mod policy;
 mod route;
 
 pub use broadcast::{Broadcast, BroadcastPerPath};
+pub use centrifuge::{Centrifuge, CentrifugeConfig, CentrifugeHandler, CentrifugeSession};
 pub use chat::{Chat, ChatPerPath};
 pub(crate) use context::NO_SESSION;
 pub use context::{Context, Published};

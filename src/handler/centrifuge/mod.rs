@@ -1,0 +1,314 @@
+//! `/connection/websocket`: the Centrifuge protocol, so that its clients work unchanged.
+//!
+//! A session connects, with a token or without one, and subscribes to topics, which the
+//! protocol calls channels. Rules say which clients may do what in a topic, and tokens
+//! make exceptions ([`CentrifugeConfig`]).
+//!
+//! message → `json` or `protobuf` → `command` → `serve` → `reply` to the session,
+//! publication → hub for all.
+//!
+//! # Invariants worth naming
+//!
+//! - Before a `connect` that is accepted nothing else is served; after one that is
+//!   refused nothing at all.
+//! - A publication is written once, in the encoding of the session it comes from; for the
+//!   other one, and for other protocols, the hub of each shard writes it where a session
+//!   there has subscribed in that form.
+//! - A line end is never within a message in JSON: it parts replies there.
+//! - A subscription is 24 bytes here and 24 in the hub.
+//! - Presences cost nothing where no rule asks for them: no notice, no table.
+
+mod code;
+mod command;
+mod encoding;
+mod json;
+mod presence;
+mod reply;
+mod rights;
+mod serve;
+mod settings;
+mod subscriptions;
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use code::Disconnect;
+pub(super) use encoding::Encoding;
+use presence::{Change, Members};
+use rights::{Holder, Rights};
+pub use settings::CentrifugeConfig;
+use subscriptions::Subscriptions;
+
+use super::built_in::{BuiltIn, Settings};
+use super::gated::check_token;
+use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
+use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError};
+use crate::latest::{Latest, View};
+use crate::publication::{Content, Form, Topic};
+use crate::upgrade::{Refusal, Request};
+use crate::ws::{Message, PreparedFrame};
+
+/// Time between two looks at pings and deadlines.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The Centrifuge protocol on one route: what the handlers of its shards share.
+///
+/// ```
+/// use corecast::config::Config;
+/// use corecast::handler::{Centrifuge, CentrifugeConfig};
+/// use corecast::server::Server;
+///
+/// let centrifuge = Centrifuge::new(&CentrifugeConfig::default())?;
+/// let server = Server::new(Config::default())?
+///     .route("/connection/websocket", move || centrifuge.handler())?;
+/// # let _ = server;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Centrifuge(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    rights: Arc<Latest<Rights>>,
+    /// Which clients may publish on this route at most.
+    publish: PublishPolicy,
+}
+
+impl Centrifuge {
+    /// The protocol over the topics of the server, which have one name space: a
+    /// publication by another handler or a [`Publisher`](crate::publisher::Publisher) to
+    /// the topic `news` reaches the clients that have subscribed to `news`.
+    ///
+    /// # Errors
+    /// When a setting cannot stand, or the key for tokens cannot be read.
+    pub fn new(config: &CentrifugeConfig) -> Result<Self, ConfigError> {
+        let made = config
+            .check()
+            .and_then(|()| Centrifuge::make(config, PublishPolicy::default()));
+        made.map_err(|TableError { path, problem }| {
+            ConfigError::new(format!("centrifuge.{path}"), problem)
+        })
+    }
+
+    fn make(config: &CentrifugeConfig, publish: PublishPolicy) -> Result<Self, TableError> {
+        Ok(Centrifuge(Arc::new(Shared {
+            rights: Latest::new(Rights::new(config)?),
+            publish,
+        })))
+    }
+
+    /// Reads what is to count from now on, with the key for tokens as its file is now.
+    fn read_anew(config: &Config) -> Result<Rights, ConfigError> {
+        let table = config.handlers.get(Self::NAME).cloned().unwrap_or_default();
+        let read = table.read::<CentrifugeConfig>().and_then(|settings| {
+            settings.check()?;
+            Rights::new(&settings)
+        });
+        read.map_err(|TableError { path, problem }| {
+            ConfigError::new(format!("handlers.{}.{path}", Self::NAME), problem)
+        })
+    }
+
+    /// The handler of one shard.
+    pub fn handler(&self) -> CentrifugeHandler {
+        CentrifugeHandler {
+            shared: Arc::clone(&self.0),
+            rights: self.0.rights.view(),
+            members: Members::default(),
+            unsaid: VecDeque::new(),
+            names: RandomState::new(),
+            text: String::new(),
+        }
+    }
+}
+
+impl BuiltIn for Centrifuge {
+    const NAME: &'static str = "centrifuge";
+    const SUMMARY: &'static str = "The Centrifuge protocol.";
+    type Settings = CentrifugeConfig;
+
+    fn check_route(route: &RouteSetting, settings: &CentrifugeConfig) -> Result<(), String> {
+        check_token(settings.token.as_ref(), route)
+    }
+
+    fn factory(
+        route: &RouteSetting,
+        settings: &CentrifugeConfig,
+    ) -> Result<RouteFactory, TableError> {
+        let centrifuge = Centrifuge::make(settings, route.publish.unwrap_or_default())?;
+        let renewed = centrifuge.clone();
+        let mut factory = RouteFactory::new(move || centrifuge.handler());
+        factory.renew = Some(Arc::new(move |config| {
+            let rights = Centrifuge::read_anew(config)?;
+            let centrifuge = renewed.clone();
+            Ok(Box::new(move || centrifuge.0.rights.replace(rights)))
+        }));
+        Ok(factory)
+    }
+}
+
+/// The handler of one shard for the sessions of Centrifuge clients.
+#[derive(Debug)]
+pub struct CentrifugeHandler {
+    shared: Arc<Shared>,
+    rights: View<Rights>,
+    /// The members of each topic, on all shards.
+    members: Members,
+    /// Joins and leaves of other shards that found no room yet.
+    unsaid: VecDeque<(Topic, Form, PreparedFrame)>,
+    /// Makes the numbers of clients from those of sessions, so that no client can guess
+    /// another's, and neither another shard nor the next run gives the same.
+    names: RandomState,
+    /// The message being written.
+    text: String,
+}
+
+/// The state kept for a session.
+pub struct CentrifugeSession {
+    encoding: Encoding,
+    stage: Stage,
+    /// The holder of its token, if it came with one.
+    holder: Option<Box<Holder>>,
+    subscriptions: Subscriptions,
+}
+
+/// How far a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    New,
+    Connected,
+    /// Its `connect` was answered with an error.
+    Refused,
+}
+
+impl fmt::Debug for CentrifugeSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without what its token says: this ends up in logs.
+        f.debug_struct("CentrifugeSession")
+            .field("encoding", &self.encoding)
+            .field("stage", &self.stage)
+            .field("subscriptions", &self.subscriptions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handler for CentrifugeHandler {
+    type State = CentrifugeSession;
+
+    fn accept(&mut self, _request: &Request) -> Result<Acceptance, Refusal> {
+        Ok(Acceptance::default())
+    }
+
+    fn open(&mut self, _request: &Request, _ctx: &mut Context<'_>) -> CentrifugeSession {
+        CentrifugeSession {
+            encoding: Encoding::Json,
+            stage: Stage::New,
+            holder: None,
+            subscriptions: Subscriptions::default(),
+        }
+    }
+
+    fn message(
+        &mut self,
+        session: &mut CentrifugeSession,
+        message: Message<'_>,
+        ctx: &mut Context<'_>,
+    ) {
+        self.rights.refresh();
+        if let Err(disconnect) = self.serve(session, message, ctx) {
+            ctx.close(disconnect.close_code(), disconnect.reason());
+        }
+    }
+
+    fn close(&mut self, session: CentrifugeSession, _end: Ended, ctx: &mut Context<'_>) {
+        let client = self.client(ctx);
+        let present = session.subscriptions.iter().filter(|it| it.is_present);
+        let gone: Vec<_> = present
+            .filter_map(|it| self.leaving(it.topic.as_str(), client))
+            .collect();
+        self.tell_all(gone, ctx);
+    }
+
+    fn policy(&self) -> RoutePolicy {
+        RoutePolicy::default()
+            // Clients come back after it, spread over some time.
+            .drain_code(Disconnect::Shutdown.close_code())
+            .tick_interval(TICK_INTERVAL)
+    }
+
+    fn tick(&mut self, ctx: &mut Context<'_>) {
+        self.say_what_is_unsaid(ctx);
+    }
+
+    fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
+        if let Some(changes) = notice.downcast_ref::<Vec<Change>>() {
+            for change in changes {
+                self.members.apply(change);
+                self.write_movement(change, ctx);
+            }
+            self.say_what_is_unsaid(ctx);
+        }
+    }
+}
+
+impl CentrifugeHandler {
+    /// The number of the session's client.
+    fn client(&self, ctx: &Context<'_>) -> u128 {
+        let half = |part: u8| u128::from(self.names.hash_one((ctx.session_id(), part)));
+        half(0) << 64 | half(1)
+    }
+
+    /// Applies changes to the members here and on all other shards, and tells the
+    /// subscribers.
+    fn tell_all(&mut self, changes: Vec<Change>, ctx: &mut Context<'_>) {
+        if changes.is_empty() {
+            return;
+        }
+        for change in &changes {
+            self.members.apply(change);
+            self.write_movement(change, ctx);
+        }
+        self.say_what_is_unsaid(ctx);
+        ctx.tell_others(changes);
+    }
+
+    /// Writes that a member came or went, in each encoding that its topic is read in here.
+    fn write_movement(&mut self, change: &Change, ctx: &Context<'_>) {
+        let Some(topic) = ctx.topic_here(&change.topic) else {
+            return;
+        };
+        for &encoding in Encoding::ALL {
+            let form = encoding.form();
+            if !ctx.has_form_here(topic.as_str(), form) {
+                continue;
+            }
+            let info = change.member.info();
+            let frame = encoding.movement(topic.as_str(), change.movement, info, &mut self.text);
+            self.unsaid.push_back((topic.clone(), form, frame));
+        }
+    }
+
+    /// Tells the subscribers here what they were not told yet, as far as there is room;
+    /// the rest with the next tick.
+    fn say_what_is_unsaid(&mut self, ctx: &mut Context<'_>) {
+        while let Some((topic, form, frame)) = self.unsaid.pop_front() {
+            if ctx.publish_here_in(&topic, form, frame.clone()).is_full() {
+                return self.unsaid.push_front((topic, form, frame));
+            }
+        }
+    }
+}
+
+/// Writes a publication for sessions of the encoding whose form it is.
+pub(super) fn write_form(
+    encoding: Encoding,
+    topic: &str,
+    content: &Content,
+    out: &mut String,
+) -> PreparedFrame {
+    encoding.foreign(topic, content, out)
+}

@@ -1,0 +1,121 @@
+//! The table `[handlers.centrifuge]`.
+
+use serde::Deserialize;
+
+use crate::access::{TokenSetting, TopicRule, Verifier};
+use crate::config::{JoinPolicy, PublishPolicy, TableError, UnreadTable, UnreadValue};
+use crate::handler::built_in::Settings;
+
+/// The rights of the clients of the Centrifuge protocol.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CentrifugeConfig {
+    /// Clients may connect without a token.
+    pub anonymous: bool,
+    /// Topics one session may be subscribed to at a time.
+    pub max_channels_per_session: usize,
+    /// Longest name of a topic, in bytes.
+    pub max_channel_bytes: usize,
+    /// Commands in one message; a client that sends more is disconnected.
+    pub max_commands_per_message: usize,
+    /// Seconds between the server's pings; 0 for none.
+    pub ping_interval_seconds: usize,
+    /// The tokens that may be asked for.
+    pub token: Option<TokenSetting>,
+    /// The rules of the topics, of which the first that matches counts. When empty,
+    /// [`TopicRule::for_all`] is the rule of every topic.
+    pub topics: Vec<TopicRule>,
+}
+
+impl Default for CentrifugeConfig {
+    fn default() -> Self {
+        CentrifugeConfig {
+            anonymous: true,
+            max_channels_per_session: 128,
+            max_channel_bytes: 255,
+            max_commands_per_message: 1_024,
+            ping_interval_seconds: 25,
+            token: None,
+            topics: Vec::new(),
+        }
+    }
+}
+
+impl CentrifugeConfig {
+    /// The numbers, with the most that each can be.
+    fn numbers(&self) -> [(&'static str, usize, std::ops::RangeInclusive<usize>); 4] {
+        [
+            (
+                "max_channels_per_session",
+                self.max_channels_per_session,
+                1..=100_000,
+            ),
+            ("max_channel_bytes", self.max_channel_bytes, 1..=1_024),
+            (
+                "max_commands_per_message",
+                self.max_commands_per_message,
+                1..=100_000,
+            ),
+            (
+                "ping_interval_seconds",
+                self.ping_interval_seconds,
+                0..=3_600,
+            ),
+        ]
+    }
+}
+
+impl Settings for CentrifugeConfig {
+    /// Checks the relations between these settings, and that the key is one.
+    fn check(&self) -> Result<(), TableError> {
+        for (key, value, range) in self.numbers() {
+            if !range.contains(&value) {
+                let (from, to) = range.into_inner();
+                let problem = format!("{value} is out of range; allowed: {from} to {to}");
+                return Err(TableError::new(key, problem));
+            }
+        }
+        if let Some(token) = &self.token {
+            let verifier = Verifier::new(token);
+            verifier.map_err(|problem| TableError::new("token", problem))?;
+            return Ok(());
+        }
+        const MISSING: &str =
+            "but there is no table [handlers.centrifuge.token] to say which are good";
+        if !self.anonymous {
+            return Err(TableError::new(
+                "anonymous",
+                format!("false asks every client for a token, {MISSING}"),
+            ));
+        }
+        for (place, rule) in self.topics.iter().enumerate() {
+            let asks_for_token = [
+                ("join", rule.join == JoinPolicy::Token),
+                ("publish", rule.publish == PublishPolicy::Token),
+            ];
+            if let Some((key, _)) = asks_for_token.into_iter().find(|(_, asks)| *asks) {
+                return Err(TableError::new(
+                    &format!("topics[{place}].{key}"),
+                    format!("'{}' asks for a token, {MISSING}", rule.pattern),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn to_table(&self) -> UnreadTable {
+        let mut table = UnreadTable::default();
+        table.set("anonymous", self.anonymous);
+        for (key, value, _) in self.numbers() {
+            table.set(key, value);
+        }
+        if let Some(token) = &self.token {
+            table.set("token", token.to_table());
+        }
+        if !self.topics.is_empty() {
+            let rules = self.topics.iter().map(|rule| rule.to_table().into());
+            table.set("topics", UnreadValue::List(rules.collect()));
+        }
+        table
+    }
+}

@@ -1,0 +1,6 @@
+//! The Centrifuge protocol, spoken by hand and by clients that others wrote.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod commands;
