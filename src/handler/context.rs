@@ -72,6 +72,8 @@ pub struct Context<'a> {
     pub(crate) close: Option<(CloseCode, String)>,
     /// The handler has published since this was last cleared.
     pub(crate) published: bool,
+    /// Sessions that the handler wants to look at.
+    pub(crate) woken: Vec<SessionKey>,
 }
 
 impl<'a> Context<'a> {
@@ -93,6 +95,7 @@ impl<'a> Context<'a> {
             answers,
             close: None,
             published: false,
+            woken: Vec::new(),
         }
     }
 
@@ -249,6 +252,15 @@ impl Context<'_> {
     /// from now on are not delivered.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         self.close.get_or_insert_with(|| (code, reason.to_owned()));
+    }
+
+    /// Has the handler look at the session of this [number](Context::session_id), right
+    /// after this [tick](super::Handler::tick): [`woken`](super::Handler::woken) is called
+    /// for it, if it is of this shard and still there. Outside of a tick it does nothing.
+    pub fn wake(&mut self, session_id: u128) {
+        if self.session == NO_SESSION && session_id >> 64 == u128::from(self.shard.0) {
+            self.woken.push(SessionKey::from_bits(session_id as u64));
+        }
     }
 
     /// A number no other session of this process has while it runs.

@@ -100,6 +100,16 @@ pub trait Handler: 'static {
     /// The session has sent a message.
     fn message(&mut self, state: &mut Self::State, message: Message<'_>, ctx: &mut Context<'_>);
 
+    /// The session was silent for as long as the server waits before it pings. Returns
+    /// whether the handler has pinged it, in the words of its protocol; otherwise the
+    /// server sends a ping frame.
+    fn ping(&mut self, _state: &mut Self::State, _ctx: &mut Context<'_>) -> bool {
+        false
+    }
+
+    /// The handler has asked in a tick for a look at this session ([`Context::wake`]).
+    fn woken(&mut self, _state: &mut Self::State, _ctx: &mut Context<'_>) {}
+
     /// The session is over. It has left its topics; a message sent to it now goes
     /// nowhere, but publishing works.
     fn close(&mut self, _state: Self::State, _end: Ended, _ctx: &mut Context<'_>) {}

@@ -27,6 +27,8 @@ pub(crate) trait Route {
     fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal>;
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> u32;
     fn message(&mut self, slot: u32, message: Message<'_>, ctx: &mut Context<'_>);
+    fn ping(&mut self, slot: u32, ctx: &mut Context<'_>) -> bool;
+    fn woken(&mut self, slot: u32, ctx: &mut Context<'_>);
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>);
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>);
     fn tick(&mut self, ctx: &mut Context<'_>);
@@ -62,6 +64,17 @@ impl<H: Handler> Route for Registered<H> {
     fn message(&mut self, slot: u32, message: Message<'_>, ctx: &mut Context<'_>) {
         if let Some(state) = self.states.get_mut(slot) {
             self.handler.message(state, message, ctx);
+        }
+    }
+
+    fn ping(&mut self, slot: u32, ctx: &mut Context<'_>) -> bool {
+        let state = self.states.get_mut(slot);
+        state.is_some_and(|state| self.handler.ping(state, ctx))
+    }
+
+    fn woken(&mut self, slot: u32, ctx: &mut Context<'_>) {
+        if let Some(state) = self.states.get_mut(slot) {
+            self.handler.woken(state, ctx);
         }
     }
 

@@ -162,13 +162,16 @@ impl Publishing {
             .collect()
     }
 
-    /// Tells a route's handler that its time has come.
-    pub(crate) fn tick(&mut self, route: u16) {
+    /// Tells a route's handler that its time has come. Returns the sessions that it
+    /// wants to look at.
+    pub(crate) fn tick(&mut self, route: u16) -> Vec<SessionKey> {
         // Its publications would only add to the congestion.
-        if !self.hub.is_congested() {
-            self.call(route, |route, ctx| route.tick(ctx));
-            self.hub.flush_mesh();
+        if self.hub.is_congested() {
+            return Vec::new();
         }
+        let woken = self.call(route, |route, ctx| route.tick(ctx));
+        self.hub.flush_mesh();
+        woken
     }
 
     /// Takes in what other shards have published, and hands what their handlers
@@ -185,11 +188,15 @@ impl Publishing {
         }
     }
 
-    /// Calls a handler for no session.
-    fn call(&mut self, index: u16, call: impl FnOnce(&mut dyn Route, &mut Context<'_>)) {
+    /// Calls a handler for no session. Returns the sessions that it wants to look at.
+    fn call(
+        &mut self,
+        index: u16,
+        call: impl FnOnce(&mut dyn Route, &mut Context<'_>),
+    ) -> Vec<SessionKey> {
         let Publishing { hub, routes, .. } = self;
         let Some(route) = routes.get_mut(usize::from(index)) else {
-            return;
+            return Vec::new();
         };
         let mut subscriptions = Subscriptions::default();
         let mut ctx = Context::new(NO_SESSION, index, hub, &mut subscriptions, None);
@@ -197,5 +204,6 @@ impl Publishing {
         if guarded(|| call(&mut *route.route, &mut ctx)).is_err() {
             tracing::error!("a handler has panicked outside of any session");
         }
+        ctx.woken
     }
 }

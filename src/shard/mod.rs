@@ -220,6 +220,18 @@ impl Shard {
         self.drain_some();
     }
 
+    /// Tells the handler of a route that its time has come, and has it look at the
+    /// sessions that it asks for.
+    pub(crate) fn tick_route(&mut self, route: u16) {
+        for key in self.serving.publishing.tick(route) {
+            self.attend(key, |session| match session.session().route() {
+                of if of == usize::from(route) => session.wake(),
+                _ => Over::Continue(()),
+            });
+        }
+        self.serving.publishing.hub.flush_mesh();
+    }
+
     /// Begins to drain if the server does.
     fn begin_drain_if_asked(&mut self) {
         if self.lifecycle.phase() < Phase::Draining {

@@ -90,6 +90,6 @@ async fn tick_route(shard: Weak<RefCell<Shard>>, route: u16, interval: Duration)
     loop {
         sleep(interval).await;
         let Some(shard) = shard.upgrade() else { return };
-        shard.borrow_mut().serving.publishing.tick(route);
+        shard.borrow_mut().tick_route(route);
     }
 }

@@ -4,3 +4,9 @@
 mod support;
 
 mod commands;
+mod js;
+mod malformed;
+mod ping;
+mod presence;
+mod protobuf;
+mod tokens;

@@ -1,8 +1,10 @@
 //! The messages of a Centrifuge client, on the raw client.
 
+use std::io::Write;
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use super::client::Client;
 
@@ -64,4 +66,11 @@ pub fn error(id: u32, code: u32, message: &str) -> Value {
 pub fn expect_ping(client: &mut Client) {
     let reply = ask(client, json!({"id": 99, "ping": {}}));
     assert_eq!(reply, json!({"id": 99, "ping": {}}));
+}
+
+/// A configuration file.
+pub fn config(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().expect("a file");
+    file.write_all(text.as_bytes()).expect("it is written");
+    file
 }

@@ -78,8 +78,6 @@ pub(super) enum Disconnect {
     Shutdown,
     /// The connection's token has run out and was not refreshed.
     Expired,
-    /// A subscription's token has run out and was not refreshed.
-    SubscriptionExpired,
     /// More commands in one message than are taken.
     TooManyRequests,
     InvalidToken,
@@ -94,10 +92,9 @@ pub(super) enum Disconnect {
 
 impl Disconnect {
     #[cfg(test)]
-    const ALL: [Disconnect; 9] = [
+    const ALL: [Disconnect; 8] = [
         Disconnect::Shutdown,
         Disconnect::Expired,
-        Disconnect::SubscriptionExpired,
         Disconnect::TooManyRequests,
         Disconnect::InvalidToken,
         Disconnect::BadRequest,
@@ -111,7 +108,6 @@ impl Disconnect {
         let number = match self {
             Disconnect::Shutdown => 3001,
             Disconnect::Expired => 3005,
-            Disconnect::SubscriptionExpired => 3006,
             Disconnect::TooManyRequests => 3013,
             Disconnect::InvalidToken => 3500,
             Disconnect::BadRequest => 3501,
@@ -130,13 +126,36 @@ impl Disconnect {
         match self {
             Disconnect::Shutdown => "shutdown",
             Disconnect::Expired => "connection expired",
-            Disconnect::SubscriptionExpired => "subscription expired",
             Disconnect::TooManyRequests => "too many requests",
             Disconnect::InvalidToken => "invalid token",
             Disconnect::BadRequest => "bad request",
             Disconnect::Stale => "stale",
             Disconnect::ChannelLimit => "channel limit",
             Disconnect::NotAvailable => "not available",
+        }
+    }
+}
+
+/// Why the server takes a session out of a topic. A client subscribes again, with a new
+/// token, after the codes from 2500 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unsubscribed {
+    /// The subscription's token has run out and was not refreshed.
+    Expired,
+}
+
+impl Unsubscribed {
+    /// Its number.
+    pub(super) fn code(self) -> u32 {
+        match self {
+            Unsubscribed::Expired => 2501,
+        }
+    }
+
+    /// The reason that goes with it.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Unsubscribed::Expired => "subscription expired",
         }
     }
 }

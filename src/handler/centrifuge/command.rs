@@ -12,6 +12,22 @@ pub(super) struct Command<'a> {
     pub(super) request: Request<'a>,
 }
 
+impl<'a> Command<'a> {
+    /// A command has a number, unless no reply is expected: a pong has none, and a
+    /// message to the server may have one.
+    pub(super) fn new(id: u32, request: Request<'a>) -> Result<Self, Malformed> {
+        let is_numbered = match request {
+            Request::Pong => id == 0,
+            Request::Send => true,
+            _ => id != 0,
+        };
+        match is_numbered {
+            true => Ok(Command { id, request }),
+            false => Err(Malformed),
+        }
+    }
+}
+
 /// The request of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Request<'a> {
@@ -58,7 +74,7 @@ pub(super) enum Request<'a> {
 /// The data of a publication by a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Payload<'a> {
-    /// JSON without line ends.
+    /// JSON, without line ends where it came in JSON.
     Json(Cow<'a, str>),
     Binary(Cow<'a, [u8]>),
 }

@@ -9,9 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::code::Unsubscribed;
 use super::command::{Command, Malformed, Payload, Request};
-use super::presence::Info;
-use super::reply::{Movement, Reply, VERSION, client_id};
+use super::presence::{Info, Member};
+use super::reply::{Movement, Reply, VERSION, client_id, client_number};
 use crate::json::{is_object, json_of_text, write_text};
 use crate::publication::{Content, Data};
 use crate::ws::PreparedFrame;
@@ -126,17 +127,7 @@ fn command(json: &RawValue) -> Result<Command<'_>, Malformed> {
         Some((fields, make)) => make(object(fields)?),
         None => Request::Pong,
     };
-    numbered(id, request)
-}
-
-/// A command has a number, unless no reply is expected; then it has none.
-pub(super) fn numbered(id: u32, request: Request<'_>) -> Result<Command<'_>, Malformed> {
-    let may_be_unnumbered = matches!(request, Request::Send | Request::Pong);
-    let may_be_numbered = request != Request::Pong;
-    match (id, may_be_unnumbered, may_be_numbered) {
-        (0, false, _) | (1.., _, false) => Err(Malformed),
-        _ => Ok(Command { id, request }),
-    }
+    Command::new(id, request)
 }
 
 /// JSON with spaces in place of its line ends, which part the replies in a message. In
@@ -289,6 +280,16 @@ fn begin_push(topic: &str, out: &mut String) {
     write_text(topic, out);
 }
 
+/// Writes that the server has taken a session out of a topic.
+pub(super) fn write_unsubscribed(topic: &str, unsubscribed: Unsubscribed, out: &mut String) {
+    begin_push(topic, out);
+    let (code, reason) = (unsubscribed.code(), unsubscribed.reason());
+    add(
+        out,
+        format_args!(",\"unsubscribe\":{{\"code\":{code},\"reason\":\"{reason}\"}}}}}}"),
+    );
+}
+
 /// A member that came or went, for all in the topic.
 pub(super) fn movement(
     topic: &str,
@@ -327,7 +328,39 @@ pub(super) fn publication(
     (frame, end - json.len()..end)
 }
 
-/// A publication that came by another protocol.
+/// The client that made a publication in this encoding.
+pub(super) fn publisher(message: &[u8]) -> Option<Member> {
+    #[derive(Deserialize)]
+    struct Reply {
+        push: Push,
+    }
+    #[derive(Deserialize)]
+    struct Push {
+        #[serde(rename = "pub")]
+        publication: Publication,
+    }
+    #[derive(Deserialize)]
+    struct Publication {
+        info: Publisher,
+    }
+    #[derive(Deserialize)]
+    struct Publisher {
+        user: Box<str>,
+        client: String,
+        conn_info: Option<Box<RawValue>>,
+        chan_info: Option<Box<RawValue>>,
+    }
+    let reply: Reply = serde_json::from_slice(message).ok()?;
+    let info = reply.push.publication.info;
+    Some(Member {
+        client: client_number(&info.client)?,
+        user: info.user,
+        info: info.conn_info.map(|json| json.get().into()),
+        channel_info: info.chan_info.map(|json| json.get().into()),
+    })
+}
+
+/// A publication that came in another form, and who made it if that was said.
 pub(super) fn foreign(
     topic: &str,
     content: &Content,
@@ -349,8 +382,7 @@ pub(super) fn foreign(
         out.push_str(",\"info\":");
         write_member(info, out);
     }
-    let event = Some(("event", content.event())).filter(|(_, event)| *event != Content::EVENT);
-    let mut tags = event.into_iter().chain(content.tags()).peekable();
+    let mut tags = content.tags_with_event().peekable();
     if tags.peek().is_some() {
         out.push_str(",\"tags\":{");
         for (place, (name, value)) in tags.enumerate() {
@@ -371,7 +403,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::code::Fault;
-    use super::super::presence::Member;
     use super::super::subscriptions::Granted;
     use super::*;
     use crate::publication::Topic;

@@ -20,9 +20,12 @@
 
 mod code;
 mod command;
+mod deadlines;
 mod encoding;
 mod json;
 mod presence;
+#[cfg(feature = "protobuf")]
+mod protobuf;
 mod reply;
 mod rights;
 mod serve;
@@ -37,6 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use code::Disconnect;
+use deadlines::{Deadline, Deadlines};
 pub(super) use encoding::Encoding;
 use presence::{Change, Members};
 use rights::{Holder, Rights};
@@ -120,6 +124,7 @@ impl Centrifuge {
             rights: self.0.rights.view(),
             members: Members::default(),
             unsaid: VecDeque::new(),
+            deadlines: Deadlines::default(),
             names: RandomState::new(),
             text: String::new(),
         }
@@ -160,6 +165,7 @@ pub struct CentrifugeHandler {
     members: Members,
     /// Joins and leaves of other shards that found no room yet.
     unsaid: VecDeque<(Topic, Form, PreparedFrame)>,
+    deadlines: Deadlines,
     /// Makes the numbers of clients from those of sessions, so that no client can guess
     /// another's, and neither another shard nor the next run gives the same.
     names: RandomState,
@@ -171,6 +177,8 @@ pub struct CentrifugeHandler {
 pub struct CentrifugeSession {
     encoding: Encoding,
     stage: Stage,
+    /// When the first of its tokens runs out.
+    deadline: Deadline,
     /// The holder of its token, if it came with one.
     holder: Option<Box<Holder>>,
     subscriptions: Subscriptions,
@@ -199,14 +207,19 @@ impl fmt::Debug for CentrifugeSession {
 impl Handler for CentrifugeHandler {
     type State = CentrifugeSession;
 
-    fn accept(&mut self, _request: &Request) -> Result<Acceptance, Refusal> {
-        Ok(Acceptance::default())
+    fn accept(&mut self, request: &Request) -> Result<Acceptance, Refusal> {
+        let (_, subprotocol) = Encoding::asked_for(request)?;
+        Ok(Acceptance {
+            subprotocol: subprotocol.map(str::to_owned),
+        })
     }
 
-    fn open(&mut self, _request: &Request, _ctx: &mut Context<'_>) -> CentrifugeSession {
+    fn open(&mut self, request: &Request, _ctx: &mut Context<'_>) -> CentrifugeSession {
+        let encoding = Encoding::asked_for(request).map_or(Encoding::Json, |(asked, _)| asked);
         CentrifugeSession {
-            encoding: Encoding::Json,
+            encoding,
             stage: Stage::New,
+            deadline: Deadline::default(),
             holder: None,
             subscriptions: Subscriptions::default(),
         }
@@ -224,7 +237,26 @@ impl Handler for CentrifugeHandler {
         }
     }
 
-    fn close(&mut self, session: CentrifugeSession, _end: Ended, ctx: &mut Context<'_>) {
+    fn ping(&mut self, session: &mut CentrifugeSession, ctx: &mut Context<'_>) -> bool {
+        match session.stage {
+            Stage::Connected => session.encoding.ping(ctx),
+            Stage::New | Stage::Refused => {
+                let stale = Disconnect::Stale;
+                ctx.close(stale.close_code(), stale.reason());
+            }
+        }
+        true
+    }
+
+    fn woken(&mut self, session: &mut CentrifugeSession, ctx: &mut Context<'_>) {
+        if let Err(disconnect) = self.expire(session, ctx) {
+            ctx.close(disconnect.close_code(), disconnect.reason());
+        }
+    }
+
+    fn close(&mut self, mut session: CentrifugeSession, _end: Ended, ctx: &mut Context<'_>) {
+        let key = ctx.session_id() as u64;
+        self.deadlines.set(key, &mut session.deadline, 0);
         let client = self.client(ctx);
         let present = session.subscriptions.iter().filter(|it| it.is_present);
         let gone: Vec<_> = present
@@ -234,14 +266,27 @@ impl Handler for CentrifugeHandler {
     }
 
     fn policy(&self) -> RoutePolicy {
-        RoutePolicy::default()
+        // Asked again after a reload, and not by a session.
+        let rights = self.shared.rights.get();
+        let policy = RoutePolicy::default()
             // Clients come back after it, spread over some time.
-            .drain_code(Disconnect::Shutdown.close_code())
-            .tick_interval(TICK_INTERVAL)
+            .drain_code(Disconnect::Shutdown.close_code());
+        let policy = match rights.ping_interval {
+            0 => policy.server_pings(false),
+            seconds => policy.ping_interval(Duration::from_secs(seconds.into())),
+        };
+        match rights.have_presence() || rights.have_tokens() {
+            true => policy.tick_interval(TICK_INTERVAL),
+            false => policy,
+        }
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {
         self.say_what_is_unsaid(ctx);
+        let shard = u128::from(ctx.shard().0) << 64;
+        for session in self.deadlines.passed(ctx.timestamp_ms() / 1_000) {
+            ctx.wake(shard | u128::from(session));
+        }
     }
 
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {

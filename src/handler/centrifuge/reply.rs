@@ -64,9 +64,21 @@ pub(super) fn client_id(number: u128) -> String {
     format!("{a}-{b}-{c}-{d}-{e}")
 }
 
+/// The number of a client, from that text.
+pub(super) fn client_number(id: &str) -> Option<u128> {
+    u128::from_str_radix(&id.replace('-', ""), 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::client_id;
+    use super::{client_id, client_number};
+
+    #[test]
+    fn a_client_is_read_back() {
+        let id = client_id(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+        assert_eq!(client_number(&id).map(client_id), Some(id));
+        assert_eq!(client_number("x"), None);
+    }
 
     #[test]
     fn a_client_has_a_uuid_of_version_4() {

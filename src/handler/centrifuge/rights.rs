@@ -27,6 +27,8 @@ pub(super) struct Rights {
     pub(super) max_commands_per_message: usize,
     /// Seconds between the server's pings; 0 for none.
     pub(super) ping_interval: u32,
+    /// Seconds after a token has run out in which the client may still send a new one.
+    pub(super) expiry_grace: u32,
     /// At least one; the first that matches counts.
     rules: Vec<TopicRule>,
     verifier: Option<Verifier>,
@@ -110,6 +112,7 @@ impl Rights {
             max_channel_bytes: config.max_channel_bytes,
             max_commands_per_message: config.max_commands_per_message,
             ping_interval: config.ping_interval_seconds as u32,
+            expiry_grace: config.expiry_grace_seconds as u32,
             rules: match &config.topics[..] {
                 [] => vec![TopicRule::for_all()],
                 rules => rules.to_vec(),
@@ -121,6 +124,11 @@ impl Rights {
     /// Whether a rule asks for presence.
     pub(super) fn have_presence(&self) -> bool {
         self.rules.iter().any(|rule| rule.presence)
+    }
+
+    /// Whether there are tokens, which run out.
+    pub(super) fn have_tokens(&self) -> bool {
+        self.verifier.is_some()
     }
 
     /// The rule of a topic that clients may name.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::code::{Disconnect, Fault};
+use super::code::{Disconnect, Fault, Unsubscribed};
 use super::command::{Command, Malformed, Payload, Request};
 use super::presence::{Change, Info, Member};
 use super::reply::{Movement, Reply};
@@ -181,6 +181,7 @@ impl CentrifugeHandler {
             });
         }
         session.stage = Stage::Connected;
+        self.note_deadline(session, ctx);
         let reply = Reply::Connect {
             client: self.client(ctx),
             ttl,
@@ -217,6 +218,7 @@ impl CentrifugeHandler {
         };
         let mut joined = Vec::new();
         self.enter(session, channel, &rule, allowed, &mut joined, ctx);
+        self.note_deadline(session, ctx);
         self.reply(session.encoding, id, &reply, ctx)?;
         self.tell_all(joined, ctx);
         Ok(())
@@ -267,16 +269,10 @@ impl CentrifugeHandler {
     ) -> Result<(), Refused> {
         named(channel)?;
         // A session that leaves a topic it is not in has what it wants.
-        let left = session.subscriptions.remove(channel);
-        if let Some(left) = &left {
-            ctx.unsubscribe(&left.topic);
-        }
+        let change = self.leave(session, channel, ctx);
+        self.note_deadline(session, ctx);
         self.reply(session.encoding, id, &Reply::Unsubscribe, ctx)?;
-        if left.is_some_and(|left| left.is_present) {
-            let client = self.client(ctx);
-            let gone = self.leaving(channel, client);
-            self.tell_all(gone.into_iter().collect(), ctx);
-        }
+        self.tell_all(change.into_iter().collect(), ctx);
         Ok(())
     }
 
@@ -406,6 +402,7 @@ impl CentrifugeHandler {
             ttl: ttl(holder.expires_at, now(ctx))?,
         };
         session.holder = Some(Box::new(holder));
+        self.note_deadline(session, ctx);
         self.reply(session.encoding, id, &reply, ctx)
     }
 
@@ -428,7 +425,63 @@ impl CentrifugeHandler {
         let allowed = self.rights.subscription(channel, holder, token)?;
         let ttl = ttl(allowed.expires_at, now(ctx))?;
         subscription.expires_at = allowed.expires_at;
+        self.note_deadline(session, ctx);
         self.reply(session.encoding, id, &Reply::SubRefresh { ttl }, ctx)
+    }
+}
+
+impl CentrifugeHandler {
+    /// Notes when the first of a session's tokens runs out for good: a client that was
+    /// told of the end has some time to send a new one.
+    fn note_deadline(&mut self, session: &mut CentrifugeSession, ctx: &Context<'_>) {
+        let holder = session.holder.iter().map(|holder| holder.expires_at);
+        let subscriptions = session.subscriptions.iter().map(|it| it.expires_at);
+        let first = holder.chain(subscriptions).filter(|at| *at != 0).min();
+        let at = first.map_or(0, |at| at.saturating_add(self.rights.expiry_grace));
+        let key = ctx.session_id() as u64;
+        self.deadlines.set(key, &mut session.deadline, at);
+    }
+
+    /// Ends what has run out for good: the session, or some of its subscriptions.
+    pub(super) fn expire(
+        &mut self,
+        session: &mut CentrifugeSession,
+        ctx: &mut Context<'_>,
+    ) -> Result<(), Disconnect> {
+        let (grace, now) = (self.rights.expiry_grace, now(ctx));
+        let is_over =
+            |expires_at: u32| expires_at != 0 && u64::from(expires_at.saturating_add(grace)) <= now;
+        if session.holder.iter().any(|it| is_over(it.expires_at)) {
+            return Err(Disconnect::Expired);
+        }
+        let over = session.subscriptions.iter();
+        let over = over.filter(|it| is_over(it.expires_at));
+        let over: Vec<_> = over.map(|it| it.topic.clone()).collect();
+        for topic in over {
+            let name = topic.as_str();
+            let change = self.leave(session, name, ctx);
+            let reason = Unsubscribed::Expired;
+            let encoding = session.encoding;
+            encoding.unsubscribed(name, reason, &mut self.text, ctx);
+            self.tell_all(change.into_iter().collect(), ctx);
+        }
+        self.note_deadline(session, ctx);
+        Ok(())
+    }
+
+    /// Takes a session out of a topic. Returns what others have to be told.
+    fn leave(
+        &mut self,
+        session: &mut CentrifugeSession,
+        channel: &str,
+        ctx: &mut Context<'_>,
+    ) -> Option<Change> {
+        let left = session.subscriptions.remove(channel)?;
+        ctx.unsubscribe(&left.topic);
+        match left.is_present {
+            true => self.leaving(channel, self.client(ctx)),
+            false => None,
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub struct CentrifugeConfig {
     pub max_commands_per_message: usize,
     /// Seconds between the server's pings; 0 for none.
     pub ping_interval_seconds: usize,
+    /// Seconds after a token has run out in which the client may still send a new one.
+    pub expiry_grace_seconds: usize,
     /// The tokens that may be asked for.
     pub token: Option<TokenSetting>,
     /// The rules of the topics, of which the first that matches counts. When empty,
@@ -35,6 +37,7 @@ impl Default for CentrifugeConfig {
             max_channel_bytes: 255,
             max_commands_per_message: 1_024,
             ping_interval_seconds: 25,
+            expiry_grace_seconds: 25,
             token: None,
             topics: Vec::new(),
         }
@@ -43,7 +46,7 @@ impl Default for CentrifugeConfig {
 
 impl CentrifugeConfig {
     /// The numbers, with the most that each can be.
-    fn numbers(&self) -> [(&'static str, usize, std::ops::RangeInclusive<usize>); 4] {
+    fn numbers(&self) -> [(&'static str, usize, std::ops::RangeInclusive<usize>); 5] {
         [
             (
                 "max_channels_per_session",
@@ -61,6 +64,7 @@ impl CentrifugeConfig {
                 self.ping_interval_seconds,
                 0..=3_600,
             ),
+            ("expiry_grace_seconds", self.expiry_grace_seconds, 0..=3_600),
         ]
     }
 }
