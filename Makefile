@@ -108,7 +108,7 @@ PYTHON_CLIENT := websockets==15.0.1 phxsocket==0.1.5 \
 # years.
 PHOENIX_CLIENTS := phoenix@1.8.16 phoenix17@npm:phoenix@1.7.23 phoenix16@npm:phoenix@1.6.16 \
 	phoenix14@npm:phoenix@1.4.18 phoenix13@npm:phoenix@1.3.5 phoenix12@npm:phoenix@1.2.1
-NPM_CLIENTS := ws@8.18.3 $(PHOENIX_CLIENTS) $(if $(shell command -v chromium chromium-browser google-chrome),puppeteer-core@24.10.0)
+NPM_CLIENTS := ws@8.18.3 centrifuge@5.8.0 $(PHOENIX_CLIENTS) $(if $(shell command -v chromium chromium-browser google-chrome),puppeteer-core@24.10.0)
 # A web server's source, for the good and bad requests its tests have as files.
 REQUESTS := gunicorn==23.0.0
 

@@ -3,7 +3,6 @@
 //! The messages here have the fields that are read or written, and no others: what a
 //! client sends beside them is read over.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use prost::Message;
@@ -216,14 +215,24 @@ struct ClientInfo {
     chan_info: Vec<u8>,
 }
 
+/// An entry of a map. It is written out because `prost` leaves out a value that says
+/// nothing, which the JavaScript client then takes for `null`.
+#[derive(Message, Clone, PartialEq)]
+struct Tag {
+    #[prost(string, optional, tag = "1")]
+    name: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    value: Option<String>,
+}
+
 #[derive(Message, Clone, PartialEq)]
 struct Publication {
     #[prost(bytes = "vec", tag = "4")]
     data: Vec<u8>,
     #[prost(message, tag = "5")]
     info: Option<ClientInfo>,
-    #[prost(map = "string, string", tag = "7")]
-    tags: HashMap<String, String>,
+    #[prost(message, repeated, tag = "7")]
+    tags: Vec<Tag>,
 }
 
 #[derive(Message, Clone, PartialEq)]
@@ -264,8 +273,8 @@ struct Connected {
     expires: bool,
     #[prost(uint32, tag = "4")]
     ttl: u32,
-    #[prost(map = "string, message", tag = "6")]
-    subs: HashMap<String, Subscribed>,
+    #[prost(message, repeated, tag = "6")]
+    subs: Vec<Granted>,
     #[prost(uint32, tag = "7")]
     ping: u32,
     #[prost(bool, tag = "8")]
@@ -284,10 +293,28 @@ struct Subscribed {
     was_recovering: bool,
 }
 
+/// An entry of a map.
+#[derive(Message, Clone, PartialEq)]
+struct Granted {
+    #[prost(string, optional, tag = "1")]
+    channel: Option<String>,
+    #[prost(message, tag = "2")]
+    result: Option<Subscribed>,
+}
+
+/// An entry of a map.
+#[derive(Message, Clone, PartialEq)]
+struct Present {
+    #[prost(string, optional, tag = "1")]
+    client: Option<String>,
+    #[prost(message, tag = "2")]
+    info: Option<ClientInfo>,
+}
+
 #[derive(Message, Clone, PartialEq)]
 struct Presence {
-    #[prost(map = "string, message", tag = "1")]
-    presence: HashMap<String, ClientInfo>,
+    #[prost(message, repeated, tag = "1")]
+    presence: Vec<Present>,
 }
 
 #[derive(Message, Clone, PartialEq)]
@@ -357,11 +384,14 @@ pub(super) fn reply(id: u32, reply: &Reply<'_>) -> Vec<u8> {
         } => {
             let subs = subs.iter().map(|granted| {
                 let data = granted.data.as_deref().unwrap_or_default();
-                let subscribed = Subscribed {
+                let result = Some(Subscribed {
                     data: data.into(),
                     ..Subscribed::default()
-                };
-                (granted.topic.as_str().to_owned(), subscribed)
+                });
+                Granted {
+                    channel: Some(granted.topic.as_str().to_owned()),
+                    result,
+                }
             });
             fields.connect = Some(Connected {
                 subs: subs.collect(),
@@ -385,7 +415,10 @@ pub(super) fn reply(id: u32, reply: &Reply<'_>) -> Vec<u8> {
         Reply::Publish => fields.publish = empty,
         Reply::Presence(members) => {
             let members = members.iter();
-            let presence = members.map(|it| (client_id(it.client), client_info(it.info())));
+            let presence = members.map(|it| Present {
+                client: Some(client_id(it.client)),
+                info: Some(client_info(it.info())),
+            });
             fields.presence = Some(Presence {
                 presence: presence.collect(),
             });
@@ -487,13 +520,14 @@ pub(super) fn publication(
 
 /// A publication that came in another form, and who made it if that was said.
 pub(super) fn foreign(topic: &str, content: &Content, info: Option<Info<'_>>) -> PreparedFrame {
-    let tags = content.tags_with_event();
+    let tags = content.tags_with_event().map(|(name, value)| Tag {
+        name: Some(name.to_owned()),
+        value: Some(value.to_owned()),
+    });
     let publication = Publication {
         data: content.data().as_bytes().to_vec(),
         info: info.map(client_info),
-        tags: tags
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect(),
+        tags: tags.collect(),
     };
     published(topic, publication)
 }
@@ -529,8 +563,9 @@ mod tests {
 
     use super::super::code::Fault;
     use super::super::json;
+    use super::super::subscriptions;
     use super::*;
-    use crate::publication::Data;
+    use crate::publication::{Data, Topic};
 
     fn written(fields: &[CommandFields]) -> Vec<u8> {
         let commands = fields.iter();
@@ -641,27 +676,43 @@ mod tests {
             .unwrap();
         assert_eq!((published.data, published.info), (b"[1]".to_vec(), None));
         let tags = [("event", "said"), ("a", "b")];
-        let tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(published.tags, HashMap::from(tags));
+        let tags = tags.map(|(name, value)| Tag {
+            name: Some(name.to_owned()),
+            value: Some(value.to_owned()),
+        });
+        assert_eq!(published.tags, tags);
     }
 
     #[test]
     fn replies_are_those_of_the_protocol() {
-        let fault = read(&reply(5, &Reply::Fault(Fault::TooManyRequests)));
+        let fault = read(&super::reply(5, &Reply::Fault(Fault::TooManyRequests)));
         let error = fault.error.unwrap();
         assert_eq!((fault.id, error.code, error.temporary), (5, 111, true));
         // Fields that say nothing are not written.
-        assert_eq!(reply(1, &Reply::Ping), [4, 8, 1, 98, 0]);
+        assert_eq!(super::reply(1, &Reply::Ping), [4, 8, 1, 98, 0]);
         assert_eq!(
             reply(1, &Reply::SubRefresh { ttl: None }),
             [4, 8, 1, 122, 0]
         );
         let member = member();
-        let presence = read(&reply(2, &Reply::Presence(&[&member])))
+        let presence = read(&super::reply(2, &Reply::Presence(&[&member])))
             .presence
             .unwrap();
-        let info = &presence.presence[&client_id(member.client)];
+        let info = presence.presence[0].info.as_ref().unwrap();
         assert_eq!(*info, client_info(member.info()));
+        // An entry has its value although it says nothing.
+        let topic = Topic::new("a");
+        let subs = [subscriptions::Granted { topic, data: None }];
+        let bytes = super::reply(
+            1,
+            &Reply::Connect {
+                client: 0,
+                ttl: None,
+                ping: 0,
+                subs: &subs,
+            },
+        );
+        assert!(bytes.ends_with(&[6 << 3 | 2, 5, 10, 1, b'a', 18, 0]));
     }
 
     proptest! {
