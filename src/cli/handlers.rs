@@ -187,7 +187,7 @@ mod tests {
             (
                 "[handlers.phenix]\n",
                 "FILE:1: handlers.phenix: 'phenix' is not a handler; there are settings of echo, \
-                 broadcast, chat, phoenix",
+                 broadcast, chat, phoenix, centrifuge",
             ),
             (
                 "[handlers]\nphoenix = 5",

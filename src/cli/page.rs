@@ -40,9 +40,10 @@ const BOTTOM: &str = "
 [Routes](serving.md#routes) says; in the file it is a list of tables, `[[routes]]`, with the keys \
 `path`, `handler`, `slow_consumer` and `publish`. Routes need a restart.
 
-The tables of handlers' settings, `[handlers.NAME]`, are in the file only. SIGHUP applies that of \
-`phoenix` for every join from then on, and reads its key for tokens again; see \
-[Phoenix Channels](protocols.md#phoenix-channels) for those of the handler `phoenix`.
+The tables of handlers' settings, `[handlers.NAME]`, are in the file only. SIGHUP applies those of \
+`phoenix` and `centrifuge` for every join or command from then on, and reads their keys for tokens \
+again; [Phoenix Channels](protocols.md#phoenix-channels) and \
+[The Centrifuge protocol](protocols.md#the-centrifuge-protocol) show them.
 ";
 
 /// The whole page.

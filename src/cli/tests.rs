@@ -364,7 +364,7 @@ fn an_invalid_value_names_the_option_as_written_and_the_range() {
     let message = refused(&["--route", "/x=talk"], &[]);
     assert_eq!(
         message,
-        "--route: 'talk' (for /x) is not a handler; allowed: echo, broadcast, chat, phoenix"
+        "--route: 'talk' (for /x) is not a handler; allowed: echo, broadcast, chat, phoenix, centrifuge"
     );
     assert!(refused(&["--no-such-option"], &[]).contains("--no-such-option"));
 }

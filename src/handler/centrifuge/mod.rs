@@ -238,14 +238,17 @@ impl Handler for CentrifugeHandler {
     }
 
     fn ping(&mut self, session: &mut CentrifugeSession, ctx: &mut Context<'_>) -> bool {
-        match session.stage {
-            Stage::Connected => session.encoding.ping(ctx),
-            Stage::New | Stage::Refused => {
-                let stale = Disconnect::Stale;
-                ctx.close(stale.close_code(), stale.reason());
-            }
+        if session.stage != Stage::Connected {
+            let stale = Disconnect::Stale;
+            ctx.close(stale.close_code(), stale.reason());
+            return true;
         }
-        true
+        // A client that was promised no pings may not know them.
+        let is_promised = self.rights.ping_interval > 0;
+        if is_promised {
+            session.encoding.ping(ctx);
+        }
+        is_promised
     }
 
     fn woken(&mut self, session: &mut CentrifugeSession, ctx: &mut Context<'_>) {
@@ -272,7 +275,7 @@ impl Handler for CentrifugeHandler {
             // Clients come back after it, spread over some time.
             .drain_code(Disconnect::Shutdown.close_code());
         let policy = match rights.ping_interval {
-            0 => policy.server_pings(false),
+            0 => policy,
             seconds => policy.ping_interval(Duration::from_secs(seconds.into())),
         };
         match rights.have_presence() || rights.have_tokens() {

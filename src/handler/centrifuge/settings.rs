@@ -18,7 +18,8 @@ pub struct CentrifugeConfig {
     pub max_channel_bytes: usize,
     /// Commands in one message; a client that sends more is disconnected.
     pub max_commands_per_message: usize,
-    /// Seconds between the server's pings; 0 for none.
+    /// Seconds of silence after which a client is pinged in the words of the protocol; 0
+    /// for the server's own ping frames instead.
     pub ping_interval_seconds: usize,
     /// Seconds after a token has run out in which the client may still send a new one.
     pub expiry_grace_seconds: usize,

@@ -156,7 +156,8 @@ impl Outsider {
     fn publish(&mut self, topic: u8, is_large: bool, oracle: &mut Oracle) {
         let publication = Publication {
             topic: name(topic),
-            content: PreparedFrame::binary(&payload(topic, self.number, self.accepted, is_large)).into(),
+            content: PreparedFrame::binary(&payload(topic, self.number, self.accepted, is_large))
+                .into(),
             origin: Participant::Outside,
         };
         let message = ShardMessage::Publish(Arc::new(publication));
