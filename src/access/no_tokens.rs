@@ -10,6 +10,7 @@ use super::{TokenFault, TokenSetting};
 pub(crate) struct Verifier(Infallible);
 
 /// The claims of a token; none is ever read.
+#[derive(Debug)]
 pub(crate) struct Claims {
     /// The subject: the user that the token stands for.
     pub(crate) sub: Option<String>,
