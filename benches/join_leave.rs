@@ -2,6 +2,7 @@
 //! others: the hub looks for the subscription along the session's list.
 
 use corecast::hub::{SubscriberTable, Subscriptions, Topic};
+use corecast::publication::Form;
 use divan::Bencher;
 
 fn main() {
@@ -20,16 +21,16 @@ fn join_and_leave(bencher: Bencher<'_, '_>, others: usize) {
     let mut own = vec![Subscriptions::default(); SESSIONS as usize];
     for topic in &topics {
         for session in 0..SESSIONS {
-            table.subscribe(session, &mut own[session as usize], topic);
+            table.subscribe(session, &mut own[session as usize], topic, Form::Data);
         }
     }
     let lobby = Topic::new("rooms:lobby");
     for session in 1..SESSIONS {
-        table.subscribe(session, &mut own[session as usize], &lobby);
+        table.subscribe(session, &mut own[session as usize], &lobby, Form::Data);
     }
     let own = &mut own[0];
     bencher.bench_local(|| {
-        assert!(table.subscribe(0, own, &lobby));
+        assert!(table.subscribe(0, own, &lobby, Form::Data));
         assert!(table.unsubscribe(own, &lobby));
     });
 }

@@ -72,6 +72,7 @@ impl RouteSetting {
             RouteSetting::new("/ws", "chat"),
             RouteSetting::new("/ws/{user_id}", "chat"),
             RouteSetting::new("/socket/websocket", "phoenix"),
+            RouteSetting::new("/topics/{topic}", "topics"),
         ]
     }
 }

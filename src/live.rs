@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use crate::access::{AccessSettings, TopicRates};
 use crate::config::Config;
 use crate::error::StartError;
 use crate::rate::Rate;
@@ -24,6 +25,8 @@ pub(crate) struct LiveSettings {
     /// The sources of connections as all shards share them, once those are limited.
     pub(crate) sources: Option<Arc<Sources>>,
     pub(crate) rates: RateLimits,
+    /// How often topics pass publications on.
+    pub(crate) topic_rates: TopicRates,
 }
 
 impl LiveSettings {
@@ -37,6 +40,7 @@ impl LiveSettings {
                 .map_err(|error| StartError::Origin(error.to_string()))?,
             sources: Sources::new(source_limits(config)),
             rates: RateLimits::new(config),
+            topic_rates: TopicRates::new(&AccessSettings::of(config)?),
         })
     }
 

@@ -131,6 +131,9 @@ labelled! {
     DropReason {
         /// The subscriber's send queue was full and its route says drop.
         SlowConsumer => "slow_consumer",
+        /// A newer publication of the same key took its place before it could leave, as
+        /// its route says for slow consumers.
+        Conflated => "conflated",
         /// The subscriber was closed or gone before they left.
         Closed => "closed",
     }
@@ -181,6 +184,9 @@ pub struct ShardMetrics {
     /// Times a publisher outside of the shards found its ring to this shard full.
     /// Written by publishers, under their lock.
     pub outside_full: Counter,
+    /// Publications that a newer one of the same key replaced before the tick of their
+    /// topic, whose rate is limited.
+    pub resampled_publications: Counter,
     /// Publications sent to one subscriber each, or queued for it.
     pub deliveries: Counter,
     /// Deliveries not made, by [`DropReason`].

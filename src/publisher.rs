@@ -18,16 +18,18 @@
 
 mod line;
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::line::{InLine, Line};
-use crate::hub::{Question, ShardMessage};
+use crate::hub::{Errand, Notice, Order, Question, ShardMessage};
 use crate::mesh::{OutsideEnd, Refused};
 use crate::metrics::ShardMetrics;
 use crate::participant::Participant;
 use crate::publication::{Content, Publication, Topic};
+use crate::ws::{CloseCode, PreparedFrame};
 
 /// Publishes to the sessions of a running server, from any thread.
 ///
@@ -182,7 +184,75 @@ impl Publisher {
         topic: &Topic,
         content: C,
     ) -> impl Future<Output = Result<(), Stopped>> + Send + use<C> {
-        InLine::new(Arc::clone(&self.0), self.publication(topic, content.into()))
+        self.in_line(self.publication(topic, content.into()))
+    }
+
+    /// Tells the handlers of all routes something, on all shards: their
+    /// [`Handler::notice`](crate::handler::Handler::notice) is called with it, in order
+    /// with what is published here.
+    ///
+    /// # Errors
+    /// When the server has stopped.
+    pub fn tell<N: Any + Send + Sync>(
+        &self,
+        notice: N,
+    ) -> impl Future<Output = Result<(), Stopped>> + Send + use<N> {
+        let content = Box::new(notice);
+        let notice = Notice {
+            route: None,
+            content,
+        };
+        self.in_line(ShardMessage::Tell(Arc::new(notice)))
+    }
+
+    /// Sends a message to one session, by its
+    /// [number](crate::handler::Context::session_id), once there is room. A session that
+    /// is over gets nothing; one that reads too slowly is treated as a slow consumer.
+    ///
+    /// # Errors
+    /// When the server has stopped.
+    pub fn send_to(
+        &self,
+        session: u128,
+        frame: PreparedFrame,
+    ) -> impl Future<Output = Result<(), Stopped>> + Send + use<> {
+        self.order(session, Errand::Send(frame))
+    }
+
+    /// Closes one session, by its [number](crate::handler::Context::session_id), if it is
+    /// not over.
+    ///
+    /// # Errors
+    /// When the server has stopped.
+    pub fn close_session(
+        &self,
+        session: u128,
+        code: CloseCode,
+        reason: &str,
+    ) -> impl Future<Output = Result<(), Stopped>> + Send + use<> {
+        self.order(session, Errand::Close(code, reason.to_owned()))
+    }
+
+    /// Has the handler of one session called for it: its
+    /// [`Handler::visit`](crate::handler::Handler::visit) gets the content.
+    ///
+    /// # Errors
+    /// When the server has stopped.
+    pub fn visit<T: Any + Send + Sync>(
+        &self,
+        session: u128,
+        content: T,
+    ) -> impl Future<Output = Result<(), Stopped>> + Send + use<T> {
+        self.order(session, Errand::Visit(Box::new(content)))
+    }
+
+    fn order(&self, session: u128, errand: Errand) -> InLine {
+        self.in_line(ShardMessage::Order(Arc::new(Order { session, errand })))
+    }
+
+    /// Puts a message on the rings once there is room.
+    fn in_line(&self, message: ShardMessage) -> InLine {
+        InLine::new(Arc::clone(&self.0), message)
     }
 
     /// How many sessions are subscribed to a topic, on all shards.
@@ -200,7 +270,7 @@ impl Publisher {
     ) -> impl Future<Output = Result<u64, Stopped>> + Send + use<> {
         let (question, answer) = Question::new(topic);
         let question = ShardMessage::Ask(Arc::new(question));
-        let asked = InLine::new(Arc::clone(&self.0), question);
+        let asked = self.in_line(question);
         async move {
             asked.await?;
             Ok(answer.await)

@@ -1,9 +1,12 @@
 //! The rights of a client: rules of topics, and the signed tokens they ask for.
 //!
-//! This knows no protocol. A handler reads its rules and tokens from its settings,
-//! finds the rule of a topic, and asks a verifier for the claims of a token; how a
-//! token arrives and how a refusal is worded is up to the handler.
+//! This knows no protocol. The rules and the key stand in the tables `[[topics]]` and
+//! `[token]` of the configuration, and count for all protocols; a handler finds the rule
+//! of a topic, and asks for the claims of a token. How a token arrives and how a refusal
+//! is worded is up to the handler.
 
+mod rules;
+mod settings;
 #[cfg(feature = "tokens")]
 mod token;
 #[cfg(not(feature = "tokens"))]
@@ -11,11 +14,15 @@ mod token;
 mod token;
 mod token_setting;
 mod topic_pattern;
+mod topic_rates;
 mod topic_rule;
 
+pub(crate) use rules::{Access, May};
+pub use settings::AccessSettings;
 pub(crate) use token::{Claims, Verifier};
 pub use token_setting::{TokenKey, TokenSetting};
 pub use topic_pattern::TopicPattern;
+pub(crate) use topic_rates::TopicRates;
 pub use topic_rule::TopicRule;
 
 /// Why a token is not good.

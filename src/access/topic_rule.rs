@@ -18,6 +18,9 @@ pub struct TopicRule {
     pub echo: bool,
     /// Whether all are told who is there.
     pub presence: bool,
+    /// How often in a second the topic passes publications on, 1 to 1,000; in between the
+    /// newest of each key waits. `None` for as they come.
+    pub max_rate: Option<u32>,
 }
 
 impl TopicRule {
@@ -30,6 +33,7 @@ impl TopicRule {
             publish: PublishPolicy::Everyone,
             echo: true,
             presence: false,
+            max_rate: None,
         }
     }
 
@@ -46,6 +50,9 @@ impl TopicRule {
         table.set("publish", self.publish.as_str());
         table.set("echo", self.echo);
         table.set("presence", self.presence);
+        if let Some(rate) = self.max_rate {
+            table.set("max_rate", rate as usize);
+        }
         table
     }
 }
@@ -62,6 +69,8 @@ struct Typed {
     publish: PublishPolicy,
     echo: Option<bool>,
     presence: Option<bool>,
+    #[serde(default, deserialize_with = "max_rate")]
+    max_rate: Option<u32>,
 }
 
 impl<'de> Deserialize<'de> for TopicRule {
@@ -73,6 +82,7 @@ impl<'de> Deserialize<'de> for TopicRule {
             publish: typed.publish,
             echo: typed.echo.unwrap_or(default.echo),
             presence: typed.presence.unwrap_or(default.presence),
+            max_rate: typed.max_rate,
             ..default
         })
     }
@@ -85,5 +95,15 @@ fn publish<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublishPolicy, 
         "true" => Ok(PublishPolicy::Everyone),
         "false" => Ok(PublishPolicy::Nobody),
         text => text.parse().map_err(serde::de::Error::custom),
+    }
+}
+
+fn max_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let rate = i64::deserialize(deserializer)?;
+    match u32::try_from(rate) {
+        Ok(rate @ 1..=1_000) => Ok(Some(rate)),
+        _ => Err(serde::de::Error::custom(format!(
+            "{rate} is out of range; allowed: 1 to 1000 a second"
+        ))),
     }
 }

@@ -14,7 +14,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::CliError;
 use super::handlers;
 use super::routes::repeated_route;
-use super::settings::{HANDLERS, PHOENIX, ROUTES, Row, keys};
+use super::settings::{FILE_ONLY, HANDLERS, PHOENIX, ROUTES, Row, keys};
 use super::source::{Layer, Source};
 use super::value::Route;
 use crate::config::nearest;
@@ -96,7 +96,7 @@ fn take_handlers(
     layer: &mut Layer,
 ) -> Result<(), CliError> {
     let places = &mut layer.sources;
-    for key in [ROUTES, HANDLERS, PHOENIX] {
+    for key in [ROUTES].into_iter().chain(FILE_ONLY) {
         if let Some((key, value)) = table.get_key_value(key) {
             collect_place(key, value, "", at, places);
         }
@@ -113,6 +113,7 @@ fn take_handlers(
         }
     }
     let values: toml::Table = toml::from_str(text).unwrap_or_default();
+    layer.access = handlers::take_access(&values);
     let handlers = handlers::take(&values).map_err(|(key, problem)| {
         let place = match places.get(&key) {
             Some(Source::File { place }) => place.clone(),

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use toml::Value;
 
 use super::ServeOptions;
-use super::settings::PHOENIX;
+use super::settings::{ACCESS, PHOENIX};
 use super::source::Layer;
 use crate::config::{UnreadTable, UnreadValue};
 
@@ -43,6 +43,17 @@ pub(super) fn take(file: &toml::Table) -> Result<BTreeMap<String, UnreadTable>, 
     Ok(tables)
 }
 
+/// The tables of the rights of clients, if the file has any.
+pub(super) fn take_access(file: &toml::Table) -> Option<UnreadTable> {
+    let mut access = UnreadTable::default();
+    for key in ACCESS {
+        if let Some(value) = file.get(key) {
+            access.set(key, unread_value(value));
+        }
+    }
+    (!access.is_empty()).then_some(access)
+}
+
 fn unread_table(table: &toml::Table) -> UnreadTable {
     let mut unread = UnreadTable::default();
     for (key, value) in table {
@@ -65,6 +76,10 @@ fn unread_value(value: &Value) -> UnreadValue {
 
 /// Writes the tables as they would be typed.
 pub(super) fn print(text: &mut String, resolved: &ServeOptions, typed: &Layer) {
+    for (key, value) in resolved.config.access.iter() {
+        let _ = write!(text, "\n# Rights of clients: {}\n", typed.origin_of(key));
+        print_tables(text, key, value);
+    }
     for (name, table) in &resolved.config.handlers {
         let keys = [format!("handlers.{name}"), name.clone()];
         let origin = keys.iter().map(|key| typed.origin_of(key));
@@ -90,18 +105,22 @@ fn print_table(text: &mut String, name: &str, open: &str, close: &str, table: &U
         };
     }
     for (key, value) in table.iter() {
-        let name = format!("{name}.{key}");
-        match value {
-            UnreadValue::Table(table) => print_table(text, &name, "[", "]", table),
-            UnreadValue::List(elements) if is_of_tables(value) => {
-                for element in elements {
-                    if let UnreadValue::Table(table) = element {
-                        print_table(text, &name, "[[", "]]", table);
-                    }
+        print_tables(text, &format!("{name}.{key}"), value);
+    }
+}
+
+/// Writes a value that is a table or a list of tables.
+fn print_tables(text: &mut String, name: &str, value: &UnreadValue) {
+    match value {
+        UnreadValue::Table(table) => print_table(text, name, "[", "]", table),
+        UnreadValue::List(elements) if is_of_tables(value) => {
+            for element in elements {
+                if let UnreadValue::Table(table) = element {
+                    print_table(text, name, "[[", "]]", table);
                 }
             }
-            _ => {}
         }
+        _ => {}
     }
 }
 
@@ -187,7 +206,7 @@ mod tests {
             (
                 "[handlers.phenix]\n",
                 "FILE:1: handlers.phenix: 'phenix' is not a handler; there are settings of echo, \
-                 broadcast, chat, phoenix, centrifuge",
+                 broadcast, chat, phoenix, centrifuge, topics",
             ),
             (
                 "[handlers]\nphoenix = 5",
@@ -204,7 +223,8 @@ mod tests {
         let old = serve(text).unwrap();
         let new = serve(&text.replace("phoenix", "handlers.phoenix")).unwrap();
         assert_eq!(old.config, new.config);
-        assert!(new.notes.is_empty());
+        // The rules have another place, whatever the table's name.
+        assert!(matches!(&new.notes[..], [note] if note.contains("[[topics]]")));
         assert!(
             old.notes[0].contains("[handlers.phoenix]"),
             "{:?}",
@@ -228,5 +248,35 @@ mod tests {
             "FILE:2: phoenix: is there twice, as [phoenix] and as [handlers.phoenix]; keep the \
              second"
         );
+    }
+
+    #[test]
+    fn the_rights_of_clients_are_printed_and_their_mistakes_have_a_line() {
+        let text = "[token]\nalgorithm = 'HS256'\nsecret_file = 'KEY'\n[[topics]]\n\
+                    pattern = 'a'\njoin = 'token'\n";
+        let key = tempfile::NamedTempFile::new().unwrap();
+        fs::write(key.path(), "a secret of at least thirty-two bytes").unwrap();
+        let options = serve(&text.replace("KEY", key.path().to_str().unwrap())).unwrap();
+        let access: Vec<_> = options.config.access.iter().map(|(key, _)| key).collect();
+        assert_eq!(access, ["token", "topics"]);
+        for (text, message) in [
+            (
+                "shards = 1\n[[topics]]\npattern = 'a'\njoin = 'token'",
+                "FILE:4: topics.join: 'a' asks for a token, but there is no table [token] to say \
+                 which are good",
+            ),
+            (
+                "[[topics]]\npattern = 'a'\njoins = 'nobody'",
+                "FILE:3: topics.joins: 'joins' is not a key; the nearest is 'join'",
+            ),
+            (
+                "[token]\nalgorithm = 'none'\nsecret = 's'",
+                "FILE:2: token.algorithm: 'none' is not a way to sign tokens; use ",
+            ),
+            ("topics = 5", "FILE:1: topics: "),
+        ] {
+            let error = serve(text).unwrap_err();
+            assert!(error.starts_with(message), "{error}");
+        }
     }
 }

@@ -18,11 +18,10 @@ under its name with underscores (max_sessions = 1000000), routes as tables:
   publish = \"nobody\"
 
 publish says which clients may: everyone, those with a token, or nobody. Settings of \
-handlers are in the file only, such as the tokens they take ([handlers.broadcast.token]) \
-and what the topics of Phoenix clients may do, where the first pattern that matches \
-counts:
+handlers are in the file only, and so are the tokens that are taken ([token]) and what \
+clients may do in a topic, where the first pattern that matches counts:
 
-  [[handlers.phoenix.topics]]
+  [[topics]]
   pattern = \"rooms:*\"
   join = \"everyone\"
   publish = \"everyone\"

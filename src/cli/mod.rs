@@ -42,8 +42,9 @@ use clap::{Args, FromArgMatches, Parser, Subcommand};
 use corecast_host::plan::Question;
 use tracing::level_filters::LevelFilter;
 
+use crate::access::AccessSettings;
 use crate::config::setting::Reload;
-use crate::config::{Config, ConfigError, RouteSetting};
+use crate::config::{Config, ConfigError, RouteSetting, UnreadTable};
 use crate::handler::built_in;
 use crate::log::LogFormat;
 pub use doctor::DoctorOptions;
@@ -127,6 +128,7 @@ impl ServeOptions {
             (ROUTES, after.routes != before.routes, false),
             (HANDLERS, others(after) != others(before), false),
             ("handlers.phoenix", phoenix_after != phoenix_before, true),
+            ("topics", after.access != before.access, true),
         ] {
             changes.extend(differs.then(|| Change {
                 key: key.to_owned(),
@@ -139,8 +141,9 @@ impl ServeOptions {
 
     /// Whether a key for tokens of Phoenix is named, whose file a reload reads again.
     pub fn has_token_key(&self) -> bool {
-        let phoenix = self.config.handlers.get(PHOENIX);
-        phoenix.is_some_and(|table| table.iter().any(|(key, _)| key == "token"))
+        let tables = [Some(&self.config.access), self.config.handlers.get(PHOENIX)];
+        let has_key = |table: &UnreadTable| table.iter().any(|(key, _)| key == "token");
+        tables.into_iter().flatten().any(has_key)
     }
 
     /// Takes up the settings of `after` that a running server takes anew.
@@ -148,6 +151,7 @@ impl ServeOptions {
         for row in Row::all().filter(|row| row.about().reload == Reload::Live) {
             row.copy(after, self);
         }
+        self.config.access.clone_from(&after.config.access);
         match after.config.handlers.get(PHOENIX).cloned() {
             Some(table) => self.config.handlers.insert(PHOENIX.to_owned(), table),
             None => self.config.handlers.remove(PHOENIX),
@@ -282,6 +286,7 @@ where
     resolved.config.validate().map_err(named)?;
     resolved.notes.extend(built_in::notes(&resolved.config));
     resolved.config.handlers = built_in::check(&resolved.config).map_err(named)?;
+    resolved.config.access = AccessSettings::of(&resolved.config).map_err(named)?.into();
     routes::check(&resolved.config).map_err(named)?;
     Ok(if serve.print_config {
         Command::PrintConfig(print::print(&resolved, &typed))

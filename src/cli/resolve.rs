@@ -35,6 +35,9 @@ pub(super) fn resolve(typed: &Layer) -> Result<ServeOptions, ConfigError> {
     if let Some(handlers) = &typed.handlers {
         config.handlers.clone_from(handlers);
     }
+    if let Some(access) = &typed.access {
+        config.access.clone_from(access);
+    }
     options.demo = served.demo;
     options.notes.clone_from(&typed.notes);
     Ok(options)

@@ -230,11 +230,16 @@ pub(super) const HANDLERS: &str = "handlers";
 /// The one handler whose table had a name of its own at first.
 pub(super) const PHOENIX: &str = "phoenix";
 
+/// The keys of the rights of clients, which are tables and in the file only.
+pub(super) const ACCESS: [&str; 2] = ["token", "topics"];
+/// The keys that are tables in the file and neither flags nor variables.
+pub(super) const FILE_ONLY: [&str; 4] = ["token", "topics", HANDLERS, PHOENIX];
+
 /// The keys of the file, in the order of the help.
 pub(super) fn keys() -> impl Iterator<Item = &'static str> + Clone {
     let server = SETTINGS.iter().map(|row| row.about.key);
     let program = PROGRAM_SETTINGS.iter().map(|row| row.about.key);
-    server.chain(program).chain([ROUTES, HANDLERS, PHOENIX])
+    server.chain(program).chain([ROUTES]).chain(FILE_ONLY)
 }
 
 /// The option's name without dashes, from its key in the file. Only the list
@@ -262,7 +267,7 @@ pub(super) fn variable_of(option: &str) -> String {
 /// A warning about a variable whose name looks like that of an option and is
 /// none's. It is no error: variables come from elsewhere too.
 pub(super) fn ignored_variable(name: &str) -> Option<String> {
-    let options = keys().filter(|key| ![HANDLERS, PHOENIX].contains(key));
+    let options = keys().filter(|key| !FILE_ONLY.contains(key));
     let variables = options.map(|key| variable_of(&option_of(key)));
     let others = ["CORECAST_CONFIG", handover::VARIABLE];
     let known: Vec<String> = variables.chain(others.map(str::to_owned)).collect();

@@ -47,6 +47,8 @@ pub(super) struct Layer {
     pub routes: Option<Vec<Route>>,
     /// The tables of handlers' settings, by the handlers' names.
     pub handlers: Option<BTreeMap<String, UnreadTable>>,
+    /// The tables of the rights of clients.
+    pub access: Option<UnreadTable>,
     pub sources: BTreeMap<String, Source>,
     /// Old spellings that still count.
     pub notes: Vec<String>,
@@ -67,6 +69,7 @@ impl Layer {
                 (below, above) => above.or(below),
             },
             handlers: self.handlers.or(below.handlers),
+            access: self.access.or(below.access),
             sources,
             notes: [below.notes, self.notes].concat(),
         }

@@ -251,10 +251,12 @@ fn every_option() -> ServeOptions {
                     ..RouteSetting::new("/ws/{user_id}", "echo")
                 },
                 RouteSetting::new("/socket/websocket", "phoenix"),
+                RouteSetting::new("/topics/{topic}", "topics"),
                 RouteSetting::new("/news", "broadcast"),
             ],
             home_page: false,
             health_page: false,
+            access: ServeOptions::default().config.access,
             handlers: ServeOptions::default().config.handlers,
         },
         demo: true,
@@ -364,7 +366,8 @@ fn an_invalid_value_names_the_option_as_written_and_the_range() {
     let message = refused(&["--route", "/x=talk"], &[]);
     assert_eq!(
         message,
-        "--route: 'talk' (for /x) is not a handler; allowed: echo, broadcast, chat, phoenix, centrifuge"
+        "--route: 'talk' (for /x) is not a handler; allowed: echo, broadcast, chat, phoenix, \
+         centrifuge, topics"
     );
     assert!(refused(&["--no-such-option"], &[]).contains("--no-such-option"));
 }
@@ -454,7 +457,7 @@ fn a_path_that_is_off_was_served() {
     assert_eq!(
         message,
         "--route: '/wss' cannot be off, because it is no path that is served; those are /echo, \
-         /broadcast, /ws, /ws/{user_id}, /socket/websocket, /, /healthz, /x"
+         /broadcast, /ws, /ws/{user_id}, /socket/websocket, /topics/{topic}, /, /healthz, /x"
     );
     // Two sources may agree on it.
     let options = served(&["--route", "/%77s=off"], &[("CORECAST_ROUTE", "/ws=off")]);
@@ -471,25 +474,25 @@ fn is_served(flags: &[&str], variables: &[(&str, &str)]) -> (bool, usize, bool, 
 
 #[test]
 fn the_demo_is_served_to_this_host_alone_or_when_it_is_asked_for() {
-    let all = (true, 5, true, true);
+    let all = (true, 6, true, true);
     for (flags, what) in [
         (&[][..], all),
         (&["--listen", "127.0.0.2:80,[::1]:80"], all),
         (&["--listen", "[::ffff:127.0.0.1]:80"], all),
         (&["--listen", "0.0.0.0:80", "--demo"], all),
         (&["--demo", "--listen", "0.0.0.0:80"], all),
-        (&["--demo", "--route", "/x=echo"], (true, 6, true, true)),
+        (&["--demo", "--route", "/x=echo"], (true, 7, true, true)),
         (&["--route", "/x=echo"], (false, 1, false, true)),
         (
             &["--route", "/x=echo", "--listen", "[::]:80"],
             (false, 1, false, true),
         ),
         (&["--route", "/=echo"], (false, 1, false, true)),
-        (&["--demo", "--route", "/=echo"], (true, 6, true, true)),
+        (&["--demo", "--route", "/=echo"], (true, 7, true, true)),
         // A path that is off is no route.
-        (&["--route", "/=off"], (true, 5, false, true)),
-        (&["--route", "/echo=off"], (true, 4, true, true)),
-        (&["--route", "/healthz=off"], (true, 5, true, false)),
+        (&["--route", "/=off"], (true, 6, false, true)),
+        (&["--route", "/echo=off"], (true, 5, true, true)),
+        (&["--route", "/healthz=off"], (true, 6, true, false)),
         // One list does with and without the demo.
         (
             &["--route", "/=off,/echo=off,/x=echo"],
@@ -577,7 +580,7 @@ fn the_help_shows_headings_defaults_and_ranges() {
     for handler in built_in::names() {
         assert!(help.contains(&format!("{handler}, ")), "{handler}");
     }
-    let flags = settings::keys().filter(|key| ![HANDLERS, PHOENIX].contains(key));
+    let flags = settings::keys().filter(|key| !settings::FILE_ONLY.contains(key));
     for option in flags.map(option_of) {
         // A switch needs no value.
         let is_shown = ["<", "[<"].map(|value| help.contains(&format!("--{option} {value}")));

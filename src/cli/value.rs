@@ -329,7 +329,7 @@ mod tests {
             "/ws=chat:wait"
                 .parse::<Route>()
                 .unwrap_err()
-                .contains("close or drop")
+                .contains("close, drop or latest")
         );
     }
 }

@@ -80,6 +80,9 @@ choice! {
         Close => "close",
         /// Drop the publication for this session, and count the drop.
         Drop => "drop",
+        /// Keep the newest publication of each topic, or of each key in it, and send it
+        /// when there is room. What it replaces is counted as conflated.
+        Latest => "latest",
     }
 }
 

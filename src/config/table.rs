@@ -144,7 +144,11 @@ settings! {
         max_pending_bytes: usize = 1024 * 1024;
             Size(from(KIB, GIB)), Restart;
 
-        /// Policy for a slow consumer: close it (1013), or drop the publication and count it.
+        /// Policy for a slow consumer: close it (1013), drop the publication and count it, or keep
+        /// the latest of each topic for it.
+        ///
+        /// With latest, what waits for a session is one publication for each topic, or for each key
+        /// where publications have one, as soon as its socket does not take everything.
         slow_consumer: SlowConsumerPolicy = SlowConsumerPolicy::Close;
             Choice(SlowConsumerPolicy::WORDS), Restart;
     }
@@ -262,6 +266,10 @@ settings! {
 
         /// Whether a GET of `/healthz` is answered with 200, for load balancers.
         health_page: bool = true;
+
+        /// The rights of clients on topics: the tables `[token]` and `[[topics]]`. It is made
+        /// from an [`AccessSettings`](crate::access::AccessSettings).
+        access: UnreadTable = UnreadTable::default();
 
         /// The settings of built-in handlers, by their names: the tables `[handlers.NAME]`,
         /// which each handler reads itself.

@@ -200,6 +200,11 @@ pub(super) static FIELDS: &[Field] = &[
         |m| m.denied_publications.value(),
     ),
     counter(
+        "resampled_publications",
+        "Publications that a newer one replaced because the rate of their topic is limited.",
+        |m| m.resampled_publications.value(),
+    ),
+    counter(
         "outside_publications",
         "Publications made outside of handlers; each shard takes in and counts all of them.",
         |m| m.outside_publications.value(),

@@ -3,6 +3,7 @@
 use super::built_in::BuiltIn;
 use super::gated::{PublishSettings, Publishes};
 use super::{Acceptance, Context, Handler, RouteFactory, accept_naming_path};
+use crate::access::AccessSettings;
 use crate::config::{RouteSetting, TableError};
 use crate::hub::Topic;
 use crate::router::params_of;
@@ -114,19 +115,26 @@ impl BuiltIn for BroadcastRoute {
     const SUMMARY: &'static str = "Sends each message to everyone on this path.";
     type Settings = PublishSettings;
 
-    fn check_route(route: &RouteSetting, settings: &PublishSettings) -> Result<(), String> {
-        settings.check_route(route)
+    fn check_route(
+        route: &RouteSetting,
+        settings: &PublishSettings,
+        access: &AccessSettings,
+    ) -> Result<(), String> {
+        settings.check_route(route, access)
     }
 
     fn factory(
         route: &RouteSetting,
         settings: &PublishSettings,
+        access: &AccessSettings,
     ) -> Result<RouteFactory, TableError> {
         if params_of(&route.path).next().is_some() {
-            return settings.factory(route, || BroadcastPerPath::new("corecast:broadcast:"));
+            return settings.factory(route, access, || {
+                BroadcastPerPath::new("corecast:broadcast:")
+            });
         }
         let topic = format!("corecast:broadcast:{}", route.path);
-        settings.factory(route, move || Broadcast::new(&topic))
+        settings.factory(route, access, move || Broadcast::new(&topic))
     }
 }
 

@@ -20,6 +20,8 @@ use super::chat::ChatRoute;
 use super::echo::Echo;
 use super::phoenix::Phoenix;
 use super::route::RouteFactory;
+use super::topics::TopicsRoute;
+use crate::access::AccessSettings;
 use crate::config::{Config, ConfigError, RouteSetting, TableError, UnreadTable};
 
 /// All built-in handlers, in the order in which they are listed.
@@ -29,6 +31,7 @@ const ALL: &[Entry] = &[
     Entry::of::<ChatRoute>(),
     Entry::of::<Phoenix>(),
     Entry::of::<Centrifuge>(),
+    Entry::of::<TopicsRoute>(),
 ];
 
 /// A handler that a route of the configuration can name.
@@ -47,7 +50,11 @@ pub(crate) trait BuiltIn {
     ///
     /// # Errors
     /// The reason why the route cannot stand, as a sentence.
-    fn check_route(route: &RouteSetting, _settings: &Self::Settings) -> Result<(), String> {
+    fn check_route(
+        route: &RouteSetting,
+        _settings: &Self::Settings,
+        _access: &AccessSettings,
+    ) -> Result<(), String> {
         match route.publish {
             Some(policy) => Err(format!(
                 "'{}' cannot have publish={}, because nothing is published with {}; leave it out",
@@ -63,17 +70,20 @@ pub(crate) trait BuiltIn {
     ///
     /// # Errors
     /// The setting that cannot stand.
-    fn factory(route: &RouteSetting, settings: &Self::Settings)
-    -> Result<RouteFactory, TableError>;
+    fn factory(
+        route: &RouteSetting,
+        settings: &Self::Settings,
+        access: &AccessSettings,
+    ) -> Result<RouteFactory, TableError>;
 }
 
 /// The settings of a built-in handler.
 pub(crate) trait Settings: Default + DeserializeOwned {
-    /// Checks what their types do not say.
+    /// Checks what their types do not say. `access` is what counts for all handlers.
     ///
     /// # Errors
     /// The first setting that cannot stand.
-    fn check(&self) -> Result<(), TableError> {
+    fn check(&self, _access: &AccessSettings) -> Result<(), TableError> {
         Ok(())
     }
 
@@ -96,7 +106,10 @@ pub(crate) struct NoSettings {}
 impl Settings for NoSettings {}
 
 /// Reads and checks a handler's table and its routes, and returns the whole table.
-type Resolve = fn(&UnreadTable, &[&RouteSetting]) -> Result<UnreadTable, Problem>;
+type Resolve = fn(&UnreadTable, &[&RouteSetting], &AccessSettings) -> Result<UnreadTable, Problem>;
+
+/// Makes what makes the handlers of a route.
+type Make = fn(&RouteSetting, &UnreadTable, &AccessSettings) -> Result<RouteFactory, TableError>;
 
 /// A fault in the settings or in a route.
 enum Problem {
@@ -111,7 +124,7 @@ struct Entry {
     is_chat: bool,
     note: fn(&UnreadTable) -> Option<String>,
     resolve: Resolve,
-    factory: fn(&RouteSetting, &UnreadTable) -> Result<RouteFactory, TableError>,
+    factory: Make,
 }
 
 impl Entry {
@@ -122,7 +135,7 @@ impl Entry {
             is_chat: B::IS_CHAT,
             note: B::Settings::note,
             resolve: resolve::<B>,
-            factory: |route, table| B::factory(route, &read::<B>(table)?),
+            factory: |route, table, access| B::factory(route, &read::<B>(table, access)?, access),
         }
     }
 
@@ -138,19 +151,23 @@ impl Entry {
     }
 }
 
-fn read<B: BuiltIn>(table: &UnreadTable) -> Result<B::Settings, TableError> {
+fn read<B: BuiltIn>(
+    table: &UnreadTable,
+    access: &AccessSettings,
+) -> Result<B::Settings, TableError> {
     let settings: B::Settings = table.read()?;
-    settings.check()?;
+    settings.check(access)?;
     Ok(settings)
 }
 
 fn resolve<B: BuiltIn>(
     table: &UnreadTable,
     routes: &[&RouteSetting],
+    access: &AccessSettings,
 ) -> Result<UnreadTable, Problem> {
-    let settings = read::<B>(table).map_err(Problem::Settings)?;
+    let settings = read::<B>(table, access).map_err(Problem::Settings)?;
     for route in routes {
-        B::check_route(route, &settings).map_err(Problem::Route)?;
+        B::check_route(route, &settings, access).map_err(Problem::Route)?;
     }
     Ok(settings.to_table())
 }
@@ -202,12 +219,13 @@ pub(crate) fn check(config: &Config) -> Result<BTreeMap<String, UnreadTable>, Co
             ),
         ));
     }
+    let access = AccessSettings::of(config)?;
     let mut tables = BTreeMap::new();
     for entry in ALL {
         let (table, named) = entry.table(config);
         let routes = config.routes.iter();
         let routes: Vec<_> = routes.filter(|route| route.handler == entry.name).collect();
-        let table = (entry.resolve)(&table, &routes).map_err(|problem| match problem {
+        let table = (entry.resolve)(&table, &routes, &access).map_err(|problem| match problem {
             Problem::Settings(error) => named(error),
             Problem::Route(problem) => ConfigError::new("route", problem),
         })?;
@@ -225,7 +243,8 @@ pub(crate) fn check(config: &Config) -> Result<BTreeMap<String, UnreadTable>, Co
 pub(crate) fn factory(route: &RouteSetting, config: &Config) -> Result<RouteFactory, ConfigError> {
     let entry = find(route)?;
     let (table, named) = entry.table(config);
-    let mut factory = (entry.factory)(route, &table).map_err(named)?;
+    let access = AccessSettings::of(config)?;
+    let mut factory = (entry.factory)(route, &table, &access).map_err(named)?;
     factory.slow_consumer = route.slow_consumer;
     factory.summary = entry.summary;
     factory.is_chat = entry.is_chat;

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::built_in::BuiltIn;
 use super::gated::{PublishSettings, Publishes};
 use super::{Acceptance, Context, Handler, RouteFactory, accept_naming_path};
+use crate::access::AccessSettings;
 use crate::config::{RouteSetting, TableError};
 use crate::hub::Topic;
 use crate::json::is_object;
@@ -248,21 +249,26 @@ impl BuiltIn for ChatRoute {
     const IS_CHAT: bool = true;
     type Settings = PublishSettings;
 
-    fn check_route(route: &RouteSetting, settings: &PublishSettings) -> Result<(), String> {
-        settings.check_route(route)
+    fn check_route(
+        route: &RouteSetting,
+        settings: &PublishSettings,
+        access: &AccessSettings,
+    ) -> Result<(), String> {
+        settings.check_route(route, access)
     }
 
     fn factory(
         route: &RouteSetting,
         settings: &PublishSettings,
+        access: &AccessSettings,
     ) -> Result<RouteFactory, TableError> {
         // A name in a chat is no room of its own.
         if params_of(&route.path).any(|name| name != "user_id") {
             let pattern = route.path.clone();
             let make = move || ChatPerPath::new("corecast:chat:", &pattern);
-            return settings.factory(route, make);
+            return settings.factory(route, access, make);
         }
-        settings.factory(route, || Chat::new("corecast:chat"))
+        settings.factory(route, access, || Chat::new("corecast:chat"))
     }
 }
 

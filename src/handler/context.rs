@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::hub::{Hub, Subscriptions, Topic};
+use crate::hub::{Errand, Hub, Order, Subscriptions, Topic};
 use crate::link::Answers;
 use crate::participant::ShardId;
 use crate::plane::SessionKey;
@@ -72,8 +72,6 @@ pub struct Context<'a> {
     pub(crate) close: Option<(CloseCode, String)>,
     /// The handler has published since this was last cleared.
     pub(crate) published: bool,
-    /// Sessions that the handler wants to look at.
-    pub(crate) woken: Vec<SessionKey>,
 }
 
 impl<'a> Context<'a> {
@@ -95,7 +93,6 @@ impl<'a> Context<'a> {
             answers,
             close: None,
             published: false,
-            woken: Vec::new(),
         }
     }
 
@@ -192,6 +189,32 @@ impl Context<'_> {
         })
     }
 
+    /// Sends a message to any session of the server, by its
+    /// [number](Context::session_id). It comes after what its handler has sent before,
+    /// and in no order with publications. A session that is over gets nothing; one that
+    /// reads too slowly is treated as a slow consumer.
+    pub fn send_to(&mut self, session: u128, frame: PreparedFrame) -> Published {
+        self.order(session, Errand::Send(frame))
+    }
+
+    /// Closes any session of the server, by its [number](Context::session_id).
+    pub fn close_session(&mut self, session: u128, code: CloseCode, reason: &str) -> Published {
+        self.order(session, Errand::Close(code, reason.to_owned()))
+    }
+
+    /// Has the handler of any session of the server called for it: its
+    /// [`Handler::visit`](super::Handler::visit) gets the content.
+    pub fn visit(&mut self, session: u128, content: impl Any + Send + Sync) -> Published {
+        self.order(session, Errand::Visit(Box::new(content)))
+    }
+
+    /// Gives an order, which takes room on the rings as a publication does.
+    fn order(&mut self, session: u128, errand: Errand) -> Published {
+        self.if_room(!self.hub.is_congested(), |ctx| {
+            ctx.hub.order(Order { session, errand });
+        })
+    }
+
     /// Publishes for a session, which is held back if there is no room, or if there
     /// is.
     #[inline]
@@ -252,15 +275,6 @@ impl Context<'_> {
     /// from now on are not delivered.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         self.close.get_or_insert_with(|| (code, reason.to_owned()));
-    }
-
-    /// Has the handler look at the session of this [number](Context::session_id), right
-    /// after this [tick](super::Handler::tick): [`woken`](super::Handler::woken) is called
-    /// for it, if it is of this shard and still there. Outside of a tick it does nothing.
-    pub fn wake(&mut self, session_id: u128) {
-        if self.session == NO_SESSION && session_id >> 64 == u128::from(self.shard.0) {
-            self.woken.push(SessionKey::from_bits(session_id as u64));
-        }
     }
 
     /// A number no other session of this process has while it runs.

@@ -2,6 +2,7 @@
 
 use super::built_in::{BuiltIn, NoSettings};
 use super::{Context, Handler, RouteFactory};
+use crate::access::AccessSettings;
 use crate::config::{RouteSetting, TableError};
 use crate::upgrade::Request;
 use crate::ws::Message;
@@ -25,7 +26,11 @@ impl BuiltIn for Echo {
     const SUMMARY: &'static str = "Returns each message to its sender.";
     type Settings = NoSettings;
 
-    fn factory(_: &RouteSetting, _: &NoSettings) -> Result<RouteFactory, TableError> {
+    fn factory(
+        _: &RouteSetting,
+        _: &NoSettings,
+        _: &AccessSettings,
+    ) -> Result<RouteFactory, TableError> {
         Ok(RouteFactory::new(|| Echo))
     }
 }

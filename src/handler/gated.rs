@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::built_in::Settings;
 use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
-use crate::access::{TokenSetting, Verifier};
+use crate::access::{AccessSettings, TokenSetting, Verifier};
 use crate::config::{PublishPolicy, RouteSetting, TableError, UnreadTable};
 use crate::upgrade::{Refusal, Request};
 use crate::ws::Message;
@@ -37,7 +37,7 @@ pub(super) struct PublishSettings {
 }
 
 impl Settings for PublishSettings {
-    fn check(&self) -> Result<(), TableError> {
+    fn check(&self, _access: &AccessSettings) -> Result<(), TableError> {
         let verifier = self.token.as_ref().map(Verifier::new).transpose();
         let problem = |problem| TableError::new("token", problem);
         verifier.map(drop).map_err(problem)
@@ -54,8 +54,17 @@ impl Settings for PublishSettings {
 
 impl PublishSettings {
     /// Checks that there are tokens if a route asks for them.
-    pub(super) fn check_route(&self, route: &RouteSetting) -> Result<(), String> {
-        check_token(self.token.as_ref(), route)
+    pub(super) fn check_route(
+        &self,
+        route: &RouteSetting,
+        access: &AccessSettings,
+    ) -> Result<(), String> {
+        check_token(self.token(access), route)
+    }
+
+    /// The tokens that count: those of the handler, or of all handlers.
+    fn token<'a>(&'a self, access: &'a AccessSettings) -> Option<&'a TokenSetting> {
+        self.token.as_ref().or(access.token.as_ref())
     }
 
     /// Makes what makes the handlers of a route, behind a gate if there has to be one.
@@ -65,13 +74,14 @@ impl PublishSettings {
     pub(super) fn factory<H: Publishes>(
         &self,
         route: &RouteSetting,
+        access: &AccessSettings,
         make: impl Fn() -> H + Send + Sync + 'static,
     ) -> Result<RouteFactory, TableError> {
         let verifier = match route.publish.unwrap_or_default() {
             PublishPolicy::Everyone => return Ok(RouteFactory::new(make)),
             PublishPolicy::Nobody => None,
             PublishPolicy::Token => {
-                let verifier = self.token.as_ref().map(Verifier::new).transpose();
+                let verifier = self.token(access).map(Verifier::new).transpose();
                 verifier
                     .map_err(|problem| TableError::new("token", problem))?
                     .map(Arc::new)
@@ -94,8 +104,8 @@ pub(super) fn check_token(
     }
     let RouteSetting { path, handler, .. } = route;
     Err(format!(
-        "'{path}' asks for a token to publish, but there is no table [handlers.{handler}.token] \
-         in the file to say which are good"
+        "'{path}' asks for a token to publish, but there is no table [token] or \
+         [handlers.{handler}.token] in the file to say which are good"
     ))
 }
 
@@ -120,7 +130,7 @@ impl<H> Gated<H> {
 
 /// The token that a client connects with: the query parameter `token`, because browsers
 /// cannot send a header of their own, or `Authorization: Bearer`.
-fn token_of(request: &Request) -> Option<String> {
+pub(super) fn token_of(request: &Request) -> Option<String> {
     if let Some(token) = request.last_query_param("token") {
         return Some(token.into_owned());
     }
@@ -161,16 +171,21 @@ impl<H: Publishes> Handler for Gated<H> {
         self.handler.ping(state, ctx)
     }
 
-    fn woken(&mut self, (state, _): &mut Self::State, ctx: &mut Context<'_>) {
-        self.handler.woken(state, ctx);
-    }
-
     fn close(&mut self, (state, _): Self::State, end: Ended, ctx: &mut Context<'_>) {
         self.handler.close(state, end, ctx);
     }
 
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
         self.handler.notice(notice, ctx);
+    }
+
+    fn visit(
+        &mut self,
+        (state, _): &mut Self::State,
+        content: &(dyn Any + Send + Sync),
+        ctx: &mut Context<'_>,
+    ) {
+        self.handler.visit(state, content, ctx);
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {

@@ -51,6 +51,7 @@ mod gated;
 mod phoenix;
 mod policy;
 mod route;
+mod topics;
 
 pub use broadcast::{Broadcast, BroadcastPerPath};
 pub use centrifuge::{Centrifuge, CentrifugeConfig, CentrifugeHandler, CentrifugeSession};
@@ -107,9 +108,6 @@ pub trait Handler: 'static {
         false
     }
 
-    /// The handler has asked in a tick for a look at this session ([`Context::wake`]).
-    fn woken(&mut self, _state: &mut Self::State, _ctx: &mut Context<'_>) {}
-
     /// The session is over. It has left its topics; a message sent to it now goes
     /// nowhere, but publishing works.
     fn close(&mut self, _state: Self::State, _end: Ended, _ctx: &mut Context<'_>) {}
@@ -120,6 +118,17 @@ pub trait Handler: 'static {
     /// published here in turn. `ctx` is of no session: a message sent goes nowhere, and
     /// a publication may find no room ([`Published`]).
     fn notice(&mut self, _notice: &(dyn Any + Send + Sync), _ctx: &mut Context<'_>) {}
+
+    /// A session is called upon from elsewhere: by a handler ([`Context::visit`]) or by
+    /// another thread ([`Publisher::visit`](crate::publisher::Publisher::visit)). `ctx` is
+    /// the session's own. By default nothing happens.
+    fn visit(
+        &mut self,
+        _state: &mut Self::State,
+        _content: &(dyn Any + Send + Sync),
+        _ctx: &mut Context<'_>,
+    ) {
+    }
 
     /// As much time has passed as the [`policy`](Handler::policy) says
     /// ([`RoutePolicy::tick_interval`]), or more: it is left out while publications are

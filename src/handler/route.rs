@@ -28,9 +28,9 @@ pub(crate) trait Route {
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> u32;
     fn message(&mut self, slot: u32, message: Message<'_>, ctx: &mut Context<'_>);
     fn ping(&mut self, slot: u32, ctx: &mut Context<'_>) -> bool;
-    fn woken(&mut self, slot: u32, ctx: &mut Context<'_>);
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>);
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>);
+    fn visit(&mut self, slot: u32, content: &(dyn Any + Send + Sync), ctx: &mut Context<'_>);
     fn tick(&mut self, ctx: &mut Context<'_>);
     fn policy(&self) -> RoutePolicy;
 }
@@ -72,12 +72,6 @@ impl<H: Handler> Route for Registered<H> {
         state.is_some_and(|state| self.handler.ping(state, ctx))
     }
 
-    fn woken(&mut self, slot: u32, ctx: &mut Context<'_>) {
-        if let Some(state) = self.states.get_mut(slot) {
-            self.handler.woken(state, ctx);
-        }
-    }
-
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>) {
         if let Some(state) = self.states.remove(slot) {
             self.handler.close(state, end, ctx);
@@ -86,6 +80,12 @@ impl<H: Handler> Route for Registered<H> {
 
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
         self.handler.notice(notice, ctx);
+    }
+
+    fn visit(&mut self, slot: u32, content: &(dyn Any + Send + Sync), ctx: &mut Context<'_>) {
+        if let Some(state) = self.states.get_mut(slot) {
+            self.handler.visit(state, content, ctx);
+        }
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {

@@ -11,13 +11,36 @@ use crate::ws::PreparedFrame;
 /// not leave in one send anyway.
 const MAX_RUN_BYTES: usize = 64 * 1024;
 
+/// Fan-outs that wait, and deliveries that they take, with which publishers are to wait.
+/// Publications to one topic join the last that waits, so only different topics, or large
+/// messages, come to so many.
+const LONG_QUEUE: usize = 4;
+const LONG_DELIVERIES: usize = if cfg!(test) { 2_000 } else { 2 << 20 };
+
 /// Publications of one topic that wait for their fan-out together.
 #[derive(Debug)]
 struct Waiting {
     topic: TopicId,
     except: Option<u32>,
     messages: Vec<PreparedFrame>,
+    /// The keys of the messages, if any has one.
+    keys: Vec<u64>,
     bytes: usize,
+    /// Deliveries that its fan-out takes, as of when it came to wait.
+    deliveries: usize,
+}
+
+impl Waiting {
+    #[inline]
+    fn push(&mut self, message: PreparedFrame, key: u64) {
+        self.bytes += message.len();
+        // Those without a key before the first with one, and after it.
+        if key != 0 || !self.keys.is_empty() {
+            self.keys.resize(self.messages.len(), 0);
+            self.keys.push(key);
+        }
+        self.messages.push(message);
+    }
 }
 
 /// The fan-out under way. How far it is stands in its topic.
@@ -27,6 +50,7 @@ struct Running {
     except: Option<u32>,
     run: Rc<Run>,
     bytes: usize,
+    deliveries: usize,
 }
 
 /// All fan-outs of a shard: one under way, the others waiting in order.
@@ -36,6 +60,8 @@ pub(super) struct FanOutQueue {
     waiting: VecDeque<Waiting>,
     pending: usize,
     pending_bytes: usize,
+    /// Deliveries of all fan-outs that are not over.
+    pending_deliveries: usize,
 }
 
 impl FanOutQueue {
@@ -49,6 +75,12 @@ impl FanOutQueue {
         self.pending_bytes
     }
 
+    /// Whether so many fan-outs to so many subscribers are waiting that what comes behind
+    /// them would wait for seconds.
+    pub(super) fn is_long(&self) -> bool {
+        self.waiting.len() >= LONG_QUEUE && self.pending_deliveries >= LONG_DELIVERIES
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.running.is_none() && self.waiting.is_empty()
     }
@@ -60,6 +92,7 @@ impl FanOutQueue {
         table: &mut SubscriberTable,
         topic: TopicId,
         message: PreparedFrame,
+        key: u64,
         except: Option<u32>,
     ) {
         self.pending += 1;
@@ -67,17 +100,23 @@ impl FanOutQueue {
         self.pending_bytes += len;
         match self.last_of(table, topic) {
             Some(last) if last.except == except && last.bytes + len <= MAX_RUN_BYTES => {
-                last.messages.push(message);
-                last.bytes += len;
+                last.push(message, key);
             }
             _ => {
-                table.topic_mut(topic).queued += 1;
-                self.waiting.push_back(Waiting {
+                let entry = table.topic_mut(topic);
+                entry.queued += 1;
+                let deliveries = entry.subscribers.len();
+                self.pending_deliveries += deliveries;
+                let mut waiting = Waiting {
                     topic,
                     except,
-                    messages: vec![message],
-                    bytes: len,
-                });
+                    messages: Vec::with_capacity(1),
+                    keys: Vec::new(),
+                    bytes: 0,
+                    deliveries,
+                };
+                waiting.push(message, key);
+                self.waiting.push_back(waiting);
             }
         }
     }
@@ -107,7 +146,8 @@ impl FanOutQueue {
     ) {
         while budget > 0 {
             if self.running.is_none() {
-                self.running = self.waiting.pop_front().map(start);
+                let next = self.waiting.pop_front();
+                self.running = next.map(|waiting| start(waiting, table));
             }
             let Some(running) = &self.running else { return };
             let topic = table.topic_mut(running.topic);
@@ -126,6 +166,7 @@ impl FanOutQueue {
                 topic.queued -= 1;
                 self.pending -= running.run.messages() as usize;
                 self.pending_bytes -= running.bytes;
+                self.pending_deliveries -= running.deliveries;
                 table.remove_if_unused(running.topic);
                 self.running = None;
             }
@@ -134,12 +175,14 @@ impl FanOutQueue {
 }
 
 /// Joins what has waited together into one run of bytes.
-fn start(waiting: Waiting) -> Running {
+fn start(waiting: Waiting, table: &SubscriberTable) -> Running {
+    let topic = table.topic_ref(waiting.topic).serial;
     Running {
         topic: waiting.topic,
         except: waiting.except,
-        run: Rc::new(Run::join(waiting.messages)),
+        run: Rc::new(Run::join(waiting.messages).of_topic(topic, waiting.keys)),
         bytes: waiting.bytes,
+        deliveries: waiting.deliveries,
     }
 }
 
@@ -248,7 +291,7 @@ mod tests {
                         let mut payload = vec![t as u8];
                         payload.extend_from_slice(&number.to_be_bytes());
                         for form in table.forms(&topics[t]).collect::<Vec<_>>() {
-                            queue.push(&mut table, form, PreparedFrame::binary(&payload), except);
+                            queue.push(&mut table, form, PreparedFrame::binary(&payload), 0, except);
                         }
                         for (s, _) in oracle.members.iter().filter(|(s, topic)| *topic == t && Some(*s) != except) {
                             oracle.due.entry((*s, t)).or_default().push(number);
@@ -261,6 +304,7 @@ mod tests {
             run(&mut queue, &mut table, &mut oracle, usize::MAX / 2);
             prop_assert!(queue.is_empty());
             prop_assert_eq!(queue.pending(), 0);
+            prop_assert_eq!((queue.pending_bytes(), queue.pending_deliveries), (0, 0));
             prop_assert!(oracle.due.values().all(Vec::is_empty), "lost: {:?}", oracle.due);
             table.check_invariants();
         }
@@ -275,7 +319,7 @@ mod tests {
         table.subscribe(7, &mut own, &topic, Form::Data);
         let id = table.first_form(topic.as_str()).unwrap();
         for i in 0..16u8 {
-            queue.push(&mut table, id, PreparedFrame::binary(&[i]), None);
+            queue.push(&mut table, id, PreparedFrame::binary(&[i]), 0, None);
         }
         assert_eq!(runs(&mut queue, &mut table), [(7, 16)]);
     }
@@ -293,7 +337,7 @@ mod tests {
         table.subscribe(2, &mut own[2], &other, FORMS[0]);
         let mut push = |topic| {
             for form in table.forms(topic).collect::<Vec<_>>() {
-                queue.push(&mut table, form, PreparedFrame::text("m"), None);
+                queue.push(&mut table, form, PreparedFrame::text("m"), 0, None);
             }
         };
         for topic in [&topic, &topic, &other, &topic] {
@@ -301,6 +345,39 @@ mod tests {
         }
         let expected = [(0, 2), (1, 2), (2, 1), (0, 1), (1, 1)];
         assert_eq!(runs(&mut queue, &mut table), expected);
+    }
+
+    /// Publications to many topics with many subscribers make the queue long, those to one
+    /// topic never.
+    #[test]
+    fn only_fan_outs_that_cannot_be_joined_make_the_queue_long() {
+        const TOPICS: usize = LONG_QUEUE + 1;
+        let subscribers = LONG_DELIVERIES / TOPICS + 1;
+        let topics: Vec<Topic> = (0..TOPICS).map(|i| Topic::new(format!("t{i}"))).collect();
+        let mut table = SubscriberTable::default();
+        let mut own = vec![Subscriptions::default(); subscribers];
+        for topic in &topics {
+            for (session, own) in own.iter_mut().enumerate() {
+                table.subscribe(session as u32, own, topic, Form::Data);
+            }
+        }
+        let ids: Vec<_> = topics
+            .iter()
+            .map(|topic| table.first_form(topic.as_str()).unwrap())
+            .collect();
+        let mut queue = FanOutQueue::default();
+        let frame = PreparedFrame::text("m");
+        for _ in 0..1_000 {
+            queue.push(&mut table, ids[0], frame.clone(), 0, None);
+        }
+        assert!(!queue.is_long());
+        for id in &ids {
+            assert!(!queue.is_long());
+            queue.push(&mut table, *id, frame.clone(), 0, None);
+        }
+        assert!(queue.is_long());
+        queue.run(&mut table, subscribers, |_, _| {});
+        assert!(!queue.is_long(), "it goes on");
     }
 
     /// Runs all fan-outs: which session got how many messages at once.

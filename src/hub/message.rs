@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use crate::mesh::RoomWaker;
 use crate::publication::{Publication, Topic};
+use crate::ws::{CloseCode, PreparedFrame};
 
 /// A message on a ring.
 #[derive(Debug, Clone)]
@@ -19,14 +20,16 @@ pub enum ShardMessage {
     Publish(Arc<Publication>),
     /// Hand this to the handler of its route.
     Tell(Arc<Notice>),
+    /// Do this for a session, if it is of this shard.
+    Order(Arc<Order>),
     /// Say how many local subscribers its topic has.
     Ask(Arc<Question>),
 }
 
 /// A notice from the handler of a route on one shard to those on all others.
 pub struct Notice {
-    /// The route, by its number.
-    pub route: u16,
+    /// The route, by its number; `None` for all of them.
+    pub route: Option<u16>,
     /// The content of the notice; only the handler knows its type.
     pub content: Box<dyn Any + Send + Sync>,
 }
@@ -36,6 +39,35 @@ impl fmt::Debug for Notice {
         f.debug_struct("Notice")
             .field("route", &self.route)
             .finish_non_exhaustive()
+    }
+}
+
+/// An order about one session, from outside of its handler.
+#[derive(Debug)]
+pub struct Order {
+    /// The session's number ([`Context::session_id`](crate::handler::Context::session_id)).
+    pub session: u128,
+    /// What is to be done.
+    pub errand: Errand,
+}
+
+/// What is done for one session that no message of its own has caused.
+pub enum Errand {
+    /// Send it this.
+    Send(PreparedFrame),
+    /// Close it.
+    Close(CloseCode, String),
+    /// Call its handler with this.
+    Visit(Box<dyn Any + Send + Sync>),
+}
+
+impl fmt::Debug for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Errand::Send(frame) => f.debug_tuple("Send").field(&frame.len()).finish(),
+            Errand::Close(code, _) => f.debug_tuple("Close").field(code).finish(),
+            Errand::Visit(_) => f.write_str("Visit(..)"),
+        }
     }
 }
 

@@ -26,6 +26,7 @@
 
 mod fan_out;
 mod message;
+mod resample;
 mod subscribers;
 mod topics;
 
@@ -34,14 +35,18 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
-pub use message::{Notice, Question, ShardMessage};
+pub use message::{Errand, Notice, Order, Question, ShardMessage};
 pub use subscribers::{SubscriberTable, Subscriptions};
 
+use crate::access::TopicRates;
 use crate::mesh::ShardEnd;
 use crate::metrics::ShardMetrics;
-use crate::participant::Participant;
+use crate::participant::{Participant, ShardId};
+use crate::plane::SessionKey;
 pub use crate::publication::Topic;
+pub(crate) use crate::publication::TopicSerial;
 use crate::publication::{Content, Form, Publication, Run, WriteForm};
 use crate::ws::PreparedFrame;
 use topics::{Arriving, Topics};
@@ -59,6 +64,8 @@ pub struct Hub {
     /// A notice that was taken from a ring, and the messages that were taken after it:
     /// its handler is called before anything after it is published.
     inbox: VecDeque<ShardMessage>,
+    /// What is to be done for sessions of this shard before the turn ends.
+    orders: VecDeque<Arc<Order>>,
     max_pending: usize,
     metrics: Arc<ShardMetrics>,
 }
@@ -76,6 +83,7 @@ impl Hub {
             mesh,
             incoming: false,
             inbox: VecDeque::new(),
+            orders: VecDeque::new(),
             max_pending,
             metrics,
         }
@@ -118,6 +126,11 @@ impl Hub {
     /// Takes a session out of a topic. Returns `false` if it was not in it.
     pub fn unsubscribe(&mut self, own: &mut Subscriptions, topic: &Topic) -> bool {
         self.topics.table.unsubscribe(own, topic)
+    }
+
+    /// Whether a session is in this topic.
+    pub(crate) fn is_in(&self, own: &Subscriptions, topic: TopicSerial) -> bool {
+        self.topics.table.is_in(own, topic)
     }
 
     /// Takes a session out of all its topics.
@@ -175,7 +188,10 @@ impl Hub {
     pub fn tell(&mut self, route: u16, content: impl Any + Send + Sync) {
         if self.mesh.has_peers() {
             let content = Box::new(content);
-            let notice = Arc::new(Notice { route, content });
+            let notice = Arc::new(Notice {
+                route: Some(route),
+                content,
+            });
             let full = self.mesh.broadcast(&ShardMessage::Tell(notice));
             self.metrics.ring_full.add(full as u64);
         }
@@ -199,6 +215,29 @@ impl Hub {
         }
     }
 
+    /// Gives an order about a session, of this shard or another.
+    pub fn order(&mut self, order: Order) {
+        let order = Arc::new(order);
+        match shard_of(order.session) == Some(self.mesh.id()) {
+            true => self.orders.push_back(order),
+            false => {
+                let full = self.mesh.broadcast(&ShardMessage::Order(order));
+                self.metrics.ring_full.add(full as u64);
+            }
+        }
+    }
+
+    /// Orders about sessions of this shard that are to be followed.
+    pub(crate) fn orders(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// The next of them: the session's key, and what is to be done.
+    pub(crate) fn next_order(&mut self) -> Option<(SessionKey, Arc<Order>)> {
+        let order = self.orders.pop_front()?;
+        Some((SessionKey::from_bits(order.session as u64), order))
+    }
+
     /// Takes what other participants have published, as long as not too much is pending
     /// here. Publications that are not taken stay in the rings, and in time hold back
     /// their publishers.
@@ -210,19 +249,26 @@ impl Hub {
         if room == 0 {
             return;
         }
+        let id = self.mesh.id();
         let Hub {
             topics,
             mesh,
             inbox,
+            orders,
             metrics,
             ..
         } = self;
         metrics.ring_depth.set(mesh.depth() as u64);
         let taken = mesh.receive(room, |message| {
-            if !inbox.is_empty() || matches!(message, ShardMessage::Tell(_)) {
-                inbox.push_back(message);
-            } else {
-                take_in(topics, message);
+            match message {
+                // Done in the same turn, whatever is before it in the inbox.
+                ShardMessage::Order(order) => {
+                    orders.extend((shard_of(order.session) == Some(id)).then_some(order));
+                }
+                message if !inbox.is_empty() || matches!(message, ShardMessage::Tell(_)) => {
+                    inbox.push_back(message);
+                }
+                message => take_in(topics, message),
             }
         });
         metrics.ring_received.add(taken as u64);
@@ -232,6 +278,24 @@ impl Hub {
     /// Another participant has said that it put something on its ring to this shard.
     pub fn expect_incoming(&mut self) {
         self.incoming = true;
+    }
+
+    /// Limits topics to other rates from now on.
+    pub(crate) fn set_rates(&mut self, rates: TopicRates) {
+        self.topics.set_rates(rates);
+    }
+
+    /// Publishes what was held until now for topics with a limited rate.
+    #[inline]
+    pub(crate) fn pass_due(&mut self, now: Instant) {
+        if self.topics.next_tick().is_some_and(|tick| tick <= now) {
+            self.topics.pass_due(now);
+        }
+    }
+
+    /// When that has to be done next.
+    pub(crate) fn next_tick(&self) -> Option<Instant> {
+        self.topics.next_tick()
     }
 
     /// Makes up to `budget` deliveries, each by a call of `deliver` with the
@@ -257,7 +321,7 @@ impl Hub {
 
     /// Whether there is something to do without anything new coming in.
     pub fn has_work(&self) -> bool {
-        self.has_fan_out() || self.incoming || !self.inbox.is_empty()
+        self.has_fan_out() || self.incoming || !self.inbox.is_empty() || !self.orders.is_empty()
     }
 
     /// Whether publishers should wait before they publish more.
@@ -313,6 +377,12 @@ impl Hub {
     }
 }
 
+/// The shard that a session lives on, by the session's number.
+fn shard_of(session: u128) -> Option<ShardId> {
+    let shard = u16::try_from(session >> 64).ok()?;
+    Some(ShardId(shard))
+}
+
 /// Takes in a message of another participant that is not for a handler.
 #[inline]
 fn take_in(topics: &mut Topics, message: ShardMessage) {
@@ -320,6 +390,7 @@ fn take_in(topics: &mut Topics, message: ShardMessage) {
         ShardMessage::Publish(publication) => topics.take(Arriving::from(&*publication)),
         ShardMessage::Ask(question) => question.add(topics.table.subscribers(question.topic())),
         ShardMessage::Tell(_) => unreachable!("a notice waits for its handler"),
+        ShardMessage::Order(_) => unreachable!("an order has a queue of its own"),
     }
 }
 
@@ -384,10 +455,10 @@ mod tests {
         let notice = to.next_notice().unwrap();
         assert_eq!(
             (notice.route, notice.content.downcast_ref()),
-            (3, Some(&"a"))
+            (Some(3), Some(&"a"))
         );
         assert_eq!(to.topics.pending(), 1);
-        assert_eq!(to.next_notice().unwrap().route, 4);
+        assert_eq!(to.next_notice().unwrap().route, Some(4));
         assert_eq!(to.topics.pending(), 2);
         assert!(to.next_notice().is_none());
         assert!(to.inbox.is_empty());
@@ -412,7 +483,7 @@ mod tests {
         assert!(to.next_notice().is_none());
         to.run_slice(9, |_, _| {});
         assert!(to.has_work(), "the notice is not forgotten");
-        assert_eq!(to.next_notice().unwrap().route, 3);
+        assert_eq!(to.next_notice().unwrap().route, Some(3));
         assert!(!to.has_work());
     }
 

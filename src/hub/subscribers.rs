@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use slab::Slab;
 
 use super::Topic;
-use crate::publication::Form;
+use crate::publication::{Form, TopicSerial};
 
 /// Names the subscribers of one form of a topic of this shard while there are any.
 pub(super) type TopicId = u32;
@@ -61,11 +61,24 @@ struct Subscription {
     next: u32,
 }
 
+/// Whether a topic passes publications on as they come; kept in its first entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// As they come.
+    None,
+    /// Its rate is limited.
+    Rate,
+    /// To be looked for.
+    Unknown,
+}
+
 /// The subscribers to a topic in one form.
 #[derive(Debug)]
 pub(super) struct TopicEntry {
     name: Topic,
+    pub(super) serial: TopicSerial,
     pub(super) form: Form,
+    pub(super) limit: Limit,
     /// The next form of the same topic.
     next_form: TopicId,
     pub(super) subscribers: Vec<Subscriber>,
@@ -82,6 +95,7 @@ pub struct SubscriberTable {
     names: HashMap<Topic, TopicId>,
     topics: Slab<TopicEntry>,
     subscriptions: Slab<Subscription>,
+    next_serial: u64,
 }
 
 impl SubscriberTable {
@@ -192,6 +206,13 @@ impl SubscriberTable {
         name(a) == name(b)
     }
 
+    /// Has the limits of all topics looked for again.
+    pub(super) fn forget_limits(&mut self) {
+        self.topics
+            .iter_mut()
+            .for_each(|(_, entry)| entry.limit = Limit::Unknown);
+    }
+
     #[inline]
     pub(super) fn topic_ref(&self, id: TopicId) -> &TopicEntry {
         &self.topics[id as usize]
@@ -234,12 +255,15 @@ impl SubscriberTable {
         let entry = TopicEntry {
             // The forms of a topic share its name's memory.
             name: first_entry.map_or(topic, |entry| &entry.name).clone(),
+            serial: TopicSerial(self.next_serial),
             form,
+            limit: Limit::Unknown,
             next_form: first_entry.map_or(END, |entry| entry.next_form),
             subscribers: Vec::new(),
             visited: 0,
             queued: 0,
         };
+        self.next_serial += 1;
         let id = self.topics.insert(entry) as TopicId;
         match first {
             Some(first) => self.topics[first as usize].next_form = id,
@@ -252,6 +276,19 @@ impl SubscriberTable {
     fn own_subscription(&self, own: Subscriptions, topic: &Topic) -> Option<u32> {
         let mut forms = self.forms(topic);
         forms.find_map(|id| self.find_subscription(own, id))
+    }
+
+    /// Whether the session is in this topic.
+    pub(super) fn is_in(&self, own: &Subscriptions, topic: TopicSerial) -> bool {
+        let mut at = own.0;
+        while at != END {
+            let subscription = &self.subscriptions[at as usize];
+            if self.topics[subscription.topic as usize].serial == topic {
+                return true;
+            }
+            at = subscription.next;
+        }
+        false
     }
 
     /// The session's subscription to this topic, found along its list.

@@ -11,9 +11,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::fan_out::FanOutQueue;
-use super::subscribers::{SubscriberTable, TopicId};
+use super::resample::{Held, Resampler};
+use super::subscribers::{Limit, SubscriberTable, TopicId};
+use crate::access::TopicRates;
 use crate::metrics::ShardMetrics;
 use crate::participant::Participant;
 use crate::publication::{Content, Form, Publication, Run, Topic, WriteForm};
@@ -23,6 +26,9 @@ use crate::ws::PreparedFrame;
 /// that may be pending. Small ones are counted, large ones are weighed, or as
 /// many of the largest messages could be kept as of the smallest.
 const BYTES_PER_PENDING: usize = 64 * 1024;
+
+/// Later than any tick.
+const FAR_FUTURE: Duration = Duration::from_secs(3_600);
 
 /// A publication as it enters a shard.
 pub(super) struct Arriving<'a> {
@@ -50,6 +56,7 @@ impl<'a> From<&'a Publication> for Arriving<'a> {
 pub(super) struct Topics {
     pub(super) table: SubscriberTable,
     queue: FanOutQueue,
+    resampler: Resampler,
     forms: Forms,
     /// Publications that may wait for their fan-out before publishers wait.
     max_pending: usize,
@@ -74,6 +81,7 @@ impl Topics {
         Topics {
             table: SubscriberTable::default(),
             queue: FanOutQueue::default(),
+            resampler: Resampler::default(),
             forms: Forms {
                 write: |_, _, _, _| None,
                 text: String::new(),
@@ -98,29 +106,97 @@ impl Topics {
         let Some(first) = self.table.first_form(arriving.topic.as_str()) else {
             return;
         };
+        match self.table.topic_ref(first).limit {
+            Limit::None => self.push(first, arriving),
+            Limit::Rate | Limit::Unknown => self.take_limited(first, arriving),
+        }
+    }
+
+    /// The same for a topic that may have a limited rate.
+    #[cold]
+    fn take_limited(&mut self, first: TopicId, arriving: Arriving<'_>) {
+        let interval = self.resampler.interval_of(arriving.topic.as_str());
+        self.table.topic_mut(first).limit = match interval {
+            Some(_) => Limit::Rate,
+            None => Limit::None,
+        };
+        let passes = interval.is_none_or(|interval| {
+            self.resampler
+                .passes(arriving.topic, interval, Instant::now())
+        });
+        if passes {
+            return self.push(first, arriving);
+        }
+        let held = Held {
+            content: arriving.content.into_owned(),
+            except: arriving.except,
+        };
+        let is_newer = self.resampler.hold(arriving.topic, held);
+        self.metrics.resampled_publications.add(is_newer.into());
+        // Memory goes before the rate.
+        if self.resampler.bytes() > self.max_pending_bytes() {
+            self.pass_due(Instant::now() + FAR_FUTURE);
+        }
+    }
+
+    /// Passes on what was held until now for topics with a limited rate.
+    pub(super) fn pass_due(&mut self, now: Instant) {
+        while let Some((topic, held)) = self.resampler.take_due(now) {
+            for Held { content, except } in held {
+                if let Some(first) = self.table.first_form(topic.as_str()) {
+                    let arriving = Arriving {
+                        topic: &topic,
+                        content: Cow::Owned(content),
+                        origin: Participant::Outside,
+                        except,
+                    };
+                    self.push(first, arriving);
+                }
+            }
+        }
+    }
+
+    /// When that has to be done next.
+    #[inline]
+    pub(super) fn next_tick(&self) -> Option<Instant> {
+        self.resampler.next_tick()
+    }
+
+    /// Other limits count from now on.
+    pub(super) fn set_rates(&mut self, rates: TopicRates) {
+        self.resampler.set_rates(rates);
+        self.table.forget_limits();
+    }
+
+    /// Queues a publication for the subscribers of a topic.
+    #[inline]
+    fn push(&mut self, first: TopicId, arriving: Arriving<'_>) {
         let is_alone = self.table.next_form(first).is_none();
         if !is_alone || self.table.topic_ref(first).form != arriving.content.form() {
-            return self.take_in_forms(first, arriving);
+            return self.push_in_forms(first, arriving);
         }
         let Arriving {
             content, except, ..
         } = arriving;
+        let key = content.key();
         let message = match content {
             Cow::Owned(content) => content.into_frame(),
             Cow::Borrowed(content) => content.frame().clone(),
         };
-        self.queue.push(&mut self.table, first, message, except);
+        self.queue
+            .push(&mut self.table, first, message, key, except);
     }
 
     /// The same where not all subscribers get the frame as it came.
     #[cold]
-    fn take_in_forms(&mut self, first: TopicId, arriving: Arriving<'_>) {
+    fn push_in_forms(&mut self, first: TopicId, arriving: Arriving<'_>) {
         let Arriving {
             topic,
             content,
             except,
             ..
         } = arriving;
+        let key = content.key();
         let mut next = Some(first);
         while let Some(id) = next {
             next = self.table.next_form(id);
@@ -130,7 +206,7 @@ impl Topics {
                 false => (self.forms.write)(form, topic.as_str(), &content, &mut self.forms.text),
             };
             if let Some(message) = message {
-                self.queue.push(&mut self.table, id, message, except);
+                self.queue.push(&mut self.table, id, message, key, except);
             }
         }
     }
@@ -138,7 +214,7 @@ impl Topics {
     /// Takes in a frame for those of this shard's subscribers that get this form.
     pub(super) fn take_for_form(&mut self, topic: &Topic, form: Form, frame: PreparedFrame) {
         if let Some(id) = self.in_form(topic.as_str(), form) {
-            self.queue.push(&mut self.table, id, frame, None);
+            self.queue.push(&mut self.table, id, frame, 0, None);
         }
     }
 
@@ -174,11 +250,14 @@ impl Topics {
         self.queue.pending()
     }
 
-    /// How many more may be taken in. None, however few there are, when as many
+    fn max_pending_bytes(&self) -> usize {
+        self.max_pending.saturating_mul(BYTES_PER_PENDING)
+    }
+
+    /// How many more may be taken in, none while a long queue of fan-outs waits. None, however few there are, when as many
     /// bytes are pending as may be.
     pub(super) fn room(&self) -> usize {
-        let max_pending_bytes = self.max_pending.saturating_mul(BYTES_PER_PENDING);
-        if self.queue.pending_bytes() >= max_pending_bytes {
+        if self.queue.pending_bytes() >= self.max_pending_bytes() || self.queue.is_long() {
             return 0;
         }
         self.max_pending.saturating_sub(self.queue.pending())

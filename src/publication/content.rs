@@ -1,7 +1,8 @@
 //! What is published to a topic, whichever protocol it came by.
 
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::Form;
 use crate::json::is_json;
@@ -40,6 +41,8 @@ pub struct Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Details {
     event: Option<Box<str>>,
+    /// What the publication is the newest state of, as a number; 0 for none.
+    key: u64,
     /// Names and values, for protocols that have them.
     tags: Vec<(Box<str>, Box<str>)>,
     kind: Kind,
@@ -87,6 +90,7 @@ impl Content {
         debug_assert_eq!(&frame.as_bytes()[place.clone()], data.as_bytes());
         let details = Details {
             event: None,
+            key: 0,
             tags: Vec::new(),
             kind: match data {
                 Data::Json(_) => Kind::Json,
@@ -107,6 +111,18 @@ impl Content {
     #[must_use]
     pub fn with_event(mut self, event: &str) -> Content {
         self.details_mut().event = Some(event.into());
+        self
+    }
+
+    /// The same as the newest state of something: for a session that reads too slowly, and
+    /// on a route whose policy is `latest`, it takes the place of an earlier publication to
+    /// the same topic with the same key.
+    #[must_use]
+    pub fn with_key(mut self, key: &str) -> Content {
+        // Secret, because a client may choose the keys.
+        static HASHER: OnceLock<RandomState> = OnceLock::new();
+        let hash = HASHER.get_or_init(RandomState::new).hash_one(key);
+        self.details_mut().key = hash.max(1);
         self
     }
 
@@ -156,6 +172,12 @@ impl Content {
         details
             .and_then(|details| details.event.as_deref())
             .unwrap_or(Content::EVENT)
+    }
+
+    /// The key's number; 0 where there is none.
+    #[inline]
+    pub(crate) fn key(&self) -> u64 {
+        self.details.as_ref().map_or(0, |details| details.key)
     }
 
     /// Names and values that the publisher has added.

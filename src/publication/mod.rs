@@ -29,6 +29,7 @@ pub use form::Form;
 pub(crate) use form::WriteForm;
 pub use run::Run;
 pub use topic::Topic;
+pub(crate) use topic::TopicSerial;
 
 use crate::participant::Participant;
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::TopicSerial;
 use crate::ws::PreparedFrame;
 
 /// The frames of one or several messages, to be sent as they are to any number of
@@ -25,6 +26,9 @@ use crate::ws::PreparedFrame;
 pub struct Run {
     bytes: Bytes,
     messages: u32,
+    topic: TopicSerial,
+    /// The keys of the messages, 0 for one without; empty where no message has one.
+    keys: Box<[u64]>,
 }
 
 impl Run {
@@ -41,7 +45,25 @@ impl Run {
         Run {
             bytes: bytes.into(),
             messages: frames.len() as u32,
+            ..Run::default()
         }
+    }
+
+    /// The same, of this topic and with these keys: one for each message, 0 for one
+    /// without, or none where no message has one.
+    pub(crate) fn of_topic(self, topic: TopicSerial, keys: Vec<u64>) -> Run {
+        debug_assert!(keys.is_empty() || keys.len() == self.messages as usize);
+        let keys = keys.into();
+        Run {
+            topic,
+            keys,
+            ..self
+        }
+    }
+
+    /// The topic that the messages were published to.
+    pub(crate) fn topic(&self) -> TopicSerial {
+        self.topic
     }
 
     /// The bytes to send.
@@ -75,12 +97,21 @@ impl Run {
     }
 }
 
+impl Run {
+    /// The messages one by one, each with its key.
+    pub(crate) fn keyed_frames(&self) -> impl Iterator<Item = (PreparedFrame, u64)> {
+        let keys = self.keys.iter().copied().chain(std::iter::repeat(0));
+        self.frames().zip(keys)
+    }
+}
+
 /// A run of one, which shares the frame's bytes.
 impl From<PreparedFrame> for Run {
     fn from(frame: PreparedFrame) -> Run {
         Run {
             bytes: frame.into_bytes(),
             messages: 1,
+            ..Run::default()
         }
     }
 }

@@ -4,6 +4,11 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+/// Tells a topic of a shard from all that were there before it under the same name or
+/// in the same place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TopicSerial(pub(crate) u64);
+
 /// The address of a publication: a name shared by reference, also between shards.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Topic(Arc<str>);

@@ -9,7 +9,6 @@ use std::thread;
 use super::*;
 use crate::mesh::{ShardEnd, ShardWaker, connect};
 use crate::sys::EventFd;
-use crate::ws::PreparedFrame;
 
 type End = ShardEnd<ShardMessage>;
 

@@ -133,6 +133,9 @@ impl SessionMut<'_> {
         failure_log::ended(ended.reason, || session.outlet.watched().peer());
         let hub = &mut self.serving.publishing.hub;
         hub.leave_all(&mut session.subscriptions);
+        let forgotten = self.serving.publishing.latest.forget(self.at.key.index);
+        let metrics = &self.serving.metrics;
+        metrics.drop_deliveries(DropReason::Closed, forgotten);
         let slot = std::mem::replace(&mut session.slot, Session::NO_SLOT);
         let mut handler = self.handler();
         handler.ctx.mute();

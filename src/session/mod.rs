@@ -36,6 +36,8 @@
 //!   [`Reading::Due`]; it is never forgotten.
 
 mod close;
+mod errand;
+mod latest;
 mod publishing;
 mod rates;
 mod receive;

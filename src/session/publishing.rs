@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::latest::LatestOnly;
 use super::{Clock, Delivery, Session};
 use crate::config::{Config, SlowConsumerPolicy};
 use crate::fan_out_semaphore::FanOutPermit;
@@ -52,6 +53,8 @@ pub(crate) struct Publishing {
     pub(crate) permit: FanOutPermit,
     /// Sessions with held input, waiting until publications have room.
     pub(crate) waiting: VecDeque<SessionKey>,
+    /// What is kept for slow consumers on routes that send them the newest only.
+    pub(crate) latest: LatestOnly,
     /// Sessions that have to end because of a delivery, and why.
     pub(crate) failed: Vec<(SessionKey, EndReason)>,
     /// Deliveries of one slice.
@@ -73,6 +76,7 @@ impl Publishing {
             routes,
             permit,
             waiting: VecDeque::new(),
+            latest: LatestOnly::default(),
             failed: Vec::new(),
             slice: config.fan_out_slice,
             max_pending_bytes: config.max_pending_bytes,
@@ -97,6 +101,7 @@ impl Publishing {
         let Publishing {
             hub,
             routes,
+            latest,
             failed,
             slice,
             max_pending_bytes,
@@ -115,6 +120,17 @@ impl Publishing {
             if !session.is_open() {
                 return metrics.drop_deliveries(DropReason::Closed, frames);
             }
+            // What waits already, for a session that would rather have the newest.
+            if session.outlet().is_pending()
+                && routes[session.route()].slow_consumer == SlowConsumerPolicy::Latest
+            {
+                let conflated = latest.keep(index, run);
+                metrics.drop_deliveries(DropReason::Conflated, conflated);
+                if latest.bytes(index) > *max_pending_bytes {
+                    failed.push((subscriber.key, EndReason::SlowConsumer));
+                }
+                return;
+            }
             let reason = match session.deliver(run, *max_pending_bytes, now_ms) {
                 Delivery::Taken(bytes) => {
                     deliveries += frames;
@@ -125,7 +141,9 @@ impl Publishing {
                     SlowConsumerPolicy::Drop => {
                         return metrics.drop_deliveries(DropReason::SlowConsumer, frames);
                     }
-                    SlowConsumerPolicy::Close => EndReason::SlowConsumer,
+                    SlowConsumerPolicy::Close | SlowConsumerPolicy::Latest => {
+                        EndReason::SlowConsumer
+                    }
                 },
                 Delivery::Lost => EndReason::Vanished,
             };
@@ -162,16 +180,13 @@ impl Publishing {
             .collect()
     }
 
-    /// Tells a route's handler that its time has come. Returns the sessions that it
-    /// wants to look at.
-    pub(crate) fn tick(&mut self, route: u16) -> Vec<SessionKey> {
+    /// Tells a route's handler that its time has come.
+    pub(crate) fn tick(&mut self, route: u16) {
         // Its publications would only add to the congestion.
-        if self.hub.is_congested() {
-            return Vec::new();
+        if !self.hub.is_congested() {
+            self.call(route, |route, ctx| route.tick(ctx));
+            self.hub.flush_mesh();
         }
-        let woken = self.call(route, |route, ctx| route.tick(ctx));
-        self.hub.flush_mesh();
-        woken
     }
 
     /// Takes in what other shards have published, and hands what their handlers
@@ -182,21 +197,21 @@ impl Publishing {
         }
         self.hub.receive();
         while let Some(notice) = self.hub.next_notice() {
-            self.call(notice.route, |route, ctx| {
-                route.notice(&*notice.content, ctx)
-            });
+            let routes = match notice.route {
+                Some(route) => route..route + 1,
+                None => 0..self.routes.len() as u16,
+            };
+            for route in routes {
+                self.call(route, |route, ctx| route.notice(&*notice.content, ctx));
+            }
         }
     }
 
-    /// Calls a handler for no session. Returns the sessions that it wants to look at.
-    fn call(
-        &mut self,
-        index: u16,
-        call: impl FnOnce(&mut dyn Route, &mut Context<'_>),
-    ) -> Vec<SessionKey> {
+    /// Calls a handler for no session.
+    fn call(&mut self, index: u16, call: impl FnOnce(&mut dyn Route, &mut Context<'_>)) {
         let Publishing { hub, routes, .. } = self;
         let Some(route) = routes.get_mut(usize::from(index)) else {
-            return Vec::new();
+            return;
         };
         let mut subscriptions = Subscriptions::default();
         let mut ctx = Context::new(NO_SESSION, index, hub, &mut subscriptions, None);
@@ -204,6 +219,5 @@ impl Publishing {
         if guarded(|| call(&mut *route.route, &mut ctx)).is_err() {
             tracing::error!("a handler has panicked outside of any session");
         }
-        ctx.woken
     }
 }

@@ -1,9 +1,10 @@
 //! Reading, answering and writing one session: the hot path.
 
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use super::receive::{Allowance, Flow};
-use super::{HeldInput, LIVES, Over, Reading, SessionMut, Stage, Wait};
+use super::{HeldInput, LIVES, Over, Publishing, Reading, SessionMut, Stage, Wait};
 use crate::link::Read;
 use crate::metrics::EndReason;
 use crate::table::READS_PER_TURN;
@@ -158,13 +159,38 @@ impl SessionMut<'_> {
             session.emptied(now_ms);
         }
         self.serving.metrics.bytes_out.add(flushed.sent as u64);
+        if flushed.emptied && !self.serving.publishing.latest.is_empty() {
+            self.send_latest()?;
+        }
+        let session = &mut *self.at.entry;
         let may_go_on = session.wait() == Wait::No
             && session.outlet.pending_bytes() <= self.serving.high_water_mark_bytes;
         if may_go_on { self.resume() } else { LIVES }
     }
 
+    /// Sends what was kept while its queue was not empty, as far as the socket takes it.
+    #[cold]
+    fn send_latest(&mut self) -> Over {
+        let now_ms = self.serving.clock.now_ms();
+        let Publishing { latest, hub, .. } = &mut self.serving.publishing;
+        let session = &mut *self.at.entry;
+        while !session.outlet.is_pending() {
+            let is_in = |topic| hub.is_in(&session.subscriptions, topic);
+            let Some(run) = latest.take(self.at.key.index, is_in) else {
+                break;
+            };
+            let run = Rc::new(run);
+            let Ok(sent) = session.outlet.push_shared(&run, now_ms) else {
+                return self.vanish();
+            };
+            self.serving.metrics.deliveries.add(run.messages().into());
+            self.serving.metrics.bytes_out.add(sent as u64);
+        }
+        LIVES
+    }
+
     /// Remembers a session that must not publish until there is room.
-    fn wait_for_room(&mut self) {
+    pub(super) fn wait_for_room(&mut self) {
         let publishing = &mut self.serving.publishing;
         let session = &mut *self.at.entry;
         if session.is_open() && session.wait() == Wait::No && publishing.hub.is_congested() {

@@ -145,16 +145,11 @@ impl<'a> SessionMut<'a> {
         super::LIVES
     }
 
-    /// Has its handler look at an open session.
-    pub(crate) fn wake(&mut self) -> Over {
-        match self.at.entry.is_open() {
-            true => self.call(|route, slot, ctx| route.woken(slot, ctx)),
-            false => super::LIVES,
-        }
-    }
-
     /// Calls the session's handler outside of its input.
-    fn call(&mut self, call: impl FnOnce(&mut dyn Route, u32, &mut Context<'_>)) -> Over {
+    pub(super) fn call(
+        &mut self,
+        call: impl FnOnce(&mut dyn Route, u32, &mut Context<'_>),
+    ) -> Over {
         let HandlerCall {
             route,
             slot,
@@ -166,6 +161,7 @@ impl<'a> SessionMut<'a> {
         if broken {
             return self.vanish();
         }
+        self.wait_for_room();
         match (called, close) {
             (Err(_), _) => self.leave_open(Flow::Panicked),
             (Ok(()), Some((code, reason))) => self.leave_open(Flow::Close(code, reason)),

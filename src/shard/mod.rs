@@ -66,12 +66,14 @@ pub(crate) struct Shard {
 impl Shard {
     pub(crate) fn new(
         table: Table<Session>,
-        serving: Serving,
+        mut serving: Serving,
         entrance: Entrance,
         deadlines: Deadlines,
         lifecycle: Arc<Lifecycle>,
         live: View<LiveSettings>,
     ) -> Self {
+        let hub = &mut serving.publishing.hub;
+        hub.set_rates(live.topic_rates.clone());
         Shard {
             table,
             serving,
@@ -96,6 +98,8 @@ impl Shard {
         self.resume_paused();
         let more_ready = self.serve_ready()?;
         self.serving.publishing.receive();
+        self.follow_orders();
+        self.serving.publishing.hub.pass_due(now);
         self.fan_out(now);
         self.serving.publishing.hub.flush_mesh();
         self.resume_waiting();
@@ -131,6 +135,16 @@ impl Shard {
                 EndReason::SlowConsumer => session.close_slow_consumer(),
                 _ => session.vanish(),
             });
+        }
+    }
+
+    /// Does what was ordered for sessions, of which some may be gone. What that orders in
+    /// turn is for the next turn.
+    fn follow_orders(&mut self) {
+        for _ in 0..self.serving.publishing.hub.orders() {
+            if let Some((key, order)) = self.serving.publishing.hub.next_order() {
+                self.attend(key, |session| session.run_errand(&order.errand));
+            }
         }
     }
 
@@ -179,6 +193,8 @@ impl Shard {
             return;
         }
         self.entrance.take_up(&self.live);
+        let hub = &mut self.serving.publishing.hub;
+        hub.set_rates(self.live.topic_rates.clone());
         self.new_ticks = self.serving.publishing.new_tick_intervals();
         let limits = self.live.rates;
         let before = self.serving.rates.as_ref().map(Rates::limits);
@@ -194,6 +210,14 @@ impl Shard {
         for key in before.into_paused() {
             self.resume_for_rate(key);
         }
+    }
+
+    /// Time until something is to be done although nothing comes in: a paused session may
+    /// go on, or a topic passes on what it has held.
+    pub(crate) fn until_due(&self) -> Option<Duration> {
+        let tick = self.serving.publishing.hub.next_tick();
+        let until_tick = tick.map(|tick| tick.saturating_duration_since(Instant::now()));
+        self.until_resume().into_iter().chain(until_tick).min()
     }
 
     /// Time until the first of the paused sessions may go on.
@@ -218,18 +242,6 @@ impl Shard {
             }
         }
         self.drain_some();
-    }
-
-    /// Tells the handler of a route that its time has come, and has it look at the
-    /// sessions that it asks for.
-    pub(crate) fn tick_route(&mut self, route: u16) {
-        for key in self.serving.publishing.tick(route) {
-            self.attend(key, |session| match session.session().route() {
-                of if of == usize::from(route) => session.wake(),
-                _ => Over::Continue(()),
-            });
-        }
-        self.serving.publishing.hub.flush_mesh();
     }
 
     /// Begins to drain if the server does.

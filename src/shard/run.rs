@@ -62,9 +62,8 @@ impl Turn for Shard {
         Shard::is_finished(self)
     }
 
-    /// A session that is paused for its rate may go on although nothing comes in.
     fn until_due(&self) -> Option<Duration> {
-        self.until_resume()
+        Shard::until_due(self)
     }
 
     fn plane(&mut self) -> &mut dyn Plane {
@@ -90,6 +89,6 @@ async fn tick_route(shard: Weak<RefCell<Shard>>, route: u16, interval: Duration)
     loop {
         sleep(interval).await;
         let Some(shard) = shard.upgrade() else { return };
-        shard.borrow_mut().tick_route(route);
+        shard.borrow_mut().serving.publishing.tick(route);
     }
 }

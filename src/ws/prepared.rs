@@ -55,6 +55,11 @@ impl PreparedFrame {
         ))
     }
 
+    /// The same in memory of its own, where it may be a part of a larger one.
+    pub(crate) fn to_owned_memory(&self) -> PreparedFrame {
+        PreparedFrame(Bytes::copy_from_slice(&self.0))
+    }
+
     /// The bytes to send.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {

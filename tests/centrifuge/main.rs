@@ -9,4 +9,5 @@ mod malformed;
 mod ping;
 mod presence;
 mod protobuf;
+mod python;
 mod tokens;

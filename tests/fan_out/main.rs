@@ -5,6 +5,8 @@ mod support;
 
 mod audiences;
 mod back_pressure;
+mod latest;
+mod max_rate;
 mod notices;
 mod order;
 mod pipelining;

@@ -8,5 +8,7 @@ mod embedding;
 mod example_publishers;
 mod example_rooms;
 mod handler_panics;
+mod latest_of_each_key;
 mod publisher;
 mod publisher_full;
+mod session_orders;

@@ -132,7 +132,7 @@ fn a_mistake_in_the_file_names_line_and_key_and_the_rules_are_printed() {
         ),
         (
             "shards = 1\n[[phoenix.topics]]\npattern = 'a'\njoin = 'token'",
-            "FILE:4: phoenix.topics.join: 'a' asks for a token, but there is no table [handlers.phoenix.token]",
+            "FILE:4: phoenix.topics.join: 'a' asks for a token, but there is no table [token]",
         ),
         (
             "[phoenix]\nmax_topics_per_socket = 0",

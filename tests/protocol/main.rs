@@ -14,6 +14,7 @@ mod route_beside_page;
 mod session_limits;
 mod session_rates;
 mod sources;
+mod topics;
 mod trusted_proxy;
 mod vanishing_clients;
 mod words_after_close;

@@ -209,13 +209,13 @@ fn what_cannot_be_is_refused_at_the_start() {
     for (route, words) in [
         (
             "/news=broadcast:publish=token",
-            "--route: '/news' asks for a token to publish, but there is no table \
-             [handlers.broadcast.token]",
+            "--route: '/news' asks for a token to publish, but there is no table [token] \
+             or [handlers.broadcast.token]",
         ),
         (
             "/s=phoenix:publish=token",
-            "--route: '/s' asks for a token to publish, but there is no table \
-             [handlers.phoenix.token]",
+            "--route: '/s' asks for a token to publish, but there is no table [token] \
+             or [handlers.phoenix.token]",
         ),
         (
             "/e=echo:publish=nobody",

@@ -50,6 +50,7 @@ use subscriptions::Subscriptions;
 use super::built_in::{BuiltIn, Settings};
 use super::gated::check_token;
 use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
+use crate::access::AccessSettings;
 use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError};
 use crate::latest::{Latest, View};
 use crate::publication::{Content, Form, Topic};
@@ -58,6 +59,9 @@ use crate::ws::{Message, PreparedFrame};
 
 /// Time between two looks at pings and deadlines.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Has a session looked at whose deadline has passed.
+struct DeadlinePassed;
 
 /// The Centrifuge protocol on one route: what the handlers of its shards share.
 ///
@@ -90,27 +94,33 @@ impl Centrifuge {
     /// # Errors
     /// When a setting cannot stand, or the key for tokens cannot be read.
     pub fn new(config: &CentrifugeConfig) -> Result<Self, ConfigError> {
+        let alone = AccessSettings::default();
         let made = config
-            .check()
-            .and_then(|()| Centrifuge::make(config, PublishPolicy::default()));
+            .check(&alone)
+            .and_then(|()| Centrifuge::make(config, &alone, PublishPolicy::default()));
         made.map_err(|TableError { path, problem }| {
             ConfigError::new(format!("centrifuge.{path}"), problem)
         })
     }
 
-    fn make(config: &CentrifugeConfig, publish: PublishPolicy) -> Result<Self, TableError> {
+    fn make(
+        config: &CentrifugeConfig,
+        shared: &AccessSettings,
+        publish: PublishPolicy,
+    ) -> Result<Self, TableError> {
         Ok(Centrifuge(Arc::new(Shared {
-            rights: Latest::new(Rights::new(config)?),
+            rights: Latest::new(Rights::new(config, shared)?),
             publish,
         })))
     }
 
     /// Reads what is to count from now on, with the key for tokens as its file is now.
     fn read_anew(config: &Config) -> Result<Rights, ConfigError> {
+        let shared = AccessSettings::of(config)?;
         let table = config.handlers.get(Self::NAME).cloned().unwrap_or_default();
         let read = table.read::<CentrifugeConfig>().and_then(|settings| {
-            settings.check()?;
-            Rights::new(&settings)
+            settings.check(&shared)?;
+            Rights::new(&settings, &shared)
         });
         read.map_err(|TableError { path, problem }| {
             ConfigError::new(format!("handlers.{}.{path}", Self::NAME), problem)
@@ -136,15 +146,21 @@ impl BuiltIn for Centrifuge {
     const SUMMARY: &'static str = "The Centrifuge protocol.";
     type Settings = CentrifugeConfig;
 
-    fn check_route(route: &RouteSetting, settings: &CentrifugeConfig) -> Result<(), String> {
-        check_token(settings.token.as_ref(), route)
+    fn check_route(
+        route: &RouteSetting,
+        settings: &CentrifugeConfig,
+        access: &AccessSettings,
+    ) -> Result<(), String> {
+        check_token(settings.access(access).token.as_ref(), route)
     }
 
     fn factory(
         route: &RouteSetting,
         settings: &CentrifugeConfig,
+        access: &AccessSettings,
     ) -> Result<RouteFactory, TableError> {
-        let centrifuge = Centrifuge::make(settings, route.publish.unwrap_or_default())?;
+        let publish = route.publish.unwrap_or_default();
+        let centrifuge = Centrifuge::make(settings, access, publish)?;
         let renewed = centrifuge.clone();
         let mut factory = RouteFactory::new(move || centrifuge.handler());
         factory.renew = Some(Arc::new(move |config| {
@@ -251,8 +267,15 @@ impl Handler for CentrifugeHandler {
         is_promised
     }
 
-    fn woken(&mut self, session: &mut CentrifugeSession, ctx: &mut Context<'_>) {
-        if let Err(disconnect) = self.expire(session, ctx) {
+    fn visit(
+        &mut self,
+        session: &mut CentrifugeSession,
+        content: &(dyn Any + Send + Sync),
+        ctx: &mut Context<'_>,
+    ) {
+        if content.is::<DeadlinePassed>()
+            && let Err(disconnect) = self.expire(session, ctx)
+        {
             ctx.close(disconnect.close_code(), disconnect.reason());
         }
     }
@@ -288,7 +311,13 @@ impl Handler for CentrifugeHandler {
         self.say_what_is_unsaid(ctx);
         let shard = u128::from(ctx.shard().0) << 64;
         for session in self.deadlines.passed(ctx.timestamp_ms() / 1_000) {
-            ctx.wake(shard | u128::from(session));
+            // Those that find no room are there at the next tick.
+            if ctx
+                .visit(shard | u128::from(session), DeadlinePassed)
+                .is_full()
+            {
+                break;
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::CentrifugeConfig;
 use super::code::Fault;
-use crate::access::{Claims, TokenFault, TopicRule, Verifier};
+use crate::access::{Access, AccessSettings, Claims, TokenFault, TopicRule};
 use crate::config::{JoinPolicy, PublishPolicy, TableError};
 use crate::publication::Topic;
 
@@ -29,9 +29,7 @@ pub(super) struct Rights {
     pub(super) ping_interval: u32,
     /// Seconds after a token has run out in which the client may still send a new one.
     pub(super) expiry_grace: u32,
-    /// At least one; the first that matches counts.
-    rules: Vec<TopicRule>,
-    verifier: Option<Verifier>,
+    access: Access,
 }
 
 /// The holder of a connection's token.
@@ -104,8 +102,10 @@ struct SubscriptionClaims {
 
 impl Rights {
     /// Reads the key for tokens, if one is named.
-    pub(super) fn new(config: &CentrifugeConfig) -> Result<Self, TableError> {
-        let verifier = config.token.as_ref().map(Verifier::new).transpose();
+    pub(super) fn new(
+        config: &CentrifugeConfig,
+        shared: &AccessSettings,
+    ) -> Result<Self, TableError> {
         Ok(Rights {
             anonymous: config.anonymous,
             max_channels: config.max_channels_per_session,
@@ -113,22 +113,18 @@ impl Rights {
             max_commands_per_message: config.max_commands_per_message,
             ping_interval: config.ping_interval_seconds as u32,
             expiry_grace: config.expiry_grace_seconds as u32,
-            rules: match &config.topics[..] {
-                [] => vec![TopicRule::for_all()],
-                rules => rules.to_vec(),
-            },
-            verifier: verifier.map_err(|problem| TableError::new("token", problem))?,
+            access: Access::new(&config.access(shared))?,
         })
     }
 
     /// Whether a rule asks for presence.
     pub(super) fn have_presence(&self) -> bool {
-        self.rules.iter().any(|rule| rule.presence)
+        self.access.has_presences()
     }
 
     /// Whether there are tokens, which run out.
     pub(super) fn have_tokens(&self) -> bool {
-        self.verifier.is_some()
+        self.access.verifier.is_some()
     }
 
     /// The rule of a topic that clients may name.
@@ -139,9 +135,7 @@ impl Rights {
         if Topic::is_reserved(topic) {
             return Err(Fault::PermissionDenied);
         }
-        let mut rules = self.rules.iter();
-        let rule = rules.find(|rule| rule.pattern.matches(topic));
-        rule.ok_or(Fault::UnknownChannel)
+        self.access.rule_of(topic).ok_or(Fault::UnknownChannel)
     }
 
     /// Reads a connection's token.
@@ -227,7 +221,7 @@ impl Rights {
     }
 
     fn verify<C: DeserializeOwned>(&self, token: &str) -> Result<(Claims, C), TokenFault> {
-        let verifier = self.verifier.as_ref().ok_or(TokenFault::Invalid)?;
+        let verifier = self.access.verifier.as_ref().ok_or(TokenFault::Invalid)?;
         let claims = verifier.check(token)?;
         let payload = token.split('.').nth(1).unwrap_or_default();
         let payload = URL_SAFE_NO_PAD.decode(payload);

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::access::{TokenSetting, TopicRule, Verifier};
-use crate::config::{JoinPolicy, PublishPolicy, TableError, UnreadTable, UnreadValue};
+use crate::access::{AccessSettings, TokenSetting, TopicRule};
+use crate::config::{TableError, UnreadTable};
 use crate::handler::built_in::Settings;
 
 /// The rights of the clients of the Centrifuge protocol.
@@ -23,10 +23,10 @@ pub struct CentrifugeConfig {
     pub ping_interval_seconds: usize,
     /// Seconds after a token has run out in which the client may still send a new one.
     pub expiry_grace_seconds: usize,
-    /// The tokens that may be asked for.
+    /// The tokens that may be asked for, if not those for all protocols.
     pub token: Option<TokenSetting>,
-    /// The rules of the topics, of which the first that matches counts. When empty,
-    /// [`TopicRule::for_all`] is the rule of every topic.
+    /// The rules of the topics, of which the first that matches counts. When empty, those
+    /// for all protocols count ([`AccessSettings`]).
     pub topics: Vec<TopicRule>,
 }
 
@@ -46,6 +46,18 @@ impl Default for CentrifugeConfig {
 }
 
 impl CentrifugeConfig {
+    /// The rights of clients: its own, or those that count for all protocols.
+    pub(super) fn access(&self, shared: &AccessSettings) -> AccessSettings {
+        self.own_access().over(shared)
+    }
+
+    fn own_access(&self) -> AccessSettings {
+        AccessSettings {
+            token: self.token.clone(),
+            topics: self.topics.clone(),
+        }
+    }
+
     /// The numbers, with the most that each can be.
     fn numbers(&self) -> [(&'static str, usize, std::ops::RangeInclusive<usize>); 5] {
         [
@@ -72,7 +84,7 @@ impl CentrifugeConfig {
 
 impl Settings for CentrifugeConfig {
     /// Checks the relations between these settings, and that the key is one.
-    fn check(&self) -> Result<(), TableError> {
+    fn check(&self, access: &AccessSettings) -> Result<(), TableError> {
         for (key, value, range) in self.numbers() {
             if !range.contains(&value) {
                 let (from, to) = range.into_inner();
@@ -80,30 +92,23 @@ impl Settings for CentrifugeConfig {
                 return Err(TableError::new(key, problem));
             }
         }
-        if let Some(token) = &self.token {
-            let verifier = Verifier::new(token);
-            verifier.map_err(|problem| TableError::new("token", problem))?;
-            return Ok(());
-        }
-        const MISSING: &str =
-            "but there is no table [handlers.centrifuge.token] to say which are good";
-        if !self.anonymous {
+        if let Some(place) = self.topics.iter().position(|rule| rule.max_rate.is_some()) {
             return Err(TableError::new(
-                "anonymous",
-                format!("false asks every client for a token, {MISSING}"),
+                &format!("topics[{place}].max_rate"),
+                "a topic's rate counts for all protocols; write the rule in [[topics]]",
             ));
         }
-        for (place, rule) in self.topics.iter().enumerate() {
-            let asks_for_token = [
-                ("join", rule.join == JoinPolicy::Token),
-                ("publish", rule.publish == PublishPolicy::Token),
-            ];
-            if let Some((key, _)) = asks_for_token.into_iter().find(|(_, asks)| *asks) {
-                return Err(TableError::new(
-                    &format!("topics[{place}].{key}"),
-                    format!("'{}' asks for a token, {MISSING}", rule.pattern),
-                ));
-            }
+        let own = AccessSettings {
+            token: self.token.clone().or_else(|| access.token.clone()),
+            ..self.own_access()
+        };
+        own.check()?;
+        if !self.anonymous && own.token.is_none() {
+            return Err(TableError::new(
+                "anonymous",
+                "false asks every client for a token, but there is no table [token] to say \
+                 which are good",
+            ));
         }
         Ok(())
     }
@@ -114,13 +119,7 @@ impl Settings for CentrifugeConfig {
         for (key, value, _) in self.numbers() {
             table.set(key, value);
         }
-        if let Some(token) = &self.token {
-            table.set("token", token.to_table());
-        }
-        if !self.topics.is_empty() {
-            let rules = self.topics.iter().map(|rule| rule.to_table().into());
-            table.set("topics", UnreadValue::List(rules.collect()));
-        }
+        self.own_access().put_into(&mut table);
         table
     }
 }

@@ -3,6 +3,7 @@
 use slab::Slab;
 
 use super::reference::Reference;
+use crate::access::May;
 use crate::hub::Topic;
 
 /// One topic that a session has joined.
@@ -59,13 +60,6 @@ impl Kind {
             Kind::Odd => json.map_or(Reference::None, Reference::Json),
         }
     }
-}
-
-/// The rights of the session in the topic.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct May {
-    pub(super) publish: bool,
-    pub(super) hear_itself: bool,
 }
 
 /// All topics that a session has joined, sorted by their names, so that one is

@@ -46,7 +46,7 @@ pub use version::Version;
 use super::built_in::{BuiltIn, Settings};
 use super::gated::check_token;
 use super::{Acceptance, Context, Ended, Handler, RouteFactory, RoutePolicy};
-use crate::access::{TopicRule, Verifier};
+use crate::access::{Access, AccessSettings};
 use crate::config::{Config, ConfigError, PublishPolicy, RouteSetting, TableError};
 use crate::latest::{Latest, View};
 use crate::presence::{Change, Presences};
@@ -79,31 +79,24 @@ pub struct Phoenix(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    access: Arc<Latest<Access>>,
+    rights: Arc<Latest<Rights>>,
     /// Which clients may push on this route at most.
     publish: PublishPolicy,
 }
 
 /// The rights of sessions, from their next join on.
 #[derive(Debug)]
-struct Access {
+struct Rights {
     max_topics_per_socket: usize,
-    /// At least one; the first that matches counts.
-    rules: Vec<TopicRule>,
-    verifier: Option<Verifier>,
+    access: Access,
 }
 
-impl Access {
+impl Rights {
     /// Reads the key for tokens, if one is named.
-    fn new(config: &PhoenixConfig) -> Result<Self, TableError> {
-        let verifier = config.token.as_ref().map(Verifier::new).transpose();
-        Ok(Access {
+    fn new(config: &PhoenixConfig, shared: &AccessSettings) -> Result<Self, TableError> {
+        Ok(Rights {
             max_topics_per_socket: config.max_topics_per_socket,
-            rules: match &config.topics[..] {
-                [] => vec![TopicRule::for_all()],
-                rules => rules.to_vec(),
-            },
-            verifier: verifier.map_err(|problem| TableError::new("token", problem))?,
+            access: Access::new(&config.access(shared))?,
         })
     }
 }
@@ -116,15 +109,22 @@ impl Phoenix {
     /// # Errors
     /// When a setting cannot stand, or the key for tokens cannot be read.
     pub fn new(config: &PhoenixConfig) -> Result<Self, ConfigError> {
-        let made = config.check().and_then(|()| Phoenix::make(config, None));
+        let alone = AccessSettings::default();
+        let made = config
+            .check(&alone)
+            .and_then(|()| Phoenix::make(config, &alone, None));
         made.map_err(|TableError { path, problem }| {
             ConfigError::new(format!("phoenix.{path}"), problem)
         })
     }
 
-    fn make(config: &PhoenixConfig, publish: Option<PublishPolicy>) -> Result<Self, TableError> {
+    fn make(
+        config: &PhoenixConfig,
+        shared: &AccessSettings,
+        publish: Option<PublishPolicy>,
+    ) -> Result<Self, TableError> {
         Ok(Phoenix(Arc::new(Shared {
-            access: Latest::new(Access::new(config)?),
+            rights: Latest::new(Rights::new(config, shared)?),
             publish: publish.unwrap_or_default(),
         })))
     }
@@ -134,11 +134,12 @@ impl Phoenix {
     ///
     /// # Errors
     /// When the key for tokens cannot be read.
-    fn read_anew(config: &Config) -> Result<Access, ConfigError> {
+    fn read_anew(config: &Config) -> Result<Rights, ConfigError> {
+        let shared = AccessSettings::of(config)?;
         let table = config.handlers.get(Self::NAME).cloned().unwrap_or_default();
         let read = table.read::<PhoenixConfig>().and_then(|settings| {
-            settings.check()?;
-            Access::new(&settings)
+            settings.check(&shared)?;
+            Rights::new(&settings, &shared)
         });
         read.map_err(|TableError { path, problem }| {
             ConfigError::new(format!("handlers.{}.{path}", Self::NAME), problem)
@@ -147,15 +148,15 @@ impl Phoenix {
 
     /// Takes up what was read anew, for every join from now on. Topics that are joined
     /// stay joined, with what their sessions may do there.
-    fn take_up(&self, access: Access) {
-        self.0.access.replace(access);
+    fn take_up(&self, rights: Rights) {
+        self.0.rights.replace(rights);
     }
 
     /// The handler of one shard.
     pub fn handler(&self) -> PhoenixHandler {
         PhoenixHandler {
             shared: Arc::clone(&self.0),
-            access: self.0.access.view(),
+            rights: self.0.rights.view(),
             presences: Presences::default(),
             unsaid: VecDeque::new(),
             next_presence: RandomState::new().hash_one(()),
@@ -169,18 +170,26 @@ impl BuiltIn for Phoenix {
     const SUMMARY: &'static str = "Phoenix Channels.";
     type Settings = PhoenixConfig;
 
-    fn check_route(route: &RouteSetting, settings: &PhoenixConfig) -> Result<(), String> {
-        check_token(settings.token.as_ref(), route)
+    fn check_route(
+        route: &RouteSetting,
+        settings: &PhoenixConfig,
+        access: &AccessSettings,
+    ) -> Result<(), String> {
+        check_token(settings.access(access).token.as_ref(), route)
     }
 
-    fn factory(route: &RouteSetting, settings: &PhoenixConfig) -> Result<RouteFactory, TableError> {
-        let phoenix = Phoenix::make(settings, route.publish)?;
+    fn factory(
+        route: &RouteSetting,
+        settings: &PhoenixConfig,
+        access: &AccessSettings,
+    ) -> Result<RouteFactory, TableError> {
+        let phoenix = Phoenix::make(settings, access, route.publish)?;
         let renewed = phoenix.clone();
         let mut factory = RouteFactory::new(move || phoenix.handler());
         factory.renew = Some(Arc::new(move |config| {
-            let access = Phoenix::read_anew(config)?;
+            let rights = Phoenix::read_anew(config)?;
             let phoenix = renewed.clone();
-            Ok(Box::new(move || phoenix.take_up(access)))
+            Ok(Box::new(move || phoenix.take_up(rights)))
         }));
         Ok(factory)
     }
@@ -190,7 +199,7 @@ impl BuiltIn for Phoenix {
 #[derive(Debug)]
 pub struct PhoenixHandler {
     shared: Arc<Shared>,
-    access: View<Access>,
+    rights: View<Rights>,
     /// The members of each topic, on all shards.
     presences: Presences,
     /// Encoded differences that found no room yet: of one topic at most.
@@ -240,8 +249,8 @@ impl Handler for PhoenixHandler {
 
     fn open(&mut self, request: &Request, _ctx: &mut Context<'_>) -> PhoenixSession {
         let version = Version::asked_for(request).unwrap_or(Version::V1);
-        self.access.refresh();
-        let verifier = self.access.verifier.as_ref();
+        self.rights.refresh();
+        let verifier = self.rights.access.verifier.as_ref();
         PhoenixSession {
             version,
             channels: Channels::default(),
@@ -275,8 +284,7 @@ impl Handler for PhoenixHandler {
             // Clients send heartbeats.
             .server_pings(false);
         // Asked again after a reload, and not by a session.
-        let access = self.shared.access.get();
-        match access.rules.iter().any(|rule| rule.presence) {
+        match self.shared.rights.get().access.has_presences() {
             true => policy.tick_interval(PRESENCE_INTERVAL),
             false => policy,
         }

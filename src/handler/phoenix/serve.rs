@@ -1,20 +1,17 @@
 //! The effects of a message.
 
 use super::answer::Denied;
-use super::channels::{Channel, May};
+use super::channels::Channel;
 use super::incoming::{Incoming, Payload};
 use super::join_payload::JoinPayload;
 use super::outgoing;
 use super::reference::Reference;
 use super::version::Version;
 use super::{PhoenixHandler, PhoenixSession};
-use crate::access::Claims;
-use crate::config::{JoinPolicy, PublishPolicy};
+use crate::access::{Access, Claims, May};
 use crate::handler::Context;
-use crate::publication::{Content, Data, Topic};
+use crate::publication::{Content, Data};
 
-/// Longest name of a topic that may be joined, in bytes.
-const MAX_TOPIC_BYTES: usize = 1_024;
 /// The topic of messages about the connection itself. It cannot be joined.
 const SYSTEM_TOPIC: &str = "phoenix";
 
@@ -84,7 +81,7 @@ impl PhoenixHandler {
         message: &Incoming<'_>,
         ctx: &mut Context<'_>,
     ) {
-        self.access.refresh();
+        self.rights.refresh();
         let before = session.channels.remove(&message.topic);
         let granted = self.may_join(session, message, ctx);
         if let Ok(Grant { may, .. }) = granted {
@@ -127,47 +124,26 @@ impl PhoenixHandler {
         ctx: &Context<'_>,
     ) -> Result<Grant, Denied> {
         let topic = &*message.topic;
-        let mut rules = self.access.rules.iter();
-        let rule = rules
-            .find(|rule| rule.pattern.matches(topic))
-            .filter(|_| topic != SYSTEM_TOPIC && !Topic::is_reserved(topic))
-            .ok_or(Denied::UnmatchedTopic)?;
-        if topic.len() > MAX_TOPIC_BYTES {
+        let rule = self.rights.access.rule_of(topic);
+        let rule = rule.filter(|_| topic != SYSTEM_TOPIC);
+        let rule = rule.ok_or(Denied::UnmatchedTopic)?;
+        if topic.len() > Access::MAX_TOPIC_BYTES {
             return Err(Denied::TopicTooLong);
         }
-        if session.channels.len() >= self.access.max_topics_per_socket {
+        if session.channels.len() >= self.rights.max_topics_per_socket {
             return Err(Denied::TooManyTopics);
         }
         // Nothing of the payload is needed where any session may join unseen, and
         // publish or not whatever its token says.
-        let publish = rule.publish.stricter(self.shared.publish);
-        let needs_token = rule.join == JoinPolicy::Token || publish == PublishPolicy::Token;
-        let payload = match needs_token || rule.presence {
+        let limit = self.shared.publish;
+        let is_asked = Access::needs_token(rule, limit) || rule.presence;
+        let payload = match is_asked {
             true => JoinPayload::parse(message.payload),
             false => JoinPayload::default(),
         };
-        let claims = match needs_token || rule.presence {
-            true => self.claims(session, &payload),
-            false => None,
-        };
-        let may_join = match rule.join {
-            JoinPolicy::Everyone => true,
-            JoinPolicy::Token => claims.as_ref().is_some_and(|claims| claims.allow(topic)),
-            JoinPolicy::Nobody => false,
-        };
-        if !may_join {
-            return Err(Denied::Unauthorized);
-        }
-        let may = May {
-            publish: match publish {
-                PublishPolicy::Everyone => true,
-                PublishPolicy::Token => claims
-                    .as_ref()
-                    .is_some_and(|claims| claims.allow_publishing(topic)),
-                PublishPolicy::Nobody => false,
-            },
-            hear_itself: rule.echo,
-        };
+        let claims = is_asked.then(|| self.claims(session, &payload)).flatten();
+        let may = Access::grant(rule, limit, topic, claims.as_ref());
+        let may = may.ok_or(Denied::Unauthorized)?;
         let holder = claims.and_then(|claims| claims.sub);
         let presence = match rule.presence {
             true => {
@@ -185,7 +161,7 @@ impl PhoenixHandler {
     /// The claims of the token of a session that joins, if it has a good one.
     fn claims(&self, session: &PhoenixSession, payload: &JoinPayload) -> Option<Claims> {
         let token = payload.token.as_deref().or(session.token.as_deref())?;
-        self.access.verifier.as_ref()?.verify(token)
+        self.rights.access.claims(token)
     }
 
     fn leave(

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::access::{TokenSetting, TopicRule, Verifier};
-use crate::config::{JoinPolicy, PublishPolicy, TableError, UnreadTable, UnreadValue};
+use crate::access::{AccessSettings, TokenSetting, TopicRule};
+use crate::config::{TableError, UnreadTable, UnreadValue};
 use crate::handler::built_in::Settings;
 
 /// The rights of the clients of Phoenix Channels.
@@ -12,10 +12,10 @@ use crate::handler::built_in::Settings;
 pub struct PhoenixConfig {
     /// Topics one session may be in at a time.
     pub max_topics_per_socket: usize,
-    /// The tokens that may be asked for.
+    /// The tokens that may be asked for, if not those for all protocols.
     pub token: Option<TokenSetting>,
-    /// The rules of the topics, of which the first that matches counts. When empty,
-    /// [`TopicRule::for_all`] is the rule of every topic.
+    /// The rules of the topics, of which the first that matches counts. When empty, those
+    /// for all protocols count ([`AccessSettings`]).
     pub topics: Vec<TopicRule>,
 }
 
@@ -32,11 +32,23 @@ impl Default for PhoenixConfig {
 impl PhoenixConfig {
     /// The most topics one session can be allowed.
     const MAX_TOPICS: usize = 100_000;
+
+    /// The rights of clients: its own, or those that count for all protocols.
+    pub(super) fn access(&self, shared: &AccessSettings) -> AccessSettings {
+        self.own_access().over(shared)
+    }
+
+    fn own_access(&self) -> AccessSettings {
+        AccessSettings {
+            token: self.token.clone(),
+            topics: self.topics.clone(),
+        }
+    }
 }
 
 impl Settings for PhoenixConfig {
     /// Checks the relations between these settings, and that the key is one.
-    fn check(&self) -> Result<(), TableError> {
+    fn check(&self, access: &AccessSettings) -> Result<(), TableError> {
         if !(1..=Self::MAX_TOPICS).contains(&self.max_topics_per_socket) {
             return Err(TableError::new(
                 "max_topics_per_socket",
@@ -47,28 +59,17 @@ impl Settings for PhoenixConfig {
                 ),
             ));
         }
-        if let Some(token) = &self.token {
-            let verifier = Verifier::new(token);
-            verifier.map_err(|problem| TableError::new("token", problem))?;
-            return Ok(());
+        if let Some(place) = self.topics.iter().position(|rule| rule.max_rate.is_some()) {
+            return Err(TableError::new(
+                &format!("topics[{place}].max_rate"),
+                "a topic's rate counts for all protocols; write the rule in [[topics]]",
+            ));
         }
-        for (place, rule) in self.topics.iter().enumerate() {
-            let asks_for_token = [
-                ("join", rule.join == JoinPolicy::Token),
-                ("publish", rule.publish == PublishPolicy::Token),
-            ];
-            if let Some((key, _)) = asks_for_token.into_iter().find(|(_, asks)| *asks) {
-                return Err(TableError::new(
-                    &format!("topics[{place}].{key}"),
-                    format!(
-                        "'{}' asks for a token, but there is no table [handlers.phoenix.token] \
-                         to say which are good",
-                        rule.pattern
-                    ),
-                ));
-            }
-        }
-        Ok(())
+        let own = AccessSettings {
+            token: self.token.clone().or_else(|| access.token.clone()),
+            ..self.own_access()
+        };
+        own.check()
     }
 
     fn note(table: &UnreadTable) -> Option<String> {
@@ -79,26 +80,23 @@ impl Settings for PhoenixConfig {
             _ => false,
         };
         let (_, topics) = table.iter().find(|(key, _)| *key == "topics")?;
-        let UnreadValue::List(rules) = topics else {
-            return None;
+        let note = match topics {
+            UnreadValue::List(rules) if rules.iter().any(is_old) => {
+                "; publish = true is called \"everyone\" now, and false \"nobody\" (there is \
+                 \"token\", too)"
+            }
+            _ => "",
         };
-        rules.iter().any(is_old).then(|| {
-            "in [[handlers.phoenix.topics]], publish = true is called \"everyone\" now, and false \
-             \"nobody\" (there is \"token\", too); the old words still count"
-                .to_owned()
-        })
+        Some(format!(
+            "rules of topics stand in [[topics]] now, where they count for all protocols; \
+             [[handlers.phoenix.topics]] still count for phoenix{note}"
+        ))
     }
 
     fn to_table(&self) -> UnreadTable {
         let mut table = UnreadTable::default();
         table.set("max_topics_per_socket", self.max_topics_per_socket);
-        if let Some(token) = &self.token {
-            table.set("token", token.to_table());
-        }
-        if !self.topics.is_empty() {
-            let rules = self.topics.iter().map(|rule| rule.to_table().into());
-            table.set("topics", UnreadValue::List(rules.collect()));
-        }
+        self.own_access().put_into(&mut table);
         table
     }
 }

@@ -61,7 +61,11 @@ pub(super) struct World {
 impl World {
     /// Some shards, with settings that make trouble likely.
     pub(super) fn new(random: &mut Random) -> World {
-        let slow_consumer = random.pick(&[SlowConsumerPolicy::Close, SlowConsumerPolicy::Drop]);
+        let slow_consumer = random.pick(&[
+            SlowConsumerPolicy::Close,
+            SlowConsumerPolicy::Drop,
+            SlowConsumerPolicy::Latest,
+        ]);
         let config = Config {
             fan_out_slice: random.pick(&[1, 2, 5, 256]),
             ring_capacity: random.pick(&[1, 2, 8, 1_024]),
@@ -76,7 +80,8 @@ impl World {
             ..Config::default()
         };
         let mut oracle = Oracle::default();
-        oracle.may_drop = slow_consumer == SlowConsumerPolicy::Drop;
+        oracle.may_drop = slow_consumer != SlowConsumerPolicy::Close;
+        oracle.keeps_latest = slow_consumer == SlowConsumerPolicy::Latest;
         let mut world = World {
             shards: Vec::new(),
             clients: Vec::new(),
