@@ -105,6 +105,11 @@ fn before_connect_nothing_is_served() {
             say(&mut client, message.clone());
             assert_eq!(client.frame().close_code(), 3501, "{message}");
         }
+        // A server without a key takes no token for good.
+        let mut client = open(server.address);
+        let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4ifQ.";
+        say(&mut client, json!({"id": 1, "connect": {"token": token}}));
+        assert_eq!(client.frame().close_code(), 3500);
     });
 }
 

@@ -10,10 +10,10 @@ use crate::support::phoenix::on_all_shards;
 use crate::support::{Server, on_each_driver};
 
 const FILE: &str = r#"
-[[handlers.centrifuge.topics]]
+[[topics]]
 pattern = "room:*"
 presence = true
-[[handlers.centrifuge.topics]]
+[[topics]]
 pattern = "*"
 "#;
 
