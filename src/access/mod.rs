@@ -29,6 +29,10 @@ pub use topic_rule::TopicRule;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenFault {
     /// It was good, and its time is over.
+    #[cfg_attr(
+        not(feature = "tokens"),
+        expect(dead_code, reason = "no token is ever read")
+    )]
     Expired,
     /// It is none, or not one for this server.
     Invalid,

@@ -76,6 +76,10 @@ pub(super) enum Request<'a> {
 pub(super) enum Payload<'a> {
     /// JSON, without line ends where it came in JSON.
     Json(Cow<'a, str>),
+    #[cfg_attr(
+        not(feature = "protobuf"),
+        expect(dead_code, reason = "JSON holds no bytes")
+    )]
     Binary(Cow<'a, [u8]>),
 }
 

@@ -140,7 +140,7 @@ fn ids_in_json(text: &str) -> Vec<u64> {
             break;
         };
         let is_there = |name: &&str| fields.get(*name).is_some_and(|it| it.get() != "null");
-        if COMMANDS.iter().any(|name| is_there(&name)) {
+        if COMMANDS.iter().any(is_there) {
             let id = fields.get("id").and_then(|id| id.get().parse().ok());
             ids.push(id.unwrap_or(0));
         }
