@@ -211,7 +211,7 @@ mod tests {
         );
         assert_eq!(
             "wait".parse::<SlowConsumerPolicy>().unwrap_err(),
-            "'wait' is not a slow-consumer policy; use close or drop"
+            "'wait' is not a slow-consumer policy; use close, drop or latest"
         );
     }
 }
