@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use corecast_host::number;
+use corecast_kit::sys;
 
-use crate::error::During;
+use crate::During;
+use crate::Result;
 use crate::floor::Floor;
 use crate::load::{Opcode, Peer, Protocol, Window};
 use crate::scenario::Set;
-use crate::{Result, sys};
 
 /// Measures a WebSocket server next to the floors of this kernel.
 #[derive(Debug, Parser)]
@@ -135,7 +136,8 @@ impl FloorArgs {
 }
 
 /// The kernel interface the server is told to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Driver {
     /// The server decides.
     Auto,
@@ -148,11 +150,7 @@ pub enum Driver {
 impl Driver {
     /// The word the server understands.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Driver::Auto => "auto",
-            Driver::Uring => "uring",
-            Driver::Epoll => "epoll",
-        }
+        self.into()
     }
 }
 

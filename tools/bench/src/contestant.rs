@@ -4,14 +4,16 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+use corecast_kit::sys;
+
+use crate::During;
 use crate::cli::{Against, Driver, RunArgs};
 use crate::cores::{Cores, Layout};
-use crate::error::During;
 use crate::floor::Floor;
 use crate::results::{Entry, Role};
 use crate::scenario::{Load, Scenario};
 use crate::tool::ToolLoad;
-use crate::{Error, Result, sys};
+use crate::{Error, Result};
 
 /// The server's name in the report.
 pub const SERVER: &str = "corecast";

@@ -9,7 +9,7 @@
 //!
 //! [`cli`] → [`run`] → [`scenario`] (the load, and the goals) → [`contestant`]
 //! (the contestants) → [`cores`] (their cores) → [`measure`] (one contestant,
-//! one round) → [`process`] (starts it; the floors themselves are in [`floor`])
+//! one round) → [`corecast_kit::process`] (starts it; the floors themselves are in [`floor`])
 //! → [`load`] or [`tool`] (drives it and checks what comes back) → [`host`],
 //! [`shards`] (whose CPU time it was) → [`results`] → [`report`].
 //!
@@ -25,29 +25,27 @@
 pub mod cli;
 pub mod contestant;
 pub mod cores;
-mod error;
 pub mod floor;
 pub mod host;
 pub mod load;
 pub mod measure;
-pub mod process;
 pub mod progress;
 pub mod report;
 pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod shards;
-pub mod sys;
 pub mod tool;
 pub mod watchdog;
 
-pub use error::{Cause, During, Error, Result};
+pub use corecast_kit::{Cause, During, Error, Result};
 
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use corecast_kit::markdown::quote_in;
 
 use results::Results;
 use scenario::{Scenario, Set};
@@ -107,8 +105,8 @@ fn quote(args: &cli::QuoteArgs) -> Result<()> {
     let markdown = report::markdown(&results);
     let path = args.document.display();
     let document = fs::read_to_string(&args.document).during(format!("reading {path}"))?;
-    let document = report::quote_in(&document, &markdown)
-        .map_err(|error| Error::Usage(format!("{path}: {error}")))?;
+    let document =
+        quote_in(&document, &markdown).map_err(|error| Error::Usage(format!("{path}: {error}")))?;
     fs::write(&args.document, document).during(format!("writing {path}"))
 }
 

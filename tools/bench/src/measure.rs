@@ -2,15 +2,18 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
+use corecast_kit::address::free_address;
+use corecast_kit::process::{Place, Process};
+
+use crate::During;
 use crate::cli::{Against, Driver, RunArgs};
 use crate::contestant::{Contestant, Field, Start};
 use crate::cores::{self, Cores, Layout};
-use crate::error::During;
 use crate::floor::Floor;
 use crate::load::echo::Echo;
 use crate::load::{Account, Peer, Protocol, Window};
-use crate::process::{Contender, free_address};
 use crate::results::{Reading, Sample};
 use crate::scenario::{Load, Scenario};
 use crate::shards::Shards;
@@ -96,9 +99,14 @@ fn measure_once(
         }
         Start::Running(_) | Start::Printed(_) => Vec::new(),
     };
-    let pages = scenario.pages();
-    let cpus = &layout.server;
-    let mut contender = Contender::start(&program, arguments, pages, cpus, peer.address)?;
+    let place = Place {
+        cpus: &layout.server,
+        pages: scenario.pages(),
+        log: None,
+    };
+    let mut command = Command::new(program);
+    let address = peer.address.into();
+    let contender = Process::serve(command.args(arguments), place, address)?;
     let subject = Contact {
         pid: Some(contender.pid()),
         shards: match (&scenario.field, admin) {
@@ -137,7 +145,7 @@ impl Round<'_> {
         peer.opcode = self.args.opcode();
         Contact {
             // If it runs on this host, its CPU time can be read.
-            pid: corecast_load::host::find_server(&[peer.address.into()]),
+            pid: corecast_kit::host::find_server(&[peer.address.into()]),
             shards: None,
             stats: peer.address.to_string(),
             peer,

@@ -9,18 +9,20 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use corecast_kit::address::try_loopback;
+use corecast_kit::sys;
+
+use crate::During;
 use crate::cli::RunArgs;
 use crate::contestant::{BASELINE, Contestant, Means, Rival, SERVER, line_up};
 use crate::cores::{self, Cores};
-use crate::error::During;
 use crate::host::Host;
 use crate::measure::measure;
-use crate::process::try_loopback;
 use crate::progress::{Progress, note};
 use crate::results::{Contest, Entry, FORMAT, Failure, Reading, Results, Settings};
 use crate::scenario::Scenario;
 use crate::watchdog::guarded;
-use crate::{Error, Result, host, report, sys};
+use crate::{Error, Result, host, report};
 
 /// Connections of the largest scenario on one core, and some descriptors more.
 const WANTED_FILES: u64 = 18_500;
@@ -61,7 +63,7 @@ pub fn run(mut args: RunArgs) -> Result<bool> {
         )));
     }
     // Afterwards this process sees one core only.
-    let host = Host::read()?;
+    let host = Host::read();
     let cores = Cores::resolve(args.server_cpus(), args.load_cpus())?;
     let means = Means::find()?;
     let load_cpu = cores.load[0];
@@ -194,7 +196,7 @@ fn doubts(args: &RunArgs, cores: &Cores, means: Means) -> Vec<String> {
     }
     let wanted = &cores.one().server;
     for against in &args.against {
-        let pid = corecast_load::host::find_server(&[against.peer.address.into()]);
+        let pid = corecast_kit::host::find_server(&[against.peer.address.into()]);
         let allowed = pid.and_then(host::allowed_cpus);
         if let (Some(pid), Some(allowed)) = (pid, allowed)
             && allowed.iter().any(|core| !wanted.contains(core))

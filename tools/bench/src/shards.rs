@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use corecast_load::host::ServerLook;
-use corecast_load::host::stats::StatsClient;
+use corecast_kit::host::ServerLook;
+use corecast_kit::host::stats::StatsClient;
 
 use crate::{Error, Result};
 

@@ -1,17 +1,17 @@
 //! `corecast-load` as the load, for what the benchmark's own load does not do:
 //! open loops, close handshakes, the chat, tens of thousands of connections.
 
-use std::ffi::OsString;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use corecast_load::outcome::Outcome;
-use corecast_load::report::read_json;
+use corecast_kit::outcome::Outcome;
+use corecast_kit::outcome::read_json;
+use corecast_kit::process::{Place, Process};
 
+use crate::During;
 use crate::cores::{self, Layout};
-use crate::error::During;
 use crate::load::Window;
-use crate::process;
 use crate::results::{Latency, Sample};
 use crate::{Error, Result};
 
@@ -75,12 +75,12 @@ impl ToolLoad {
         line.extend(arguments.iter().cloned());
         line.extend(["--quiet".into(), "--cpus".into(), cores::list(&layout.load)]);
         line.extend(["--json".into(), json.path().display().to_string()]);
-        let output = process::run(
-            program,
-            line.iter().map(OsString::from),
-            &layout.load,
-            self.limit(window),
-        )?;
+        let place = Place {
+            cpus: &layout.load,
+            ..Place::default()
+        };
+        let mut command = Command::new(program);
+        let output = Process::run(command.args(&line), place, self.limit(window))?;
         let text = std::fs::read_to_string(json.path()).during("reading the outcome")?;
         if text.is_empty() {
             return Err(Error::Driver(format!(

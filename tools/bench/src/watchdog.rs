@@ -8,8 +8,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::error::During;
-use crate::{Error, Result, process};
+use corecast_kit::process;
+
+use crate::During;
+use crate::{Error, Result};
 
 /// Time for the measurement to notice that its contestant is gone.
 const GRACE: Duration = Duration::from_secs(10);
@@ -54,8 +56,8 @@ pub fn guarded<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
-    use std::path::Path;
+    use corecast_kit::process::{Place, Process};
+    use std::process::Command;
     use std::time::Instant;
 
     #[test]
@@ -70,10 +72,12 @@ mod tests {
     fn a_measurement_that_hangs_loses_its_children_and_ends() {
         let started = Instant::now();
         let error = guarded(Duration::from_millis(300), || {
-            let cpus = corecast_host::cpus::usable();
-            let program = Path::new("sleep");
-            let arguments = [OsString::from("300")];
-            process::run(program, arguments, &cpus, Duration::from_secs(300))
+            let mut command = Command::new("sleep");
+            Process::run(
+                command.arg("300"),
+                Place::default(),
+                Duration::from_secs(300),
+            )
         });
         let words = error.unwrap_err().to_string();
         assert!(words.ends_with("it was killed"), "{words}");

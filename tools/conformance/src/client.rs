@@ -13,9 +13,9 @@ use corecast::ws::{
     CloseCode, Decoder, Event, Input, Message, OpCode, Role, Rules, encode_masked_close,
     encode_masked_frame,
 };
+use corecast_kit::During;
 
 use crate::cli::ClientOptions;
-use crate::error::During;
 use crate::{Error, Result};
 
 /// The longest payload of any case is 16 MiB.

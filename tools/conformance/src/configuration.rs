@@ -1,13 +1,27 @@
 //! The tested configuration: which end, on which driver, with which reads.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, IntoEnumIterator, IntoStaticStr};
 
-/// One way to run all cases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// One way to run all cases. All are run and shown in this order.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumIter,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Configuration {
     /// The server on io_uring.
     ServerUring,
@@ -24,26 +38,9 @@ pub enum Configuration {
 }
 
 impl Configuration {
-    /// All of them, in the order in which they are run and shown.
-    pub const ALL: [Configuration; 6] = [
-        Configuration::ServerUring,
-        Configuration::ServerEpoll,
-        Configuration::ServerUringBytewise,
-        Configuration::ServerEpollBytewise,
-        Configuration::Client,
-        Configuration::ClientBytewise,
-    ];
-
     /// Its name on the command line and in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Configuration::ServerUring => "server-uring",
-            Configuration::ServerEpoll => "server-epoll",
-            Configuration::ServerUringBytewise => "server-uring-bytewise",
-            Configuration::ServerEpollBytewise => "server-epoll-bytewise",
-            Configuration::Client => "client",
-            Configuration::ClientBytewise => "client-bytewise",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Its name in the heading of a table.
@@ -78,12 +75,6 @@ impl Configuration {
     }
 }
 
-impl fmt::Display for Configuration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 /// The choice of configurations to run: a whole name picks one, a part of names
 /// all that have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +84,7 @@ impl Selector {
     /// Whether it picks this one.
     pub fn picks(&self, configuration: Configuration) -> bool {
         let is_name = |one: Configuration| one.name() == self.0;
-        match Configuration::ALL.into_iter().any(is_name) {
+        match Configuration::iter().any(is_name) {
             true => is_name(configuration),
             false => configuration.name().contains(&self.0),
         }
@@ -105,10 +96,11 @@ impl FromStr for Selector {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let selector = Selector(text.to_owned());
-        if Configuration::ALL.iter().any(|one| selector.picks(*one)) {
+        if Configuration::iter().any(|one| selector.picks(one)) {
             return Ok(selector);
         }
-        let names = Configuration::ALL.map(Configuration::name).join(", ");
+        let names: Vec<_> = Configuration::iter().map(Configuration::name).collect();
+        let names = names.join(", ");
         Err(format!("it is part of none of: {names}"))
     }
 }
@@ -119,7 +111,7 @@ mod tests {
 
     fn picked(text: &str) -> Vec<&'static str> {
         let selector: Selector = text.parse().unwrap();
-        let picked = Configuration::ALL.into_iter();
+        let picked = Configuration::iter();
         let picked = picked.filter(|one| selector.picks(*one));
         picked.map(Configuration::name).collect()
     }
@@ -135,7 +127,7 @@ mod tests {
 
     #[test]
     fn files_and_people_use_the_same_names() {
-        for configuration in Configuration::ALL {
+        for configuration in Configuration::iter() {
             let json = serde_json::to_string(&configuration).unwrap();
             assert_eq!(json, format!("\"{configuration}\""));
         }

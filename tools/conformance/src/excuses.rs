@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use corecast_kit::During;
 use serde::Deserialize;
 
 use crate::cases::{self, CaseId};
 use crate::configuration::Configuration;
-use crate::error::During;
 use crate::report::Record;
 use crate::suite::Suite;
 use crate::{Error, Result};

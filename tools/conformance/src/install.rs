@@ -5,11 +5,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::error::During;
+use corecast_kit::During;
+use corecast_kit::process::{Place, Process};
+use strum::IntoEnumIterator;
+
 use crate::installed::Installed;
 use crate::python::Places;
 use crate::suite::Suite;
-use crate::{Error, Result, process};
+use crate::{Error, Result};
 
 /// Time an installation has. The original's packages are compiled.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -36,7 +39,7 @@ pub fn install(
         Some(suite) => vec![suite],
         None => {
             why = "the original".to_owned();
-            Suite::ALL.to_vec()
+            Suite::iter().collect()
         }
     };
     let (last, better) = suites.split_last().expect("there is a suite");
@@ -86,8 +89,8 @@ fn install_one(
     fs::create_dir_all(directory).during(during())?;
     let log = directory.join(format!("{suite}-install.log"));
     let interpreter = match suite {
-        Suite::AutobahnTestSuite => places.python2(&log)?,
-        Suite::Kosoku => places.python3(&log)?,
+        Suite::AutobahnTestSuite => places.python2()?,
+        Suite::Kosoku => places.python3()?,
     };
     say(&format!("installing {suite} {}", suite.version()));
     match suite {
@@ -145,7 +148,7 @@ fn pip(python: &Path) -> Command {
 }
 
 fn run(command: &mut Command, log: &Path) -> Result<()> {
-    process::succeed(command, log, LIMIT).map(drop)
+    Process::succeed(command, Place::logged(log), LIMIT).map(drop)
 }
 
 #[cfg(test)]

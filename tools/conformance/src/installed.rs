@@ -1,15 +1,16 @@
 //! How an installed suite is started, as a client or as a server.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use corecast_kit::During;
+use corecast_kit::address::free_address;
 use serde_json::{Value, json};
 
 use crate::Result;
 use crate::cases::EXCLUDED;
-use crate::error::During;
 use crate::suite::Suite;
 
 /// Seconds the original waits for the other end to open or close. It would wait
@@ -66,7 +67,7 @@ impl Installed {
     pub fn fuzzing_server(&self, results: &Path) -> Result<(Command, Listens)> {
         Ok(match self.suite {
             Suite::AutobahnTestSuite => {
-                let address = free_address()?;
+                let address = free_address()?.into();
                 let url = format!("ws://{address}");
                 let mut command = self.original("fuzzingserver", results, json!({"url": url}))?;
                 // No pages about itself.
@@ -111,10 +112,4 @@ impl Installed {
             .args(EXCLUDED.map(|cases| format!("--exclude={cases}")));
         command
     }
-}
-
-/// A loopback address with a port on which no process listens now.
-fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).during("looking for a free port")?;
-    listener.local_addr().during("looking for a free port")
 }

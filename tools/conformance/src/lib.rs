@@ -5,7 +5,7 @@
 //!
 //! [`cli`] → [`python`] and [`install`] (which suite is available) →
 //! [`installed`] (how it is started) → [`configuration`] (the tested
-//! configuration) → [`run`] (one configuration after the other) → [`process`]
+//! configuration) → [`run`] (one configuration after the other) → [`corecast_kit::process`]
 //! (servers and suites, bounded in time) → [`client`] (the client under test) →
 //! [`report`] (the verdicts of a suite) → [`validate`], with [`cases`] (the
 //! cases that must be there) and [`excuses`] (the NON-STRICT verdicts that may
@@ -21,11 +21,9 @@ pub mod cases;
 pub mod cli;
 pub mod client;
 pub mod configuration;
-mod error;
 pub mod excuses;
 pub mod install;
 pub mod installed;
-pub mod process;
 pub mod python;
 pub mod report;
 pub mod run;
@@ -33,7 +31,9 @@ pub mod suite;
 pub mod table;
 pub mod validate;
 
-pub use error::{Error, Result};
+pub use corecast_kit::{Error, Result};
+
+use corecast_kit::During;
 
 use std::fs;
 use std::process::ExitCode;
@@ -41,7 +41,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use cli::Task;
-use error::During;
 use excuses::Excuses;
 use report::Run;
 

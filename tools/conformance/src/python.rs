@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::process;
+use corecast_kit::process::{Place, Process};
+
 use crate::{Error, Result};
 
 /// Time an interpreter has to tell its version.
@@ -78,7 +79,7 @@ impl Places {
     /// # Errors
     ///
     /// Why there is none, in a few words.
-    pub fn python2(&self, scratch: &Path) -> Result<PathBuf> {
+    pub fn python2(&self) -> Result<PathBuf> {
         let candidates = match &self.python2 {
             Some(chosen) => vec![chosen.clone()],
             None => [self.on_path("python2.7"), self.on_path("python2")]
@@ -89,12 +90,12 @@ impl Places {
         };
         let mut without_pip = false;
         for program in candidates {
-            if version(&program, scratch) != Some((2, 7)) {
+            if version(&program) != Some((2, 7)) {
                 continue;
             }
             let mut pip = Command::new(&program);
             pip.args(["-m", "pip", "--version"]);
-            if process::succeed(&mut pip, scratch, LIMIT).is_ok() {
+            if Process::succeed(&mut pip, Place::default(), LIMIT).is_ok() {
                 return Ok(program);
             }
             without_pip = true;
@@ -110,7 +111,7 @@ impl Places {
     /// # Errors
     ///
     /// The missing program, and the command that installs it.
-    pub fn python3(&self, scratch: &Path) -> Result<PathBuf> {
+    pub fn python3(&self) -> Result<PathBuf> {
         let candidates: Vec<PathBuf> = match &self.python3 {
             Some(chosen) => vec![chosen.clone()],
             None => self
@@ -119,7 +120,7 @@ impl Places {
                 .chain(self.in_pyenv("3.1"))
                 .collect(),
         };
-        let is_new = |program: &&PathBuf| version(program, scratch).is_some_and(|it| it >= OLDEST);
+        let is_new = |program: &&PathBuf| version(program).is_some_and(|it| it >= OLDEST);
         candidates.iter().find(is_new).cloned().ok_or_else(|| {
             let (major, minor) = OLDEST;
             Error::Missing(format!(
@@ -131,10 +132,10 @@ impl Places {
 }
 
 /// The version of an interpreter, or `None` if it does not work.
-fn version(program: &Path, scratch: &Path) -> Option<Version> {
+fn version(program: &Path) -> Option<Version> {
     let mut command = Command::new(program);
     command.args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]);
-    let written = process::succeed(&mut command, scratch, LIMIT).ok()?;
+    let written = Process::succeed(&mut command, Place::default(), LIMIT).ok()?;
     let (major, minor) = written.trim().split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
@@ -159,10 +160,6 @@ pub(crate) mod test_support {
 
         pub fn path(&self, name: &str) -> PathBuf {
             self.folder.path().join(name)
-        }
-
-        pub fn scratch(&self) -> PathBuf {
-            self.path("scratch")
         }
 
         /// A program that answers so when asked for its version, and with good
@@ -192,7 +189,7 @@ pub(crate) mod test_support {
         }
 
         pub fn python2(&self) -> std::result::Result<PathBuf, String> {
-            let found = self.places().python2(&self.scratch());
+            let found = self.places().python2();
             found.map_err(|error| error.to_string())
         }
     }
@@ -245,21 +242,21 @@ mod tests {
         let chosen = fakes.add("elsewhere/python", "echo 2.7", &["pip"]);
         let mut places = fakes.places();
         places.python2 = Some(chosen.clone());
-        assert_eq!(places.python2(&fakes.scratch()).unwrap(), chosen);
+        assert_eq!(places.python2().unwrap(), chosen);
         places.python2 = Some("/nowhere/python".into());
-        assert!(places.python2(&fakes.scratch()).is_err());
+        assert!(places.python2().is_err());
     }
 
     #[test]
     fn a_python_3_is_new_enough() {
         let fakes = Fakes::new();
         fakes.add("bin/python3", "echo 3.9", &["pip"]);
-        let error = fakes.places().python3(&fakes.scratch()).unwrap_err();
+        let error = fakes.places().python3().unwrap_err();
         assert!(
             error.to_string().contains("apt-get install python3"),
             "{error}"
         );
         let python = fakes.add("bin/python3", "echo 3.10", &["pip"]);
-        assert_eq!(fakes.places().python3(&fakes.scratch()).unwrap(), python);
+        assert_eq!(fakes.places().python3().unwrap(), python);
     }
 }

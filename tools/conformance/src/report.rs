@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use corecast_kit::During;
 use serde::{Deserialize, Serialize};
+use strum::IntoEnumIterator;
 
 use crate::cases::CaseId;
 use crate::configuration::Configuration;
-use crate::error::During;
 use crate::suite::Suite;
 use crate::{Error, Result};
 
@@ -114,8 +115,8 @@ impl Run {
     /// As [`read`](Run::read), where there is a record.
     pub fn read_all(directory: &Path) -> Result<Vec<Run>> {
         let mut runs = Vec::new();
-        for suite in Suite::ALL {
-            for configuration in Configuration::ALL {
+        for suite in Suite::iter() {
+            for configuration in Configuration::iter() {
                 let directory = directory.join(suite.name()).join(configuration.name());
                 if directory.join(RECORD).exists() {
                     runs.push(Run::read(&directory)?);

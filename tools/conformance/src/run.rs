@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
+use corecast_kit::During;
+use corecast_kit::process::{Place, Process};
+use strum::IntoEnumIterator;
+
 use crate::cli::RunOptions;
 use crate::configuration::Configuration;
-use crate::error::During;
 use crate::excuses::Excuses;
 use crate::install::install;
 use crate::installed::{Installed, Listens};
-use crate::process::{Process, last_words};
 use crate::python::Places;
 use crate::report::{INDEX, RECORD, Record, Run};
-use crate::{Error, Result, validate};
+use crate::{Result, validate};
 
 /// The folder, below the driver's, in which the results of runs are kept.
 pub const RESULTS: &str = "results";
@@ -41,7 +43,7 @@ pub fn run(options: &RunOptions) -> Result<bool> {
     let is_picked = |one: &Configuration| {
         options.only.is_empty() || options.only.iter().any(|only| only.picks(*one))
     };
-    let picked: Vec<Configuration> = Configuration::ALL.into_iter().filter(is_picked).collect();
+    let picked: Vec<Configuration> = Configuration::iter().filter(is_picked).collect();
     let mut failed = Vec::new();
     for (index, &configuration) in picked.iter().enumerate() {
         println!("[{}/{}] {configuration}", index + 1, picked.len());
@@ -134,24 +136,22 @@ impl Attempt<'_> {
             command.args(["--max-read-bytes", "1"]);
         }
         command.args(&self.options.server_options);
-        let mut server = Process::start(&mut command, &self.log("server"))?;
+        let server = Process::start(&mut command, Place::logged(&self.log("server")))?;
         let address = server.address_after("listening on ws://")?;
 
-        let log = self.log("suite");
         let mut command = self.installed.fuzzing_client(address, &self.results)?;
-        let suite = Process::start(&mut command, &log)?;
+        let suite = Process::start(&mut command, Place::logged(&self.log("suite")))?;
         let mut ticker = Ticker::default();
         // Its exit status says whether cases failed; the report says which.
         suite.wait(self.options.limit, |passed| ticker.tell(passed, || None))?;
         server.still_runs()?;
-        self.expect_report(&log)
+        self.expect_report(&suite)
     }
 
     /// The suite is the server of a client on the library's codec.
     fn against_client(&self) -> Result<()> {
-        let log = self.log("suite");
         let (mut command, listens) = self.installed.fuzzing_server(&self.results)?;
-        let mut suite = Process::start(&mut command, &log)?;
+        let suite = Process::start(&mut command, Place::logged(&self.log("suite")))?;
         let server = match listens {
             Listens::Printed(words) => suite.address_after(words)?,
             Listens::At(address) => {
@@ -164,7 +164,7 @@ impl Attempt<'_> {
         if matches!(listens, Listens::Printed(_)) {
             suite.wait(REPORT, |_| {})?;
         }
-        self.expect_report(&log)
+        self.expect_report(&suite)
     }
 
     /// The client is a process of its own, so that it, too, can be ended.
@@ -176,7 +176,7 @@ impl Attempt<'_> {
         if self.configuration.is_bytewise() {
             command.args(["--max-read-bytes", "1"]);
         }
-        let process = Process::start(&mut command, &log)?;
+        let process = Process::start(&mut command, Place::logged(&log))?;
         let mut ticker = Ticker::default();
         let status = process.wait(self.options.limit, |passed| {
             ticker.tell(passed, || {
@@ -186,10 +186,7 @@ impl Attempt<'_> {
         })?;
         match status.success() {
             true => Ok(()),
-            false => Err(Error::Process(format!(
-                "the client under test failed ({status}); it wrote:\n{}",
-                last_words(&log)
-            ))),
+            false => Err(process.complaint(&format!("failed as the client under test ({status})"))),
         }
     }
 
@@ -197,14 +194,10 @@ impl Attempt<'_> {
         self.results.join(format!("{of}.log"))
     }
 
-    fn expect_report(&self, log: &Path) -> Result<()> {
+    fn expect_report(&self, suite: &Process) -> Result<()> {
         match self.results.join(INDEX).exists() {
             true => Ok(()),
-            false => Err(Error::Process(format!(
-                "{} left no report; it wrote:\n{}",
-                self.installed.suite,
-                last_words(log)
-            ))),
+            false => Err(suite.complaint("left no report")),
         }
     }
 }

@@ -1,13 +1,27 @@
 //! The two suites: the original, and the one that runs its cases on Python 3.
 
-use std::fmt;
-
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, IntoStaticStr};
 
-/// A suite that runs the cases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+/// A suite that runs the cases, in the order of preference.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    ValueEnum,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumIter,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Suite {
     /// The original, for Python 2.7.
     #[value(name = "autobahntestsuite")]
@@ -17,15 +31,9 @@ pub enum Suite {
 }
 
 impl Suite {
-    /// Both, in the order of preference.
-    pub const ALL: [Suite; 2] = [Suite::AutobahnTestSuite, Suite::Kosoku];
-
     /// The name of its package.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Suite::AutobahnTestSuite => "autobahntestsuite",
-            Suite::Kosoku => "kosoku",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The packages to install, the suite among them, in pip's own form.
@@ -45,19 +53,14 @@ impl Suite {
     }
 }
 
-impl fmt::Display for Suite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strum::IntoEnumIterator;
 
     #[test]
     fn everything_that_is_installed_is_pinned() {
-        for suite in Suite::ALL {
+        for suite in Suite::iter() {
             let lines = suite.requirements().lines();
             for line in lines.filter(|line| !line.starts_with('#')) {
                 assert!(line.contains("=="), "{suite}: {line}");

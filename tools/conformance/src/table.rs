@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use strum::IntoEnumIterator;
+
 use crate::cases::{self, CaseId, GROUPS};
 use crate::configuration::Configuration;
 use crate::excuses::Excuses;
@@ -43,7 +45,7 @@ It needs cargo, make, and a python3 of version 3.10 or newer with venv and pip; 
 /// options of its own.
 pub fn page(runs: &[Run], excuses: &Excuses) -> Result<String> {
     let mut page = HEAD.to_owned();
-    for suite in Suite::ALL {
+    for suite in Suite::iter() {
         let runs: Vec<&Run> = runs
             .iter()
             .filter(|run| run.record.suite == suite)
@@ -64,7 +66,7 @@ pub fn page(runs: &[Run], excuses: &Excuses) -> Result<String> {
 }
 
 fn section(page: &mut String, suite: Suite, runs: &[&Run], excuses: &Excuses) -> Result<()> {
-    for configuration in Configuration::ALL {
+    for configuration in Configuration::iter() {
         if !runs
             .iter()
             .any(|run| run.record.configuration == configuration)
@@ -191,7 +193,7 @@ mod tests {
     use crate::report::test_support::{case, run_where_all_pass, verdict};
 
     fn all_configurations() -> Vec<Run> {
-        let runs = Configuration::ALL.into_iter();
+        let runs = Configuration::iter();
         runs.map(|configuration| {
             let mut run = run_where_all_pass();
             run.record.configuration = configuration;

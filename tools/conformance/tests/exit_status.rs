@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 
 use corecast_conformance::cases;
 use corecast_conformance::configuration::Configuration;
+use strum::IntoEnumIterator;
 
 const NO_EXCUSES: &str = "# none\n";
 
@@ -111,7 +112,7 @@ fn the_page_is_written_when_every_configuration_was_run() {
         ])
     };
     let results = folder.path().join("results/kosoku");
-    for configuration in Configuration::ALL {
+    for configuration in Configuration::iter() {
         assert_eq!(write_page().status.code(), Some(2));
         assert!(!page.exists());
         write_results(&results.join(configuration.name()), configuration, None);

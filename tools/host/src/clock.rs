@@ -3,28 +3,17 @@
 
 use std::time::Duration;
 
+use rustix::time::ClockId;
+
 /// Processor time of all threads of this process, those that ended included.
 pub fn process_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the pointer is to a timespec that lives until the call returns.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    if result != 0 {
-        return Duration::ZERO;
-    }
-    Duration::new(
-        time.tv_sec.try_into().unwrap_or(0),
-        time.tv_nsec.try_into().unwrap_or(0),
-    )
+    let time = rustix::time::clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Bytes in a page of memory, in which the kernel counts that of its sockets.
 pub fn page_bytes() -> u64 {
-    // SAFETY: sysconf takes no pointers.
-    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    u64::try_from(bytes).unwrap_or(4096)
+    rustix::param::page_size() as u64
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use corecast::ws::{Message, OpCode};
 use crate::stamp::{BINARY_BYTES, Stamp, TEXT_BYTES};
 
 /// The message format that a server understands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Dialect {
     /// Any bytes; they come back, or go to others, unchanged.
     Raw,
@@ -37,12 +38,7 @@ impl Dialect {
 
     /// The name on the command line.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Dialect::Raw => "raw",
-            Dialect::Text => "text",
-            Dialect::Chat => "chat",
-            Dialect::Phoenix => "phoenix",
-        }
+        self.into()
     }
 
     /// The smallest payload a stamp fits in.

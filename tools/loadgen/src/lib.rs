@@ -91,15 +91,12 @@
 //! Around them: [`cause`] (why connections fail), [`random`], [`sys`] (system calls).
 
 pub mod app;
-pub mod cause;
 pub mod cli;
 pub mod diagnosis;
 pub mod dialect;
 pub mod engine;
-pub mod host;
 pub mod live;
 pub mod order;
-pub mod outcome;
 pub mod progress;
 pub mod random;
 pub mod report;
@@ -110,3 +107,5 @@ pub mod stamp;
 pub mod sys;
 pub mod target;
 pub mod trend;
+
+pub use corecast_kit::{cause, host, outcome};

@@ -2,20 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use corecast::link::Link;
 use corecast::sys::Socket;
+use corecast_kit::sys::{choose_port_at_connect, thread_cpu_time};
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
 use socket2::{Domain, Protocol, SockRef, Type};
-
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
-}
 
 /// Begins to connect without waiting; from `source`, if there is one, and any
 /// port that is free for this very pair of addresses.
@@ -32,9 +30,9 @@ pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Link> {
     }
     match socket.connect(&target.into()) {
         Ok(()) => {}
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {}
         Err(error) if is_blackhole(&error) => {
-            return Err(io::Error::from_raw_os_error(libc::ENETUNREACH));
+            return Err(Errno::NETUNREACH.into());
         }
         Err(error) => return Err(error),
     }
@@ -44,25 +42,7 @@ pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Link> {
 /// Whether a connection could not begin because its route is a blackhole. The
 /// kernel calls that an invalid argument, of which there is none here.
 pub fn is_blackhole(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EINVAL)
-}
-
-/// `IP_BIND_ADDRESS_NO_PORT`: the port is chosen when the target is known, so
-/// that one port serves a connection to each of several targets, and from each
-/// of several sources.
-fn choose_port_at_connect(socket: &socket2::Socket) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the pointer and length describe `on`.
-    check(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            (&raw const on).cast(),
-            size_of_val(&on) as libc::socklen_t,
-        )
-    })
-    .map(drop)
+    Errno::from_io_error(error) == Some(Errno::INVAL)
 }
 
 /// The error a socket has come to, such as a refused connection.
@@ -79,13 +59,7 @@ pub fn reset_on_close(socket: &impl AsFd) {
 
 /// Processor time the calling thread has used, in nanoseconds.
 pub fn thread_cpu_nanos() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is valid to write to, and the clock exists on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    thread_cpu_time().as_nanos() as u64
 }
 
 /// A timer that a session plane can watch like a socket. It is exact to some
@@ -99,15 +73,8 @@ impl Timer {
     /// # Errors
     /// When descriptors run out.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: timerfd_create takes no pointers.
-        let fd = check(unsafe {
-            libc::timerfd_create(
-                libc::CLOCK_MONOTONIC,
-                libc::TFD_NONBLOCK | libc::TFD_CLOEXEC,
-            )
-        })?;
-        // SAFETY: the descriptor is new and nothing else owns it.
-        let timer = unsafe { OwnedFd::from_raw_fd(fd) };
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         Ok(Timer(Link::plain(Socket::new(timer))))
     }
 
@@ -119,33 +86,19 @@ impl Timer {
     /// Lets the timer become readable after `delay`, once. Setting it again
     /// forgets the earlier setting.
     pub fn set(&self, delay: Duration) {
-        let nanos = delay.as_nanos().max(1);
-        let spec = libc::itimerspec {
-            it_interval: libc::timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            },
-            it_value: libc::timespec {
-                tv_sec: (nanos / 1_000_000_000) as libc::time_t,
-                tv_nsec: (nanos % 1_000_000_000) as libc::c_long,
-            },
+        // A time of nothing would unset it.
+        let delay = delay.max(Duration::from_nanos(1));
+        let spec = Itimerspec {
+            it_interval: Timespec::default(),
+            it_value: Timespec::try_from(delay).unwrap_or_default(),
         };
-        // SAFETY: `spec` is a valid itimerspec; the old value is not asked for.
-        unsafe {
-            libc::timerfd_settime(self.0.as_fd().as_raw_fd(), 0, &spec, std::ptr::null_mut())
-        };
+        // The descriptor is that of a timer and the time is not negative.
+        let _ = timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &spec);
     }
 
     /// Takes note that the timer has fired, so that it can fire again.
     pub fn clear(&self) {
-        let mut count = [0u8; 8];
-        // SAFETY: the pointer and length describe `count`.
-        unsafe {
-            libc::read(
-                self.0.as_fd().as_raw_fd(),
-                count.as_mut_ptr().cast(),
-                count.len(),
-            )
-        };
+        // Nothing to read: it has not fired.
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
     }
 }

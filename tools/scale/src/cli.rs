@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use corecast_bench::{During, Result, sys};
 use corecast_host::cpus;
+use corecast_kit::{During, Result, sys};
 
 use crate::{floor, network};
 

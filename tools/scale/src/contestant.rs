@@ -1,11 +1,11 @@
 //! The measured contestants: the server, and the floor it is compared with.
 
-use std::ffi::OsString;
 use std::net::SocketAddrV4;
+use std::process::Command;
 
-use corecast_bench::process::{Contender, Pages, free_address};
-use corecast_bench::{During, Result};
-use corecast_host::cpus;
+use corecast_kit::address::free_address;
+use corecast_kit::process::{Pages, Place, Process};
+use corecast_kit::{During, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Setup;
@@ -13,8 +13,11 @@ use crate::cli::Setup;
 /// A measured contestant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Contestant {
     /// `corecast serve`.
+    #[strum(serialize = "corecast")]
     Server,
     /// A loop of sends on as many threads.
     Floor,
@@ -23,10 +26,7 @@ pub enum Contestant {
 impl Contestant {
     /// The word in tables.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Contestant::Server => "corecast",
-            Contestant::Floor => "floor",
-        }
+        self.into()
     }
 
     /// Starts it with so many threads.
@@ -46,12 +46,14 @@ impl Contestant {
                 (own, format!("floor --listen {address} --threads {threads}"))
             }
         };
-        let mut arguments: Vec<OsString> = words.split(' ').map(OsString::from).collect();
-        if self == Contestant::Server {
-            arguments.extend(more.iter().map(OsString::from));
-        }
-        let process =
-            Contender::start(&program, arguments, Pages::Small, &cpus::usable(), address)?;
+        let more = more.iter().filter(|_| self == Contestant::Server);
+        let arguments = words.split(' ').chain(more.map(String::as_str));
+        let place = Place {
+            pages: Pages::Small,
+            ..Place::default()
+        };
+        let mut command = Command::new(program);
+        let process = Process::serve(command.args(arguments), place, address.into())?;
         Ok(Running {
             process,
             address,
@@ -63,7 +65,7 @@ impl Contestant {
 /// One that listens. Dropping it ends it.
 pub struct Running {
     /// Its process.
-    pub process: Contender,
+    pub process: Process,
     /// The address it listens on.
     pub address: SocketAddrV4,
     /// The address of its statistics, if it has any.

@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use corecast::sys::{EventFd, bind_shared, listen, unshare_files};
-use corecast_bench::floor::Outgoing;
-use corecast_bench::load::accept_for;
-use corecast_bench::sys::{self, Epoll, Interest};
+use corecast_kit::outgoing::Outgoing;
+use corecast_kit::sys::{self, Epoll, Interest};
+use corecast_kit::websocket::accept_for;
 
 const EVENT_BATCH: usize = 1_024;
 const SCRATCH_BYTES: usize = 64 * 1_024;

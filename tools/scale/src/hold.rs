@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corecast_bench::{During, Error, Result};
-use corecast_load::host::stats::StatsClient;
-use corecast_load::outcome::Outcome;
+use corecast_kit::host::stats::StatsClient;
+use corecast_kit::outcome::Outcome;
+use corecast_kit::{During, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::HoldArgs;

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use corecast_bench::{During, Error, Result, sys};
+use corecast_kit::{During, Error, Result, sys};
 
 /// Descriptors of a shard's table that are no connections, besides the wake
 /// events of all shards.

@@ -1,14 +1,13 @@
 //! Runs of `corecast-load`.
 
-use std::ffi::OsString;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use corecast_bench::process;
-use corecast_bench::{During, Error, Result};
-use corecast_host::cpus;
-use corecast_load::outcome::Outcome;
-use corecast_load::report::read_json;
+use corecast_kit::outcome::Outcome;
+use corecast_kit::outcome::read_json;
+use corecast_kit::process::{Place, Process};
+use corecast_kit::{During, Error, Result};
 
 use crate::contestant::Running;
 
@@ -37,8 +36,8 @@ pub fn run(
     if let Some(admin) = subject.admin {
         line.extend(["--stats".into(), format!("http://{admin}")]);
     }
-    let arguments = line.iter().map(OsString::from);
-    let output = process::run(program, arguments, &cpus::usable(), limit)?;
+    let mut command = Command::new(program);
+    let output = Process::run(command.args(&line), Place::default(), limit)?;
     let text = std::fs::read_to_string(json).during(format!(
         "reading what {} {} measured; it wrote:\n{output}",
         program.display(),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use corecast_bench::{During, Error, Result};
+use corecast_kit::{During, Error, Result};
 
 use crate::cli::MeasureArgs;
 use crate::contestant::Contestant;

@@ -9,8 +9,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 
-use corecast_bench::{During, Error, Result, sys};
 use corecast_host::{EstablishedTable, Root, sysctl_path};
+use corecast_kit::{During, Error, Result, sys};
 
 /// The settings that a new namespace should have from the host.
 const INHERITED: [&str; 3] = [

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use corecast_bench::load::{Opcode, accept_for, frame};
-use corecast_bench::sys::{self, Source};
-use corecast_bench::{During, Error, Result};
+use corecast_kit::sys::{self, Source};
+use corecast_kit::websocket::{Opcode, accept_for, frame};
+use corecast_kit::{During, Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Time between two of them.

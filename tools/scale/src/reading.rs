@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use corecast_bench::results::Spread;
-use corecast_load::outcome::Outcome;
+use corecast_kit::outcome::Outcome;
+use corecast_kit::spread::Spread;
 use serde::{Deserialize, Serialize};
 
 use crate::contestant::Contestant;

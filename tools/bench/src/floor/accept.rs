@@ -7,8 +7,9 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use corecast_kit::sys::{self, Epoll, Interest};
+
 use super::{EVENT_BATCH, LISTENER};
-use crate::sys::{self, Epoll, Interest};
 
 /// The key of the example in RFC 6455, section 1.3.
 pub const SAMPLE_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";

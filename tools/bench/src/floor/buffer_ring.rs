@@ -11,10 +11,9 @@ use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use corecast_host::page_bytes;
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
-
-use crate::sys;
 
 /// A registered buffer ring with the memory of its buffers.
 pub struct BufferRing {
@@ -35,8 +34,8 @@ impl BufferRing {
         buffer_bytes: usize,
     ) -> io::Result<BufferRing> {
         assert!(count.is_power_of_two());
-        let entry_bytes =
-            (usize::from(count) * size_of::<BufRingEntry>()).next_multiple_of(sys::page_bytes());
+        let entry_bytes = (usize::from(count) * size_of::<BufRingEntry>())
+            .next_multiple_of(page_bytes() as usize);
         // SAFETY: a new anonymous mapping touches no existing memory.
         let raw = unsafe {
             libc::mmap(

@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::outgoing::Outgoing;
-use crate::sys;
+use corecast_kit::outgoing::Outgoing;
+use corecast_kit::sys;
 
 /// The outcome of the peer's connection.
 #[derive(Debug, PartialEq, Eq)]

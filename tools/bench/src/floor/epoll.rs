@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use corecast_kit::sys::{self, Epoll, Interest};
+
 use super::echo::{EchoConnection, Outcome};
 use super::{EVENT_BATCH, LISTENER, SCRATCH_BYTES};
-use crate::sys::{self, Epoll, Interest};
 
 /// Serves `listener` until the process ends.
 pub fn serve(listener: OwnedFd) -> io::Result<Infallible> {

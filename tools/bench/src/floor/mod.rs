@@ -10,7 +10,6 @@ mod accept;
 mod buffer_ring;
 mod echo;
 mod epoll;
-mod outgoing;
 mod sendloop;
 mod uring;
 
@@ -19,14 +18,13 @@ use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 
 use clap::ValueEnum;
-
-use crate::error::During;
-use crate::{Result, sys};
-
+use corecast_kit::sys;
 use uring::Sends;
 
+use crate::During;
+use crate::Result;
+
 pub use accept::{RESPONSE, SAMPLE_ACCEPT, SAMPLE_KEY};
-pub use outgoing::Outgoing;
 pub use sendloop::GREETING;
 
 /// Bytes a floor reads at a time, which stay in the core's cache.
@@ -39,7 +37,8 @@ const EVENT_BATCH: usize = 1024;
 const LISTENER: u64 = u64::MAX;
 
 /// Which floor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Floor {
     /// TCP echo on edge-triggered epoll.
     Epoll,
@@ -56,13 +55,7 @@ pub enum Floor {
 impl Floor {
     /// The word used on the command line and in the report.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Floor::Epoll => "epoll",
-            Floor::Uring => "uring",
-            Floor::UringQueued => "uring-queued",
-            Floor::Sendloop => "sendloop",
-            Floor::Accept => "accept",
-        }
+        self.into()
     }
 
     /// Whether it cannot run where io_uring is forbidden.

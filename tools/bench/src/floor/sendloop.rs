@@ -18,9 +18,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::outgoing::Outgoing;
+use corecast_kit::outgoing::Outgoing;
+use corecast_kit::sys::{self, Epoll, Event, Interest};
+
 use super::{EVENT_BATCH, LISTENER, SCRATCH_BYTES};
-use crate::sys::{self, Epoll, Event, Interest};
 
 /// The greeting, sent first on each connection: a subscriber counts once it has it.
 pub const GREETING: u8 = b'+';
@@ -198,7 +199,7 @@ mod tests {
     use std::net::TcpStream;
 
     use crate::floor::Floor;
-    use crate::process::free_address;
+    use corecast_kit::address::free_address;
 
     /// A kernel that is short of memory refuses a send on an idle socket and
     /// never reports room. Here: bytes wait although nothing was ever refused.

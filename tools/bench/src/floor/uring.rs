@@ -9,13 +9,13 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use corecast_kit::sys;
 use io_uring::cqueue;
 use io_uring::squeue::Entry;
 use io_uring::types::Fd;
 use io_uring::{IoUring, opcode};
 
 use super::buffer_ring::BufferRing;
-use crate::sys;
 
 const SUBMISSION_ENTRIES: u32 = 4096;
 const COMPLETION_ENTRIES: u32 = 65_536;

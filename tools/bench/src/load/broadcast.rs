@@ -4,13 +4,15 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use corecast_kit::sys;
+
 use super::{
     Account, CHECK_LIMIT, Deadline, Fleet, Hello, NAP, OPEN_LIMIT, Peer, Protocol, SCRATCH_BYTES,
     Stopwatch, Window, payload,
 };
-use crate::error::During;
+use crate::During;
 use crate::results::Sample;
-use crate::{Error, Result, sys};
+use crate::{Error, Result};
 
 /// The load of a broadcast scenario.
 #[derive(Debug, Clone, Copy)]

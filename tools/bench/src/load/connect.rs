@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use corecast_kit::sys::{self, Epoll, Interest, Source};
+
 use super::opening::Opening;
 use super::{Deadline, EVENT_BATCH, Exchange, Hello, NAP, PATIENCE, SCRATCH_BYTES};
-use crate::error::During;
-use crate::sys::{self, Epoll, Interest, Source};
+use crate::During;
 use crate::{Error, Result};
 
 /// Openings in flight. The accept queue of any listener is longer.

@@ -4,13 +4,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use corecast_kit::sys::{self, Event};
+
 use super::{
     Account, CHECK_LIMIT, Deadline, Exchange, Fleet, Hello, NAP, OPEN_LIMIT, Opcode, Peer,
     Protocol, SCRATCH_BYTES, Stopwatch, Window, payload,
 };
-use crate::error::During;
+use crate::During;
 use crate::results::Sample;
-use crate::sys::{self, Event};
 use crate::{Error, Result};
 
 /// The load of an echo scenario.

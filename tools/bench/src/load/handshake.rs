@@ -1,12 +1,13 @@
 //! Handshakes: connect, upgrade, reset, again; a fixed number in flight.
 
+use corecast_kit::sys::{self, Epoll, Interest, Source};
+
 use super::opening::Opening;
 use super::{
     Account, EVENT_BATCH, Fleet, Hello, NAP, OPEN_LIMIT, Peer, Protocol, Stopwatch, Window,
 };
-use crate::error::During;
+use crate::During;
 use crate::results::Sample;
-use crate::sys::{self, Epoll, Interest, Source};
 use crate::{Error, Result};
 
 /// The load of a handshake scenario.

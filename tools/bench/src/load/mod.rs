@@ -15,7 +15,6 @@
 pub mod broadcast;
 pub mod connect;
 pub mod echo;
-pub mod frame;
 pub mod handshake;
 pub mod idle;
 pub mod lobby;
@@ -28,8 +27,8 @@ use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
 pub use connect::Fleet;
-pub use frame::Opcode;
-pub use opening::{Hello, accept_for};
+pub use corecast_kit::websocket::{Opcode, frame};
+pub use opening::Hello;
 pub use stopwatch::{Account, Stopwatch, Window};
 
 use crate::{Error, Result};

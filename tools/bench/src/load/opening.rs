@@ -5,11 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use corecast_kit::sys::{self, Event, Source};
+use corecast_kit::websocket::accept_for;
 use sha1::{Digest, Sha1};
 
-use crate::error::During;
+use crate::During;
 use crate::floor::{GREETING, SAMPLE_KEY};
-use crate::sys::{self, Event, Source};
 use crate::{Error, Result};
 
 /// The first bytes of a client, and the answer without which its connection
@@ -90,14 +91,6 @@ impl Hello {
             }
         }
     }
-}
-
-/// `Sec-WebSocket-Accept` for a key (RFC 6455, section 4.2.2).
-pub fn accept_for(key: &str) -> String {
-    let mut sha1 = Sha1::new();
-    sha1.update(key.as_bytes());
-    sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    STANDARD.encode(sha1.finalize())
 }
 
 /// Checks a response as far as it has come: true when it is whole and accepts.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use super::echo::{Echo, Lane, error_on};
 use super::{Account, Exchange, Fleet, Peer, SCRATCH_BYTES, Stopwatch, Window};
+use crate::During;
 use crate::Result;
-use crate::error::During;
 use crate::results::Sample;
 
 /// The load of a part-load scenario.

@@ -7,12 +7,13 @@
 
 use std::os::fd::AsFd;
 
+use corecast_kit::sys;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Deadline, Exchange, Fleet, Hello, NAP, Opcode, Peer, frame, payload};
-use crate::error::During;
-use crate::{Error, Result, sys};
+use crate::During;
+use crate::{Error, Result};
 
 /// The path on which a Phoenix server speaks V2.
 const PATH: &str = "/socket/websocket?vsn=2.0.0";

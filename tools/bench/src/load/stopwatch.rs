@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use corecast_kit::host::process_cpu_time;
+use corecast_kit::sys;
+
 use crate::cores::Layout;
-use crate::host::{self, CoreTime};
+use crate::host;
 use crate::results::Sample;
 use crate::shards::{ShardWork, Shards};
-use crate::{Error, Result, sys};
+use crate::{Error, Result};
 
 /// Without any progress for this long a scenario has failed.
 const STALL: Duration = Duration::from_secs(5);
@@ -37,7 +40,7 @@ struct Mark {
     messages: u64,
     server: Option<Duration>,
     load: Duration,
-    cores: Option<CoreTime>,
+    cores: Option<Duration>,
     shards: Option<ShardWork>,
 }
 
@@ -114,10 +117,19 @@ impl Stopwatch {
             server: self
                 .account
                 .server
-                .map(host::process_cpu_time)
+                .map(|pid| {
+                    process_cpu_time(pid)
+                        .ok_or_else(|| Error::Process(format!("process {pid} cannot be read")))
+                })
                 .transpose()?,
             load: sys::thread_cpu_time(),
-            cores: self.account.cores.as_ref().and_then(core_time),
+            // In some containers `/proc/stat` has other cores than the scheduler. Then
+            // nothing is said about other work on them.
+            cores: self
+                .account
+                .cores
+                .as_ref()
+                .and_then(|layout| host::busy_time(&layout.all())),
             shards: self.account.shards.as_ref().map(Shards::read).transpose()?,
         })
     }
@@ -127,10 +139,7 @@ impl Stopwatch {
         let seconds = |since: Duration, until: Duration| until.saturating_sub(since).as_secs_f64();
         let server = mark.server.zip(now.server).map(|(a, b)| seconds(a, b));
         let load = seconds(mark.load, now.load);
-        let busy = mark
-            .cores
-            .zip(now.cores)
-            .map(|(a, b)| seconds(a.busy, b.busy));
+        let busy = mark.cores.zip(now.cores).map(|(a, b)| seconds(a, b));
         let slowest = mark.shards.as_ref().zip(now.shards.as_ref());
         let cores = self.account.cores.as_ref();
         Ok(Sample {
@@ -148,12 +157,6 @@ impl Stopwatch {
             slowest_core_rate: slowest.and_then(|(before, now)| now.slowest_since(before)),
         })
     }
-}
-
-/// In some containers `/proc/stat` has other cores than the scheduler. Then
-/// nothing is said about other work on them.
-fn core_time(layout: &Layout) -> Option<CoreTime> {
-    host::core_time(&layout.all()).ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The facts that the table, the page and the Markdown say in the same words.
 
-use corecast_load::report::units::{grouped, significant};
+use corecast_kit::units::{grouped, significant};
 
 use crate::contestant::PLAIN;
 use crate::host::Host;

@@ -1,6 +1,6 @@
 //! The figures of contestants in columns, as the table and the page both show them.
 
-use corecast_load::report::units::{micros, significant};
+use corecast_kit::units::{micros, significant};
 
 use super::facts::{self, bytes, is_idle, part, ratio, spread, thousands};
 use super::grid::{Column, Grid};

@@ -1,6 +1,6 @@
 //! The results as JSON, and back.
 
-use corecast_load::report::stored::{self, Kind, ReadError};
+use corecast_kit::stored::{self, Kind, ReadError};
 use serde::Serialize;
 use serde_json::Value;
 

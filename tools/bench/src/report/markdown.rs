@@ -3,15 +3,12 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use corecast_kit::markdown::{self as md, plain};
+
 use super::facts::{
     self, NONE, best_rival, bytes, is_client_bound, is_idle, ratio, spread, thousands,
 };
 use crate::results::{Contest, Entry, Results, Role, Spread};
-
-/// The line before the quoted figures.
-const BEGIN: &str = "<!-- figures -->";
-/// The line after it.
-const END: &str = "<!-- /figures -->";
 
 /// Date and machine, then a row for each scenario in which the server took part,
 /// then a line for whatever was skipped or has failed.
@@ -73,28 +70,20 @@ fn rows(
     contests: &[&Contest],
     cells: fn(&Contest, &Entry) -> Option<Vec<String>>,
 ) -> fmt::Result {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let rows: String = contests
+    let rows: Vec<Vec<String>> = contests
         .iter()
         .filter_map(|contest| {
             let server = contest.server()?;
             let mut row = vec![plain(&contest.title)];
             row.extend(cells(contest, server)?);
             row.push(goals(contest, server));
-            Some(line(&row))
+            Some(row)
         })
         .collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let headings: Vec<String> = headings.iter().map(|&heading| heading.into()).collect();
-    writeln!(
-        text,
-        "\n{}|{}\n{}",
-        line(&headings),
-        "---|".repeat(headings.len()),
-        rows.trim_end()
-    )
+    write!(text, "\n{}", md::table(headings, &rows))
 }
 
 fn timed_cells(contest: &Contest, server: &Entry) -> Option<Vec<String>> {
@@ -166,44 +155,6 @@ fn goals(contest: &Contest, server: &Entry) -> String {
         none if none.is_empty() => NONE.into(),
         goals => goals,
     }
-}
-
-/// Text from anywhere as it may stand in a cell.
-fn plain(text: &str) -> String {
-    let text = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('|', "\\|");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A text has no place for the figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MarkerMissing(&'static str);
-
-impl fmt::Display for MarkerMissing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "there is no line '{}': the figures stand between '{BEGIN}' and '{END}'",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for MarkerMissing {}
-
-/// `document` with `markdown` in place of what stands between its markers,
-/// `<!-- figures -->` and `<!-- /figures -->`.
-///
-/// # Errors
-///
-/// One of the markers is missing, or they are in the wrong order.
-pub fn quote_in(document: &str, markdown: &str) -> Result<String, MarkerMissing> {
-    let (before, rest) = document.split_once(BEGIN).ok_or(MarkerMissing(BEGIN))?;
-    let (_, after) = rest.split_once(END).ok_or(MarkerMissing(END))?;
-    let figures = markdown.trim();
-    Ok(format!("{before}{BEGIN}\n{figures}\n{END}{after}"))
 }
 
 #[cfg(test)]
@@ -278,31 +229,5 @@ mod tests {
         results.contests[0].title = "a | b\n<!-- /figures -->".into();
         let text = markdown(&results);
         assert!(text.contains("| a \\| b &lt;!-- /figures --> |"), "{text}");
-    }
-
-    #[test]
-    fn the_figures_are_replaced_and_the_rest_stays() {
-        let readme = "# x\n\n<!-- figures -->\nold\n<!-- /figures -->\n\nend\n";
-        let quoted = quote_in(readme, "new\n").unwrap();
-        assert_eq!(
-            quoted,
-            "# x\n\n<!-- figures -->\nnew\n<!-- /figures -->\n\nend\n"
-        );
-        assert_eq!(quote_in(&quoted, "new\n").unwrap(), quoted);
-    }
-
-    #[test]
-    fn a_missing_marker_is_named() {
-        for (readme, missing) in [
-            ("nothing", BEGIN),
-            ("<!-- figures -->\nold\n", END),
-            ("<!-- /figures -->\n<!-- figures -->\n", END),
-        ] {
-            let error = quote_in(readme, "new").unwrap_err();
-            assert!(
-                error.to_string().contains(&format!("'{missing}':")),
-                "{error}"
-            );
-        }
     }
 }

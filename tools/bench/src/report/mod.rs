@@ -22,11 +22,10 @@ mod markdown;
 mod page;
 #[cfg(test)]
 pub(crate) mod sample;
-mod svg;
 mod table;
 
 pub use compare::{Change, Comparison, Judgement, Quantity, compare};
 pub use json::{json, read_json};
-pub use markdown::{MarkerMissing, markdown, quote_in};
+pub use markdown::markdown;
 pub use page::page;
 pub use table::table;

@@ -13,14 +13,13 @@
 mod contest;
 mod goal;
 mod reading;
-mod spread;
 
 use serde::{Deserialize, Serialize};
 
 pub use contest::{Contest, Entry, Failure, Role};
+pub use corecast_kit::spread::Spread;
 pub use goal::{Figure, Goal, Verdict};
 pub use reading::{IdleSample, Latency, Reading, Sample};
-pub use spread::Spread;
 
 use crate::host::Host;
 

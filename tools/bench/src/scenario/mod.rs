@@ -4,7 +4,8 @@ mod table;
 
 use std::time::Duration;
 
-use corecast_load::report::units::grouped;
+use corecast_kit::process::Pages;
+use corecast_kit::units::grouped;
 
 use crate::contestant::{Field, SPARE_FILES};
 use crate::floor::Floor;
@@ -15,12 +16,12 @@ use crate::load::idle::Idle;
 use crate::load::lobby::{Joins, Lobby};
 use crate::load::part_load::PartLoad;
 use crate::load::{Peer, Window};
-use crate::process::Pages;
 use crate::results::Goal;
 use crate::tool::ToolLoad;
 
 /// The sets a run can measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Set {
     /// The scenarios that tell servers apart, in a few minutes.
     Standard,
@@ -33,11 +34,7 @@ pub enum Set {
 impl Set {
     /// The word on the command line and in the report.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Set::Standard => "standard",
-            Set::Full => "full",
-            Set::Seeds => "seeds",
-        }
+        self.into()
     }
 }
 

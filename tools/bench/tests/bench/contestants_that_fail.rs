@@ -16,9 +16,9 @@ use std::thread;
 use std::time::Duration;
 
 use corecast_bench::Cause;
-use corecast_bench::load::accept_for;
 use corecast_bench::report::read_json;
 use corecast_bench::results::{Entry, Results};
+use corecast_kit::websocket::accept_for;
 
 const BENCH: &str = env!("CARGO_BIN_EXE_corecast-bench");
 

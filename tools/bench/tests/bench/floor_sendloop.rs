@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use corecast_bench::floor::{Floor, GREETING};
-use corecast_bench::process::free_address;
+use corecast_kit::address::free_address;
 
 const UNIT_BYTES: usize = 64;
 /// 1.2 MB for each subscriber.

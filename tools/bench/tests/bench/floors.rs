@@ -15,7 +15,7 @@ use corecast_bench::load::handshake::Handshakes;
 use corecast_bench::load::idle::Idle;
 use corecast_bench::load::part_load::PartLoad;
 use corecast_bench::load::{Account, Peer, Protocol, Window};
-use corecast_bench::process::free_address;
+use corecast_kit::address::free_address;
 
 const WINDOW: Window = Window {
     warm_up: Duration::from_millis(50),

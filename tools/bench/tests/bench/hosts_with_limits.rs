@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
 use corecast_bench::report::read_json;
-use corecast_bench::sys;
+use corecast_kit::sys;
 
 const BENCH: &str = env!("CARGO_BIN_EXE_corecast-bench");
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use corecast_bench::load::broadcast::Broadcast;
 use corecast_bench::load::echo::Echo;
 use corecast_bench::load::{Account, Peer, Protocol, Window};
-use corecast_bench::process::free_address;
+use corecast_kit::address::free_address;
 
 const NAMES: [&str; 3] = ["bun", "node-ws", "gorilla"];
 

@@ -12,15 +12,15 @@ mod signals;
 mod verdict;
 mod watcher;
 
-use std::fmt;
 use std::process::ExitCode;
 
+use anyhow::Error;
 use clap::Parser;
 use corecast::log::{self, LogFormat};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::{Cli, Command};
-use crate::engine::{RunError, Stop};
+use crate::engine::Stop;
 
 /// The exit status of a run that found something wrong.
 const FAILED: u8 = 1;
@@ -51,28 +51,4 @@ fn execute(command: Command) -> Result<bool, Error> {
     let stop = Stop::default();
     signals::stop_on_ctrl_c(&stop);
     scenarios::run(command, &stop)
-}
-
-/// Why there is nothing to measure: one sentence that says what to do.
-#[derive(Debug)]
-pub struct Error(String);
-
-impl Error {
-    fn new(what: impl Into<String>) -> Self {
-        Error(what.into())
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<RunError> for Error {
-    fn from(error: RunError) -> Self {
-        Error(error.to_string())
-    }
 }

@@ -49,7 +49,7 @@ fn write_files(
     if let Some(path) = csv {
         let mut bytes = Vec::new();
         report::write_csv(outcome, &mut bytes)
-            .map_err(|error| Error::new(format!("{}: {error}", path.display())))?;
+            .map_err(|error| Error::msg(format!("{}: {error}", path.display())))?;
         write(path, &bytes)?;
     }
     if let Some(path) = page {
@@ -63,7 +63,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Error {
-    Error::new(format!("cannot write {}: {error}", path.display()))
+    Error::msg(format!("cannot write {}: {error}", path.display()))
 }
 
 /// Joins results of several machines. Returns whether all went well.
@@ -73,12 +73,12 @@ pub(super) fn merge_files(args: &MergeArgs) -> Result<bool, Error> {
         .iter()
         .map(|path| {
             let text = fs::read_to_string(path)
-                .map_err(|error| Error::new(format!("cannot read {}: {error}", path.display())))?;
+                .map_err(|error| Error::msg(format!("cannot read {}: {error}", path.display())))?;
             report::read_json(&text)
-                .map_err(|error| Error::new(format!("{}: {error}", path.display())))
+                .map_err(|error| Error::msg(format!("{}: {error}", path.display())))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let outcome = merge(outcomes).map_err(|error| Error::new(error.to_string()))?;
+    let outcome = merge(outcomes).map_err(Error::msg)?;
     println!("{}", report::table(&outcome));
     write_files(
         &outcome,

@@ -32,7 +32,7 @@ pub(super) fn run(command: Command, stop: &Stop) -> Result<bool, Error> {
         Command::Soak(args) => soak(&args, stop),
         Command::Phoenix(args) => phoenix(&args, stop),
         Command::Run(args) => scripted(&args, stop),
-        Command::Merge(_) => Err(Error::new("merging needs no server")),
+        Command::Merge(_) => Err(Error::msg("merging needs no server")),
     }
 }
 
@@ -78,7 +78,7 @@ fn setup(common: &CommonArgs, connections: u64) -> Result<Setup, Error> {
 fn wording(form: &MessageForm, url: &str, setup: &mut Setup) -> Result<Wording, Error> {
     let dialect = dialect(form, url);
     setup.set("Messages", format!("{} bytes, {dialect}", form.size));
-    Wording::new(dialect, form.size as usize).map_err(Error::new)
+    Wording::new(dialect, form.size as usize).map_err(Error::msg)
 }
 
 fn dialect(form: &MessageForm, url: &str) -> Dialect {
@@ -184,7 +184,7 @@ fn load(depth: u64, rate: Option<f64>, setup: &mut Setup) -> Load {
 
 fn broadcast(args: &BroadcastArgs, stop: &Stop) -> Result<bool, Error> {
     if args.publishers > args.subscribers {
-        return Err(Error::new(format!(
+        return Err(Error::msg(format!(
             "--publishers {} are more than --subscribers {}, of whom they are a part",
             args.publishers, args.subscribers
         )));
@@ -225,7 +225,7 @@ fn chat(args: &ChatArgs, stop: &Stop) -> Result<bool, Error> {
         && wording.dialect() != Dialect::Phoenix
         && !setup.urls.iter().all(|url| url.contains("{room}"))
     {
-        return Err(Error::new(format!(
+        return Err(Error::msg(format!(
             "--rooms {} need a path for each: write {{room}} where its number goes, as in \
              ws://127.0.0.1:8080/rooms/{{room}}",
             args.rooms
@@ -247,7 +247,7 @@ fn chat(args: &ChatArgs, stop: &Stop) -> Result<bool, Error> {
 fn phoenix(args: &PhoenixArgs, stop: &Stop) -> Result<bool, Error> {
     let connections = args.channels * args.users;
     let mut setup = setup(&args.common, connections)?;
-    let wording = Wording::new(Dialect::Phoenix, args.size as usize).map_err(Error::new)?;
+    let wording = Wording::new(Dialect::Phoenix, args.size as usize).map_err(Error::msg)?;
     setup.set(
         "Channels",
         format!("{} of {} users", args.channels, args.users),
@@ -335,7 +335,7 @@ fn churn(args: &ChurnArgs, stop: &Stop) -> Result<bool, Error> {
 }
 
 fn scripted(args: &RunArgs, stop: &Stop) -> Result<bool, Error> {
-    let script = Script::read(&args.file).map_err(|error| Error::new(error.to_string()))?;
+    let script = Script::read(&args.file).map_err(Error::msg)?;
     let script = Arc::new(script);
     let urls = match args.targets.as_slice() {
         [] => &script.targets,

@@ -49,13 +49,13 @@ impl Setup {
     ) -> Result<Self, Error> {
         let targets = urls
             .iter()
-            .map(|url| Target::parse(url).map_err(|error| Error::new(error.to_string())))
+            .map(|url| Target::parse(url).map_err(Error::msg))
             .collect::<Result<Vec<_>, _>>()?;
         let mut headers = headers(&handshake.headers)?;
         if let Some(name) = &handshake.subprotocol
             && check_header(name, "").is_err()
         {
-            return Err(Error::new(format!(
+            return Err(Error::msg(format!(
                 "--subprotocol '{name}' is not a name: it has characters that no name has"
             )));
         }
@@ -67,14 +67,14 @@ impl Setup {
                 handshake.subprotocol.as_deref(),
                 engine.timeout(),
             )
-            .map_err(|error| Error::new(error.to_string()))?;
+            .map_err(Error::msg)?;
         }
         // From here on it is a header like the others.
         if let Some(name) = &handshake.subprotocol {
             headers.push(("Sec-WebSocket-Protocol".to_owned(), name.clone()));
         }
         if connections > u64::from(u32::MAX) {
-            return Err(Error::new(format!(
+            return Err(Error::msg(format!(
                 "{connections} connections are too many"
             )));
         }
@@ -104,13 +104,13 @@ impl Setup {
         let sources = engine
             .sources
             .resolve(&distinct, whole_shares(connections, threads, ports), ports)
-            .map_err(|error| Error::new(error.to_string()))?;
+            .map_err(Error::msg)?;
         let driver = resolve_driver(match engine.driver {
             DriverArg::Auto => Driver::Auto,
             DriverArg::Uring => Driver::Uring,
             DriverArg::Epoll => Driver::Epoll,
         })
-        .map_err(|unavailable| Error::new(unavailable.to_string()))?;
+        .map_err(Error::msg)?;
 
         let mut setup = Setup {
             dialing: Dialing {
@@ -236,13 +236,13 @@ fn headers(lines: &[String]) -> Result<Vec<(String, String)>, Error> {
         .iter()
         .map(|line| {
             let (name, value) = line.split_once(':').ok_or_else(|| {
-                Error::new(format!(
+                Error::msg(format!(
                     "--header '{line}' is not of the form 'Name: value'"
                 ))
             })?;
             let (name, value) = (name.trim(), value.trim());
             check_header(name, value)
-                .map_err(|error| Error::new(format!("--header '{line}': {error}")))?;
+                .map_err(|error| Error::msg(format!("--header '{line}': {error}")))?;
             Ok((name.to_owned(), value.to_owned()))
         })
         .collect()
@@ -254,13 +254,13 @@ fn cores(list: Option<&str>) -> Result<Vec<usize>, Error> {
     let Some(list) = list else {
         return Ok(usable);
     };
-    let listed = cpus::parse(list).map_err(|error| Error::new(format!("--cpus: {error}")))?;
+    let listed = cpus::parse(list).map_err(|error| Error::msg(format!("--cpus: {error}")))?;
     match listed.iter().find(|core| !usable.contains(core)) {
         None => Ok(listed),
         Some(core) => {
             let first = usable.first().copied().unwrap_or(0);
             let last = usable.last().copied().unwrap_or(0);
-            Err(Error::new(format!(
+            Err(Error::msg(format!(
                 "--cpus: this process may not use core {core}; it may use those from {first} to {last}"
             )))
         }

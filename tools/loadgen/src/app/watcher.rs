@@ -66,7 +66,7 @@ impl Watcher {
         if let Some(pid) = output.server_pid
             && !std::path::Path::new(&format!("/proc/{pid}")).exists()
         {
-            return Err(Error::new(format!(
+            return Err(Error::msg(format!(
                 "--server-pid: there is no process {pid}"
             )));
         }
@@ -76,7 +76,7 @@ impl Watcher {
                 // Better to know now than after half an hour.
                 stats
                     .fetch()
-                    .map_err(|error| Error::new(format!("--stats: {error}")))?;
+                    .map_err(|error| Error::msg(format!("--stats: {error}")))?;
                 Some(stats)
             }
             None => discover(&setup.addresses),
@@ -84,7 +84,7 @@ impl Watcher {
         let live = match output.live {
             Some(address) => {
                 let live = LivePage::start(address)
-                    .map_err(|error| Error::new(format!("--live: {error}")))?;
+                    .map_err(|error| Error::msg(format!("--live: {error}")))?;
                 eprintln!("corecast-load: live page at http://{}/", live.address());
                 Some(live)
             }

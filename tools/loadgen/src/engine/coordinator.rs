@@ -1,7 +1,6 @@
 //! The run as a whole: threads are started and led from phase to phase, and
 //! their reports are read.
 
-use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -80,36 +79,20 @@ impl Stop {
 }
 
 /// Why a run could not begin or go on.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The operating system gave no descriptor or thread.
-    Io(io::Error),
+    #[error(
+        "the generator cannot begin: {0}; raise the limit with 'ulimit -n' or 'ulimit -u', or use \
+         fewer --threads"
+    )]
+    Io(#[from] io::Error),
     /// A thread could not begin.
+    #[error(transparent)]
     Start(StartError),
     /// A thread has ended before its time; its log says why.
+    #[error("a thread of the generator has failed")]
     ThreadLost,
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RunError::Io(error) => write!(
-                f,
-                "the generator cannot begin: {error}; raise the limit with 'ulimit -n' or 'ulimit \
-                 -u', or use fewer --threads"
-            ),
-            RunError::Start(error) => error.fmt(f),
-            RunError::ThreadLost => f.write_str("a thread of the generator has failed"),
-        }
-    }
-}
-
-impl std::error::Error for RunError {}
-
-impl From<io::Error> for RunError {
-    fn from(error: io::Error) -> Self {
-        RunError::Io(error)
-    }
 }
 
 /// Observes a run while it goes on.

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
 use corecast::mesh::ShardWaker;
+use strum::VariantArray;
 
 /// The phase of a run. It only ever moves on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 #[repr(u8)]
 pub enum Phase {
     /// Connections are opened.
@@ -23,14 +24,6 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Phase; 5] = [
-        Phase::Opening,
-        Phase::Warming,
-        Phase::Measuring,
-        Phase::Finishing,
-        Phase::Closing,
-    ];
-
     /// Whether messages are to be sent.
     pub fn is_running(self) -> bool {
         matches!(self, Phase::Warming | Phase::Measuring)
@@ -87,7 +80,7 @@ impl Shared {
     /// The phase of the run.
     #[inline]
     pub fn phase(&self) -> Phase {
-        Phase::ALL[usize::from(self.phase.load(Ordering::Acquire))]
+        Phase::VARIANTS[usize::from(self.phase.load(Ordering::Acquire))]
     }
 
     /// Moves on, and tells every thread.

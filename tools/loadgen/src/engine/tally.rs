@@ -6,7 +6,8 @@ use crate::cause::Cause;
 use crate::outcome::{Deliveries, Latency, Times};
 
 /// The intervals that are timed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Timed {
     /// From the planned begin of a connection until its handshake is done.
     Handshake,
@@ -24,25 +25,11 @@ pub enum Timed {
 
 impl Timed {
     /// All of them.
-    pub const ALL: [Timed; 6] = [
-        Timed::Handshake,
-        Timed::Echo,
-        Timed::Delivery,
-        Timed::Join,
-        Timed::Reply,
-        Timed::Heartbeat,
-    ];
+    pub const ALL: &'static [Timed] = <Timed as strum::VariantArray>::VARIANTS;
 
     /// Its name in [`Outcome::latencies`](crate::outcome::Outcome::latencies).
     pub fn name(self) -> &'static str {
-        match self {
-            Timed::Handshake => "handshake",
-            Timed::Echo => "echo",
-            Timed::Delivery => "delivery",
-            Timed::Join => "join",
-            Timed::Reply => "reply",
-            Timed::Heartbeat => "heartbeat",
-        }
+        self.into()
     }
 }
 
@@ -116,22 +103,10 @@ impl Tally {
     pub(super) fn take_times(&mut self) -> Vec<(Timed, Times)> {
         let latencies = std::mem::take(&mut self.latencies);
         Timed::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .zip(latencies)
             .filter_map(|(timed, latency)| Some((timed, latency?.times())))
             .collect()
-    }
-}
-
-impl Deliveries {
-    /// Adds another count.
-    pub fn add(&mut self, other: &Deliveries) {
-        self.publications += other.publications;
-        self.expected += other.expected;
-        self.received += other.received;
-        self.lost += other.lost;
-        self.reordered += other.reordered;
-        self.duplicated += other.duplicated;
-        self.corrupt += other.corrupt;
     }
 }

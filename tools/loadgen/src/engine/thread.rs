@@ -102,37 +102,15 @@ fn turn_until_finished<S: Scenario>(worker: Worker<S>) {
 }
 
 /// Why a thread could not begin.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The host gives no ring, or no epoll.
-    Driver(Unavailable),
+    #[error(transparent)]
+    Driver(#[from] Unavailable),
     /// Descriptors or memory ran out.
-    Io(io::Error),
+    #[error(
+        "a thread of the generator cannot begin: {0}; raise the limit with 'ulimit -n', or use \
+         fewer --threads"
+    )]
+    Io(#[from] io::Error),
 }
-
-impl From<Unavailable> for StartError {
-    fn from(unavailable: Unavailable) -> Self {
-        StartError::Driver(unavailable)
-    }
-}
-
-impl From<io::Error> for StartError {
-    fn from(error: io::Error) -> Self {
-        StartError::Io(error)
-    }
-}
-
-impl std::fmt::Display for StartError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            StartError::Driver(unavailable) => unavailable.fmt(f),
-            StartError::Io(error) => write!(
-                f,
-                "a thread of the generator cannot begin: {error}; raise the limit with 'ulimit -n', \
-                 or use fewer --threads"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}

@@ -2,11 +2,11 @@
 //!
 //! It loads nothing and runs no script.
 
-use std::fmt::Write as _;
+use corecast_kit::chart::charts;
+use corecast_kit::html::{Document, figure, list, table};
+use maud::{Markup, html};
 
-use super::chart::charts;
 use super::facts::{self, LATENCY_HEADINGS};
-use super::html::{Document, escape, figure, list, table};
 use super::units::{date, duration, grouped, memory};
 use crate::cause::Cause;
 use crate::outcome::Outcome;
@@ -39,11 +39,19 @@ pub(crate) fn document(title: &str, main: &str, behind: &str) -> String {
 
 /// Everything that shows the outcome: a `<main>` whose parts each have an `id`.
 pub(crate) fn main_part(outcome: &Outcome, stage: Stage) -> String {
-    let mut html = String::from("<main>\n");
-    // Writing to a string does not fail.
-    let _ = write_main(outcome, stage, &mut html);
-    html.push_str("</main>");
-    html
+    html! {
+        main {
+            (header(outcome))
+            (verdict(outcome, stage))
+            (key_figures(outcome))
+            (findings(outcome))
+            @for chart in charts(outcome) {
+                (figure(&chart.id, &chart.title, &chart.svg))
+            }
+            (tables(outcome))
+        }
+    }
+    .into_string()
 }
 
 /// The scenario and its targets.
@@ -55,42 +63,23 @@ pub(crate) fn heading(outcome: &Outcome) -> String {
     )
 }
 
-fn write_main(outcome: &Outcome, stage: Stage, html: &mut String) -> std::fmt::Result {
-    header(outcome, html)?;
-    verdict(outcome, stage, html)?;
-    key_figures(outcome, html)?;
-    findings(outcome, html)?;
-    for chart in charts(outcome) {
-        html.push_str(&figure(&chart.id, &chart.title, &chart.svg));
+fn header(outcome: &Outcome) -> Markup {
+    html! {
+        header #head {
+            h1 { (heading(outcome)) }
+            p {
+                (date(outcome.started_unix_ms)) ", " (duration(outcome.seconds))
+                @if outcome.interrupted { ", interrupted" }
+                "; corecast-load " (outcome.version)
+            }
+            @if !outcome.command.is_empty() {
+                p.command { code { (outcome.command.join(" ")) } }
+            }
+        }
     }
-    tables(outcome, html)
 }
 
-fn header(outcome: &Outcome, html: &mut String) -> std::fmt::Result {
-    let interrupted = if outcome.interrupted {
-        ", interrupted"
-    } else {
-        ""
-    };
-    writeln!(
-        html,
-        "<header id=\"head\"><h1>{}</h1>\n<p>{}, {}{interrupted}; corecast-load {}</p>",
-        escape(&heading(outcome)),
-        date(outcome.started_unix_ms),
-        duration(outcome.seconds),
-        escape(&outcome.version)
-    )?;
-    if !outcome.command.is_empty() {
-        writeln!(
-            html,
-            "<p class=\"command\"><code>{}</code></p>",
-            escape(&outcome.command.join(" "))
-        )?;
-    }
-    writeln!(html, "</header>")
-}
-
-fn verdict(outcome: &Outcome, stage: Stage, html: &mut String) -> std::fmt::Result {
+fn verdict(outcome: &Outcome, stage: Stage) -> Markup {
     let problems = outcome.problems();
     let (class, words) = match (stage, problems.is_empty()) {
         (Stage::Finished, true) => ("passed", "✓ passed"),
@@ -98,115 +87,84 @@ fn verdict(outcome: &Outcome, stage: Stage, html: &mut String) -> std::fmt::Resu
         (Stage::Running, true) => ("running", "running"),
         (Stage::Running, false) => ("failed", "✗ running, with failures"),
     };
-    writeln!(
-        html,
-        "<section id=\"verdict\" class=\"verdict {class}\"><h2>{words}</h2>"
-    )?;
-    html.push_str(&list(problems.iter().map(|problem| escape(problem))));
-    if outcome.resources.client_bound {
-        writeln!(
-            html,
-            "<p><strong>Client-bound:</strong> the generator, not the server, was the limit. \
-             Rates (marked ≥) are lower bounds, latencies upper bounds.</p>"
-        )?;
+    html! {
+        section #verdict class={ "verdict " (class) } {
+            h2 { (words) }
+            (list(problems.iter().map(|problem| html! { (problem) })))
+            @if outcome.resources.client_bound {
+                p {
+                    strong { "Client-bound:" }
+                    " the generator, not the server, was the limit. Rates (marked ≥) are lower \
+                     bounds, latencies upper bounds."
+                }
+            }
+        }
     }
-    writeln!(html, "</section>")
 }
 
-fn key_figures(outcome: &Outcome, html: &mut String) -> std::fmt::Result {
-    writeln!(html, "<dl id=\"key-figures\" class=\"key-figures\">")?;
-    for row in facts::key_figures(outcome) {
-        writeln!(
-            html,
-            "<div><dt>{}</dt><dd>{}</dd><dd class=\"remark\">{}</dd></div>",
-            escape(&row.name),
-            escape(&row.value),
-            escape(&row.remark)
-        )?;
+fn key_figures(outcome: &Outcome) -> Markup {
+    html! {
+        dl #key-figures .key-figures {
+            @for row in facts::key_figures(outcome) {
+                div {
+                    dt { (row.name) }
+                    dd { (row.value) }
+                    dd.remark { (row.remark) }
+                }
+            }
+        }
     }
-    writeln!(html, "</dl>")
 }
 
-fn findings(outcome: &Outcome, html: &mut String) -> std::fmt::Result {
-    if outcome.findings.is_empty() {
-        return Ok(());
+fn findings(outcome: &Outcome) -> Markup {
+    let findings = outcome.findings.iter().map(|finding| {
+        let severity = facts::severity(finding.severity);
+        html! {
+            strong class=(severity) { (severity) } ": " (finding.what)
+            br;
+            span.remedy { (finding.remedy) }
+        }
+    });
+    html! {
+        @if !outcome.findings.is_empty() {
+            section #findings { h2 { "What limited the run" } (list(findings)) }
+        }
     }
-    writeln!(
-        html,
-        "<section id=\"findings\"><h2>What limited the run</h2>"
-    )?;
-    html.push_str(&list(outcome.findings.iter().map(|finding| {
-        format!(
-            "<strong class=\"{0}\">{0}</strong>: {1}<br><span class=\"remedy\">{2}</span>",
-            facts::severity(finding.severity),
-            escape(&finding.what),
-            escape(&finding.remedy)
-        )
-    })));
-    writeln!(html, "</section>")
 }
 
-fn tables(outcome: &Outcome, html: &mut String) -> std::fmt::Result {
-    let mut add = |id: &str, title: &str, headings: &[&str], figures, rows| {
-        write!(html, "{}", table(id, title, headings, figures, rows))
-    };
-    add(
-        "latencies",
-        "Latencies",
-        &LATENCY_HEADINGS,
-        1..LATENCY_HEADINGS.len(),
-        facts::latencies(outcome)
-            .into_iter()
-            .map(Vec::from)
-            .collect(),
-    )?;
-    for section in facts::sections(outcome) {
-        let rows = section.rows.into_iter();
-        add(
-            &format!("figures-{}", section.title),
-            section.title,
-            &["figure", "value", "remark"],
-            1..2,
-            rows.map(|row| vec![row.name, row.value, row.remark])
-                .collect(),
-        )?;
-    }
-    add(
-        "causes",
-        "Failures by cause",
-        &["when", "cause", "name", "connections"],
-        3..4,
-        causes(outcome),
-    )?;
+fn tables(outcome: &Outcome) -> Markup {
+    let latencies: Vec<_> = facts::latencies(outcome)
+        .into_iter()
+        .map(Vec::from)
+        .collect();
     let settings = outcome.settings.iter();
-    add(
-        "settings",
-        "Settings",
-        &["setting", "value"],
-        0..0,
-        settings
-            .map(|setting| vec![setting.name.clone(), setting.value.clone()])
-            .collect(),
-    )?;
-    let machines = outcome.machines.iter();
-    add(
-        "machines",
-        "Machines",
-        &["name", "processor", "kernel", "cores", "threads", "memory"],
-        3..6,
-        machines
-            .map(|machine| {
-                vec![
-                    machine.hostname.clone(),
-                    machine.cpu.clone(),
-                    machine.kernel.clone(),
-                    machine.cores.to_string(),
-                    machine.threads.to_string(),
-                    memory(machine.memory_bytes as f64),
-                ]
-            })
-            .collect(),
-    )
+    let settings = settings.map(|setting| vec![setting.name.clone(), setting.value.clone()]);
+    let machines = outcome.machines.iter().map(|machine| {
+        vec![
+            machine.hostname.clone(),
+            machine.cpu.clone(),
+            machine.kernel.clone(),
+            machine.cores.to_string(),
+            machine.threads.to_string(),
+            memory(machine.memory_bytes as f64),
+        ]
+    });
+    let (settings, machines): (Vec<_>, Vec<_>) = (settings.collect(), machines.collect());
+    let row = |row: facts::Row| vec![row.name, row.value, row.remark];
+    let of_causes = ["when", "cause", "name", "connections"];
+    let of_machines = ["name", "processor", "kernel", "cores", "threads", "memory"];
+    let figures = 1..LATENCY_HEADINGS.len();
+    html! {
+        (table("latencies", "Latencies", &LATENCY_HEADINGS, figures, &latencies))
+        @for section in facts::sections(outcome) {
+            @let id = format!("figures-{}", section.title);
+            @let rows: Vec<_> = section.rows.into_iter().map(row).collect();
+            (table(&id, section.title, &["figure", "value", "remark"], 1..2, &rows))
+        }
+        (table("causes", "Failures by cause", &of_causes, 3..4, &causes(outcome)))
+        (table("settings", "Settings", &["setting", "value"], 0..0, &settings))
+        (table("machines", "Machines", &of_machines, 3..6, &machines))
+    }
 }
 
 fn causes(outcome: &Outcome) -> Vec<Vec<String>> {
@@ -261,7 +219,7 @@ mod tests {
         let echo = outcome.latencies["echo"].clone();
         outcome.latencies.insert(EVIL.into(), echo);
         let page = page(&outcome);
-        assert!(!page.contains("<script") && !page.contains("alert('"));
+        assert!(!page.contains("<script") && !page.contains("'\"&'"));
         assert!(page.contains("&lt;script&gt;"));
     }
 

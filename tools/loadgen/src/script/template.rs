@@ -1,6 +1,5 @@
 //! Messages with placeholders.
 
-use std::fmt;
 use std::io::Write;
 
 use crate::random::Random;
@@ -174,34 +173,24 @@ fn push_letters(out: &mut Vec<u8>, len: usize, random: &mut Random) {
 }
 
 /// Why a text is not a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A placeholder that does not exist.
+    #[error(
+        "'{{{word}}}' is not a placeholder; there are {{connection}}, {{user}}, {{room}}, \
+             {{sequence}}, {{now_ms}} and {{random:N}}, and {{{{{word}}}}} is the text itself"
+    )]
     Unknown {
         /// The text between the braces.
         word: String,
     },
     /// `{random}` without a length or with one it does not take.
+    #[error(
+        "{{random:N}} needs a number of characters from 1 to {}, as in {{random:8}}",
+        MAX_RANDOM
+    )]
     RandomLength,
 }
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TemplateError::Unknown { word } => write!(
-                f,
-                "'{{{word}}}' is not a placeholder; there are {{connection}}, {{user}}, {{room}}, \
-                 {{sequence}}, {{now_ms}} and {{random:N}}, and {{{{{word}}}}} is the text itself"
-            ),
-            TemplateError::RandomLength => write!(
-                f,
-                "{{random:N}} needs a number of characters from 1 to {MAX_RANDOM}, as in {{random:8}}"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TemplateError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,6 @@
 //! Reading a list of source addresses.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -130,23 +129,34 @@ fn of_number(is_v4: bool, number: u128) -> IpAddr {
 }
 
 /// Why a text is not a list of source addresses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourcesParseError {
     /// Nothing where an address should be.
+    #[error(
+        "a source address is missing; write auto, or addresses with commas between them, \
+             as in 10.0.0.5,127.0.0.2-127.0.0.60"
+    )]
     Empty,
     /// `auto` beside addresses.
+    #[error("'auto' chooses all source addresses itself; write it alone, or only addresses")]
     AutoMixed,
     /// A text that is no address.
+    #[error(
+        "'{text}' is not an address; write one as in 10.0.0.5, a range as in \
+             127.0.0.2-127.0.0.60, a network as in 127.1.0.0/24, or auto"
+    )]
     NotAnAddress {
         /// The text that was written.
         text: String,
     },
     /// A range whose ends are of two families.
+    #[error("'{part}' goes from one family of addresses to the other")]
     MixedRange {
         /// The text that was written.
         part: String,
     },
     /// A range whose end comes before its beginning.
+    #[error("'{first}-{last}' ends before it begins; did you mean {last}-{first}?")]
     Reversed {
         /// Its beginning, as written.
         first: IpAddr,
@@ -154,6 +164,7 @@ pub enum SourcesParseError {
         last: IpAddr,
     },
     /// A network whose length is not one.
+    #[error("the length in '{part}' is not a number from 0 to {width}")]
     Prefix {
         /// The text that was written.
         part: String,
@@ -161,6 +172,7 @@ pub enum SourcesParseError {
         width: u32,
     },
     /// An address of a network where the network's own should be.
+    #[error("'{part}' is not a network's first address; did you mean {network}/{bits}?")]
     NotANetwork {
         /// The text that was written.
         part: String,
@@ -170,56 +182,12 @@ pub enum SourcesParseError {
         bits: u32,
     },
     /// More than [`MAX_SOURCES`] together.
+    #[error(
+        "with '{part}' there are more than {} source addresses; write fewer",
+        MAX_SOURCES
+    )]
     TooMany {
         /// The part that is too much.
         part: String,
     },
 }
-
-impl fmt::Display for SourcesParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SourcesParseError::Empty => write!(
-                f,
-                "a source address is missing; write auto, or addresses with commas between them, \
-                 as in 10.0.0.5,127.0.0.2-127.0.0.60"
-            ),
-            SourcesParseError::AutoMixed => write!(
-                f,
-                "'auto' chooses all source addresses itself; write it alone, or only addresses"
-            ),
-            SourcesParseError::NotAnAddress { text } => write!(
-                f,
-                "'{text}' is not an address; write one as in 10.0.0.5, a range as in \
-                 127.0.0.2-127.0.0.60, a network as in 127.1.0.0/24, or auto"
-            ),
-            SourcesParseError::MixedRange { part } => {
-                write!(f, "'{part}' goes from one family of addresses to the other")
-            }
-            SourcesParseError::Reversed { first, last } => write!(
-                f,
-                "'{first}-{last}' ends before it begins; did you mean {last}-{first}?"
-            ),
-            SourcesParseError::Prefix { part, width } => {
-                write!(
-                    f,
-                    "the length in '{part}' is not a number from 0 to {width}"
-                )
-            }
-            SourcesParseError::NotANetwork {
-                part,
-                network,
-                bits,
-            } => write!(
-                f,
-                "'{part}' is not a network's first address; did you mean {network}/{bits}?"
-            ),
-            SourcesParseError::TooMany { part } => write!(
-                f,
-                "with '{part}' there are more than {MAX_SOURCES} source addresses; write fewer"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for SourcesParseError {}

@@ -1,7 +1,5 @@
 //! Headers that are added to the opening handshake.
 
-use std::fmt;
-
 /// Headers the tool writes itself, with the reason or the replacement.
 const OWN: &[(&str, &str)] = &[
     ("host", "it follows the URL"),
@@ -40,19 +38,22 @@ pub fn check_header(name: &str, value: &str) -> Result<(), HeaderError> {
 }
 
 /// Why a header cannot be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// The name is empty or has characters no header's name has.
+    #[error("'{name}' is not a header's name; letters, digits and dashes are, as in X-Token")]
     Name {
         /// The name.
         name: String,
     },
     /// The value has a control character.
+    #[error("the value of the header '{name}' has a line break or another control character")]
     Value {
         /// The header's name.
         name: String,
     },
     /// The tool writes it itself.
+    #[error("the header '{name}' cannot be set: {instead}")]
     Own {
         /// The header's name.
         name: String,
@@ -60,26 +61,6 @@ pub enum HeaderError {
         instead: &'static str,
     },
 }
-
-impl fmt::Display for HeaderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HeaderError::Name { name } => write!(
-                f,
-                "'{name}' is not a header's name; letters, digits and dashes are, as in X-Token"
-            ),
-            HeaderError::Value { name } => write!(
-                f,
-                "the value of the header '{name}' has a line break or another control character"
-            ),
-            HeaderError::Own { name, instead } => {
-                write!(f, "the header '{name}' cannot be set: {instead}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for HeaderError {}
 
 #[cfg(test)]
 mod tests {

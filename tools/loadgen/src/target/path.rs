@@ -1,7 +1,7 @@
 //! A request's path with placeholders.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
 /// The values of a path's placeholders.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -124,48 +124,27 @@ fn encode(text: &str, out: &mut String) {
 }
 
 /// Why a text is not a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// It starts with neither `/` nor `?`.
+    #[error("a path starts with '/'")]
     NotAbsolute,
     /// It has a `#`.
+    #[error("a part behind '#' is never sent to a server; write %23 for the character")]
     Fragment,
     /// A `{` without its `}`.
+    #[error("a '{{' is never closed; write %7B for the character itself")]
     Unclosed,
     /// A `}` without its `{`.
+    #[error("a '}}' closes nothing; write %7D for the character itself")]
     Unopened,
     /// A placeholder that does not exist.
+    #[error("'{{{name}}}' is not a placeholder; there are {{connection}}, {{room}} and {{user}}")]
     Unknown {
         /// The text between the braces.
         name: String,
     },
 }
-
-impl fmt::Display for PathError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PathError::NotAbsolute => write!(f, "a path starts with '/'"),
-            PathError::Fragment => write!(
-                f,
-                "a part behind '#' is never sent to a server; write %23 for the character"
-            ),
-            PathError::Unclosed => write!(
-                f,
-                "a '{{' is never closed; write %7B for the character itself"
-            ),
-            PathError::Unopened => write!(
-                f,
-                "a '}}' closes nothing; write %7D for the character itself"
-            ),
-            PathError::Unknown { name } => write!(
-                f,
-                "'{{{name}}}' is not a placeholder; there are {{connection}}, {{room}} and {{user}}"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for PathError {}
 
 #[cfg(test)]
 mod tests {

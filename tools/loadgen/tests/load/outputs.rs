@@ -84,7 +84,7 @@ fn the_page_is_one_file_with_charts() {
         let url = server.url(path);
         load(&format!("{scenario} {url} --report {page}")).passed();
         let html = fs::read_to_string(&file).unwrap();
-        assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
+        assert!(html.starts_with("<!DOCTYPE html>") && html.ends_with("</html>\n"));
         assert!(!html.contains("yesterday"));
         assert!(
             html.contains(title) && html.contains("passed"),

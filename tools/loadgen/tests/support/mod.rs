@@ -13,11 +13,11 @@ pub mod run;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use corecast::config::{Config, Driver, RouteSetting};
 use corecast::server::{RunningServer, Server};
+pub use corecast_kit::wait::poll_until;
 
 /// Longer than anything in these tests should take on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -100,20 +100,6 @@ pub fn settings() -> Config {
         shards: 2,
         routes: RouteSetting::demo(),
         ..Config::default()
-    }
-}
-
-/// Asks again and again until the answer is yes; `false` if that takes too long.
-pub fn poll_until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
-    let until = Instant::now() + limit;
-    loop {
-        if is_so() {
-            return true;
-        }
-        if Instant::now() >= until {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use corecast_kit::sys;
+
 use super::server;
 
 /// The role of a process, if it is a server.
@@ -15,17 +17,8 @@ const PREFERRED: libc::c_int = -20;
 
 /// Gives a process so many descriptors, for good.
 pub fn limit_descriptors(command: &mut Command, count: u64) {
-    let limit = libc::rlimit {
-        rlim_cur: count,
-        rlim_max: count,
-    };
     // SAFETY: between fork and exec only setrlimit is called, which is allowed there.
-    unsafe {
-        command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &limit) {
-            0 => Ok(()),
-            _ => Err(std::io::Error::last_os_error()),
-        });
-    }
+    unsafe { command.pre_exec(move || sys::limit_open_files(count)) };
 }
 
 /// Lets a process go before others, if that is allowed: a measurement of the
@@ -54,18 +47,9 @@ pub fn prefer(command: &mut Command) {
 
 /// Keeps a process on one core.
 pub fn pin(command: &mut Command, core: usize) {
-    // SAFETY: between fork and exec only the set is written, which is the
-    // closure's own, and sched_setaffinity is called, which is allowed there.
-    unsafe {
-        command.pre_exec(move || {
-            let mut set: libc::cpu_set_t = std::mem::zeroed();
-            libc::CPU_SET(core, &mut set);
-            match libc::sched_setaffinity(0, size_of_val(&set), &set) {
-                0 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            }
-        });
-    }
+    // SAFETY: between fork and exec only sched_setaffinity is called, which is
+    // allowed there.
+    unsafe { command.pre_exec(move || sys::pin_to_cpus(&[core])) };
 }
 
 /// A core that this process may use.

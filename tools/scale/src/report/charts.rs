@@ -1,7 +1,7 @@
 //! Charts: of one run, and of how its figures grow.
 
-use corecast_load::outcome::Outcome;
-use corecast_load::report::{Chart, charts, growth};
+use corecast_kit::chart::{Chart, charts, growth};
+use corecast_kit::outcome::Outcome;
 
 use crate::contestant::Contestant;
 use crate::hold::Held;

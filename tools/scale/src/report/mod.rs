@@ -12,9 +12,9 @@ pub mod tables;
 use std::fs;
 use std::path::Path;
 
-use corecast_bench::report::quote_in;
-use corecast_bench::{During, Error, Result};
-use corecast_load::report::read_json;
+use corecast_kit::markdown::quote_in;
+use corecast_kit::outcome::read_json;
+use corecast_kit::{During, Error, Result};
 use serde::de::DeserializeOwned;
 
 use crate::cli::ReportArgs;

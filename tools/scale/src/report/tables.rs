@@ -1,8 +1,7 @@
 //! Tables in Markdown.
 
-use std::fmt::Write as _;
-
-use corecast_host::number::grouped;
+use corecast_kit::markdown::table;
+use corecast_kit::units::grouped;
 
 use crate::contestant::Contestant;
 use crate::hold::Held;
@@ -11,80 +10,88 @@ use crate::slabs::Cache;
 
 /// All tables for which there are figures.
 pub fn markdown(readings: &[Reading], helds: &[Held]) -> String {
-    let tables = [costs(readings), held(helds), caches(readings)];
-    tables.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    let mut tables = vec![costs(readings), held(helds), caches(readings)];
+    tables.retain(|table| !table.is_empty());
+    tables.join("\n")
 }
 
 /// The costs of a connection and a delivery at each size.
-fn costs(readings: &[Reading]) -> Option<String> {
-    let mut text = "| Connections | rounds | opened per second | server B | load B | kernel B, both ends | \
-                    µs a delivery | deliveries per second and core | ÷ those of the floor | last subscriber |\n\
-                    |---|---|---|---|---|---|---|---|---|---|\n"
-        .to_owned();
-    for size in sizes(readings) {
+fn costs(readings: &[Reading]) -> String {
+    let row = |size| {
         let of = |contestant| Summary::of(readings, contestant, size);
-        let Some(server) = of(Contestant::Server) else {
-            continue;
-        };
+        let server = of(Contestant::Server)?;
         let floor = of(Contestant::Floor).map(|floor| {
             let part = floor.server_micros / server.server_micros;
             format!("{part:.2} ({:.2} µs)", floor.server_micros)
         });
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {:.0} | {:.0} | {:.0} | {:.2} | {} | {} | {:.2} s |",
+        Some(vec![
             grouped(size),
-            server.rounds,
+            server.rounds.to_string(),
             grouped(server.opened_per_second as u64),
-            server.server_bytes,
-            server.load_bytes,
-            server.kernel_bytes,
-            server.server_micros,
+            format!("{:.0}", server.server_bytes),
+            format!("{:.0}", server.load_bytes),
+            format!("{:.0}", server.kernel_bytes),
+            format!("{:.2}", server.server_micros),
             grouped((1e6 / server.server_micros) as u64),
             floor.unwrap_or_else(|| "–".to_owned()),
-            server.last_seconds,
-        );
-    }
-    (!readings.is_empty()).then_some(text)
+            format!("{:.2} s", server.last_seconds),
+        ])
+    };
+    let headings = [
+        "Connections",
+        "rounds",
+        "opened per second",
+        "server B",
+        "load B",
+        "kernel B, both ends",
+        "µs a delivery",
+        "deliveries per second and core",
+        "÷ those of the floor",
+        "last subscriber",
+    ];
+    let rows: Vec<_> = sizes(readings).into_iter().filter_map(row).collect();
+    table(&headings, &rows)
 }
 
 /// The results of holding connections.
-fn held(helds: &[Held]) -> Option<String> {
-    let mut text =
-        "| Connections | opened per second | held for | deliveries, each once and in order | \
-                    last subscriber | pings | cores with heartbeats alone: server, load | \
-                    newcomers' echo, 99 %: during broadcasts, between | verdict |\n\
-                    |---|---|---|---|---|---|---|---|---|\n"
-            .to_owned();
-    for held in helds {
+fn held(helds: &[Held]) -> String {
+    let row = |held: &Held| {
         let reading = &held.reading;
-        let ms = |micros: u64| micros as f64 / 1e3;
-        let _ = writeln!(
-            text,
-            "| {} | {} | {:.0} s | {} of {} publications | {:.1} s | {} | {:.2}, {:.2} | {:.1} ms, {:.1} ms | {} |",
+        let ms = |micros: u64| format!("{:.1} ms", micros as f64 / 1e3);
+        let deliveries = grouped(held.deliveries);
+        vec![
             grouped(reading.connections),
             grouped(reading.opened_per_second as u64),
-            held.seconds,
-            grouped(held.deliveries),
-            reading.publications,
-            reading.last_seconds,
+            format!("{:.0} s", held.seconds),
+            format!("{deliveries} of {} publications", reading.publications),
+            format!("{:.1} s", reading.last_seconds),
             grouped(held.pings),
-            held.idle_server_cores,
-            held.idle_load_cores,
-            ms(held.during_broadcasts.echo_p99_micros),
-            ms(held.between_broadcasts.echo_p99_micros),
+            format!("{:.2}, {:.2}", held.idle_server_cores, held.idle_load_cores),
+            [held.during_broadcasts, held.between_broadcasts]
+                .map(|waits| ms(waits.echo_p99_micros))
+                .join(", "),
             match held.failures.len() {
                 0 => "passed".to_owned(),
                 count => format!("{count} failures"),
-            }
-        );
-    }
-    (!helds.is_empty()).then_some(text)
+            },
+        ]
+    };
+    let headings = [
+        "Connections",
+        "opened per second",
+        "held for",
+        "deliveries, each once and in order",
+        "last subscriber",
+        "pings",
+        "cores with heartbeats alone: server, load",
+        "newcomers' echo, 99 %: during broadcasts, between",
+        "verdict",
+    ];
+    table(&headings, &helds.iter().map(row).collect::<Vec<_>>())
 }
 
 /// The kernel's memory by cache, at the largest size for which it was seen.
-fn caches(readings: &[Reading]) -> Option<String> {
+fn caches(readings: &[Reading]) -> String {
     let caches_of = |contestant: Contestant, size: u64| {
         let of_size = |reading: &&Reading| {
             reading.contestant == contestant
@@ -93,43 +100,41 @@ fn caches(readings: &[Reading]) -> Option<String> {
         };
         Some(&readings.iter().rfind(of_size)?.kernel_caches)
     };
-    let (size, server) = sizes(readings)
+    let largest = sizes(readings)
         .into_iter()
         .rev()
-        .find_map(|size| Some((size, caches_of(Contestant::Server, size)?)))?;
-    let floor = caches_of(Contestant::Floor, size);
-    let bytes = |caches: Option<&Vec<Cache>>, name: &str| {
-        caches.map_or(0.0, |caches| {
-            let of_name = caches.iter().find(|cache| cache.name == name);
-            of_name.map_or(0.0, |cache| cache.bytes)
-        })
+        .find_map(|size| Some((size, caches_of(Contestant::Server, size)?)));
+    let Some((size, server)) = largest else {
+        return String::new();
     };
-    let mut text = format!(
-        "| Kernel's cache, {} connections | bytes of an object | objects a connection | bytes a connection | \
-         with the floor |\n|---|---|---|---|---|\n",
-        grouped(size)
-    );
-    for cache in server {
-        let _ = writeln!(
-            text,
-            "| `{}` | {} | {:.2} | {:.0} | {:.0} |",
-            cache.name,
-            cache.object_bytes,
-            cache.objects,
-            cache.bytes,
-            bytes(floor, &cache.name),
-        );
-    }
-    for cache in floor.into_iter().flatten() {
-        if bytes(Some(server), &cache.name) == 0.0 {
-            let _ = writeln!(
-                text,
-                "| `{}` | {} | – | – | {:.0} |",
-                cache.name, cache.object_bytes, cache.bytes
-            );
-        }
-    }
-    Some(text)
+    let floor = caches_of(Contestant::Floor, size).map_or(&[][..], Vec::as_slice);
+    let bytes = |caches: &[Cache], name: &str| {
+        let of_name = caches.iter().find(|cache| cache.name == name);
+        of_name.map_or(0.0, |cache| cache.bytes)
+    };
+    let row = |cache: &Cache, [objects, bytes]: [String; 2], of_floor: f64| {
+        let (name, object) = (format!("`{}`", cache.name), cache.object_bytes.to_string());
+        vec![name, object, objects, bytes, format!("{of_floor:.0}")]
+    };
+    let ours = server.iter().map(|cache| {
+        let figures = [
+            format!("{:.2}", cache.objects),
+            format!("{:.0}", cache.bytes),
+        ];
+        row(cache, figures, bytes(floor, &cache.name))
+    });
+    let missing = floor.iter();
+    let missing = missing.filter(|cache| bytes(server, &cache.name) == 0.0);
+    let missing = missing.map(|cache| row(cache, ["–", "–"].map(String::from), cache.bytes));
+    let first = format!("Kernel's cache, {} connections", grouped(size));
+    let headings = [
+        &first[..],
+        "bytes of an object",
+        "objects a connection",
+        "bytes a connection",
+        "with the floor",
+    ];
+    table(&headings, &ours.chain(missing).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

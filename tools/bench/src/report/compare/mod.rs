@@ -18,6 +18,8 @@ mod table;
 
 use std::fmt;
 
+use strum::IntoEnumIterator;
+
 use crate::results::{Contest, Entry, Latency, Results, Role, Spread};
 
 /// A median that moved less than this has not changed.
@@ -52,7 +54,7 @@ pub struct Change {
 }
 
 /// A quantity that is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumIter)]
 pub enum Quantity {
     /// Messages per second.
     Rate,
@@ -111,7 +113,7 @@ fn named<'a>(results: &'a Results, name: &str) -> Option<&'a Contest> {
 
 /// The figures that a contestant has in both runs.
 fn changes(old: (&Contest, &Entry), new: (&Contest, &Entry)) -> Vec<Change> {
-    let figures = Quantity::ALL.into_iter().filter_map(|quantity| {
+    let figures = Quantity::iter().filter_map(|quantity| {
         let (old, new) = (quantity.of(old)?, quantity.of(new)?);
         Some((quantity, old, new))
     });
@@ -165,16 +167,6 @@ impl Change {
 }
 
 impl Quantity {
-    const ALL: [Quantity; 7] = [
-        Quantity::Rate,
-        Quantity::RateToFloor,
-        Quantity::CpuTime,
-        Quantity::CpuToFloor,
-        Quantity::MedianLatency,
-        Quantity::TailLatency,
-        Quantity::Memory,
-    ];
-
     /// The figure of an entry, unless it has none. A floor is not compared with
     /// floors, and the figures of another machine are not compared at all.
     fn of(self, (contest, entry): (&Contest, &Entry)) -> Option<Spread> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use corecast_load::report::units::{micros, significant};
+use corecast_kit::units::{micros, significant};
 
 use super::{Change, Comparison, Judgement, Quantity};
 use crate::report::facts::{NONE, bytes, ratio, spread, thousands};

@@ -1,22 +1,14 @@
 //! The charts of the page.
 
-use corecast_load::report::units::{grouped, micros, significant};
+use corecast_kit::chart::{Axis, BarChart, Mark, Row, Shape};
+use corecast_kit::units::{micros, plain, tick_micros};
 
 use crate::report::facts::{self, bytes, part, ratio, thousands};
-use crate::report::svg::{Axis, Chart, Mark, Row, Shape};
 use crate::results::{Contest, Entry, Latency, Role, Spread};
 
 /// The class that colours the figures of an entry of this role.
 pub(super) fn class(role: Role) -> &'static str {
-    match role {
-        Role::Server => "server",
-        Role::Variant => "variant",
-        Role::Baseline => "baseline",
-        Role::Rival => "rival",
-        Role::Against => "against",
-        Role::Floor => "floor",
-        Role::Printed => "printed",
-    }
+    role.into()
 }
 
 /// The results of the server and the baseline in each scenario that has a floor.
@@ -28,7 +20,7 @@ pub(super) fn overview(contests: &[Contest]) -> Option<String> {
         |figures| Axis::logarithmic(figures, "times the rate of the fastest floor", plain),
     )?;
     Some(
-        Chart {
+        BarChart {
             line_at: Some(1.0),
             ..chart
         }
@@ -147,7 +139,7 @@ pub(super) fn latencies(contest: &Contest) -> Option<String> {
     let title = "time until the answer: median, and 99th percentile behind it in pale";
     let aria = format!("{}: {title}", contest.title);
     let chart = chart(aria, rows.collect(), |figures| {
-        Axis::of(figures, title, time_tick)
+        Axis::of(figures, title, tick_micros)
     })?;
     Some(chart.svg())
 }
@@ -183,12 +175,16 @@ fn compared(times_baseline: f64) -> Option<String> {
 }
 
 /// A chart of these rows over the axis that their figures need, unless there are none.
-fn chart(title: String, rows: Vec<Row>, axis: impl FnOnce(Vec<Spread>) -> Axis) -> Option<Chart> {
+fn chart(
+    title: String,
+    rows: Vec<Row>,
+    axis: impl FnOnce(Vec<Spread>) -> Axis,
+) -> Option<BarChart> {
     if rows.is_empty() {
         return None;
     }
     let marks = rows.iter().flat_map(|row| &row.marks);
-    Some(Chart {
+    Some(BarChart {
         title,
         axis: axis(marks.map(|mark| mark.figure).collect()),
         line_at: None,
@@ -215,22 +211,4 @@ fn bar(entry: &Entry, figure: Spread) -> Mark {
 
 fn time(time: f64) -> String {
     micros(time.round() as u64)
-}
-
-/// A tick on an axis of time: `50 µs`, `2 ms`.
-fn time_tick(time: f64) -> String {
-    match time {
-        _ if time < 1e3 => format!("{} µs", plain(time)),
-        _ if time < 1e6 => format!("{} ms", plain(time / 1e3)),
-        _ => format!("{} s", plain(time / 1e6)),
-    }
-}
-
-/// A tick without digits that say nothing: `0.5`, `2`, `1,000`.
-fn plain(figure: f64) -> String {
-    match figure {
-        _ if figure >= 100.0 => grouped(figure.round() as u64),
-        _ if figure == figure.round() => format!("{figure:.0}"),
-        _ => significant(figure).trim_end_matches('0').to_owned(),
-    }
 }

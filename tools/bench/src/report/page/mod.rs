@@ -3,10 +3,9 @@
 mod charts;
 mod tables;
 
-use std::fmt::Write as _;
-
-use corecast_load::report::html::{Document, escape, figure, list};
-use corecast_load::report::units::grouped;
+use corecast_kit::html::{Document, figure, grid, list};
+use corecast_kit::units::grouped;
+use maud::{Markup, html};
 
 use super::facts::{self, Judged};
 use super::figures;
@@ -15,58 +14,40 @@ use crate::results::{Contest, Results, Role};
 /// The whole run as one HTML file without any external resource.
 pub fn page(results: &Results) -> String {
     let title = format!("Benchmark of corecast {}", results.version);
-    let mut body = String::from("<main>\n");
-    // Writing to a string does not fail.
-    let _ = write(results, &title, &mut body);
-    body.push_str("</main>\n");
+    let settings = &results.settings;
+    let body = html! {
+        main {
+            header #head {
+                h1 { (title) }
+                p { (facts::host(&results.host)) }
+                p { (facts::settings(results)) }
+                p { (facts::cores(settings)) "; " (settings.cores) }
+            }
+            (verdict(results))
+            (remarks(results))
+            (legend(results))
+            @if let Some(svg) = charts::overview(&results.contests) {
+                (figure("overview", "Compared with the fastest floor", &svg))
+            }
+            @for (index, (group, contests)) in facts::groups(results).into_iter().enumerate() {
+                h2.group id={ "group-" (index) } { (group) }
+                @for (place, contest) in contests.iter().enumerate() {
+                    (charts_of(contest, &format!("chart-{index}-{place}")))
+                }
+                (tables::html(&figures::timed(&contests, title_and_name)))
+                (tables::html(&figures::idle(&contests, title_and_name)))
+            }
+            (explanation(results))
+            (host(results))
+        }
+    };
     Document {
         title: &title,
         program: "corecast-bench",
         style: include_str!("page.css"),
-        body: &body,
+        body: &body.into_string(),
     }
     .html()
-}
-
-fn write(results: &Results, title: &str, html: &mut String) -> std::fmt::Result {
-    let settings = &results.settings;
-    writeln!(
-        html,
-        "<header id=\"head\"><h1>{}</h1>\n<p>{}</p>\n<p>{}</p>\n<p>{}; {}</p></header>",
-        escape(title),
-        escape(&facts::host(&results.host)),
-        escape(&facts::settings(results)),
-        escape(&facts::cores(settings)),
-        escape(&settings.cores),
-    )?;
-    verdict(results, html)?;
-    remarks(results, html)?;
-    legend(results, html)?;
-    if let Some(overview) = charts::overview(&results.contests) {
-        html.push_str(&figure(
-            "overview",
-            "Compared with the fastest floor",
-            &overview,
-        ));
-    }
-    for (index, (group, contests)) in facts::groups(results).into_iter().enumerate() {
-        writeln!(
-            html,
-            "<h2 class=\"group\" id=\"group-{index}\">{}</h2>",
-            escape(group)
-        )?;
-        for (place, contest) in contests.iter().enumerate() {
-            charts_of(contest, &format!("chart-{index}-{place}"), html)?;
-        }
-        for grid in [
-            figures::timed(&contests, title_and_name),
-            figures::idle(&contests, title_and_name),
-        ] {
-            html.push_str(&tables::html(&grid));
-        }
-    }
-    explanation(results, html)?;
-    host(results, html)
 }
 
 fn title_and_name(contest: &Contest) -> String {
@@ -74,7 +55,7 @@ fn title_and_name(contest: &Contest) -> String {
 }
 
 /// The goals, the figures that were reached, and the failures.
-fn verdict(results: &Results, html: &mut String) -> std::fmt::Result {
+fn verdict(results: &Results) -> Markup {
     let judged = facts::judged(results);
     let missed = judged.iter().any(|goal| goal.verdict.met == Some(false));
     let met = judged.iter().any(|goal| goal.verdict.met == Some(true));
@@ -87,73 +68,67 @@ fn verdict(results: &Results, html: &mut String) -> std::fmt::Result {
         true => "no goals were set".into(),
         false => facts::tally(&judged),
     };
-    writeln!(
-        html,
-        "<section id=\"verdict\" class=\"verdict {class}\"><h2>{words}</h2>"
-    )?;
     let failures = facts::failures(results).into_iter();
-    html.push_str(&list(failures.map(|failure| {
-        let failure = escape(&failure);
-        format!("<strong class=\"failure\">failed</strong>: {failure}")
-    })));
-    html.push_str(&goals(&judged));
-    writeln!(html, "</section>")
+    html! {
+        section #verdict class={ "verdict " (class) } {
+            h2 { (words) }
+            (list(failures.map(|failure| item("failure", "failed", &failure))))
+            @if !judged.is_empty() { (goals(&judged)) }
+        }
+    }
 }
 
-fn goals(judged: &[Judged<'_>]) -> String {
-    if judged.is_empty() {
-        return String::new();
+/// A line that begins with a strong word.
+fn item(class: &str, word: &str, text: &str) -> Markup {
+    html! { strong class=(class) { (word) } ": " (text) }
+}
+
+fn goals(judged: &[Judged<'_>]) -> Markup {
+    let mark = |met| match met {
+        Some(true) => ("met", "✓ met"),
+        Some(false) => ("missed", "✗ missed"),
+        None => ("unjudged", "not judged"),
+    };
+    html! {
+        div.table tabindex="0" {
+            table.goals {
+                thead { tr {
+                    th { "verdict" } th { "scenario" } th { "goal" } th.figure { "reached" }
+                } }
+                tbody {
+                    @for Judged { contest, verdict } in judged {
+                        @let (class, sign) = mark(verdict.met);
+                        tr {
+                            td class=(class) { (sign) }
+                            td { (contest.title) }
+                            td { (verdict.goal) }
+                            td.figure { (facts::reached(verdict)) }
+                        }
+                    }
+                }
+            }
+        }
     }
-    let mut rows = String::new();
-    for Judged { contest, verdict } in judged {
-        let (class, sign) = match verdict.met {
-            Some(true) => ("met", "✓ met"),
-            Some(false) => ("missed", "✗ missed"),
-            None => ("unjudged", "not judged"),
-        };
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            rows,
-            "<tr><td class=\"{class}\">{sign}</td><td>{}</td><td>{}</td>\
-             <td class=\"figure\">{}</td></tr>",
-            escape(&contest.title),
-            escape(&verdict.goal.to_string()),
-            escape(&facts::reached(verdict)),
-        );
-    }
-    format!(
-        "<div class=\"table\" tabindex=\"0\"><table class=\"goals\"><thead><tr><th>verdict</th>\
-         <th>scenario</th><th>goal</th><th class=\"figure\">reached</th></tr></thead>\n\
-         <tbody>\n{rows}</tbody></table></div>\n"
-    )
 }
 
 /// The doubts about the figures, the absent contestants, and the skipped scenarios.
-fn remarks(results: &Results, html: &mut String) -> std::fmt::Result {
+fn remarks(results: &Results) -> Markup {
     let doubts = facts::doubts(results);
-    if doubts.is_empty() && results.absent.is_empty() && results.skipped.is_empty() {
-        return Ok(());
-    }
-    let item = |class: &str, word: &str, text: &str| {
-        format!(
-            "<strong class=\"{class}\">{word}</strong>: {}",
-            escape(text)
-        )
-    };
     let doubts = doubts.iter().map(|doubt| item("limit", "doubtful", doubt));
     let absent = results.absent.iter();
     let absent = absent.map(|absent| item("absent", "absent", absent));
     let skipped = results.skipped.iter();
     let skipped = skipped.map(|skipped| item("absent", "skipped", skipped));
-    writeln!(
-        html,
-        "<section id=\"remarks\"><h2>To be known</h2>\n{}</section>",
-        list(doubts.chain(absent).chain(skipped))
-    )
+    let mut items = doubts.chain(absent).chain(skipped).peekable();
+    html! {
+        @if items.peek().is_some() {
+            section #remarks { h2 { "To be known" } (list(items)) }
+        }
+    }
 }
 
 /// The colours of the contestants.
-fn legend(results: &Results, html: &mut String) -> std::fmt::Result {
+fn legend(results: &Results) -> Markup {
     const ROLES: [(Role, &str); 7] = [
         (Role::Server, "the server"),
         (Role::Variant, "the server run in another way"),
@@ -164,26 +139,23 @@ fn legend(results: &Results, html: &mut String) -> std::fmt::Result {
         (Role::Printed, "printed elsewhere, on another machine"),
     ];
     let entries = || results.contests.iter().flat_map(|contest| &contest.entries);
-    let present = ROLES
+    let mut present = ROLES
         .iter()
-        .filter(|(role, _)| entries().any(|entry| entry.role == *role));
-    let items: String = present
-        .map(|(role, words)| {
-            let class = charts::class(*role);
-            format!("<li><span class=\"swatch {class}\"></span>{words}</li>\n")
-        })
-        .collect();
-    if items.is_empty() {
-        return Ok(());
+        .filter(|(role, _)| entries().any(|entry| entry.role == *role))
+        .peekable();
+    html! {
+        @if present.peek().is_some() {
+            ul.legend {
+                @for (role, words) in present {
+                    li { span class={ "swatch " (charts::class(*role)) } {} (words) }
+                }
+                li { span.swatch.range {} "lowest to highest round; a bar is the median" }
+            }
+        }
     }
-    writeln!(
-        html,
-        "<ul class=\"legend\">\n{items}<li><span class=\"swatch range\"></span>lowest to highest \
-         round; a bar is the median</li>\n</ul>"
-    )
 }
 
-fn charts_of(contest: &Contest, id: &str, html: &mut String) -> std::fmt::Result {
+fn charts_of(contest: &Contest, id: &str) -> Markup {
     let title = &contest.title;
     let latencies = charts::latencies(contest);
     // Two charts of one scenario must be told apart.
@@ -196,72 +168,56 @@ fn charts_of(contest: &Contest, id: &str, html: &mut String) -> std::fmt::Result
         ("rate", &rates_title, charts::rates(contest)),
         ("memory", title, charts::memory(contest)),
     ];
-    for (kind, title, chart) in kinds {
-        if let Some(svg) = chart {
-            html.push_str(&figure(&format!("{id}-{kind}"), title, &svg));
+    html! {
+        @for (kind, title, chart) in kinds {
+            @if let Some(svg) = chart {
+                (figure(&format!("{id}-{kind}"), title, &svg))
+            }
+        }
+        @if !contest.note.is_empty() {
+            p.note { (contest.name) ": " (contest.note) }
         }
     }
-    if !contest.note.is_empty() {
-        writeln!(
-            html,
-            "<p class=\"note\">{}: {}</p>",
-            escape(&contest.name),
-            escape(&contest.note)
-        )?;
-    }
-    Ok(())
 }
 
-fn explanation(results: &Results, html: &mut String) -> std::fmt::Result {
-    if results.contests.is_empty() {
-        return writeln!(html, "<section><p>Nothing was measured.</p></section>");
+fn explanation(results: &Results) -> Markup {
+    html! {
+        @if results.contests.is_empty() {
+            section { p { "Nothing was measured." } }
+        } @else {
+            section #reading {
+                h2 { "How to read this" }
+                p { (facts::EXPLANATION) }
+                @if results.contests.iter().any(facts::is_idle) {
+                    p { (facts::MEMORY_EXPLANATION) }
+                }
+            }
+        }
     }
-    write!(
-        html,
-        "<section id=\"reading\"><h2>How to read this</h2><p>{}</p>",
-        facts::EXPLANATION
-    )?;
-    if results.contests.iter().any(facts::is_idle) {
-        write!(html, "<p>{}</p>", facts::MEMORY_EXPLANATION)?;
-    }
-    writeln!(html, "</section>")
 }
 
 /// Limits and settings of the kernel, out of the way.
-fn host(results: &Results, html: &mut String) -> std::fmt::Result {
+fn host(results: &Results) -> Markup {
     let host = &results.host;
-    let mut rows = vec![
-        (
-            "open files a process may have".to_owned(),
-            grouped(host.open_files),
-        ),
-        ("processor".into(), host.cpu.clone()),
-        ("cores this run could use".into(), host.cores.to_string()),
-        ("memory".into(), format!("{} MiB", grouped(host.memory_mib))),
-        ("kernel".into(), host.kernel.clone()),
-        (
-            "governor".into(),
-            host.governor.clone().unwrap_or_else(|| "unknown".into()),
-        ),
+    let governor = host.governor.as_deref().unwrap_or("unknown");
+    let own = [
+        ("open files a process may have", grouped(host.open_files)),
+        ("processor", host.cpu.clone()),
+        ("cores this run could use", host.cores.to_string()),
+        ("memory", format!("{} MiB", grouped(host.memory_mib))),
+        ("kernel", host.kernel.clone()),
+        ("governor", governor.to_owned()),
     ];
+    let own = own.map(|(name, value)| vec![name.to_owned(), value]);
     let sysctls = host.sysctls.iter();
-    rows.extend(sysctls.map(|(name, value)| (name.clone(), value.clone())));
-    let rows: String = rows
-        .iter()
-        .map(|(name, value)| {
-            format!(
-                "<tr><td>{}</td><td>{}</td></tr>\n",
-                escape(name),
-                escape(value)
-            )
-        })
-        .collect();
-    writeln!(
-        html,
-        "<details id=\"host\"><summary>Limits and settings of the host</summary>\n\
-         <div class=\"table\" tabindex=\"0\"><table><thead><tr><th>setting</th><th>value</th></tr>\
-         </thead>\n<tbody>\n{rows}</tbody></table></div></details>"
-    )
+    let sysctls = sysctls.map(|(name, value)| vec![name.clone(), value.clone()]);
+    let rows: Vec<_> = own.into_iter().chain(sysctls).collect();
+    html! {
+        details #host {
+            summary { "Limits and settings of the host" }
+            (grid(&["setting", "value"], 0..0, &rows))
+        }
+    }
 }
 
 #[cfg(test)]
