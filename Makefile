@@ -131,11 +131,13 @@ BASELINE_CARGO := cd tools/baseline && CARGO_TARGET_DIR=$(abspath $(TARGET))/bas
 CLIENTS := $(TARGET)/test-clients
 PYTHON_CLIENT := websockets==15.0.1 phxsocket==0.1.5 cent==5.2.0 \
 	$(if $(shell python3 -c 'import sys; print(*["yes"][sys.version_info < (3, 11):])'),phoenix-channels-python-client==0.4.1)
+# It needs another version of `websockets` than the others.
+PYTHON_CENTRIFUGE := centrifuge-python==0.7.0
 # The Phoenix client as it is, and as it was in apps that were not changed for
 # years.
 PHOENIX_CLIENTS := phoenix@1.8.16 phoenix17@npm:phoenix@1.7.23 phoenix16@npm:phoenix@1.6.16 \
 	phoenix14@npm:phoenix@1.4.18 phoenix13@npm:phoenix@1.3.5 phoenix12@npm:phoenix@1.2.1
-NPM_CLIENTS := ws@8.18.3 cent.js@6.1.0 $(PHOENIX_CLIENTS) $(if $(shell command -v chromium chromium-browser google-chrome),puppeteer-core@24.10.0)
+NPM_CLIENTS := ws@8.18.3 cent.js@6.1.0 centrifuge@5.8.0 $(PHOENIX_CLIENTS) $(if $(shell command -v chromium chromium-browser google-chrome),puppeteer-core@24.10.0)
 # A web server's source, for the good and bad requests its tests have as files.
 REQUESTS := gunicorn==23.0.0
 
@@ -150,6 +152,14 @@ test-clients: ## Install the clients and requests of others that the tests use i
 		--target $(CLIENTS)/python $(PYTHON_CLIENT); then \
 		echo "$$installed" > $(CLIENTS)/python/installed; \
 	else echo 'test-clients: pip failed: tests with the Python client will be skipped'; fi
+	@installed="$(PYTHON_CENTRIFUGE)"; \
+	if [ "$$(cat $(CLIENTS)/python_centrifuge/installed 2>&1)" = "$$installed" ]; then :; \
+	elif ! python3 -m pip --version >/dev/null 2>&1; then \
+		echo 'test-clients: no python3 with pip: the test with centrifuge-python will be skipped'; \
+	elif python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --root-user-action=ignore --upgrade \
+		--target $(CLIENTS)/python_centrifuge $(PYTHON_CENTRIFUGE); then \
+		echo "$$installed" > $(CLIENTS)/python_centrifuge/installed; \
+	else echo 'test-clients: pip failed: the test with centrifuge-python will be skipped'; fi
 	@installed="$(NPM_CLIENTS)"; \
 	if [ "$$(cat $(CLIENTS)/node_modules/installed 2>&1)" = "$$installed" ]; then :; \
 	elif ! node --version >/dev/null 2>&1 || ! npm --version >/dev/null 2>&1; then \

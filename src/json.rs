@@ -1,5 +1,7 @@
 //! The little JSON that is written and looked at by hand.
 
+use serde::de::IgnoredAny;
+
 /// Writes text as JSON.
 pub(crate) fn write_text(text: &str, out: &mut String) {
     // Most names have nothing to escape.
@@ -24,6 +26,11 @@ pub(crate) fn json_of_text(text: &str) -> String {
 /// expected, serde takes an array of its fields as well.
 pub(crate) fn is_object(text: &str) -> bool {
     text.trim_ascii_start().starts_with('{')
+}
+
+/// Whether text is one value in JSON.
+pub(crate) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 #[cfg(test)]

@@ -26,3 +26,16 @@ pub use token_setting::{NamedKey, TokenKey, TokenKeys, TokenSetting};
 pub use topic_pattern::TopicPattern;
 pub(crate) use topic_rates::TopicRates;
 pub use topic_rule::TopicRule;
+
+/// Why a token is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenFault {
+    /// It was good, and its time is over.
+    #[cfg_attr(
+        not(feature = "tokens"),
+        expect(dead_code, reason = "no token is ever read")
+    )]
+    Expired,
+    /// It is none, or not one for this server.
+    Invalid,
+}

@@ -10,13 +10,14 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::keys::{self, Key};
-use super::{TokenSetting, TopicPattern};
+use super::{TokenFault, TokenSetting, TopicPattern};
 
 /// The claims of a token. A claim of the wrong type makes it a bad one.
 #[derive(Debug, Deserialize)]
@@ -113,21 +114,40 @@ impl Verifier {
 
     /// The claims of a token, if it is good now.
     pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
-        let header = Header::of(token)?;
+        self.check(token).ok()
+    }
+
+    /// The claims of a token.
+    ///
+    /// # Errors
+    /// Whether a token with a good signature has run out, or is not good at all.
+    pub(crate) fn check(&self, token: &str) -> Result<Claims, TokenFault> {
+        let header = Header::of(token).ok_or(TokenFault::Invalid)?;
+        let mut fault = TokenFault::Invalid;
         let mut keys = self.keys.iter().filter(|key| header.may_be_of(key));
-        let mut claims: Claims = keys.find_map(|key| {
+        let claims = keys.find_map(|key| {
             let mut validation = self.validation.clone();
             // A token does not choose how it is checked (RFC 8725 §3.1).
             validation.algorithms = vec![key.algorithm];
-            Some(decode(token, &key.key, &validation).ok()?.claims)
-        })?;
-        // The token has an audience, and the configuration does not say that it is ours
-        // (RFC 7519 §4.1.3).
-        let is_for_others = claims.audience.is_some() && !self.has_audience;
+            let decoded = decode::<Claims>(token, &key.key, &validation);
+            // The time is looked at after the signature.
+            if let Err(error) = &decoded
+                && matches!(error.kind(), ErrorKind::ExpiredSignature)
+            {
+                fault = TokenFault::Expired;
+            }
+            Some(decoded.ok()?.claims)
+        });
+        let mut claims = claims.ok_or(fault)?;
         if !self.ends_sessions {
             claims.expiry = None;
         }
-        (!is_for_others).then_some(claims)
+        // The token has an audience, and the configuration does not say that it is ours
+        // (RFC 7519 §4.1.3).
+        match claims.audience.is_some() && !self.has_audience {
+            true => Err(TokenFault::Invalid),
+            false => Ok(claims),
+        }
     }
 }
 

@@ -206,7 +206,7 @@ mod tests {
             (
                 "[handlers.phenix]\n",
                 "FILE:1: handlers.phenix: 'phenix' is not a handler; there are settings of echo, \
-                 broadcast, chat, phoenix, topics",
+                 broadcast, chat, phoenix, centrifuge, topics",
             ),
             (
                 "[handlers]\nphoenix = 5",

@@ -40,10 +40,12 @@ const BOTTOM: &str = "
 [Routes](serving.md#routes) says; in the file it is a list of tables, `[[routes]]`, with the keys \
 `path`, `handler`, `slow_consumer` and `publish`. Routes need a restart.
 
-The tables of handlers' settings, `[handlers.NAME]`, are in the file only. SIGHUP applies that of \
-`phoenix` for every join from then on, and reads the keys for tokens of `phoenix`, `broadcast` and \
-`chat` again; see \
-[Phoenix Channels](protocols.md#phoenix-channels) for those of the handler `phoenix`.
+The tables of handlers' settings, `[handlers.NAME]`, and the rights of clients, `[token]` and \
+`[[topics]]`, are in the file only. SIGHUP applies the rights and the tables of `phoenix` and \
+`centrifuge` for every join or command from then on, and reads all keys for tokens again; \
+[Topics and their rules](protocols.md#topics-and-their-rules), \
+[Phoenix Channels](protocols.md#phoenix-channels) and \
+[The Centrifuge protocol](protocols.md#the-centrifuge-protocol) show them.
 ";
 
 /// The whole page.

@@ -386,7 +386,7 @@ fn an_invalid_value_names_the_option_as_written_and_the_range() {
     assert_eq!(
         message,
         "--route: 'talk' (for /x) is not a handler; allowed: echo, broadcast, chat, phoenix, \
-         topics"
+         centrifuge, topics"
     );
     assert!(refused(&["--no-such-option"], &[]).contains("--no-such-option"));
 }

@@ -20,7 +20,7 @@ use serde::de::{
 };
 
 /// A table that was not read yet, in the order in which it was written.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 pub struct UnreadTable(Vec<(String, UnreadValue)>);
 
 /// A value that was not read yet.
@@ -77,6 +77,17 @@ impl UnreadTable {
     /// The first key that is wrong.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, TableError> {
         T::deserialize(TableReader(self))
+    }
+}
+
+/// Tables are the same whose keys have the same values, in whatever order.
+impl PartialEq for UnreadTable {
+    fn eq(&self, other: &Self) -> bool {
+        let is_there = |(key, value): &(String, UnreadValue)| {
+            let mut others = other.0.iter();
+            others.any(|(name, other)| name == key && other == value)
+        };
+        self.0.len() == other.0.len() && self.0.iter().all(is_there)
     }
 }
 

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::broadcast::BroadcastRoute;
+use super::centrifuge::Centrifuge;
 use super::chat::ChatRoute;
 use super::echo::Echo;
 use super::phoenix::Phoenix;
@@ -29,6 +30,7 @@ const ALL: &[Entry] = &[
     Entry::of::<BroadcastRoute>(),
     Entry::of::<ChatRoute>(),
     Entry::of::<Phoenix>(),
+    Entry::of::<Centrifuge>(),
     Entry::of::<TopicsRoute>(),
 ];
 

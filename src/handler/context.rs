@@ -10,7 +10,7 @@ use crate::plane::SessionKey;
 use crate::publication::{Content, Form};
 use crate::ws::{CloseCode, Message, OpCode, PreparedFrame};
 
-use super::{Handler, SessionId};
+use super::{Handler, RouteContext, SessionId};
 
 /// A handler's hands: the session it is serving, and the hub.
 pub struct Context<'a> {
@@ -288,6 +288,11 @@ impl Context<'_> {
         self.ends_after = first;
     }
 
+    /// The same hands without the session, whose publications may find no room.
+    pub(crate) fn without_session(&mut self) -> RouteContext<'_> {
+        RouteContext::new(self.route, self.hub)
+    }
+
     /// Counts a message of a client that may not publish.
     pub(crate) fn count_denied(&self) {
         self.hub.count_denied();
@@ -403,8 +408,13 @@ impl Context<'_> {
 
     /// Milliseconds since the Unix epoch.
     pub(crate) fn timestamp_ms(&self) -> u64 {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis() as u64)
+        timestamp_ms()
     }
+}
+
+/// Milliseconds since the Unix epoch.
+pub(super) fn timestamp_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
 }

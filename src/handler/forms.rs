@@ -1,5 +1,6 @@
 //! The forms of the built-in protocols: how a publication is written for each.
 
+use super::centrifuge::{self, Encoding};
 use super::phoenix::{self, Version};
 use crate::publication::{Content, Data, Form};
 use crate::ws::PreparedFrame;
@@ -19,6 +20,16 @@ pub(crate) fn write_form(
         }),
         Form::PhoenixV1 => phoenix::write_form(Version::V1, topic, content, out),
         Form::PhoenixV2 => phoenix::write_form(Version::V2, topic, content, out),
+        Form::CentrifugeJson => Some(centrifuge::write_form(Encoding::Json, topic, content, out)),
+        #[cfg(feature = "protobuf")]
+        Form::CentrifugeProtobuf => Some(centrifuge::write_form(
+            Encoding::Protobuf,
+            topic,
+            content,
+            out,
+        )),
+        #[cfg(not(feature = "protobuf"))]
+        Form::CentrifugeProtobuf => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::metrics::ShardMetrics;
 use crate::plane::SessionKey;
 use crate::sys::EventFd;
 use crate::upgrade::Request;
-use crate::ws::Message;
+use crate::ws::{CloseCode, Message};
 
 const SESSION: SessionKey = SessionKey {
     index: 0,
@@ -33,6 +33,7 @@ struct Hands {
     outlet: Outlet,
     peer: Peer,
     metrics: Arc<ShardMetrics>,
+    closed: Option<CloseCode>,
 }
 
 impl<H: Handler> Served<H> {
@@ -52,6 +53,7 @@ impl<H: Handler> Served<H> {
             outlet: Outlet::new(Link::Scripted(socket)),
             peer,
             metrics,
+            closed: None,
         };
         let (state, sent) = hands.serve(|ctx| handler.open(request, ctx));
         let served = Served {
@@ -72,6 +74,11 @@ impl<H: Handler> Served<H> {
         } = self;
         hands.serve(|ctx| handler.message(state, message, ctx)).1
     }
+
+    /// The code with which the handler has closed the session, if it has.
+    pub fn close_code(&self) -> Option<CloseCode> {
+        self.hands.closed
+    }
 }
 
 impl Hands {
@@ -87,7 +94,8 @@ impl Hands {
             Some(answers),
         );
         let result = call(&mut ctx);
-        ctx.finish();
+        let (close, _) = ctx.finish();
+        self.closed = self.closed.or(close.map(|(code, _)| code));
         let mut sent = self.peer.take_sent();
         self.hub.run_slice(usize::MAX, |_, run| {
             sent.extend_from_slice(run.as_bytes());

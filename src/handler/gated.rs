@@ -203,6 +203,10 @@ impl<H: Publishes> Handler for Gated<H> {
         }
     }
 
+    fn ping(&mut self, (state, _): &mut Self::State, ctx: &mut Context<'_>) -> bool {
+        self.handler.ping(state, ctx)
+    }
+
     fn close(&mut self, (state, _): Self::State, end: Ended, ctx: &mut Context<'_>) {
         self.handler.close(state, end, ctx);
     }

@@ -39,6 +39,7 @@
 
 mod broadcast;
 pub(crate) mod built_in;
+mod centrifuge;
 mod chat;
 mod context;
 mod echo;
@@ -56,6 +57,7 @@ mod topics;
 
 pub use crate::upgrade::Acceptance;
 pub use broadcast::{Broadcast, BroadcastPerPath};
+pub use centrifuge::{Centrifuge, CentrifugeConfig, CentrifugeHandler, CentrifugeSession};
 pub use chat::{Chat, ChatPerPath};
 pub use context::Context;
 pub use echo::Echo;
@@ -144,6 +146,13 @@ pub trait Handler: 'static {
 
     /// The session has sent a message.
     fn message(&mut self, state: &mut Self::State, message: Message<'_>, ctx: &mut Context<'_>);
+
+    /// The session was silent for as long as the server waits before it pings. Returns
+    /// whether the handler has pinged it, in the words of its protocol; otherwise the
+    /// server sends a ping frame.
+    fn ping(&mut self, _state: &mut Self::State, _ctx: &mut Context<'_>) -> bool {
+        false
+    }
 
     /// The session is over. It has left its topics; a message sent to it now goes
     /// nowhere, but publishing works.

@@ -21,6 +21,7 @@ use crate::ws::CloseCode;
 pub struct RoutePolicy {
     pub(crate) drain_code: CloseCode,
     pub(crate) server_pings: bool,
+    pub(crate) ping_interval: Option<Duration>,
     pub(crate) slow_consumer: Option<SlowConsumerPolicy>,
     pub(crate) tick_interval: Option<Duration>,
 }
@@ -32,6 +33,7 @@ impl Default for RoutePolicy {
         RoutePolicy {
             drain_code: CloseCode::GOING_AWAY,
             server_pings: true,
+            ping_interval: None,
             slow_consumer: None,
             tick_interval: None,
         }
@@ -53,6 +55,16 @@ impl RoutePolicy {
     pub fn server_pings(self, server_pings: bool) -> Self {
         RoutePolicy {
             server_pings,
+            ..self
+        }
+    }
+
+    /// Silence after which a session of this route is pinged, where a protocol promises
+    /// its clients another time than the server's own.
+    #[must_use]
+    pub fn ping_interval(self, interval: Duration) -> Self {
+        RoutePolicy {
+            ping_interval: Some(interval),
             ..self
         }
     }

@@ -28,6 +28,7 @@ pub(crate) trait Route {
     fn get(&mut self, request: &Request) -> Option<Reply>;
     fn open(&mut self, request: &Request, ctx: &mut Context<'_>) -> u32;
     fn message(&mut self, slot: u32, message: Message<'_>, ctx: &mut Context<'_>);
+    fn ping(&mut self, slot: u32, ctx: &mut Context<'_>) -> bool;
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>);
     /// Whether the notice was of the handler's type, which is called then.
     fn notice(&mut self, notice: &(dyn Any + Send + Sync), ctx: &mut RouteContext<'_>) -> bool;
@@ -70,6 +71,11 @@ impl<H: Handler> Route for Registered<H> {
         if let Some(state) = self.states.get_mut(slot) {
             self.handler.message(state, message, ctx);
         }
+    }
+
+    fn ping(&mut self, slot: u32, ctx: &mut Context<'_>) -> bool {
+        let state = self.states.get_mut(slot);
+        state.is_some_and(|state| self.handler.ping(state, ctx))
     }
 
     fn close(&mut self, slot: u32, end: Ended, ctx: &mut Context<'_>) {

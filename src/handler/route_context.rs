@@ -7,6 +7,7 @@ use crate::participant::ShardId;
 use crate::publication::{Content, Form};
 use crate::ws::{CloseCode, PreparedFrame};
 
+use super::context::timestamp_ms;
 use super::{Handler, SessionId};
 
 /// The outcome of a publication outside of any session, in [`Handler::tick`] and
@@ -251,5 +252,10 @@ impl RouteContext<'_> {
     /// The shard that the handler is on.
     pub fn shard(&self) -> ShardId {
         self.hub.mesh().id()
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub(crate) fn timestamp_ms(&self) -> u64 {
+        timestamp_ms()
     }
 }

@@ -4,9 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use serde::de::IgnoredAny;
-
 use super::Form;
+use crate::json::is_json;
 use crate::ws::{Message, OpCode, PreparedFrame};
 
 /// The content of a publication: its frame in the form of the protocol it came by, and
@@ -187,6 +186,14 @@ impl Content {
         tags.map(|(name, value)| (&**name, &**value))
     }
 
+    /// The same, with the event as the first where one is named: for protocols that have
+    /// tags and no events.
+    pub(crate) fn tags_with_event(&self) -> impl Iterator<Item = (&str, &str)> {
+        let event = Some(("event", self.event()));
+        let event = event.filter(|(_, event)| *event != Content::EVENT);
+        event.into_iter().chain(self.tags())
+    }
+
     /// The data alone.
     pub fn data(&self) -> Data<'_> {
         let Some(details) = &self.details else {
@@ -217,9 +224,9 @@ impl<'a> Data<'a> {
 
     /// Text as what it is: a value in JSON, or not.
     pub fn of_text(text: &'a str) -> Self {
-        match serde_json::from_str::<IgnoredAny>(text) {
-            Ok(_) => Data::Json(text),
-            Err(_) => Data::Text(text),
+        match is_json(text) {
+            true => Data::Json(text),
+            false => Data::Text(text),
         }
     }
 }

@@ -13,11 +13,15 @@ pub enum Form {
     PhoenixV1,
     /// Phoenix Channels with `vsn=2.0.0`.
     PhoenixV2,
+    /// The Centrifuge protocol in JSON.
+    CentrifugeJson,
+    /// The Centrifuge protocol in Protobuf.
+    CentrifugeProtobuf,
 }
 
 impl Form {
     /// Number of forms.
-    pub(crate) const COUNT: usize = 3;
+    pub(crate) const COUNT: usize = 5;
 }
 
 /// Writes a publication to a topic in a form that is not the one it was published in;

@@ -2,11 +2,8 @@
 
 use std::rc::Rc;
 
-use super::receive::Flow;
-use super::view::HandlerCall;
 use super::{Delivery, LIVES, Over, SessionMut};
 use crate::config::SlowConsumerPolicy;
-use crate::handler::guarded;
 use crate::hub::Errand;
 use crate::metrics::{DropReason, EndReason};
 use crate::publication::Run;
@@ -22,23 +19,7 @@ impl SessionMut<'_> {
             Errand::Send(frame) => self.send_from_elsewhere(frame),
             Errand::Close(code, reason) => self.close(*code, reason, EndReason::HandlerClosed),
             Errand::Visit(content) => {
-                let HandlerCall {
-                    route,
-                    slot,
-                    mut ctx,
-                    ..
-                } = self.handler();
-                let visited = guarded(|| route.visit(slot, &**content, &mut ctx));
-                let (close, broken) = ctx.finish();
-                if broken {
-                    return self.vanish();
-                }
-                self.wait_for_room();
-                match (visited, close) {
-                    (Err(_), _) => self.leave_open(Flow::Panicked),
-                    (Ok(()), Some((code, reason))) => self.leave_open(Flow::Close(code, reason)),
-                    (Ok(()), None) => LIVES,
-                }
+                self.call(|route, slot, ctx| route.visit(slot, &**content, ctx))
             }
         }
     }

@@ -149,9 +149,38 @@ impl<'a> SessionMut<'a> {
     }
 
     /// Pings an open session, whose ping was due at `due_ms`.
-    pub(crate) fn ping(&mut self, due_ms: u32) {
+    pub(crate) fn ping(&mut self, due_ms: u32) -> Over {
         self.at.entry.pinged(due_ms);
-        self.send_control(|answers| answers.control(OpCode::Ping, &[]));
         self.serving.metrics.pings.add(1);
+        let mut is_pinged = false;
+        self.call(|route, slot, ctx| is_pinged = route.ping(slot, ctx))?;
+        if !is_pinged {
+            self.send_control(|answers| answers.control(OpCode::Ping, &[]));
+        }
+        super::LIVES
+    }
+
+    /// Calls the session's handler outside of its input.
+    pub(super) fn call(
+        &mut self,
+        call: impl FnOnce(&mut dyn Route, u32, &mut Context<'_>),
+    ) -> Over {
+        let HandlerCall {
+            route,
+            slot,
+            mut ctx,
+            ..
+        } = self.handler();
+        let called = guarded(|| call(route, slot, &mut ctx));
+        let (close, broken) = ctx.finish();
+        if broken {
+            return self.vanish();
+        }
+        self.wait_for_room();
+        match (called, close) {
+            (Err(_), _) => self.leave_open(Flow::Panicked),
+            (Ok(()), Some((code, reason))) => self.leave_open(Flow::Close(code, reason)),
+            (Ok(()), None) => super::LIVES,
+        }
     }
 }

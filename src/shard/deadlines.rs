@@ -53,6 +53,11 @@ struct Drain {
     next: usize,
 }
 
+/// A time in milliseconds, as far as they can be counted.
+fn ms(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
 /// The step that the sweep finds due for a session.
 #[derive(Debug, PartialEq, Eq)]
 enum Due {
@@ -66,7 +71,6 @@ enum Due {
 impl Deadlines {
     /// The deadlines that the configuration asks for.
     pub(crate) fn new(config: &Config, now: Instant) -> Self {
-        let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         let mut deadlines = Deadlines {
             idle_ms: ms(config.idle_timeout),
             ping_ms: ms(config.ping_interval),
@@ -123,8 +127,8 @@ impl Deadlines {
             }
             Some(Due::Ping) => {
                 let now_ms = session.serving().clock.now_ms();
-                session.ping(now_ms.wrapping_sub(self.ping_ms));
-                LIVES
+                let ping_ms = self.ping_ms(session);
+                session.ping(now_ms.wrapping_sub(ping_ms))
             }
             Some(Due::Idle) => {
                 catch_up(session)?;
@@ -144,6 +148,16 @@ impl Deadlines {
         }
     }
 
+    /// Silence after which a session is pinged; 0 for none.
+    fn ping_ms(&self, view: &SessionMut<'_>) -> u32 {
+        let policy = &view.route().policy;
+        match (policy.server_pings, policy.ping_interval) {
+            (false, _) => 0,
+            (true, None) => self.ping_ms,
+            (true, Some(interval)) => ms(interval),
+        }
+    }
+
     fn due(&self, view: &SessionMut<'_>) -> Option<Due> {
         let (session, serving) = (view.session(), view.serving());
         let over = |limit: u32, since: u32| limit > 0 && serving.clock.since(since) > limit;
@@ -159,10 +173,8 @@ impl Deadlines {
             Stage::Open { .. } if session.is_paused(serving.high_water_mark_bytes) => {
                 Some(Due::Excuse)
             }
-            Stage::Open { pinged: false, .. }
-                if self.ping_ms > 0 && view.route().policy.server_pings =>
-            {
-                over(self.ping_ms, session.since()).then_some(Due::Ping)
+            Stage::Open { pinged: false, .. } if self.ping_ms(view) > 0 => {
+                over(self.ping_ms(view), session.since()).then_some(Due::Ping)
             }
             Stage::Open { .. } => over(self.idle_ms, session.since()).then_some(Due::Idle),
             // As long as bytes leave, the close frame is on its way; but not for ever.

@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 pub mod aftermath;
+pub mod centrifuge;
 pub mod client;
 pub mod doctor;
 pub mod fault;
