@@ -23,7 +23,7 @@ pub enum Method {
     Get,
     /// `HEAD`: the answer has no body.
     Head,
-    /// `OPTIONS`: answer with [`Response::Options`](super::Response::Options). The path
+    /// `OPTIONS`: answer with `Response::Options`. The path
     /// may be `*`, which stands for the server.
     Options,
 }

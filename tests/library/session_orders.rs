@@ -52,7 +52,7 @@ impl Handler for Desk {
         ctx.send_text(&format!("{visits} {text}"));
         match text {
             "subscribe" => _ = ctx.subscribe(&Topic::new("t")),
-            "again and again" => _ = ctx.visit(ctx.session_id(), "again and again"),
+            "again and again" => ctx.visit(ctx.session_id(), "again and again"),
             "panic" => panic!("as it was told to"),
             "close" => ctx.close(CloseCode::NORMAL_CLOSURE, "closed by a visit"),
             _ => {}
