@@ -37,7 +37,9 @@ fn is_there(program: &str, package: &Path) -> bool {
 /// Runs a script against a server on each driver.
 fn drive(script: &str, command: impl Fn() -> Command) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-    on_each_driver(&["--shards", "2"], |server| {
+    // The clients send larger messages than a server takes by default.
+    let options = ["--shards", "2", "--max-message-bytes", "8MiB"];
+    on_each_driver(&options, |server| {
         let mut command = command();
         command
             .arg(folder.join(script))

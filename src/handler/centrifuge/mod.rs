@@ -146,6 +146,7 @@ impl Centrifuge {
 impl BuiltIn for Centrifuge {
     const NAME: &'static str = "centrifuge";
     const SUMMARY: &'static str = "The Centrifuge protocol.";
+    const IS_LIVE: bool = true;
     type Settings = CentrifugeConfig;
 
     fn check_route(
