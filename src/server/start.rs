@@ -65,18 +65,12 @@ impl Server {
     /// interface that a server would use. Another server may listen on the addresses.
     ///
     /// ```
-    /// use corecast::config::Config;
-    /// use corecast::server::Server;
+    /// use corecast::{Config, Server};
     ///
-    /// let mut config = Config {
-    ///     listen: vec!["127.0.0.1:0".parse()?],
-    ///     admin: None,
-    ///     shards: 1,
-    ///     ..Config::default()
-    /// };
+    /// let config = Config::new().listen(["127.0.0.1:0".parse()?]).shards(1);
     /// Server::new(config.clone())?.check()?;
     /// // An address of documentation (RFC 5737), which no host has.
-    /// config.listen = vec!["192.0.2.1:80".parse()?];
+    /// let config = config.listen(["192.0.2.1:80".parse()?]);
     /// assert!(Server::new(config)?.check().is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -61,7 +61,7 @@ fn headers_subprotocol_and_path_are_those_of_the_command_line() {
 #[test]
 fn a_server_that_does_not_select_the_subprotocol() {
     let server = Corecast::start();
-    let url = server.url("/echo");
+    let url = server.url("/broadcast");
     load(&format!("connect {url} --subprotocol chat.v2"))
         .refused(&["was offered the subprotocol 'chat.v2' and selected none"]);
     load(&format!("connect {url} --subprotocol a,b")).refused(&["--subprotocol 'a,b'"]);

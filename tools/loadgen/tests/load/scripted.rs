@@ -358,7 +358,7 @@ fn a_subprotocol_has_to_be_selected() {
     let outcome = run(&script("", 5, sessions), "/witness/x", &host);
     assert_all_well(&outcome, 5);
 
-    let outcome = run(&script("", 5, sessions), "/echo", &host);
+    let outcome = run(&script("", 5, sessions), "/broadcast", &host);
     assert_eq!(
         outcome.connections.failed,
         BTreeMap::from([(Cause::Subprotocol, 5)])
