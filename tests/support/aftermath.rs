@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::client::{Client, FIN, PING, PONG, encode, request};
+use super::client::{CLOSE, Client, FIN, PING, PONG, encode, request};
 use super::{DEADLINE, Server, drivers, poll_until};
 
 /// Two shards, to show that harm to one of them does not reach the other, and a path of
@@ -87,9 +87,19 @@ pub fn good_client(server: &Server) {
     client.close();
     let mut client = connect(server, "/broadcast");
     client.send_text("to all");
-    // Earlier publications may still be on their way from the other shard.
+    // Earlier publications may still be on their way from the other shard, also when this
+    // one has come.
     while client.read_text() != "to all" {}
-    client.close();
+    client.send_close(1000);
+    let answer = loop {
+        let frame = client.frame();
+        if frame.opcode == CLOSE {
+            break frame;
+        }
+        assert_eq!(frame.text(), "to all");
+    };
+    assert_eq!(answer.close_code(), 1000);
+    client.expect_end();
 }
 
 /// Opens a session, again if our own request came too late: some of these
