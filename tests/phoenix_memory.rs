@@ -6,52 +6,18 @@
 //! topic; what the allocator was asked for in between, divided by the joins, is
 //! the cost of one. The first session of each topic also pays for the topic.
 
+#[path = "support/counting_allocator.rs"]
+mod counting_allocator;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use corecast::config::{Config, Driver, RouteSetting};
 use corecast::server::{RunningServer, Server};
+use counting_allocator::{IN_USE, IS_CLIENT};
 use serde_json::json;
 use support::client::Client;
 use support::phoenix::{connect, hear, say};
-
-/// Counts the bytes that are in use by the server's threads.
-struct Counting;
-
-static IN_USE: AtomicIsize = AtomicIsize::new(0);
-
-thread_local! {
-    /// This thread is not the server's.
-    static IS_CLIENT: Cell<bool> = const { Cell::new(false) };
-}
-
-fn count(bytes: isize) {
-    // A thread that is ending has no such mark any more.
-    if !IS_CLIENT.try_with(Cell::get).unwrap_or(true) {
-        IN_USE.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
-// SAFETY: every call is handed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller keeps the promises of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: the caller keeps the promises of `dealloc`.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const TOPICS: usize = 10_000;
 /// Topics of one session.
