@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use corecast::config::{Config, RouteSetting};
 use corecast::server::{RunningServer, Server};
 
-/// What a backend of a busy site publishes.
+/// A publication as a busy site's backend makes it.
 const DATA_BYTES: usize = 200;
 /// The path's topic is called so.
 const TOPIC: &str = "corecast:broadcast:/broadcast";
@@ -261,7 +261,7 @@ impl Subscriber {
         Subscriber { counts, stream }
     }
 
-    /// What it has got must be as many publications in the end.
+    /// It must have got as many publications in the end.
     fn expect(&mut self, published: u64) {
         thread::sleep(Duration::from_millis(500));
         self.stream.shutdown(std::net::Shutdown::Both).unwrap();

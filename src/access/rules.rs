@@ -4,7 +4,7 @@ use super::{AccessSettings, Claims, TopicRule, Verifier};
 use crate::config::{JoinPolicy, PublishPolicy, TableError};
 use crate::publication::Topic;
 
-/// What a session may do in a topic that it has joined.
+/// The rights of a session in a topic that it has joined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct May {
     /// It may publish.
@@ -54,8 +54,8 @@ impl Access {
         rule.join == JoinPolicy::Token || rule.publish.stricter(publish) == PublishPolicy::Token
     }
 
-    /// What a session with these claims may do in a topic of a rule; `None` if it may not
-    /// join it.
+    /// The rights of a session with these claims in a topic of a rule; `None` if it may
+    /// not join it.
     pub(crate) fn grant(
         rule: &TopicRule,
         publish: PublishPolicy,

@@ -151,7 +151,7 @@ impl Verifier {
     }
 }
 
-/// What a token says of the key that it was signed with.
+/// The header of a token, which says what key it was signed with.
 struct Header {
     algorithm: String,
     kid: Option<String>,

@@ -1,4 +1,4 @@
-//! What a client of the API is told when a request is not done.
+//! The answers to a request of the API that is not done.
 //!
 //! # Invariants worth naming
 //!

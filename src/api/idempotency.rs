@@ -34,7 +34,7 @@ enum State {
     Done,
 }
 
-/// What is known of a key that comes.
+/// The state of a key that comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Met {
     /// Nothing; it is under way from now on.

@@ -135,13 +135,19 @@ impl Topics {
         self.metrics.resampled_publications.add(is_newer.into());
         // Memory goes before the rate.
         if self.resampler.bytes() > self.max_pending_bytes() {
-            self.pass_due(Instant::now() + FAR_FUTURE);
+            let now = Instant::now();
+            self.pass_until(now, now + FAR_FUTURE);
         }
     }
 
     /// Passes on what was held until now for topics with a limited rate.
     pub(super) fn pass_due(&mut self, now: Instant) {
-        while let Some((topic, held)) = self.resampler.take_due(now) {
+        self.pass_until(now, now);
+    }
+
+    /// The same for topics whose tick comes until then.
+    fn pass_until(&mut self, now: Instant, until: Instant) {
+        while let Some((topic, held)) = self.resampler.take_due(now, until) {
             for Held { content, except } in held {
                 if let Some(first) = self.table.first_form(topic.as_str()) {
                     let arriving = Arriving {

@@ -55,7 +55,7 @@ struct Method {
 
 type Running<'a> = Pin<Box<dyn Future<Output = Result<String, Problem>> + Send + 'a>>;
 
-/// What the methods called by one request share.
+/// The state that the methods called by one request share.
 struct Call<'a> {
     api: &'a Api,
     key: &'a Key,
